@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -18,22 +18,25 @@ if TYPE_CHECKING:
 _R = TypeVar("_R", bound=Strict)
 
 
-def read_imports(sources: Sequence[ImportSource], model: type[_R], base: Path) -> dict[str, _R]:
-    """Return the records of some sources by name.
+def read_imports(
+    sources: Sequence[ImportSource], model: type[_R], base: Path, own: Mapping[str, _R]
+) -> dict[str, _R]:
+    """Return the library's ``own`` records of one part and those of some sources, by name.
 
     Raises
     ------
     LibraryError
-        When a file is malformed, or a name is imported twice.
+        When a file is malformed, or a name is there already.
     """
     # Imported here: most studies use nobody else's data.
     from personae.library.importers import read_source
 
-    records: dict[str, _R] = {}
+    records = dict(own)
     for source in sources:
         for name, record in read_source(source, base).items():
             if name in records:
-                raise LibraryError(f"{source.path}: {name!r} is imported twice; set prefix")
+                message = f"{name!r} is in {source.part} already; set prefix to keep both"
+                raise LibraryError(f"{source.path}: {message}")
             assert isinstance(record, model)
             records[name] = record
     return records

@@ -25,7 +25,7 @@ from personae.library.records import (
 
 if TYPE_CHECKING:
     from personae.config.personas import LibrarySection
-    from personae.library.sources import ImportedPart
+    from personae.library.sources import ImportedPart, ImportSource
 
 _R = TypeVar("_R", bound=Strict)
 _Q = TypeVar("_Q", Question, HarmProbe)
@@ -64,8 +64,8 @@ class Library:
     @cached_property
     def default(self) -> Role:
         """The default Assistant."""
-        if imported := self._imported("default", Role):
-            return imported[DEFAULT]
+        if sources := self._sources("default"):
+            return read_imports(sources, Role, self._reader.base, {})[DEFAULT]
         name = self._section.default_role
         return self._reader.record(name, Role, slug=DEFAULT, category=DEFAULT)
 
@@ -177,19 +177,13 @@ class Library:
         self, part: str, model: type[_R], own: Callable[[], Mapping[str, _R]]
     ) -> dict[str, _R]:
         """Return the library's own records of a part and the imported ones, or these alone."""
-        replaced = any(s.replace for s in self._section.imports if s.part == part)
-        records = {} if replaced else dict(own())
-        for name, record in self._imported(part, model).items():
-            if name in records:
-                raise LibraryError(
-                    f"{name!r} is imported into {part} and there already; set prefix"
-                )
-            records[name] = record
-        return records
+        sources = self._sources(part)
+        replaced = any(source.replace for source in sources)
+        records = {} if replaced else own()
+        return read_imports(sources, model, self._reader.base, records) if sources else {**records}
 
-    def _imported(self, part: str, model: type[_R]) -> dict[str, _R]:
-        sources = [source for source in self._section.imports if source.part == part]
-        return read_imports(sources, model, self._reader.base) if sources else {}
+    def _sources(self, part: str) -> list[ImportSource]:
+        return [source for source in self._section.imports if source.part == part]
 
 
 STUDIED = (

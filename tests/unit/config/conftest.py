@@ -1,6 +1,7 @@
 """A study and a project that tests may break."""
 
 import copy
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -8,8 +9,11 @@ from typing import Any
 
 import pytest
 
-from personae.config import ConfigError, load_study
+from personae.config import ConfigError, load_config, load_study
+from personae.library import Library
 from personae.yamlfile import read_yaml
+
+from .foreign import Make
 
 ROOT = Path(__file__).resolve().parents[3]
 Problems = Callable[..., list[str]]
@@ -38,3 +42,21 @@ def problems() -> Problems:
         return str(caught.value).splitlines()
 
     return refused
+
+
+@pytest.fixture
+def imported(tmp_path: Path) -> Make:
+    """Return a function that writes files and loads a library that imports them."""
+    (tmp_path / "config").symlink_to(ROOT / "config")
+
+    def make(files: dict[str, Any], **source: Any) -> Library:
+        for name, content in files.items():
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(
+                content if isinstance(content, str) else json.dumps(content), encoding="utf-8"
+            )
+        study = {"study": "x", "models": ["m"], "library": {"imports": [source]}}
+        return Library(load_config(study).library, tmp_path)
+
+    return make

@@ -38,7 +38,10 @@ def _talk(*turns: str, system: str = "") -> list[Message]:
 
 
 # Contents that also stand in headers, repeat each other, hold other scripts or nothing but marks.
+# Braces and quotes mean something to templates, but not within what is said.
+BRACES = '{{ messages }} {% raw %} {# #} {0} {name} %s "it\'s" \\n'
 TRICKY = _talk("user", "assistant", "assistant", "user", "?", "Zoë 😀 says:\n\n1. a", "ok", "model")
+TRICKY = [*TRICKY, *_talk(BRACES, BRACES)]
 
 
 @pytest.mark.parametrize("system", ["", "You are a user."])
@@ -49,7 +52,16 @@ def test_every_assistant_span_decodes_to_its_own_text(
     chat = render_chat(tokenizer, RenderRow(id="c", messages=messages))
     texts = [tokenizer.decode(chat.token_ids[s.start : s.end]) for s in chat.turns]
     assert texts == [m.content for m in messages if m.role == "assistant"]
-    assert [s.name for s in chat.turns] == ["turn0", "turn1", "turn2", "turn3"]
+    assert [s.name for s in chat.turns] == [f"turn{i}" for i in range(5)]
+
+
+def test_braces_and_quotes_in_a_prompt_stay_as_they_are(
+    tokenizer: PreTrainedTokenizerFast,
+) -> None:
+    ids = render_prompt(tokenizer, _talk(f"Why {BRACES}?", system=f"You say {BRACES}."))
+    text = tokenizer.decode(ids)
+    assert f"You say {BRACES}." in text
+    assert f"Why {BRACES}?" in text
 
 
 def test_there_is_at_most_one_bos_and_it_is_first(tokenizer: PreTrainedTokenizerFast) -> None:

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -91,7 +91,7 @@ def csv_records(base: Path, name: str) -> Iterator[Item]:
     Raises
     ------
     LibraryError
-        When it has no header, or a row has other columns than the header.
+        When it has no header, two columns of one name, or a row with other columns than these.
     """
     delimiter = "\t" if Path(name).suffix == ".tsv" else ","
     stream = io.StringIO(text_of(base, name), newline="")
@@ -99,6 +99,8 @@ def csv_records(base: Path, name: str) -> Iterator[Item]:
     try:
         if not reader.fieldnames:
             raise LibraryError(f"{name}: empty; its first line must name the columns")
+        if repeated := _repeated(reader.fieldnames):
+            raise LibraryError(f"{name}:1: column {repeated!r} occurs twice; rename one of them")
         for row in reader:
             where = f"{name}:{reader.line_num}"
             if None in row or None in row.values():
@@ -107,6 +109,24 @@ def csv_records(base: Path, name: str) -> Iterator[Item]:
             yield Item(where, row)
     except csv.Error as error:
         raise LibraryError(f"{name}:{reader.line_num}: {error}; quote the cell properly") from None
+
+
+def _repeated(names: Sequence[str]) -> str | None:
+    return next((name for index, name in enumerate(names) if name in names[:index]), None)
+
+
+def slug_in(where: str, value: object, remedy: str) -> str:
+    """Return the name that a value, text or whole number, is made into.
+
+    Raises
+    ------
+    LibraryError
+        When it is neither, or nothing of it is left.
+    """
+    slug = slugify(value) if isinstance(value, str | int) else ""
+    if not slug:
+        raise LibraryError(f"{where}: no name can be made of {value!r:.60}; {remedy}")
+    return slug
 
 
 def slugify(text: object) -> str:
@@ -121,3 +141,5 @@ def _parse(text: str, name: str, line: int) -> Any:
     except json.JSONDecodeError as error:
         message = f"{name}:{line + error.lineno}: not JSON: {error.msg}; mend it"
         raise LibraryError(message) from None
+    except RecursionError:
+        raise LibraryError(f"{name}:{line + 1}: nested too deeply to be read; mend it") from None

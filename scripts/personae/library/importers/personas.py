@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from personae.explain import explain
-from personae.library.importers.files import Item, json_file, json_folder, json_records, slugify
+from personae.library.importers.files import Item, json_file, json_folder, json_records, slug_in
 from personae.library.reader import LibraryError, validate
 from personae.library.records import DEFAULT, Question, Role, Trait
 from personae.library.sources import ImportSource
@@ -26,6 +26,7 @@ _DEFINED: Final = re.compile(
     r"^(an?|the)\s[^.,;:]{1,40}?\s(is|are)\s(?=(an?|the|someone|one)\b)", re.I
 )
 _MEANS: Final = re.compile(r"^This means (?:that )?(\w)")
+_LEAST: Final = 2  # questions: one for the vector, one to evaluate it on
 _ASKED: Final = re.compile(r"\{(question|answer|prompt|response)\}", re.IGNORECASE)
 
 
@@ -51,12 +52,12 @@ class _Asked(_Foreign):
     id: int | str | None = None
 
 
-def roles(source: ImportSource, base: Path) -> Iterator[tuple[str, Role]]:
+def roles(source: ImportSource, base: Path) -> Iterator[tuple[str, str, Role]]:
     """Yield the roles of a folder with one JSON file each; ``default.json`` is none of them."""
     for stem, item in json_folder(base, source.path):
         if stem == DEFAULT:
             continue
-        slug = f"{source.prefix}{slugify(stem)}"
+        slug = f"{source.prefix}{_named(item, stem)}"
         persona = _checked(item, _Persona)
         about, _ = _taken_apart(persona.eval_prompt)
         record = {
@@ -66,28 +67,37 @@ def roles(source: ImportSource, base: Path) -> Iterator[tuple[str, Role]]:
             "prompts": [each.pos for each in persona.instruction],
         }
         known = {"slug": slug, "category": source.category}
-        yield slug, validate(item.where, Role, record, (), **known)
+        yield item.where, slug, validate(item.where, Role, record, (), **known)
 
 
-def default_assistant(source: ImportSource, base: Path) -> Iterator[tuple[str, Role]]:
+def default_assistant(source: ImportSource, base: Path) -> Iterator[tuple[str, str, Role]]:
     """Yield the default Assistant of one JSON file; an empty prompt means that none is sent."""
     item = json_file(base, source.path)
     prompts = [each.pos.strip() or None for each in _checked(item, _Persona).instruction]
     record = {"description": "The model's own default character.", "prompts": prompts}
-    yield DEFAULT, validate(item.where, Role, record, (), slug=DEFAULT, category=DEFAULT)
+    yield (
+        item.where,
+        DEFAULT,
+        validate(item.where, Role, record, (), slug=DEFAULT, category=DEFAULT),
+    )
 
 
-def questions(source: ImportSource, base: Path) -> Iterator[tuple[str, Question]]:
-    """Yield the questions of JSON lines ``{"question", "id"}``."""
+def questions(source: ImportSource, base: Path) -> Iterator[tuple[str, str, Question]]:
+    """Yield the questions of JSON lines ``{"question", "id"}``.
+
+    # ASSUME: a text that occurs twice under two ids stays so, as in the published list: a study
+    # of it asks what the paper asked. The library card names it.
+    """
     for number, item in enumerate(json_records(base, source.path)):
         asked = _checked(item, _Asked)
-        name = asked.id if isinstance(asked.id, str) else f"q{asked.id or number:03d}"
-        slug = f"{source.prefix}{slugify(name)}"
+        known = number if asked.id is None else asked.id
+        name = known if isinstance(known, str) else f"q{known:03d}"
+        slug = f"{source.prefix}{slug_in(f'{item.where}: id', name, 'correct it')}"
         record = {"id": slug, "topic": source.category, "text": asked.question}
-        yield slug, validate(item.where, Question, record, ())
+        yield item.where, slug, validate(item.where, Question, record, ())
 
 
-def axis_traits(source: ImportSource, base: Path) -> Iterator[tuple[str, Trait]]:
+def axis_traits(source: ImportSource, base: Path) -> Iterator[tuple[str, str, Trait]]:
     """Yield the traits of a folder with one JSON file each.
 
     # ASSUME: their one list of questions is for extraction in its first half, and for evaluation
@@ -95,25 +105,30 @@ def axis_traits(source: ImportSource, base: Path) -> Iterator[tuple[str, Trait]]
     """
     for stem, item in json_folder(base, source.path):
         persona = _checked(item, _Persona)
+        if len(persona.questions) < _LEAST:
+            message = f"questions: {len(persona.questions)}; give {_LEAST} at least, half of which"
+            raise LibraryError(f"{item.where}: {message} are kept for evaluation")
         half = (len(persona.questions) + 1) // 2
         sets = {"extraction": persona.questions[:half], "evaluation": persona.questions[half:]}
         yield _trait(source, stem, item, persona, sets)
 
 
-def persona_vector_traits(source: ImportSource, base: Path) -> Iterator[tuple[str, Trait]]:
+def persona_vector_traits(source: ImportSource, base: Path) -> Iterator[tuple[str, str, Trait]]:
     """Yield the traits of ``trait_data_extract/`` with their questions in ``trait_data_eval/``."""
     for stem, item in json_folder(base, f"{source.path}/trait_data_extract"):
         persona = _checked(item, _Persona)
         other = json_file(base, f"{source.path}/trait_data_eval/{stem}.json")
         evaluation = _checked(other, _Persona).questions
+        if not evaluation:
+            raise LibraryError(f"{other.where}: questions: none; give those for evaluation")
         sets = {"extraction": persona.questions, "evaluation": evaluation}
         yield _trait(source, stem, item, persona, sets)
 
 
 def _trait(
     source: ImportSource, stem: str, item: Item, persona: _Persona, questions: dict[str, Any]
-) -> tuple[str, Trait]:
-    slug = f"{source.prefix}{slugify(stem)}"
+) -> tuple[str, str, Trait]:
+    slug = f"{source.prefix}{_named(item, stem)}"
     about, rubric = _taken_apart(persona.eval_prompt)
     for index, each in enumerate(persona.instruction):
         if each.neg is None:
@@ -126,7 +141,11 @@ def _trait(
         "questions": questions,
         "rubric": rubric or f"Score how {name} the answer is, from 0 to 100, or reply REFUSAL.",
     }
-    return slug, validate(item.where, Trait, record, (), slug=slug)
+    return item.where, slug, validate(item.where, Trait, record, (), slug=slug)
+
+
+def _named(item: Item, stem: str) -> str:
+    return slug_in(item.where, stem, "rename the file")
 
 
 def _taken_apart(prompt: str) -> tuple[str, str]:

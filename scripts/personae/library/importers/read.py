@@ -11,7 +11,8 @@ from personae.library.importers import harm, personas, talks
 from personae.library.reader import LibraryError
 from personae.library.sources import ImportSource
 
-_Reads = Callable[[ImportSource, Path], Iterator[tuple[str, Strict]]]
+_Reads = Callable[[ImportSource, Path], Iterator[tuple[str, str, Strict]]]
+"""Yields place, name and record."""
 
 FORMATS: Final[Mapping[str, _Reads]] = {
     "assistant_axis_roles": personas.roles,
@@ -34,10 +35,11 @@ def read_source(source: ImportSource, base: Path) -> dict[str, Strict]:
         With file, place and reason.
     """
     records: dict[str, Strict] = {}
-    for slug, record in FORMATS[source.format](source, base):
+    homes: dict[str, str] = {}
+    for where, slug, record in FORMATS[source.format](source, base):
         if slug in records:
-            raise LibraryError(f"{source.path}: {slug!r} occurs twice; rename one of them")
-        records[slug] = record
+            raise LibraryError(f"{where}: {slug!r} is in {homes[slug]}, too; rename one of them")
+        records[slug], homes[slug] = record, where
     if not records:
         raise LibraryError(f"{source.path}: holds nothing of format {source.format}; correct it")
     return records

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from personae.library.conversations import DriftConversation
-from personae.library.importers.files import Item, json_folder, json_records, slugify
+from personae.library.importers.files import Item, json_folder, json_records, slug_in, slugify
 from personae.library.reader import LibraryError, validate
 from personae.library.sources import ImportSource
 
@@ -21,22 +21,28 @@ _SPEAKERS: Final = {
     "bot": "assistant",
 }
 
+_IDS: Final = ("id", "conversation_id")
 
-def axis_transcripts(source: ImportSource, base: Path) -> Iterator[tuple[str, DriftConversation]]:
-    """Yield the transcripts of a folder: ``{"conversation": [{"role", "content"}], ...}``."""
+
+_Talk = tuple[str, str, DriftConversation]
+"""Place, name and record."""
+
+
+def axis_transcripts(source: ImportSource, base: Path) -> Iterator[_Talk]:
+    """Yield place, name and talk of a folder: ``{"conversation": [{"role", "content"}], ...}``."""
     for stem, item in json_folder(base, source.path):
         yield _conversation(source, stem, item, "conversation", ("role", "content"))
 
 
-def sharegpt(source: ImportSource, base: Path) -> Iterator[tuple[str, DriftConversation]]:
-    """Yield conversations ``{"id", "conversations": [{"from", "value"}]}``.
+def sharegpt(source: ImportSource, base: Path) -> Iterator[_Talk]:
+    """Yield place, name and talk of conversations ``{"id", "conversations": [{"from", "value"}]}``.
 
     The same with ``messages`` of ``role`` and ``content`` is understood, too.
     """
     for number, item in enumerate(json_records(base, source.path)):
         data = item.data if isinstance(item.data, dict) else {}
-        named = data.get("id", data.get("conversation_id", number))
-        name = slugify(named) if isinstance(named, str) else f"c{named:05d}"
+        named = next((data[key] for key in _IDS if data.get(key) is not None), number)
+        name = f"c{named:05d}" if isinstance(named, int) else named
         if "messages" in data:
             yield _conversation(source, name, item, "messages", ("role", "content"))
         else:
@@ -44,12 +50,13 @@ def sharegpt(source: ImportSource, base: Path) -> Iterator[tuple[str, DriftConve
 
 
 def _conversation(
-    source: ImportSource, name: str, item: Item, key: str, keys: tuple[str, str]
-) -> tuple[str, DriftConversation]:
+    source: ImportSource, name: object, item: Item, key: str, keys: tuple[str, str]
+) -> _Talk:
     data = item.data
     if not isinstance(data, dict) or not isinstance(data.get(key), list):
         raise LibraryError(f"{item.where}: lacks the list {key!r}; is it of another format?")
-    slug = f"{source.prefix}{slugify(name)}"
+    named = slug_in(f"{item.where}: id", name, "give it one, or none so that it is counted")
+    slug = f"{source.prefix}{named}"
     said = [
         _message(f"{item.where}: {key}[{index}]", message, keys)
         for index, message in enumerate(data[key])
@@ -57,11 +64,11 @@ def _conversation(
     record = {
         "domain": slugify(data.get("domain", "")) or source.category,
         "kind": source.kind,
-        "title": _text(data.get("title") or data.get("topic")) or name.replace("_", " "),
+        "title": _text(data.get("title") or data.get("topic")) or named.replace("_", " "),
         "description": _text(data.get("persona") or data.get("description")) or "Imported.",
         "turns": _turns(f"{item.where}: {key}", said),
     }
-    return slug, validate(item.where, DriftConversation, record, (), slug=slug)
+    return item.where, slug, validate(item.where, DriftConversation, record, (), slug=slug)
 
 
 def _message(where: str, message: Any, keys: tuple[str, str]) -> tuple[str, str]:
@@ -73,7 +80,7 @@ def _message(where: str, message: Any, keys: tuple[str, str]) -> tuple[str, str]
         raise LibraryError(f"{where}.{text_key}: must be text, not {text!r:.60}")
     if speaker == "system":
         raise LibraryError(f"{where}: a system message; transcripts have none, so remove it")
-    if speaker not in _SPEAKERS:
+    if not isinstance(speaker, str) or speaker not in _SPEAKERS:
         known = ", ".join(_SPEAKERS)
         raise LibraryError(f"{where}.{speaker_key}: {speaker!r} is nobody; use one of {known}")
     return _SPEAKERS[speaker], text
