@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from personae import export
 from personae.errors import PersonaeError
 from personae.library import cli as library
 
@@ -14,6 +15,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="personae", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     library.add_parser(commands)
+    export.add_parser(commands)
     options = parser.parse_args(arguments)
     try:
         code: int = options.run(options)

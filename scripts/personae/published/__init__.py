@@ -1,6 +1,7 @@
 """Published vectors and capping configurations, into the workflow's own tables and back."""
 
-from personae.published.read import Cap, Family, read_caps, read_families
+from personae.published.caps import Cap, read_caps
+from personae.published.read import Family, read_families
 from personae.published.tables import (
     Own,
     comparison,
@@ -10,6 +11,7 @@ from personae.published.tables import (
     trait_table,
 )
 from personae.published.write import write_vectors
+from personae.published.write_caps import write_caps
 
 __all__ = [
     "Cap",
@@ -22,5 +24,6 @@ __all__ = [
     "read_families",
     "role_table",
     "trait_table",
+    "write_caps",
     "write_vectors",
 ]

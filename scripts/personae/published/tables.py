@@ -13,7 +13,8 @@ from personae import tables
 from personae.arrays import vector_rows
 from personae.capping import ORIENTATION
 from personae.library import DEFAULT
-from personae.published.read import Cap, Family
+from personae.published.caps import Cap
+from personae.published.read import Family
 from personae.schemas import SCHEMAS
 
 Own = Mapping[tuple[str, str], NDArray[np.float32]]

@@ -120,6 +120,25 @@ def test_a_round_trip_changes_nothing(
     np.testing.assert_array_equal(family.vectors, AXIS.numpy())
 
 
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"orientation": "away"}, "says orientation: toward, the study away"),
+        ({"layers": "hidden_states"}, "says layers: blocks, the study hidden_states"),
+    ],
+)
+def test_a_file_that_says_otherwise_than_the_study_is_refused(
+    tmp_path: Path, settings: dict[str, str], words: str
+) -> None:
+    families = [published.Family("axis", "response_mean", AXIS.numpy())]
+    table = published.direction_table(families, [])
+    tables.write(table, tmp_path / "t.parquet", "directions", {})
+    path = tmp_path / "axis.safetensors"
+    published.write_vectors(tmp_path / "t.parquet", "directions", path)
+    with pytest.raises(PersonaeError, match=rf"axis\.safetensors: {words}; correct one"):
+        published.read_families(source(path, "axis", **settings), MODEL, Path())
+
+
 class Harmless:
     """Something that is no tensor; a file with it could as well hold code."""
 
@@ -130,6 +149,8 @@ class Harmless:
         (AXIS[:2], {}, r"shape \[2, 4\], but tiny with layers: blocks needs \[3, 4\]"),
         (AXIS, {"layers": "hidden_states"}, r"needs \[4, 4\]; correct model or layers"),
         (AXIS[0], {}, r"shape \[4\]; expected \[layers, hidden\]"),
+        (AXIS.long(), {}, "must be a dense tensor of floats, not int64"),
+        (AXIS.to_sparse(), {}, r"must be a dense tensor of floats, not float32 \(sparse_coo\)"),
         (AXIS * float("nan"), {}, "row 0 holds a number that is not finite"),
         ({"mean": AXIS}, {}, "lacks the tensor 'axis'; there are mean"),
         ([1, 2], {}, "must be a tensor, not list"),
@@ -151,14 +172,6 @@ def test_damaged_and_missing_files_are_refused(tmp_path: Path) -> None:
             published.read_families(source(tmp_path / name, "axis"), MODEL, Path())
     with pytest.raises(PersonaeError, match="no such file"):
         published.read_families(source(tmp_path / "other.pt", "axis"), MODEL, Path())
-
-
-def test_a_malformed_capping_configuration_is_refused_by_place(tmp_path: Path) -> None:
-    content = capping(1.0)
-    content["experiments"][0]["interventions"][1]["vector"] = "v7"
-    path = save(tmp_path / "c.pt", content)
-    with pytest.raises(PersonaeError, match=r"c\.pt: vectors: lacks 'v7'"):
-        published.read_caps(source(path, "capping"), MODEL, Path())
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,155 @@
+"""Capping configurations: written as they were read, and refused by place when malformed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from personae import published, tables
+from personae.cli import main
+from personae.errors import PersonaeError
+
+from .test_published import AXIS, MODEL, capping, save, source
+
+Spoil = Callable[[dict[str, Any]], object]
+
+
+def written(folder: Path, caps: list[published.Cap]) -> tuple[str, str]:
+    """Write directions and floors of some caps, and return the paths of both tables."""
+    paths = str(folder / "directions.parquet"), str(folder / "floors.parquet")
+    tables.write(published.direction_table([], caps), paths[0], "directions", {})
+    tables.write(published.floor_table(caps), paths[1], "floors", {})
+    return paths
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+@pytest.mark.parametrize("orientation", ["toward", "away"])
+def test_a_round_trip_changes_no_cap(tmp_path: Path, suffix: str, orientation: str) -> None:
+    path = save(tmp_path / "capping.pt", capping(0.5))
+    first = published.read_caps(source(path, "capping", orientation=orientation), MODEL, Path())
+    directions, floors = written(tmp_path, first)
+    out = tmp_path / f"again{suffix}"
+    assert main(["export", directions, str(out), "--floors", floors]) == 0
+    again = published.read_caps(source(out, "capping"), MODEL, Path())
+    assert [cap[:3] for cap in again] == [cap[:3] for cap in first]
+    for left, right in zip(again, first, strict=True):
+        assert left.floor == right.floor
+        np.testing.assert_allclose(left.direction, right.direction, atol=1e-7)
+
+
+def test_own_floors_are_named_by_pool_reading_and_percentile(tmp_path: Path) -> None:
+    axis = [published.Family("axis", "response_mean", 3 * AXIS.numpy())]
+    directions, floors = written(tmp_path, [])
+    tables.write(published.direction_table(axis, []), directions, "directions", {})
+    row = {"direction": "axis", "pool": "roles", "reading": "floor", "percentile": 25.0}
+    rows = [{**row, "orientation": "toward_assistant", "layer": 2, "floor": -1.5}]
+    tables.write(tables.from_rows(rows, "floors"), floors, "floors", {})
+    published.write_caps(Path(directions), Path(floors), tmp_path / "out.safetensors")
+    (cap,) = published.read_caps(source(tmp_path / "out.safetensors", "capping"), MODEL, Path())
+    assert (cap.experiment, cap.percentile) == ("axis-roles-floor-p0.25", 25)
+    assert (cap.layer, cap.floor) == (2, -1.5)
+    unit = AXIS[2].numpy() / np.linalg.norm(AXIS[2].numpy())
+    np.testing.assert_allclose(cap.direction, unit, atol=1e-7)
+
+
+def test_floors_of_another_study_are_refused(tmp_path: Path) -> None:
+    path = save(tmp_path / "capping.pt", capping(0.5))
+    caps = published.read_caps(source(path, "capping"), MODEL, Path())
+    directions, floors = written(tmp_path, caps)
+    tables.write(published.direction_table([], caps[:1]), directions, "directions", {})
+    with pytest.raises(PersonaeError, match=r"has no 'layers_1:3-p0\.25' at layer 2"):
+        published.write_caps(Path(directions), Path(floors), tmp_path / "out.pt")
+
+
+def test_export_writes_vectors_by_the_kind_of_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    families = [published.Family("evil", "response_mean", AXIS.numpy())]
+    table = tmp_path / "vectors.parquet"
+    tables.write(published.trait_table(families), table, "trait_vectors", {})
+    out = tmp_path / "evil.safetensors"
+    assert main(["export", str(table), str(out)]) == 0
+    assert "layers: blocks" in capsys.readouterr().out
+    (family,) = published.read_families(source(out, "trait"), MODEL, Path())
+    np.testing.assert_array_equal(family.vectors, AXIS.numpy())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nowhere.parquet", "a.pt"], "nowhere.parquet: no such table"),
+        (["floors.parquet", "a.pt"], "floors.parquet: no vectors by role, trait or direction"),
+        (["directions.parquet", "a.npy"], "of neither format; end its name in .pt"),
+        (["directions.parquet", "a.pt"], "some layers only; name a table with all of them"),
+    ],
+)
+def test_what_cannot_be_exported_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+) -> None:
+    path = save(tmp_path / "capping.pt", capping(0.5))
+    caps = published.read_caps(source(path, "capping"), MODEL, Path())
+    written(tmp_path, caps)
+    floors = ["--floors", str(tmp_path / "floors.parquet")] if "npy" in arguments[1] else []
+    assert main(["export", *(str(tmp_path / name) for name in arguments), *floors]) == 1
+    said = capsys.readouterr().err
+    assert words in said
+    assert len(said.splitlines()) == 1
+
+
+def vector(content: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = content["vectors"]["v2"]
+    return found
+
+
+def caps_of(content: dict[str, Any]) -> list[Any]:
+    found: list[Any] = content["experiments"][0]["interventions"]
+    return found
+
+
+SPOILT: list[tuple[Spoil, str]] = [
+    (lambda c: c.pop("vectors"), "lacks 'vectors'; is it a capping configuration"),
+    (lambda c: c.update(experiments=3), "experiments: must be a list, not int"),
+    (lambda c: c.update(experiments=[]), "no experiment with a cap"),
+    (lambda c: c["experiments"][0].update(id=None), r"experiments\[0\]\.id: must be a name"),
+    (lambda c: c["experiments"][0].pop("interventions"), r"\[0\]: lacks 'interventions'"),
+    (lambda c: c["experiments"].append(c["experiments"][0]), r"\[1\].*caps layer 1 of .* again"),
+    (lambda c: caps_of(c).append("x"), r"interventions\[3\]: must be a record of keys, not 'x'"),
+    (lambda c: caps_of(c)[1].update(vector="v7"), "vectors: lacks 'v7'"),
+    (lambda c: caps_of(c)[1].update(vector=["v2"]), r"vectors: lacks \['v2'\]"),
+    (lambda c: caps_of(c)[1].update(cap=None), r"\[1\]\.cap: must be a finite number, not None"),
+    (lambda c: caps_of(c)[1].update(cap=float("nan")), r"\[1\]\.cap: must be a finite number"),
+    (lambda c: vector(c).pop("layer"), r"vectors\['v2'\]: lacks 'layer'"),
+    (lambda c: vector(c).update(layer=1.5), "layer 1.5 and 4 numbers do not fit tiny"),
+    (lambda c: vector(c).update(layer=3), "layer 3 and 4 numbers do not fit tiny"),
+    (lambda c: vector(c).update(vector=AXIS[1][:3]), "layer 2 and 3 numbers do not fit tiny"),
+    (lambda c: vector(c).update(vector=AXIS), r"has shape \[3, 4\]; expected \[hidden\]"),
+    (lambda c: vector(c).update(vector=[1.0]), "vector: must be a tensor, not list"),
+    (lambda c: vector(c).update(vector=0 * AXIS[1]), "vector: is zero and has no direction"),
+    (lambda c: vector(c).update(vector=AXIS[1] / 0), "vector: row 0 holds a number that is not"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "words"), SPOILT)
+def test_a_malformed_configuration_is_refused_by_place(
+    tmp_path: Path, spoil: Spoil, words: str
+) -> None:
+    content = capping(1.0)
+    spoil(content)
+    path = save(tmp_path / "c.pt", content)
+    with pytest.raises(PersonaeError, match=rf"c\.pt: .*{words}") as caught:
+        published.read_caps(source(path, "capping"), MODEL, Path())
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_malformed_metadata_of_a_configuration_are_refused(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    path = tmp_path / "c.safetensors"
+    save_file({"v": torch.ones(4)}, path, metadata={"capping": "{"})
+    with pytest.raises(PersonaeError, match=r"c\.safetensors: metadata 'capping' is malformed"):
+        published.read_caps(source(path, "capping"), MODEL, Path())
