@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Final, NamedTuple
 
 from personae.library.load import Library
@@ -63,8 +64,41 @@ def check_texts(library: Library) -> list[Finding]:
     return [finding for check in CHECKS.values() for finding in check(library)]
 
 
+def _slugs(library: Library) -> Iterator[Finding]:
+    """One name for one persona: commands and reports show roles and traits by name alone."""
+    homes: dict[str, str] = {}
+    for part in ("roles", "traits", "trait_space"):
+        for slug in getattr(library, part):
+            key = slug.replace("_", "")
+            if key in homes:
+                text = f"hardly differs from {homes[key]}; rename one of them"
+                yield Finding("slugs", part, slug, text)
+            else:
+                homes[key] = f"{part} {slug}"
+
+
+def _splits(library: Library) -> Iterator[Finding]:
+    """No question on both sides of a split, whatever its case and punctuation."""
+    shared = "is asked on both sides of the split; keep it on one"
+    left = {_words(question.text) for question in library.extraction}
+    for question in library.heldout:
+        if _words(question.text) in left:
+            yield Finding("splits", "heldout", question.id, shared)
+    for slug, trait in library.traits.items():
+        left = set(map(_words, trait.questions.extraction))
+        for index, text in enumerate(trait.questions.evaluation):
+            if _words(text) in left:
+                place = f"{slug}.questions.evaluation[{index}]"
+                yield Finding("splits", "traits", place, shared)
+
+
+def _words(text: str) -> str:
+    return " ".join(_WORD.findall(text.casefold()))
+
+
 def _second_person(library: Library) -> Iterator[Finding]:
-    for place in instructions(library):
+    users = (place for place in all_texts(library) if place.kind == "user")
+    for place in chain(instructions(library), users):
         wrong, right = _DESCRIBES.match(place.text), _SECOND_PERSON.search(place.text)
         if wrong if place.kind == "instruction" else not right:
             yield _finding("second_person", place, "does not speak to the model; write 'you'")
@@ -98,7 +132,7 @@ def _duplicates(library: Library) -> Iterator[Finding]:
     """The same words twice among texts of one kind, whatever their case and punctuation."""
     first: dict[tuple[str, str], Place] = {}
     for place in all_texts(library):
-        key = (place.kind, " ".join(_WORD.findall(place.text.casefold())))
+        key = (place.kind, _words(place.text))
         if key in first:
             other = first[key]
             text = f"says the same as {other.part} {other.place}; change one of them"
@@ -172,6 +206,8 @@ def _finding(check: str, place: Place, message: str) -> Finding:
 
 
 CHECKS: Final[dict[str, Callable[[Library], Iterable[Finding]]]] = {
+    "slugs": _slugs,
+    "splits": _splits,
     "duplicates": _duplicates,
     "second_person": _second_person,
     "template_safe": _template_safe,

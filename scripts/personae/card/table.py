@@ -18,6 +18,7 @@ from personae.card.measured import (
     margins,
     nearest,
 )
+from personae.card.sizes import categories, entries, n_counted, too_few
 from personae.library import Library
 from personae.library.texts import Place, all_texts, instructions
 
@@ -69,36 +70,20 @@ def _row(part: str, check: str, n: int, found: Sequence[str], **measured: Any) -
 
 
 def _counts(library: Library) -> Iterator[Row]:
-    sizes = {
-        "roles": len(library.roles),
-        "roles, susceptible": sum(role.susceptible for role in library.roles.values()),
-        "traits": len(library.traits),
-        "trait_space": len(library.trait_space),
-        "extraction": len(library.extraction),
-        "heldout": len(library.heldout),
-        "introspective": len(library.introspective),
-        "closed": len(library.closed),
-        "harm_probes": len(library.harm_probes),
-        "domains": len(library.domains),
-        "topics": sum(len(p.topics) for d in library.domains.values() for p in d.personas),
-        "drift": len(library.drift),
-        "case_studies": len(library.case_studies),
-        "jailbreak": len(library.jailbreak),
-    }
-    labelled = library.labelled
-    sizes |= {f"labelled, {name}": len(getattr(labelled, name)) for name in _LABELLED}
-    sizes["labelled, traits"] = sum(map(len, labelled.traits.values()))
-    for part, size in sizes.items():
+    found = entries(library)
+    for part, size in found.items():
         yield _row(part, "entries", size, [])
-    categories = Counter(role.category for role in library.roles.values())
-    listed = "\n".join(f"{name}: {n}" for name, n in categories.most_common())
-    yield _row("roles", "categories", len(categories), []) | {"found": listed}
+    # Whatever is malformed is refused when it is read, so that a card is of sound records alone.
+    read = sum(size for part, size in found.items() if part not in ("topics", "roles, susceptible"))
+    yield _row("all", "schema", read, [])
+    yield _row("all", "counts", n_counted(), too_few(library))
+    for part, counts in categories(library):
+        listed = "\n".join(f"{name}: {n}" for name, n in counts.most_common())
+        ratio = max(counts.values(), default=0) / max(min(counts.values(), default=1), 1)
+        measured = {"value": ratio, "threshold": MOST_UNEVEN, "passed": ratio <= MOST_UNEVEN}
+        yield _row(part, "categories", len(counts), [], **measured) | {"found": listed}
     words = [len(place.text.split()) for place in instructions(library)]
-    middle = float(median(words))
-    yield _row("instructions", "median words", len(words), [], value=middle)
-
-
-_LABELLED: Final = ("roles", "coherence", "role_labels", "delusion_risk", "harm")
+    yield _row("instructions", "median words", len(words), [], value=float(median(words)))
 
 
 def _texts(library: Library) -> Iterator[Row]:

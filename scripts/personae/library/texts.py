@@ -41,7 +41,8 @@ def all_texts(library: Library) -> Iterator[Place]:
 
 def instructions(library: Library) -> Iterator[Place]:
     """Yield what is sent as a system prompt, or as a part of one."""
-    return (place for place in all_texts(library) if place.kind in ("prompt", "instruction"))
+    kinds = ("prompt", "instruction", "monitoring")
+    return (place for place in all_texts(library) if place.kind.startswith(kinds))
 
 
 def role_texts(role: Role) -> Iterator[Place]:
@@ -73,7 +74,7 @@ def trait_texts(trait: Trait) -> Iterator[Place]:
 
 
 def _roles(library: Library) -> Iterator[Place]:
-    return chain.from_iterable(map(role_texts, library.roles.values()))
+    return chain.from_iterable(map(role_texts, (*library.roles.values(), library.default)))
 
 
 def _traits(library: Library) -> Iterator[Place]:
@@ -108,6 +109,12 @@ def _domains(library: Library) -> Iterator[Place]:
                 yield Place("domains", f"{at}.{topic.id}", "topic", topic.text, f"{at}.{topic.id}")
 
 
+def _jailbreaks(library: Library) -> Iterator[Place]:
+    for slug, talk in library.jailbreak.items():
+        if talk.system is not None:
+            yield Place("jailbreak", f"{slug}.system", "prompt", talk.system, slug)
+
+
 TEXTS: Final[dict[str, Callable[[Library], Iterator[Place]]]] = {
     "roles": _roles,
     "traits": _traits,
@@ -115,5 +122,6 @@ TEXTS: Final[dict[str, Callable[[Library], Iterator[Place]]]] = {
     "questions": _questions,
     "harm_probes": _probes,
     "domains": _domains,
+    "jailbreak": _jailbreaks,
 }
 """The texts of each part of the library."""

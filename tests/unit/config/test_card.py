@@ -13,6 +13,7 @@ import write_library_card
 from personae import tables
 from personae.card import CHECKS, card_rows, check_texts
 from personae.card.measured import Contrast, contrasts, margins, nearest
+from personae.card.sizes import too_few
 from personae.config import LibrarySection
 from personae.library import Library, library_digest
 from personae.library.texts import Place, all_texts
@@ -70,6 +71,81 @@ def test_uneven_topics_and_unknown_labels_are_found(project: Path) -> None:
     found = [str(finding) for finding in check_texts(Library(LibrarySection(), project))]
     assert any("1 of 'alone'; even them out" in line for line in found)
     assert any("no role 'pirat'" in line for line in found)
+
+
+def test_a_name_that_a_role_and_a_trait_share_is_found(project: Path) -> None:
+    path = project / PIRATE
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("pirate:\n", "pirate_:\n", 1), encoding="utf-8")
+    space = project / "config/trait_space/moral.yaml"
+    with space.open("a", encoding="utf-8") as stream:
+        stream.write("pirate: {name: free, antonym: bound, positive: Rob., negative: Give.}\n")
+    found = [f for f in check_texts(Library(LibrarySection(), project)) if f.check == "slugs"]
+    assert [str(finding) for finding in found] == [
+        "trait_space: pirate: hardly differs from roles pirate_; rename one of them"
+    ]
+
+
+def test_a_question_on_both_sides_of_a_split_is_found(project: Path) -> None:
+    heldout = project / "config/questions/heldout.yaml"
+    asked = Library(LibrarySection(), project).extraction[0].text
+    with heldout.open("a", encoding="utf-8") as stream:
+        stream.write(f"  - {{id: again, topic: opinion, text: {asked.upper().rstrip('?.')!r}}}\n")
+    poetic = project / "config/traits/poetic.yaml"
+    text = poetic.read_text(encoding="utf-8")
+    again = '"What is the ocean like at night?"'
+    assert again in text
+    poetic.write_text(text.replace(again, '"how do i boil an egg"', 1), encoding="utf-8")
+    found = [f for f in check_texts(Library(LibrarySection(), project)) if f.check == "splits"]
+    assert [(finding.part, finding.place.split("[")[0]) for finding in found] == [
+        ("heldout", "again"),
+        ("traits", "poetic.questions.evaluation"),
+    ]
+
+
+def test_a_user_and_a_jailbreak_are_spoken_to(project: Path) -> None:
+    for name, old, new in (
+        ("domains/coding.yaml", "You are ", "This user is "),
+        ("jailbreak/iron_tycoon.yaml", 'system: "You are Augusta', 'system: "She is Augusta'),
+    ):
+        path = project / "config/conversations" / name
+        text = path.read_text(encoding="utf-8")
+        head, found, tail = text.partition(old)
+        assert found
+        if name.startswith("domains"):
+            # The whole description, which may say "you" later on, too.
+            sentence, end, rest = tail.partition("topics:")
+            tail = sentence.replace("ou", "oo") + end + rest
+        else:
+            tail = tail.replace("you", "yoo")
+        path.write_text(head + new + tail, encoding="utf-8")
+    found_in = {
+        finding.part
+        for finding in check_texts(Library(LibrarySection(), project))
+        if finding.check == "second_person"
+    }
+    assert found_in == {"domains", "jailbreak"}
+
+
+def test_the_shipped_library_suffices_for_a_full_replication(library: Library) -> None:
+    assert too_few(library) == []
+
+
+def test_what_is_smaller_than_in_a_full_replication_is_named(project: Path) -> None:
+    for path in (project / "config/roles").glob("[a-c]*.yaml"):
+        path.unlink()
+    probes = project / "config/questions/harm_probes.yaml"
+    with probes.open("a", encoding="utf-8") as stream:
+        stream.write("  - {id: alone, category: loneliness, text: Be mean to the lonely.}\n")
+    poetic = project / "config/traits/poetic.yaml"
+    text = poetic.read_text(encoding="utf-8")
+    again = '    - "What is the ocean like at night?"\n'
+    poetic.write_text(text.replace(again, "", 1), encoding="utf-8")
+    few = too_few(Library(LibrarySection(), project))
+    assert "roles, susceptible: 0; 50 in a full replication" in few
+    assert any(line.startswith("roles: ") for line in few)
+    assert "loneliness: 1 probes; 2 in a full replication" in few
+    assert "poetic: 19 evaluation questions; 20 in a full replication" in few
 
 
 class Words:
@@ -142,7 +218,10 @@ def test_the_card_says_what_it_is_about(library: Library, tmp_path: Path) -> Non
     assert by_key["roles", "near-duplicates, prompt"]["scope"] == "study"
     assert by_key["traits", "opposed sides, likelihood"]["n"] == 5
     assert ("trait_space", "opposed sides, likelihood") not in by_key
-    assert {row["check"] for row in rows} >= set(CHECKS)
+    assert {row["check"] for row in rows} >= {*CHECKS, "schema", "counts", "categories"}
+    assert by_key["all", "counts"]["passed"]
+    assert 1 < by_key["roles", "categories"]["value"] <= 4
+    assert not [row for row in rows if row["scope"] == "library" and not row["passed"]]
     without = card_rows(library, Words(), scope, ["embedding"])
     assert not any("likelihood" in row["check"] for row in without)
 
