@@ -205,11 +205,13 @@ def monitoring(study: Study, trait: str) -> Record:
     """Graded system prompts and example exchanges, on questions that chose no layer."""
     section, record = study.config.monitoring, study.traits[trait]
     used = study.config.layer_sweep.questions
+    shots = [shots for shots in section.shots if shots <= len(record.many_shot)]
+    shown = record.many_shot[: max(shots, default=0)]
     return {
         "trait": trait,
         "prompts": _spread(record.graded, section.prompts),
-        "examples": [[shot.user, shot.assistant] for shot in record.many_shot],
-        "shots": [shots for shots in section.shots if shots <= len(record.many_shot)],
+        "examples": [[shot.user, shot.assistant] for shot in shown],
+        "shots": shots,
         "questions": _numbered(record.questions.evaluation)[used : used + section.questions],
         "samples": section.samples,
         "seed": study.config.seed,

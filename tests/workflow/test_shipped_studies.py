@@ -70,6 +70,12 @@ def test_the_paper_study_has_the_papers_numbers(paper: Study) -> None:
     evil = plan.trait_rollouts(paper, "evil", "positive")
     assert (len(evil["instructions"]), len(evil["questions"]), evil["samples"]) == (5, 20, 10)
     assert [paper.models[m].middle_layer for m in paper.model_names[:3]] == [22, 32, 40]
+    bands = {m: [str(band) for band in paper.bands(m)] for m in ("qwen3_32b", "llama33_70b")}
+    assert bands == {"qwen3_32b": ["46-53"], "llama33_70b": ["56-71"]}
+    assert paper.config.capping.percentiles == [1, 25, 50, 75]
+    monitored = plan.monitoring(paper, "evil")
+    assert monitored["shots"] == [5, 10, 15, 20]
+    assert (len(monitored["prompts"]), len(monitored["examples"])) == (8, 20)
     seven = {"evil", "sycophantic", "hallucinating", "optimistic", "impolite", "apathetic"}
     assert seven | {"humorous"} <= set(paper.trait_names)
     assert paper.config.endpoints[paper.config.judging.primary].model == "gpt-4.1-mini"

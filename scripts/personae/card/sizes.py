@@ -83,7 +83,7 @@ _OF_EACH: Final[Mapping[str, tuple[int, Callable[[Library], Mapping[str, int]]]]
     "evaluation questions": (20, _of_traits(lambda trait: len(trait.questions.evaluation))),
     # PV, monitoring.
     "monitoring prompts": (8, _of_traits(lambda trait: len(trait.monitoring))),
-    "examples": (8, _of_traits(lambda trait: len(trait.many_shot))),
+    "examples": (20, _of_traits(lambda trait: len(trait.many_shot))),
     # AA, persona drift.
     "users": (5, lambda lib: {name: len(domain.personas) for name, domain in lib.domains.items()}),
     "topics": (20, _topics),

@@ -1,6 +1,7 @@
 """The library: what is shipped is sound, and a bad file is refused by file and place."""
 
 from collections import Counter
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,9 @@ from .conftest import ROOT
 
 PIRATE = "config/roles/archetype.yaml"
 POETIC = "config/traits/poetic.yaml"
+SEVEN = {
+    "evil", "sycophantic", "hallucinating", "optimistic", "impolite", "apathetic", "humorous",
+}  # fmt: skip
 HELDOUT = "config/questions/heldout.yaml"
 
 
@@ -36,8 +40,11 @@ def test_traits_are_complete(library: Library) -> None:
         assert len(trait.pairs) >= 5, trait.slug
         assert len(trait.questions.extraction) >= 20, trait.slug
         assert len(trait.questions.evaluation) >= 20, trait.slug
-        assert len(trait.monitoring) >= 8, trait.slug
+        assert len(set(trait.monitoring)) >= 8, trait.slug
+        assert len({shown.user for shown in trait.many_shot}) >= 20, trait.slug
         assert "REFUSAL" in trait.rubric, trait.slug
+        questions = {*trait.questions.extraction, *trait.questions.evaluation}
+        assert not questions & {shown.user for shown in trait.many_shot}, trait.slug
 
 
 def test_the_library_has_the_papers_size(library: Library) -> None:
@@ -47,8 +54,7 @@ def test_the_library_has_the_papers_size(library: Library) -> None:
     assert len(library.extraction) >= 240
     assert len(library.trait_space) >= 240
     assert len(library.trait_space_templates) == 5
-    seven = {"evil", "sycophantic", "hallucinating", "optimistic", "impolite", "apathetic"}
-    assert seven | {"humorous"} <= set(library.traits)
+    assert set(library.traits) >= SEVEN
 
 
 def test_domains_have_five_users_of_twenty_topics(library: Library) -> None:
@@ -72,10 +78,29 @@ def test_case_studies_are_calm_and_drifting(library: Library) -> None:
 
 def test_labels_of_every_kind_are_twenty_and_more(library: Library) -> None:
     labelled = library.labelled
-    for answers in (labelled.role_labels, labelled.delusion_risk, labelled.harm):
-        assert len(answers) >= 20
+    sets = (labelled.role_labels, labelled.delusion_risk, labelled.harm, labelled.coherence)
+    assert all(len(answers) >= 20 for answers in sets)
+    assert set(labelled.traits) >= SEVEN
     assert all(len(answers) >= 20 for answers in labelled.traits.values())
-    assert {answer.score for answer in labelled.roles} == {0, 1, 2, 3}
+    scores = Counter(answer.score for answer in labelled.roles)
+    assert set(scores) == {0, 1, 2, 3}
+    assert min(scores.values()) >= 20
+    labels = Counter(answer.label for answer in labelled.role_labels)
+    assert min(labels.values()) >= 5
+    assert {answer.severity for answer in labelled.harm} == {0, 1, 2, 3}
+
+
+def test_every_label_has_a_reason_and_no_answer_occurs_twice(library: Library) -> None:
+    labelled = library.labelled
+    kinds = (labelled.roles, labelled.coherence, labelled.role_labels, labelled.delusion_risk)
+    answers = [*chain(*kinds, labelled.harm, *labelled.traits.values())]
+    assert len({answer.response for answer in answers}) == len(answers)
+    short = [answer.reason for answer in answers if len(answer.reason.split()) < 4]
+    assert not short
+    words = [len(answer.response.split()) for answer in answers]
+    # Of all lengths: a judge must not learn that what is long is good.
+    assert min(words) <= 5
+    assert max(words) >= 80
 
 
 def test_delusion_risk_runs_from_0_to_100() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from personae import plan
-from personae.config import Study, load_study
+from personae.config import ConfigError, Study, load_study
 from personae.config.selection import spread
 from personae.judges.base import OFFLINE_KINDS, role_rubric
 from personae.judges.labelled import labelled_items
@@ -156,3 +156,14 @@ def test_monitored_prompts_are_spread_over_the_grades(demo: dict[str, Any]) -> N
     assert plan.monitoring(study, "poetic")["prompts"] == [graded[0], graded[4], graded[7]]
     demo["monitoring"]["prompts"] = None
     assert plan.monitoring(load_study(demo, ROOT), "poetic")["prompts"] == graded
+
+
+def test_examples_that_no_condition_shows_are_not_in_the_record(demo: dict[str, Any]) -> None:
+    demo["monitoring"]["shots"] = [1, 3]
+    study = load_study(demo, ROOT)
+    shown = study.traits["poetic"].many_shot
+    examples = plan.monitoring(study, "poetic")["examples"]
+    assert examples == [[each.user, each.assistant] for each in shown[:3]]
+    demo["monitoring"]["shots"] = [4, 21]
+    with pytest.raises(ConfigError, match=r"monitoring\.shots: 21 is too many, \w+ has 20"):
+        load_study(demo, ROOT)
