@@ -90,6 +90,11 @@ def _splits(library: Library) -> Iterator[Finding]:
             if _words(text) in left:
                 place = f"{slug}.questions.evaluation[{index}]"
                 yield Finding("splits", "traits", place, shared)
+        asked = {_words(text) for text in trait.questions.evaluation}
+        for index, example in enumerate(trait.many_shot):
+            if _words(example.user) in asked:
+                text = "is asked for evaluation, too; show another example"
+                yield Finding("splits", "traits", f"{slug}.many_shot[{index}].user", text)
 
 
 def _words(text: str) -> str:

@@ -68,6 +68,11 @@ def trait_texts(trait: Trait) -> Iterator[Place]:
             # Two traits may ask the same question or share a neutral prompt, one trait never does.
             place = f"{slug}.questions.{split}[{index}]"
             yield Place("traits", place, f"question of {slug}", text, place)
+    for index, shown in enumerate(trait.many_shot):
+        # What an example asks must be none of the questions that are asked after it.
+        place = f"{slug}.many_shot[{index}]"
+        yield Place("traits", f"{place}.user", f"question of {slug}", shown.user, f"{place}.user")
+        yield Place("traits", f"{place}.assistant", f"shown {slug}", shown.assistant, place)
     for index, text in enumerate(trait.monitoring):
         place = f"{slug}.monitoring[{index}]"
         yield Place("traits", place, f"monitoring of {slug}", text, slug)

@@ -96,9 +96,16 @@ def test_a_question_on_both_sides_of_a_split_is_found(project: Path) -> None:
     again = '"What is the ocean like at night?"'
     assert again in text
     poetic.write_text(text.replace(again, '"how do i boil an egg"', 1), encoding="utf-8")
+    shown = project / "config/traits/humorous.yaml"
+    text = shown.read_text(encoding="utf-8")
+    evaluated = Library(LibrarySection(), project).traits["humorous"].questions.evaluation[0]
+    assert 'user: "What is a ladder?"' in text
+    text = text.replace('user: "What is a ladder?"', f'user: "{evaluated.upper()}"', 1)
+    shown.write_text(text, encoding="utf-8")
     found = [f for f in check_texts(Library(LibrarySection(), project)) if f.check == "splits"]
     assert [(finding.part, finding.place.split("[")[0]) for finding in found] == [
         ("heldout", "again"),
+        ("traits", "humorous.many_shot"),
         ("traits", "poetic.questions.evaluation"),
     ]
 
