@@ -36,7 +36,8 @@ MODEL = "results/models/smollm2_135m"
 SPOILED = 9  # one reply in so many holds no verdict
 UNUSABLE = "I would rate this 100."
 AGREEMENT = "results/mini/smollm2_135m/judging/agreement.parquet"
-RESPONSES = "roles/pirate/responses.parquet"
+SCORES = "results/mini/smollm2_135m/roles/pirate/scores.parquet"
+RESPONSES = "results/mini/smollm2_135m/roles/pirate/responses.parquet"
 PATIENCE = 120.0
 
 
@@ -94,7 +95,8 @@ class Remote:
 def remote(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remote]:
     """A copy of the finished project, whose study an endpoint now judges; the key is in .env."""
     root = tmp_path_factory.mktemp("remote") / "project"
-    shutil.copytree(project.root, root, symlinks=True)
+    shutil.copytree(project.root, root, symlinks=True, ignore=shutil.ignore_patterns("tmp"))
+    (root / "tmp").mkdir()
     (root / ".env").write_text(f"JUDGE_KEY={KEY}\n", encoding="utf-8")
     with Endpoint(judge) as endpoint:
         study = yaml.safe_load((root / MINI).read_text(encoding="utf-8"))
@@ -119,7 +121,7 @@ def model_server(root: Path) -> Iterator[str]:
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
-                if httpx.get(f"http://127.0.0.1:{port}/health").status_code == 200:
+                if httpx.get(f"http://127.0.0.1:{port}/v1/models").is_success:
                     break
             except httpx.TransportError:
                 pass
@@ -163,7 +165,8 @@ def test_a_judging_node_that_is_killed_asks_nothing_twice(remote: Remote) -> Non
     wait_for(lambda: remote.endpoint.asked.total() > before + 100)
     os.killpg(running.pid, signal.SIGKILL)
     running.wait()
-    remote.done("--rerun-incomplete", "--nolock", "--", AGREEMENT)
+    remote.done("--unlock")
+    remote.done("--rerun-incomplete", "--", AGREEMENT)
     again = {prompt: n for prompt, n in remote.endpoint.asked.items() if n > 1}
     # Only what was on the way at that moment; eight are asked at a time.
     assert sum(again.values()) - len(again) <= 8
@@ -175,7 +178,7 @@ def test_another_judge_generates_nothing_and_decides_what_is_kept(remote: Remote
     assert planned["judge_role_responses"] == 3
     assert not {"generate_role_responses", "extract_role_activations"} & set(planned)
     remote.done()
-    scores = tables.read(remote.project.path("roles/pirate/scores.parquet"), "scores").to_pandas()
+    scores = tables.read(remote.project.root / SCORES, "scores").to_pandas()
     assert set(scores.judge) == {"arbiter", "embedding"}
     own = scores[scores.judge == "arbiter"]
     assert own.primary.all()
@@ -192,32 +195,34 @@ def test_another_judge_generates_nothing_and_decides_what_is_kept(remote: Remote
     assert all((table.reason == "parse_failure").all() for table in unscored)
     page = (remote.project.root / "results/mini/report.html").read_text(encoding="utf-8")
     assert "arbiter" in page
-    assert "parse_failure" in page
+    assert "parse failure" in page
 
 
 def test_scores_that_are_lost_are_made_again_from_kept_answers(remote: Remote) -> None:
     before = remote.endpoint.asked.total()
-    path = remote.project.path("roles/pirate/scores.parquet")
+    path = remote.project.root / SCORES
     kept = tables.read(path, "scores")
     path.unlink()
-    remote.done("--", str(path.relative_to(remote.project.root)))
+    remote.done("--", SCORES)
     assert tables.read(path, "scores").equals(kept)
     assert remote.endpoint.asked.total() == before
 
 
 def test_responses_of_an_endpoint_are_the_model_servers_own(remote: Remote) -> None:
-    path = remote.project.path(RESPONSES)
+    path = remote.project.root / RESPONSES
     local = tables.read(path, "role_responses").to_pandas()
     with model_server(remote.project.root) as url:
+        name = httpx.get(f"{url}/models").json()["data"][0]["id"]
 
-        def assign(study: dict[str, Any]) -> None:
-            study["endpoints"]["served"] = {
-                "base_url": url, "model": "smollm2_135m", "key_variable": None
-            }  # fmt: skip
+        def assign(study: dict[str, Any], model: str) -> None:
+            study["endpoints"]["served"] = {"base_url": url, "model": model, "key_variable": None}
             study["assignments"] = {"generators": {"smollm2_135m": "served"}}
 
-        remote.change(assign)
-        remote.done("--", str(path.relative_to(remote.project.root)))
+        remote.change(lambda study: assign(study, "smollm3"))
+        refused = remote.run("--", RESPONSES)
+        assert f"endpoints.served: {url} refuses model 'smollm3'" in refused.stdout + refused.stderr
+        remote.change(lambda study: assign(study, name))
+        remote.done("--", RESPONSES)
     served = tables.read(path, "role_responses").to_pandas()
     assert set(local.ids_from) == {"generation"}
     assert set(served.ids_from) == {"rendering"}
