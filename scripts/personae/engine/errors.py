@@ -13,5 +13,9 @@ class RequestError(PersonaeError):
     """A request does not fit the loaded model."""
 
 
+class UnknownModelError(RequestError):
+    """A request names a model that is not served."""
+
+
 class InterventionError(RuntimeError):
     """An intervention did not act where it had to."""

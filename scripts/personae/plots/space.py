@@ -42,6 +42,8 @@ def persona_space(
     figure, axes = panels(1, 2, height=4.6, width_ratios=[1.75, 1.0])
     here = coordinates[(coordinates.layer == middle_layer) & (coordinates.scaling == "centred")]
     wide = here.pivot(index="role", columns="component", values="coordinate").sort_index(axis=1)
+    if wide.shape[1] == 1:
+        wide["second"] = 0.0  # two roles span a line
     _scatter(axes[0, 0], wide, middle_layer)
     at_layer = components[components.layer == middle_layer]
     needed = _variance(axes[0, 1], at_layer, variance_threshold)

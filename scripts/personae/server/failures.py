@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from personae.engine.errors import InterventionError, ModelError, RequestError
+from personae.engine.errors import InterventionError, ModelError, RequestError, UnknownModelError
 from personae.explain import place
 
 LOG = logging.getLogger(__name__)
@@ -21,6 +21,7 @@ class NotReadyError(Exception):
 
 
 STATUS: dict[type[Exception], int] = {
+    UnknownModelError: 404,  # as other endpoints say it
     RequestError: 400,
     ModelError: 400,
     GivenUpError: 503,

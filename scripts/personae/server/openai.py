@@ -20,7 +20,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
-from personae.engine.errors import RequestError
+from personae.engine.errors import RequestError, UnknownModelError
 from personae.requests import (
     EngineInfo,
     GenerateRequest,
@@ -141,7 +141,7 @@ def _embedder_name(info: EngineInfo) -> str:
 
 def _require_name(asked: str, served: str) -> None:
     if asked != served:
-        raise RequestError(f"model {asked!r} is not served here; GET /v1/models lists what is")
+        raise UnknownModelError(f"model {asked!r} is not served here; GET /v1/models lists what is")
 
 
 def _engine_request(body: ChatRequest) -> GenerateRequest:

@@ -88,6 +88,20 @@ def test_persona_space_states_the_planted_positions(study: Study) -> None:
     assert "3 components (mean-subtracted)" in drawn.finding
 
 
+def test_two_roles_span_a_line(study: Study) -> None:
+    """All that is left when a strict judge leaves most roles without a vector."""
+    coordinates = frame(study, "axis/space_coordinates", "space_coordinates")
+    components = frame(study, "axis/space_components", "space_components")
+    few = coordinates.role.isin([*ROLES[:2], "default"]) & (coordinates.component == 1)
+    drawn = space.persona_space(
+        coordinates[few],
+        components[components.component == 1],
+        middle_layer=MIDDLE,
+        variance_threshold=0.7,
+    )
+    assert "of 2 roles" in drawn.finding
+
+
 def test_alignment_states_the_value_the_interval_and_the_worst_layer(study: Study) -> None:
     layers = frame(study, "axis/space_layers", "space_layers")
     centred = layers[layers.scaling == "centred"].set_index("layer")

@@ -56,7 +56,6 @@ def test_steered_chat(client: openai.OpenAI) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"model": "gpt-4"}, "'gpt-4' is not served here"),
         ({"frequency_penalty": 0.5}, "frequency_penalty: Input should be 0"),
         ({"logprobs": True}, "logprobs: Input should be False"),
         ({"tools": []}, "tools: Extra inputs are not permitted"),
@@ -69,6 +68,11 @@ def test_what_is_not_offered_is_refused(
     with pytest.raises(openai.APIStatusError, match=message) as caught:
         client.chat.completions.create(**{"model": "model", "messages": HELLO, **options})
     assert caught.value.status_code in {400, 422}
+
+
+def test_another_model_is_not_found(client: openai.OpenAI) -> None:
+    with pytest.raises(openai.NotFoundError, match="'gpt-4' is not served here"):
+        client.chat.completions.create(model="gpt-4", messages=HELLO)
 
 
 def test_embeddings(client: openai.OpenAI) -> None:
