@@ -189,6 +189,7 @@ def drift_tables(plan: Planted) -> dict[str, pa.Table]:
                     {
                         "arm": arm,
                         "kind": kind,
+                        "domain": "*",
                         "turn": turn,
                         "layer": MIDDLE,
                         "n": len(values),
