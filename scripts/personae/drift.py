@@ -215,14 +215,17 @@ def drift_summary(
     return tables.from_rows(summary, "drift_summary")
 
 
-def _turns(rows: Sequence[Mapping[str, Any]], arm: str, kind: str, domain: str) -> list[np.ndarray]:
+def _turns(
+    rows: Sequence[Mapping[str, Any]], arm: str, kind: str, domain: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return projections, turns and conversations of one group."""
     members = [
         row
         for row in rows
         if (row["arm"], row["kind"]) == (arm, kind) and domain in (EVERY_DOMAIN, row["domain"])
     ]
-    return [
+    projections, turns, conversations = (
         np.asarray([row[name] for row in members])
         for name in ("projection", "turn", "conversation")
-    ]
+    )
+    return projections, turns, conversations

@@ -279,10 +279,9 @@ def drift_conversations(study: Study) -> list[Record]:
 
 def simulation(study: Study) -> Record | None:
     """Who talks to the model about what, and the endpoint that plays these users; None: nobody."""
-    section, auditor = study.simulated, study.config.assignments.auditor
+    section, auditor = study.simulated, study.auditor
     if section is None or auditor is None:
         return None
-    answering = study.config.endpoints[auditor].answering()
     return {
         "users": [
             {
@@ -297,7 +296,7 @@ def simulation(study: Study) -> Record | None:
         "turns": section.turns,
         "sheet": study.auditor_sheet.model_dump(),
         # Each request has a seed of its own; log-probabilities are for judges.
-        "auditor": {k: v for k, v in answering.items() if k not in ("seed", "logprobs")},
+        "auditor": {k: v for k, v in auditor.answering().items() if k not in ("seed", "logprobs")},
         "seed": study.config.seed,
         "sampling": study.config.drift.sampling.model_dump(),
     }

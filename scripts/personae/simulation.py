@@ -2,9 +2,9 @@
 
 The auditor is told who it is and what it brings up, and sees the conversation with the roles
 flipped. The studied model gets no system prompt. A conversation has a user turn only where the
-auditor wrote one: when it writes none (it has nothing more to say, or a filter or a refusal took its
-place) the conversation ends before that turn, and the node says so; when it cannot be reached the
-node fails, and resumes from the answers that are kept.
+auditor wrote one: when it writes none (it has nothing more to say, or a filter or a refusal took
+its place) the conversation ends before that turn, and the node says so; when it cannot be reached
+the node fails, and resumes from the answers that are kept.
 """
 
 from __future__ import annotations

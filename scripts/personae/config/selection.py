@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
+from personae.config.endpoints import Endpoint
 from personae.config.experiments import SimulatedSection
 from personae.config.study import StudyConfig
 from personae.fields import Band
@@ -139,6 +140,12 @@ class Study:
             name: domains[name].first(section.personas, section.topics)
             for name in expand(section.domains, domains)
         }
+
+    @property
+    def auditor(self) -> Endpoint | None:
+        """The endpoint that plays the user; None when no conversations are simulated."""
+        name = self.config.assignments.auditor
+        return self.config.endpoints[name] if self.simulated and name else None
 
     @cached_property
     def auditor_sheet(self) -> AuditorSheet:

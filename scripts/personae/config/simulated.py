@@ -10,7 +10,7 @@ _AT = "drift.simulated"
 
 
 def unknown_domains(study: Study) -> Iterator[str]:
-    """Domains that the library does not have, and conversations without anybody to play the user."""
+    """Domains that the library does not have, and users whom nobody plays."""
     if (section := study.simulated) is None:
         return
     if study.config.assignments.auditor is None:

@@ -16,6 +16,7 @@ from personae.config.study import StudyConfig
 from personae.docs import reference
 from personae.judges.sheets import Sheet
 from personae.library import (
+    AuditorSheet,
     ClosedItem,
     Domain,
     DriftConversation,
@@ -49,6 +50,7 @@ _RECORDS: Final[dict[str, tuple[type[BaseModel], frozenset[str]]]] = {
     "drift": (DriftConversation, frozenset({"slug"})),
     "jailbreak": (JailbreakConversation, frozenset({"slug"})),
     "domain": (Domain, frozenset()),
+    "auditor": (AuditorSheet, frozenset()),
     "labelled": (LabelledAnswer, frozenset()),
     "labelled_role": (LabelledRoleAnswer, frozenset()),
     "labelled_role_label": (LabelledRoleLabel, frozenset()),
