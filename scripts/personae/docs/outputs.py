@@ -33,6 +33,7 @@ from personae.library import (
     SpaceTrait,
     Trait,
 )
+from personae.library.drafting import TraitRequest
 from personae.registry import ModelRow
 
 # Their own dependencies would compile llama.cpp, or are not used: installed without any.
@@ -45,6 +46,7 @@ _RECORDS: Final[dict[str, tuple[type[BaseModel], frozenset[str]]]] = {
     "closed": (ClosedItem, frozenset()),
     "harm_probe": (HarmProbe, frozenset()),
     "trait": (Trait, frozenset({"slug"})),
+    "trait_request": (TraitRequest, frozenset()),
     "space_template": (SpaceTemplate, frozenset()),
     "space_trait": (SpaceTrait, frozenset({"slug", "category"})),
     "drift": (DriftConversation, frozenset({"slug"})),
