@@ -26,7 +26,8 @@ from personae.requests import Message, RenderRow
 
 LOG = logging.getLogger("personae")
 _CONTENT_FREE: Final = ("content_filter", "refusal")
-_MARGIN: Final = 32  # tokens by which a template opens the answer, generously
+MARGIN: Final = 32
+"""Tokens by which a chat template opens the answer, generously."""
 _FLIPPED: Final[dict[str, Any]] = {"user": "assistant", "assistant": "user"}
 
 
@@ -178,7 +179,7 @@ class Auditor:
             for n, text in said.items()
         ]
         for chat in self.engine.render(rows) if rows else []:
-            if len(chat.token_ids) + _MARGIN + self.max_new_tokens <= self._context:
+            if len(chat.token_ids) + MARGIN + self.max_new_tokens <= self._context:
                 yield chat.id
             else:
                 self._end(chat.id, turn, f"the model's context of {self._context} tokens is full")
