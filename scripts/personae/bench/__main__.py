@@ -53,7 +53,7 @@ def _measure(options: argparse.Namespace) -> None:
 
 def _rows(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Yield the table's rows; models are loaded where the first line needs them."""
-    from personae.bench import models, processes
+    from personae.bench import judging, models, planning, processes
     from personae.bench.measuring import compare
     from personae.bench.suite import Sizes, Suite
     from personae.requests import EngineSpec
@@ -72,7 +72,9 @@ def _rows(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     device += f", {str(contest.ours.dtype).removeprefix('torch.')}"
     found = Suite(contest, Sizes()).comparisons()
     # Other processes load a prepared model; with random weights there is none.
-    found += [] if options.shape else [processes.memory(spec), processes.node(spec)]
+    if not options.shape:
+        found += [processes.memory(spec), processes.node(spec)]
+        found += [judging.comparison(), *planning.comparisons()]
     for comparison in found:
         if options.only in comparison.metric:
             yield compare(comparison, options.repeats, device)

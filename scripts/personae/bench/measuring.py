@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import statistics
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -48,6 +50,22 @@ def rate(device: torch.device, work: Callable[[], int]) -> Run:
         return count / (time.perf_counter() - start)
 
     return run
+
+
+def together(work: Callable[[], Sequence[float]], count: int) -> list[Run]:
+    """Return runs for ``count`` figures that one piece of work gives together.
+
+    Whichever run is asked first does the work; the others then give their figure of it.
+    """
+    left: list[deque[float]] = [deque() for _ in range(count)]
+
+    def run(own: deque[float]) -> float:
+        if not own:
+            for figures, figure in zip(left, work(), strict=True):
+                figures.append(figure)
+        return own.popleft()
+
+    return [functools.partial(run, own) for own in left]
 
 
 def compare(comparison: Comparison, repeats: int, device: str) -> dict[str, Any]:

@@ -9,14 +9,15 @@ import pytest
 import torch
 
 from personae import tables
-from personae.bench import models
+from personae.bench import judging, models, planning
 from personae.bench.__main__ import SHAPES
 from personae.bench.baselines import Plain
 from personae.bench.limits import decode_limit
-from personae.bench.measuring import Comparison, compare, rate
+from personae.bench.measuring import Comparison, compare, rate, together
 from personae.bench.models import Contest
 from personae.bench.suite import Sizes, Suite
 from personae.bench.workload import capped, mixed, unequal
+from personae.errors import PersonaeError
 
 from ..engine.families import load_tiny, make_model
 
@@ -133,3 +134,27 @@ def test_the_table_survives_the_disk(tmp_path: Path) -> None:
     row = compare(Comparison("m", lambda: 1.0, lambda: 2.0, None), 1, "here")
     tables.write(tables.from_rows([row], "bench"), tmp_path / "b.parquet", "bench", {"a": "b"})
     assert tables.read(tmp_path / "b.parquet", "bench").to_pylist() == [row]
+
+
+def test_figures_of_one_piece_of_work_are_measured_together() -> None:
+    done: list[int] = []
+
+    def work() -> tuple[float, float]:
+        done.append(1)
+        return 10.0 * len(done), float(len(done))
+
+    first, second = together(work, 2)
+    assert [first(), second(), second(), first(), first()] == [10.0, 1.0, 2.0, 20.0, 30.0]
+    assert len(done) == 3
+
+
+def test_judging_is_measured_against_what_bare_sockets_reach_there() -> None:
+    rate_, allowed = judging.measure(2, 0.02, 20)
+    # Not timed: only that nothing can be faster than the latency that was asked for.
+    assert 0.0 < rate_ <= 2 / 0.02
+    assert 0.0 < allowed <= 2 / 0.02
+
+
+def test_a_dry_run_that_fails_is_no_figure() -> None:
+    with pytest.raises(PersonaeError, match=r"the dry run of config/paper\.yaml failed: .+"):
+        planning.dry_run("--no-such-option")

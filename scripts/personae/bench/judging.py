@@ -1,9 +1,9 @@
-"""How close judging comes to what an endpoint allows: requests per second against latency.
+"""How close judging comes to what an endpoint allows: answers per second against latency.
 
 A local endpoint answers after an added latency. With ``c`` requests in flight nothing can be faster
 than ``c / latency``, where the latency is what a bare socket measures there, with as many requests
 in flight. The ratio says how much of that is reached with limits, retries and the database of
-answers all in place. Run it with ``python -m personae.judges.bench``.
+answers all in place.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import asyncio
 import json
 import multiprocessing
 import os
-import sys
 import tempfile
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
+from personae.bench.measuring import Comparison, together
 from personae.config.endpoints import Endpoint
 from personae.judges.base import JudgeItem, coherence_rubric
 from personae.judges.chat import ChatJudge
@@ -26,55 +26,27 @@ from personae.judges.sheets import load_sheets
 from personae.remote.place import VARIABLE
 from personae.remote.runtime import Runtime
 
-LATENCY: Final = 0.05
-CONCURRENCY: Final = 8
-REQUESTS: Final = 1600
-GOAL: Final = 0.95
-
+_LATENCY: Final = 0.05  # seconds
+_CONCURRENCY: Final = 8
+_REQUESTS: Final = 1600
 _END: Final = b"\r\n\r\n"  # of the head of a message
 _RUBRICS: Final = "config/judging/rubrics"
 
 
-class Throughput(NamedTuple):
-    """What was measured.
+def comparison() -> Comparison:
+    """Return judging's answers per second against what latency and concurrency allow."""
+    ours, allowed = together(lambda: measure(_CONCURRENCY, _LATENCY, _REQUESTS), 2)
+    return Comparison("judging at 50 ms / concurrency over latency", ours, allowed, 0.95)
 
-    Attributes
-    ----------
-    concurrency, added, latency
-        Requests in flight; seconds that the endpoint adds; mean seconds that it takes.
-    rate
-        Answers per second.
-    ratio
-        ``rate`` over ``concurrency / latency``.
-    kept_rate
-        Answers per second when all of them are kept already.
+
+def measure(concurrency: int, latency: float, requests: int) -> tuple[float, float]:
+    """Judge ``requests`` answers at a local endpoint.
+
+    Returns
+    -------
+    tuple
+        Answers per second, and how many ``concurrency`` bare sockets would have had there.
     """
-
-    concurrency: int
-    added: float
-    latency: float
-    rate: float
-    ratio: float
-    kept_rate: float
-
-
-def main(
-    concurrency: int = CONCURRENCY, latency: float = LATENCY, requests: int = REQUESTS
-) -> float:
-    """Measure, print one line, and return the ratio to ``concurrency / latency``."""
-    found = measure(concurrency, latency, requests)
-    print(
-        f"judging: {found.rate:.1f} answers/s with {concurrency} in flight at {latency * 1e3:.0f} "
-        f"ms added, {found.latency * 1e3:.1f} ms in all: {found.ratio:.1%} of what that allows "
-        f"(goal {GOAL:.0%}), {found.rate * latency / concurrency:.1%} of what {latency * 1e3:.0f} "
-        "ms would; "
-        f"{found.kept_rate:.0f}/s from kept answers"
-    )
-    return found.ratio
-
-
-def measure(concurrency: int, latency: float, requests: int) -> Throughput:
-    """Judge ``requests`` answers at a local endpoint, then the same answers again."""
     receiver, sender = multiprocessing.Pipe(duplex=False)
     # Spawned: a process forked from one with threads may hang.
     server = multiprocessing.get_context("spawn").Process(
@@ -89,14 +61,13 @@ def measure(concurrency: int, latency: float, requests: int) -> Throughput:
             _timed(judge, "warm", concurrency)
             found = asyncio.run(_bare(port, concurrency, requests // 2))
             rate = _timed(judge, "item", requests)
-            kept = _timed(judge, "item", requests)
             # Before and after, since other work on the machine comes and goes.
             found = (found + asyncio.run(_bare(port, concurrency, requests // 2))) / 2.0
     finally:
         os.environ.pop(VARIABLE, None)
         server.terminate()
         server.join()
-    return Throughput(concurrency, latency, found, rate, rate * found / concurrency, kept)
+    return rate, concurrency / found
 
 
 async def _bare(port: int, concurrency: int, requests: int) -> float:
@@ -166,7 +137,3 @@ def _length(head: bytes) -> int:
     """Return how many bytes follow the head of a message."""
     lines = head.lower().split(b"\r\n")
     return next(int(line.split(b":")[1]) for line in lines if line.startswith(b"content-length"))
-
-
-if __name__ == "__main__":
-    sys.exit(0 if main() >= GOAL else 1)
