@@ -126,24 +126,7 @@ def _projected(
     engine: EngineClient, transcripts: Sequence[Transcript], axes: Stack
 ) -> list[pa.Table]:
     """Return one table per direction."""
-    rendered = engine.render([RenderRow(id=t.id, messages=t.messages) for t in transcripts])
-    rows = [
-        ActivationRow(
-            id=chat.id,
-            token_ids=chat.token_ids,
-            n_prompt=chat.turns[0].start,
-            spans=[Span(name=turn.name, start=turn.start, end=turn.end) for turn in chat.turns],
-        )
-        for chat in rendered
-        if chat.turns
-    ]
-    result = engine.activations(rows)
-    turns = [
-        f"{i}\t{s}"
-        for i, s in zip(result["id"].to_pylist(), result["span"].to_pylist(), strict=True)
-    ]
-    n_tokens = dict(zip(turns, result["n_tokens"].to_pylist(), strict=True))
-    means = stack(result.append_column("turn", pa.array(turns)), "turn")
+    means, n_tokens = _turn_means(engine, transcripts)
     known = {transcript.id: transcript.columns for transcript in transcripts}
     places = [key.split("\t") for key in means.keys]
     columns = {
@@ -164,6 +147,30 @@ def _projected(
         )
         for name, vectors in zip(axes.keys, axes.vectors, strict=True)
     ]
+
+
+def _turn_means(
+    engine: EngineClient, transcripts: Sequence[Transcript]
+) -> tuple[Stack, dict[str, int]]:
+    """Return mean activations and numbers of tokens, by id of the transcript, tab, turn."""
+    rendered = engine.render([RenderRow(id=t.id, messages=t.messages) for t in transcripts])
+    rows = [
+        ActivationRow(
+            id=chat.id,
+            token_ids=chat.token_ids,
+            n_prompt=chat.turns[0].start,
+            spans=[Span(name=turn.name, start=turn.start, end=turn.end) for turn in chat.turns],
+        )
+        for chat in rendered
+        if chat.turns
+    ]
+    result = engine.activations(rows)
+    turns = [
+        f"{i}\t{s}"
+        for i, s in zip(result["id"].to_pylist(), result["span"].to_pylist(), strict=True)
+    ]
+    n_tokens = dict(zip(turns, result["n_tokens"].to_pylist(), strict=True))
+    return stack(result.append_column("turn", pa.array(turns)), "turn"), n_tokens
 
 
 def along_axis(layer: int) -> list[tuple[str, str, Any]]:
