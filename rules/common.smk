@@ -304,5 +304,16 @@ def capping_arms(wildcards):
     return plan.capping_arms(selected, wildcards.model)
 
 
+def simulated_conversations(wildcards):
+    """Conversations of which an endpoint plays the user, where the study has any."""
+    if selected.simulated is None:
+        return []
+    return f"results/{wildcards.study}/{wildcards.model}/drift/simulated.parquet"
+
+
+def simulated_min_samples():
+    return selected.simulated.min_samples if selected.simulated else None
+
+
 def drift_cap(wildcards):
     return plan.drift_cap(selected, wildcards.model)

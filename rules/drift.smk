@@ -32,11 +32,38 @@ rule replay_conversations:
         "../scripts/replay_conversations.py"
 
 
+rule simulate_conversations:
+    input:
+        model=model_manifest,
+    output:
+        "results/{study}/{model}/drift/simulated.parquet",
+    log:
+        "results/{study}/{model}/logs/simulate_conversations.log",
+    benchmark:
+        "results/{study}/{model}/benchmarks/simulate_conversations.tsv"
+    group:
+        "drift_{model}"
+    conda:
+        "../envs/personae.yaml"
+    resources:
+        gres=model_gres,
+        mem_mb=model_memory,
+        runtime=model_minutes,
+        slurm_partition=model_partition,
+    params:
+        engine=engine_params,
+        simulation=plan.simulation(selected),
+        code=code_digest("simulation", "conversation", "engine"),
+    script:
+        "../scripts/simulate_conversations.py"
+
+
 rule project_conversations:
     input:
         model=model_manifest,
         directions="results/{study}/{model}/axis/directions.parquet",
         replays="results/{study}/{model}/drift/replays.parquet",
+        simulated=simulated_conversations,
     output:
         "results/{study}/{model}/drift/projections.parquet",
     log:
@@ -74,6 +101,7 @@ rule summarize_drift:
     params:
         layer=middle_layer,
         min_samples=study.drift.min_samples,
+        simulated_min_samples=simulated_min_samples(),
         seed=study.seed,
         code=code_digest("drift"),
     script:

@@ -430,6 +430,10 @@ rule write_report:
             "results/{{study}}/{model}/capping/scores.parquet", model=MODELS
         ),
         replays=expand("results/{{study}}/{model}/drift/replays.parquet", model=MODELS),
+        simulated=expand(
+            "results/{{study}}/{model}/drift/simulated.parquet",
+            model=MODELS if selected.simulated else [],
+        ),
         agreement=expand(
             "results/{{study}}/{model}/judging/agreement.parquet", model=MODELS
         ),

@@ -1,6 +1,7 @@
 """Project every assistant turn of every conversation on the Assistant Axis.
 
-Arms: ``shipped`` (the transcript as written), ``replayed`` and ``capped`` (answered by the model).
+Arms: ``shipped`` (the transcript as written), ``replayed`` and ``capped`` (answered by the model),
+and ``simulated`` (both sides written by models), where the study has such conversations.
 One forward pass per conversation gives all turns; all arms are read without capping, so that what
 is compared is the text that capping led to (AA, persona drift). Columns: ``drift_projections``.
 """
@@ -10,13 +11,14 @@ from typing import Any
 
 from personae import tables
 from personae.client import EngineClient
-from personae.drift import replayed_transcripts, shipped_transcripts, turn_projections
+from personae.drift import TRANSCRIPT, replayed_transcripts, shipped_transcripts, turn_projections
 
 
 def main(
     *,
     directions: str,
     replays: str,
+    simulated: str | None,
     conversations: Sequence[dict[str, Any]],
     path_out: str,
     engine: EngineClient,
@@ -24,7 +26,8 @@ def main(
 ) -> None:
     """Write one row per conversation, arm, turn, direction and layer."""
     transcripts = shipped_transcripts(conversations)
-    transcripts += replayed_transcripts(tables.read(replays, "replays"))
+    for path in filter(None, (replays, simulated)):
+        transcripts += replayed_transcripts(tables.read(path, "replays", TRANSCRIPT))
     projected = turn_projections(engine, transcripts, tables.read(directions, "directions"))
     tables.write(projected, path_out, "drift_projections", provenance)
 
@@ -37,6 +40,7 @@ if __name__ == "__main__":
         main,
         directions=snakemake.input.directions,
         replays=snakemake.input.replays,
+        simulated=snakemake.input.get("simulated") or None,
         conversations=list(snakemake.params.conversations),
         path_out=snakemake.output[0],
     )

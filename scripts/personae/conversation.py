@@ -1,4 +1,4 @@
-"""Multi-turn conversations: the same user turns answered anew, arm by arm, in step.
+"""Multi-turn conversations, in step: user turns that are fixed, or written as the talk goes on.
 
 All conversations advance together, one turn per batch, so that a capped and an uncapped arm run
 through the same code path, dtype and sampling settings (METHODS: one engine per comparison).
@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -19,13 +19,16 @@ from personae.client import EngineClient
 from personae.prompts import Rollout, seed_of
 from personae.requests import Intervention, Message, Sampling
 from personae.responses import generate_responses
+from personae.schemas import SCHEMAS
 
 LOG = logging.getLogger("personae")
+SIMULATED: Final = "simulated"
+"""Arm and kind of conversations whose user turns are written as the talk goes on."""
 
 
 @dataclass(frozen=True)
 class Dialogue:
-    """One conversation to play: fixed user turns, generated assistant turns.
+    """One conversation to play: its assistant turns are generated.
 
     Attributes
     ----------
@@ -34,14 +37,43 @@ class Dialogue:
     seed_key
         What the seed derives from. Arms of one conversation share it, so that they differ by
         their interventions alone.
+    users
+        The user turns, where they are fixed.
     """
 
     id: str
     seed_key: tuple[str, ...]
     system: str | None
-    users: tuple[str, ...]
+    users: tuple[str, ...] = ()
     columns: Mapping[str, Any] = field(default_factory=dict)
     interventions: tuple[Intervention, ...] = ()
+
+
+class Users(Protocol):
+    """Who says the user turns."""
+
+    def __call__(
+        self,
+        dialogues: Sequence[Dialogue],
+        histories: Mapping[str, Sequence[Message]],
+        turn: int,
+    ) -> Sequence[str | None]:
+        """Return what the user of each dialogue says next; None ends that conversation.
+
+        Parameters
+        ----------
+        histories
+            By id of the dialogue: all that was said, a system prompt included.
+        turn
+            Which turn is due, counted from 0.
+        """
+
+
+def scripted(
+    dialogues: Sequence[Dialogue], histories: Mapping[str, Sequence[Message]], turn: int
+) -> list[str | None]:
+    """Return the fixed user turns of the dialogues; each ends when it has no more."""
+    return [d.users[turn] if turn < len(d.users) else None for d in dialogues]
 
 
 def play(
@@ -52,14 +84,13 @@ def play(
     *,
     seed: int,
     vectors: Mapping[str, NDArray[np.float32]] | None = None,
+    users: Users = scripted,
 ) -> pa.Table:
     """Generate every assistant turn and return one row per turn, ``turn`` counted from 0."""
     histories = {d.id: _opening(d) for d in dialogues}
-    tables = []
-    for turn in range(max((len(d.users) for d in dialogues), default=0)):
-        active = [d for d in dialogues if turn < len(d.users)]
-        for dialogue in active:
-            histories[dialogue.id].append(Message(role="user", content=dialogue.users[turn]))
+    tables = [SCHEMAS[schema_name].empty_table()]
+    active, turn = list(dialogues), 0
+    while active := _heard(active, histories, users(active, histories, turn)):
         LOG.info("turn %d of %d conversations", turn + 1, len(active))
         rollouts = [_rollout(d, histories[d.id], turn, seed) for d in active]
         table = generate_responses(engine, rollouts, sampling, schema_name, vectors)
@@ -70,7 +101,22 @@ def play(
         for dialogue in active:
             reply = Message(role="assistant", content=replies[turn_id(dialogue.id, turn)])
             histories[dialogue.id].append(reply)
+        turn += 1
     return pa.concat_tables(tables)
+
+
+def _heard(
+    dialogues: Sequence[Dialogue],
+    histories: Mapping[str, list[Message]],
+    said: Sequence[str | None],
+) -> list[Dialogue]:
+    """Write down what users said and return the dialogues that go on."""
+    going = []
+    for dialogue, text in zip(dialogues, said, strict=True):
+        if text is not None:
+            histories[dialogue.id].append(Message(role="user", content=text))
+            going.append(dialogue)
+    return going
 
 
 def turn_id(dialogue_id: str, turn: int) -> str:
@@ -89,6 +135,6 @@ def _rollout(dialogue: Dialogue, history: Sequence[Message], turn: int, seed: in
         id=turn_id(dialogue.id, turn),
         messages=tuple(history),
         seed=seed_of(seed, *dialogue.seed_key, turn),
-        columns={**dialogue.columns, "turn": turn, "question": dialogue.users[turn]},
+        columns={**dialogue.columns, "turn": turn, "question": history[-1].content},
         interventions=dialogue.interventions,
     )

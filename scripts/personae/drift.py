@@ -1,4 +1,4 @@
-"""Conversations turn by turn: replays of the same user turns, and where each turn projects."""
+"""Conversations turn by turn: replays of given user turns, and where each turn projects."""
 
 from __future__ import annotations
 
@@ -10,16 +10,21 @@ import numpy as np
 import pyarrow as pa
 
 from personae import tables
-from personae.arrays import stack
+from personae.arrays import Stack, stack
 from personae.client import EngineClient
-from personae.conversation import Dialogue
+from personae.conversation import SIMULATED, Dialogue
 from personae.projecting import direction_stack
 from personae.projection import project, turn_profile
 from personae.requests import ActivationRow, Intervention, Message, RenderRow, Span
 from personae.resampling import Bootstrap
 
 SHIPPED: Final = "shipped"
+EVERY_DOMAIN: Final = "*"
+"""Domain of a row about all domains together."""
+TRANSCRIPT: Final = ("conversation", "domain", "kind", "arm", "turn", "messages", "response")
+"""Columns of ``replays`` that `replayed_transcripts` needs."""
 _DRAWS: Final = 1000
+_AT_ONCE: Final = 32  # conversations whose activations, at all layers, are in memory at a time
 
 
 class Transcript(NamedTuple):
@@ -74,23 +79,32 @@ def shipped_transcripts(conversations: Sequence[Mapping[str, Any]]) -> list[Tran
 
 
 def replayed_transcripts(replays: pa.Table) -> list[Transcript]:
-    """Return the replayed conversations: the history of the last turn and its answer."""
+    """Return the played conversations: the history of the last turn and its answer.
+
+    An empty last answer, which ends a simulated conversation, has nothing to project: the
+    conversation is read up to the turn before.
+    """
     last: dict[tuple[str, str], dict[str, Any]] = {}
-    for row in replays.to_pylist():
+    for row in replays.select(TRANSCRIPT).to_pylist():
         key = (row["conversation"], row["arm"])
         if key not in last or row["turn"] > last[key]["turn"]:
             last[key] = row
-    return [
+    found = [
         Transcript(
             f"{conversation}-{arm}",
             {name: row[name] for name in ("conversation", "domain", "kind", "arm")},
-            [
-                *(Message(**message) for message in json.loads(row["messages"])),
-                Message(role="assistant", content=row["response"]),
-            ],
+            _said(row),
         )
         for (conversation, arm), row in last.items()
     ]
+    return [transcript for transcript in found if transcript.messages]
+
+
+def _said(row: Mapping[str, Any]) -> list[Message]:
+    history = [Message(**message) for message in json.loads(row["messages"])]
+    if row["arm"] == SIMULATED and not row["response"].strip():
+        return history[:-1]
+    return [*history, Message(role="assistant", content=row["response"])]
 
 
 def turn_projections(
@@ -101,6 +115,44 @@ def turn_projections(
     The chat is rendered once per conversation; an empty turn has no tokens and no row. Columns of
     ``drift_projections``; larger along ``axis`` means more like the default Assistant.
     """
+    axes = direction_stack(directions)
+    parts = []
+    for first in range(0, len(transcripts), _AT_ONCE):
+        parts += _projected(engine, transcripts[first : first + _AT_ONCE], axes)
+    return tables.assemble(parts, "drift_projections")
+
+
+def _projected(
+    engine: EngineClient, transcripts: Sequence[Transcript], axes: Stack
+) -> list[pa.Table]:
+    """Return one table per direction."""
+    means, n_tokens = _turn_means(engine, transcripts)
+    known = {transcript.id: transcript.columns for transcript in transcripts}
+    places = [key.split("\t") for key in means.keys]
+    columns = {
+        **{name: [known[i][name] for i, _ in places] for name in TRANSCRIPT[:4]},
+        "turn": [int(span.removeprefix("turn")) for _, span in places],
+        "n_tokens": [n_tokens[key] for key in means.keys],
+    }
+    repeated = {name: np.repeat(np.asarray(c), len(means.layers)) for name, c in columns.items()}
+    layers = np.tile(np.asarray(means.layers, dtype=np.int16), len(places))
+    return [
+        pa.table(
+            {
+                **repeated,
+                "direction": np.repeat([name], len(layers)),
+                "layer": layers,
+                "projection": project(means.vectors, vectors).reshape(-1),
+            }
+        )
+        for name, vectors in zip(axes.keys, axes.vectors, strict=True)
+    ]
+
+
+def _turn_means(
+    engine: EngineClient, transcripts: Sequence[Transcript]
+) -> tuple[Stack, dict[str, int]]:
+    """Return mean activations and numbers of tokens, by id of the transcript, tab, turn."""
     rendered = engine.render([RenderRow(id=t.id, messages=t.messages) for t in transcripts])
     rows = [
         ActivationRow(
@@ -118,49 +170,48 @@ def turn_projections(
         for i, s in zip(result["id"].to_pylist(), result["span"].to_pylist(), strict=True)
     ]
     n_tokens = dict(zip(turns, result["n_tokens"].to_pylist(), strict=True))
-    means = stack(result.append_column("turn", pa.array(turns)), "turn")
-    columns = {transcript.id: transcript.columns for transcript in transcripts}
-    axes = direction_stack(directions)
-    parts = []
-    for name, vectors in zip(axes.keys, axes.vectors, strict=True):
-        values = project(means.vectors, vectors)
-        for key, by_layer in zip(means.keys, values, strict=True):
-            transcript_id, span = key.split("\t")
-            parts += [
-                {
-                    **columns[transcript_id],
-                    "turn": int(span.removeprefix("turn")),
-                    "direction": name,
-                    "layer": layer,
-                    "projection": float(value),
-                    "n_tokens": n_tokens[key],
-                }
-                for layer, value in zip(means.layers, by_layer, strict=True)
-            ]
-    return tables.from_rows(parts, "drift_projections")
+    return stack(result.append_column("turn", pa.array(turns)), "turn"), n_tokens
 
 
-def drift_summary(table: pa.Table, layer: int, *, min_samples: int, seed: int) -> pa.Table:
-    """Mean projection on the axis per turn, by arm and kind, at one layer."""
-    rows = [
-        row for row in table.to_pylist() if row["layer"] == layer and row["direction"] == "axis"
-    ]
+def along_axis(layer: int) -> list[tuple[str, str, Any]]:
+    """Return the filter of the rows of ``drift_projections`` on the axis at one layer."""
+    return [("direction", "==", "axis"), ("layer", "==", layer)]
+
+
+def drift_summary(
+    table: pa.Table,
+    layer: int,
+    *,
+    min_samples: int,
+    seed: int,
+    of_domains: Mapping[str, int] | None = None,
+) -> pa.Table:
+    """Mean projection on the axis per turn at one layer, by arm and kind.
+
+    Parameters
+    ----------
+    table
+        Rows of ``drift_projections`` on the axis at ``layer``, see `along_axis`.
+    min_samples
+        Turn positions with fewer conversations are dropped.
+    of_domains
+        Arms that are averaged by domain as well, with their own fewest conversations.
+    """
+    rows, least = table.to_pylist(), of_domains or {}
+    groups = {(row["arm"], row["kind"], EVERY_DOMAIN) for row in rows}
+    groups |= {(row["arm"], row["kind"], row["domain"]) for row in rows if row["arm"] in least}
     summary = []
-    for arm, kind in sorted({(row["arm"], row["kind"]) for row in rows}):
-        members = [row for row in rows if (row["arm"], row["kind"]) == (arm, kind)]
+    for arm, kind, domain in sorted(groups):
         profile = turn_profile(
-            np.asarray([m["projection"] for m in members]),
-            np.asarray([m["turn"] for m in members]),
-            np.asarray([m["conversation"] for m in members]),
+            *_turns(rows, arm, kind, domain),
             Bootstrap(_DRAWS, seed),
-            min_samples=min_samples,
+            min_samples=least.get(arm, min_samples),
         )
+        place = {"arm": arm, "kind": kind, "domain": domain, "layer": layer}
         summary += [
             {
-                "arm": arm,
-                "kind": kind,
+                **place,
                 "turn": point.turn,
-                "layer": layer,
                 "n": point.n,
                 "mean": point.projection.estimate,
                 "low": point.projection.low,
@@ -169,3 +220,19 @@ def drift_summary(table: pa.Table, layer: int, *, min_samples: int, seed: int) -
             for point in profile.points
         ]
     return tables.from_rows(summary, "drift_summary")
+
+
+def _turns(
+    rows: Sequence[Mapping[str, Any]], arm: str, kind: str, domain: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return projections, turns and conversations of one group."""
+    members = [
+        row
+        for row in rows
+        if (row["arm"], row["kind"]) == (arm, kind) and domain in (EVERY_DOMAIN, row["domain"])
+    ]
+    projections, turns, conversations = (
+        np.asarray([row[name] for row in members])
+        for name in ("projection", "turn", "conversation")
+    )
+    return projections, turns, conversations

@@ -214,6 +214,7 @@ class EngineInfo(Wire):
     weights_digest: str
     n_layers: int
     hidden_size: int
+    max_length: int = Field(description="Most tokens of a prompt and its response together.")
     dtype: str
     device: str
     embedder: str | None

@@ -283,6 +283,7 @@ SCHEMAS: Final[dict[str, pa.Schema]] = {
     "drift_summary": _schema(
         arm=_TEXT,
         kind=_TEXT,
+        domain=_TEXT,
         turn=_INDEX,
         layer=_INDEX,
         n=_COUNT,

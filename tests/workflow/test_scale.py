@@ -30,6 +30,7 @@ PLANNED = {
     "steer_trait": TRAITS,
     "compute_axis": 1,
     "cap_responses": 1,
+    "simulate_conversations": 1,
     "calibrate_judges": 1,
 }
 """Jobs of every model."""

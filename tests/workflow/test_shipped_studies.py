@@ -27,6 +27,7 @@ SMALL = {
     "cap_responses": 1,
     "prepare_model": 2,
     "write_library_card": 1,
+    "simulate_conversations": 0,
     "write_report": 1,
 }
 
@@ -79,6 +80,17 @@ def test_the_paper_study_has_the_papers_numbers(paper: Study) -> None:
     seven = {"evil", "sycophantic", "hallucinating", "optimistic", "impolite", "apathetic"}
     assert seven | {"humorous"} <= set(paper.trait_names)
     assert paper.config.endpoints[paper.config.judging.primary].model == "gpt-4.1-mini"
+
+
+def test_the_paper_study_simulates_the_papers_conversations(paper: Study) -> None:
+    record = plan.simulation(paper)
+    assert record is not None
+    talks = Counter(user["domain"] for user in record["users"] for _ in user["topics"])
+    assert talks == dict.fromkeys(("coding", "writing", "therapy", "philosophy"), 5 * 20)
+    assert paper.simulated is not None
+    assert (record["turns"], paper.simulated.min_samples) == (15, 10)
+    assert "api_key" not in str(record)
+    assert "OPENROUTER" not in str(record)
 
 
 def test_every_number_of_the_paper_study_cites_its_source() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from personae.config.remote import check_endpoints, unknown_endpoints
 from personae.config.selection import Study, expand
+from personae.config.simulated import check_simulated, unknown_domains
 from personae.config.study import ConfigError, load_config
 from personae.errors import PersonaeError
 from personae.explain import did_you_mean
@@ -59,6 +60,7 @@ def check_study(study: Study) -> list[str]:
         *_layers(study),
         *_floors(study),
         *check_endpoints(study),
+        *check_simulated(study),
     ]
 
 
@@ -81,6 +83,7 @@ def _names(study: Study) -> Iterator[str]:
         if names != "all":
             yield from _unknown(place, names, known, what, "in the library")
     yield from unknown_endpoints(study)
+    yield from unknown_domains(study)
     for index, source in enumerate(config.published):
         if source.model not in config.models:
             here = did_you_mean(source.model, config.models)

@@ -74,5 +74,6 @@ class AssignmentsSection(Strict):
         default=None, description="Endpoint that plays the user in simulated conversations."
     )
     artifact_writer: Slug | None = Field(
-        default=None, description="Endpoint that writes the instructions of a new trait."
+        default=None,
+        description="Endpoint that drafts a new trait for `personae library draft`.",
     )

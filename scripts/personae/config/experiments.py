@@ -10,6 +10,7 @@ from personae.fields import (
     LayerBand,
     LayersOrCount,
     Names,
+    NamesOrNone,
     Percentile,
     Pool,
     Reading,
@@ -158,6 +159,30 @@ class DriftCap(Strict):
     band: int = Field(default=0, ge=0, description="Which of the capping bands, counted from 0.")
 
 
+class SimulatedSection(Strict):
+    """Conversations in which an endpoint plays the user (AA, persona drift).
+
+    Every persona of a domain brings up every one of its topics in a conversation of its own.
+    """
+
+    domains: NamesOrNone = Field(
+        default="none",
+        description="Domains of the library, all or none. With any, assignments.auditor names the "
+        "endpoint that plays the user.",
+    )
+    personas: Count | None = Field(
+        default=None, description="Personas used of every domain, from the first; null is all."
+    )
+    topics: Count | None = Field(
+        default=None, description="Topics used of every persona, from the first; null is all."
+    )
+    turns: Count = Field(default=15, description="Most turns of a conversation.")
+    min_samples: Count = Field(
+        default=10,
+        description="Turn positions that fewer conversations of a domain reach are not averaged.",
+    )
+
+
 class DriftSection(Strict):
     """Persona drift over the turns of conversations, with and without a cap."""
 
@@ -165,6 +190,9 @@ class DriftSection(Strict):
     cap: DriftCap = Field(default=DriftCap(), description="The cap of the capped arm.")
     min_samples: Count = Field(
         default=10, description="Turn positions with fewer conversations are not averaged."
+    )
+    simulated: SimulatedSection | None = Field(
+        default=None, description="Simulated conversations; null is none."
     )
     sampling: RoleSampling = Field(default=RoleSampling(), description="How responses are drawn.")
 

@@ -54,7 +54,7 @@ class LibrarySection(Strict):
     conversations: str = Field(
         default="config/conversations",
         description="Folder with drift/ and case_studies/ (transcripts), jailbreak/ (user turns to "
-        "replay) and domains/ (simulated users).",
+        "replay), domains/ (simulated users) and auditor.yaml (the prompt of whatever plays them).",
     )
     judging: str = Field(
         default="config/judging", description="Folder with labelled/, on which judges are measured."

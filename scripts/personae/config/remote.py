@@ -47,7 +47,8 @@ def check_endpoints(study: Study) -> Iterator[str]:
             yield f"judging.templates.{kind}: no rubric {kind!r}{did_you_mean(kind, KINDS)}"
             return
     if judging.max_cost is not None:
-        for name in study.endpoint_names:
+        writer = study.config.assignments.artifact_writer
+        for name in dict.fromkeys([*study.endpoint_names, *([writer] if writer else [])]):
             endpoint = study.config.endpoints[name]
             if endpoint.price_in is None or endpoint.price_out is None:
                 yield (

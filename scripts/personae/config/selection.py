@@ -7,10 +7,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
+from personae.config.endpoints import Endpoint
+from personae.config.experiments import SimulatedSection
 from personae.config.study import StudyConfig
 from personae.fields import Band
 from personae.library import (
+    AuditorSheet,
     ClosedItem,
+    Domain,
     DriftConversation,
     JailbreakConversation,
     Library,
@@ -19,6 +23,7 @@ from personae.library import (
     SpaceTrait,
     Trait,
     expand_trait,
+    load_auditor,
 )
 from personae.registry import ModelRow
 
@@ -120,16 +125,45 @@ class Study:
         return {name: self.library.drift[name] for name in names}
 
     @property
+    def simulated(self) -> SimulatedSection | None:
+        """Which conversations are simulated; None when none are."""
+        section = self.config.drift.simulated
+        return None if section is None or section.domains == "none" else section
+
+    @cached_property
+    def simulated_domains(self) -> dict[str, Domain]:
+        """Domains of the simulated conversations, with the personas and topics that are used."""
+        if (section := self.simulated) is None:
+            return {}
+        domains = self.library.domains
+        return {
+            name: domains[name].first(section.personas, section.topics)
+            for name in expand(section.domains, domains)
+        }
+
+    @property
+    def auditor(self) -> Endpoint | None:
+        """The endpoint that plays the user; None when no conversations are simulated."""
+        name = self.config.assignments.auditor
+        return self.config.endpoints[name] if self.simulated and name else None
+
+    @cached_property
+    def auditor_sheet(self) -> AuditorSheet:
+        """What the endpoint that plays the user is told."""
+        return load_auditor(self.config.library.conversations, self.base)
+
+    @property
     def closed_answers(self) -> list[ClosedItem]:
         """Closed questions that measure the cost of capping."""
         return take(self.library.closed, self.config.capping.closed_answers)
 
     @property
     def endpoint_names(self) -> list[str]:
-        """Endpoints that the study uses, in the order of its configuration."""
+        """Endpoints that the jobs of the study use, in the order of its configuration."""
         config = self.config
-        others = [config.assignments.auditor, config.assignments.artifact_writer]
-        used = {*config.judging.names, *config.assignments.generators.values(), *others}
+        used: set[str | None] = {*config.judging.names, *config.assignments.generators.values()}
+        if self.simulated:
+            used.add(config.assignments.auditor)
         return [name for name in config.endpoints if name in used]
 
     @property

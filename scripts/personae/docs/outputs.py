@@ -16,6 +16,7 @@ from personae.config.study import StudyConfig
 from personae.docs import reference
 from personae.judges.sheets import Sheet
 from personae.library import (
+    AuditorSheet,
     ClosedItem,
     Domain,
     DriftConversation,
@@ -32,6 +33,7 @@ from personae.library import (
     SpaceTrait,
     Trait,
 )
+from personae.library.drafting import TraitRequest
 from personae.registry import ModelRow
 
 # Their own dependencies would compile llama.cpp, or are not used: installed without any.
@@ -44,11 +46,13 @@ _RECORDS: Final[dict[str, tuple[type[BaseModel], frozenset[str]]]] = {
     "closed": (ClosedItem, frozenset()),
     "harm_probe": (HarmProbe, frozenset()),
     "trait": (Trait, frozenset({"slug"})),
+    "trait_request": (TraitRequest, frozenset()),
     "space_template": (SpaceTemplate, frozenset()),
     "space_trait": (SpaceTrait, frozenset({"slug", "category"})),
     "drift": (DriftConversation, frozenset({"slug"})),
     "jailbreak": (JailbreakConversation, frozenset({"slug"})),
     "domain": (Domain, frozenset()),
+    "auditor": (AuditorSheet, frozenset()),
     "labelled": (LabelledAnswer, frozenset()),
     "labelled_role": (LabelledRoleAnswer, frozenset()),
     "labelled_role_label": (LabelledRoleLabel, frozenset()),

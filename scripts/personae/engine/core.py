@@ -108,6 +108,7 @@ class Engine:
             weights_digest=manifest.weights_digest,
             n_layers=loaded.n_layers,
             hidden_size=loaded.hidden_size,
+            max_length=loaded.max_length,
             dtype=str(loaded.dtype).removeprefix("torch."),
             device=str(loaded.device),
             embedder=self.spec.embedder,

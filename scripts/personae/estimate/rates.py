@@ -60,7 +60,7 @@ class Rates(Strict):
     measured: dict[str, MeasuredRate] = Field(description="By model.")
     roofline: Roofline = Field(description="For models that were not measured.")
     parameters: dict[str, float] = Field(description="Billions of parameters, by model.")
-    judges: dict[str, Price] = Field(description="By name of the judge model.")
+    judges: dict[str, Price] = Field(description="By name of an endpoint's model.")
     judge_instructions: int = Field(ge=0, description="Tokens of a judge's instructions.")
     judge_verdict: int = Field(ge=0, description="Tokens of a verdict.")
     allocation_hours: float = Field(gt=0, description="Hours that an allocation should work.")

@@ -60,6 +60,15 @@ def _totals(estimate: Estimate) -> list[str]:
         )
     else:
         lines.append(f"Judge {estimate.judge}: no call to an API.")
+    if estimate.auditor:
+        messages = sum(model.messages for model in models)
+        tokens = sum(model.auditor_read + model.auditor_written for model in models)
+        dollars = estimate.auditor_dollars
+        cost = "no price is known" if dollars is None else f"{dollars:,.0f} USD"
+        lines.append(
+            f"Auditor {estimate.auditor}: {messages:,} user messages, {tokens / 1e6:,.0f} M "
+            f"tokens: {cost}."
+        )
     lines.append(
         "group: personas per allocation that work for hours and keep loading under a twentieth "
         "(PERSONAE_SLURM_GROUP); jobs: allocations that load the model."

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from personae.config import Study
+from personae.config.endpoints import Endpoint
 from personae.estimate.rates import Rates, Speed, load_rates, speed
 from personae.estimate.work import Counter, Work
 from personae.library import DEFAULT
@@ -18,7 +19,7 @@ TABLE_SECONDS = 300.0
 """What a node without model and judge is given."""
 
 _BYTES_PER_TOKEN = 8  # its id, and its characters, before compression
-_API_SECONDS = 1.5  # of one verdict, with `concurrency` of them at a time
+_API_SECONDS = 1.5  # of one verdict or user message, with `concurrency` of them at a time
 _JUDGES = ("judge_", "calibrate_")
 _OF_A_TRAIT = (
     "sweep_trait_layers",
@@ -48,6 +49,9 @@ class ModelEstimate(NamedTuple):
     speed: Speed
     group: int
     allocations: int
+    messages: int
+    auditor_read: float
+    auditor_written: float
 
     @property
     def gpu_hours(self) -> float:
@@ -56,11 +60,17 @@ class ModelEstimate(NamedTuple):
 
 
 class Estimate(NamedTuple):
-    """What a study costs, by model."""
+    """What a study costs, by model; dollars are None where no price is known.
+
+    ``dollars`` are those of the judges, ``auditor_dollars`` those of the endpoint that plays the
+    user; ``auditor`` is None where nobody does.
+    """
 
     models: list[ModelEstimate]
     dollars: float | None
     judge: str
+    auditor: str | None = None
+    auditor_dollars: float | None = 0.0
 
 
 def node_seconds(
@@ -89,6 +99,9 @@ def _seconds(work: Work, study: Study, rates: Rates, model: str) -> float:
     for name, share in study.chat_judges.items():
         asked = share * work.verdicts if work.judge_tokens else 0.0
         seconds += asked * _API_SECONDS / study.config.endpoints[name].concurrency
+    if auditor := study.auditor:
+        # A turn's messages are asked for together, and the model waits for all of them.
+        seconds += work.messages * _API_SECONDS / auditor.concurrency
     return seconds
 
 
@@ -96,27 +109,40 @@ def estimate_study(study: Study, rates: Rates | None = None) -> Estimate:
     """Return what a study costs, every node of it counted."""
     rates = rates or load_rates(study.base / _RATES)
     models = [_model(study, model, rates) for model in study.model_names]
-    if not study.chat_judges:
-        return Estimate(models, 0.0, study.config.judging.primary)
-    named = ", ".join(study.config.endpoints[name].model for name in study.chat_judges)
-    return Estimate(models, _dollars(study, models, rates), named)
+    found = Estimate(models, 0.0, study.config.judging.primary)
+    if study.chat_judges:
+        named = ", ".join(study.config.endpoints[name].model for name in study.chat_judges)
+        found = found._replace(dollars=_judges_cost(study, models, rates), judge=named)
+    if auditor := study.auditor:
+        read = sum(model.auditor_read for model in models)
+        written = sum(model.auditor_written for model in models)
+        cost = _dollars(auditor, read, written, rates)
+        found = found._replace(auditor=auditor.model, auditor_dollars=cost)
+    return found
 
 
-def _dollars(study: Study, models: list[ModelEstimate], rates: Rates) -> float | None:
-    """Return what endpoints that judge cost, by the study's prices or else the table's."""
+def _judges_cost(study: Study, models: list[ModelEstimate], rates: Rates) -> float | None:
     dollars = 0.0
     for name, share in study.chat_judges.items():
-        endpoint = study.config.endpoints[name]
-        listed = rates.judges.get(endpoint.model)
-        price_in = endpoint.price_in if listed is None else listed.input
-        price_out = endpoint.price_out if listed is None else listed.output
-        if endpoint.price_in is not None and endpoint.price_out is not None:
-            price_in, price_out = endpoint.price_in, endpoint.price_out
-        if price_in is None or price_out is None:
+        read = share * sum(model.judge_tokens for model in models)
+        written = share * sum(model.verdict_tokens for model in models)
+        cost = _dollars(study.config.endpoints[name], read, written, rates)
+        if cost is None:
             return None
-        dollars += share * sum(m.judge_tokens * price_in for m in models) / 1e6
-        dollars += share * sum(m.verdict_tokens * price_out for m in models) / 1e6
+        dollars += cost
     return dollars
+
+
+def _dollars(endpoint: Endpoint, read: float, written: float, rates: Rates) -> float | None:
+    """Return what tokens cost at an endpoint, by the study's prices or else the table's."""
+    listed = rates.judges.get(endpoint.model)
+    price_in = endpoint.price_in if listed is None else listed.input
+    price_out = endpoint.price_out if listed is None else listed.output
+    if endpoint.price_in is not None and endpoint.price_out is not None:
+        price_in, price_out = endpoint.price_in, endpoint.price_out
+    if price_in is None or price_out is None:
+        return None
+    return (read * price_in + written * price_out) / 1e6
 
 
 def _model(study: Study, model: str, rates: Rates) -> ModelEstimate:
@@ -147,6 +173,9 @@ def _model(study: Study, model: str, rates: Rates) -> ModelEstimate:
         speed=fast,
         group=(group := _group(study, model, counter, rates, fast)),
         allocations=_allocations(study, group),
+        messages=totals.messages,
+        auditor_read=totals.auditor_read,
+        auditor_written=totals.auditor_written,
     )
 
 
@@ -195,4 +224,6 @@ def nodes_of(study: Study, model: str) -> Iterator[tuple[str, dict[str, str]]]:
     for rule in ("calibrate_judges", "cap_responses", "judge_capping", "measure_capping_cost"):
         yield rule, at
     yield "replay_conversations", at
+    if study.simulated:
+        yield "simulate_conversations", at
     yield "project_conversations", at

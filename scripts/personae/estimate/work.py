@@ -33,6 +33,8 @@ class Work(NamedTuple):
         Verdicts asked for, and tokens of prompts to a judge behind an API.
     vectors
         Activation vectors written, each of the model's width, in float32.
+    messages, auditor_read, auditor_written
+        User messages that an auditor behind an API writes, and its tokens.
     """
 
     responses: int = 0
@@ -41,6 +43,9 @@ class Work(NamedTuple):
     verdicts: int = 0
     judge_tokens: float = 0
     vectors: int = 0
+    messages: int = 0
+    auditor_read: float = 0
+    auditor_written: float = 0
 
     def plus(self, other: Work) -> Work:
         """Return the work of both."""
@@ -67,8 +72,6 @@ class Counter:
         """Return the work of a node; None for a rule that needs neither a model nor a judge."""
         count = _COUNTS.get(rule)
         return count(self, wildcards) if count else None
-
-    # Rows of each arm.
 
     def role(self, wildcards: Mapping[str, str]) -> _Rows:
         """Responses of a role or of the default Assistant."""
@@ -118,6 +121,28 @@ class Counter:
         middle = turns / max(1, len(talks)) / 2
         return _Rows(2 * turns, middle * (response + 50), response)
 
+    def simulated(self, _: Mapping[str, str]) -> _Rows:
+        """Turns of simulated conversations, each answered with all before it in view."""
+        if (section := self.study.simulated) is None:
+            return _Rows(0, 0, 0)
+        response = self._response(self.study.config.drift.sampling.model_dump())
+        middle = (section.turns - 1) / 2
+        prompt = middle * response + (middle + 1) * self._message + _TEMPLATE
+        return _Rows(section.turns * len(self._talks), prompt, response)
+
+    @property
+    def _talks(self) -> list[str]:
+        """What the auditor is told, for every simulated conversation."""
+        users = [p for d in self.study.simulated_domains.values() for p in d.personas]
+        sheet = self.study.auditor_sheet
+        return [sheet.prompt(user.description, t.text) for user in users for t in user.topics]
+
+    @property
+    def _message(self) -> float:
+        """Tokens of a simulated user's message."""
+        most = self.study.auditor.max_tokens if self.study.auditor else 0
+        return self.rates.response_fill * most
+
     @property
     def _arms(self) -> int:
         return 1 + len(plan.capping_arms(self.study, self.model))
@@ -139,8 +164,6 @@ class Counter:
 
     def _response(self, sampling: Mapping[str, Any]) -> float:
         return self.rates.response_fill * float(sampling["max_new_tokens"])
-
-    # Work on rows.
 
     def generate(self, rows: _Rows) -> Work:
         """Generate them."""
@@ -183,10 +206,18 @@ class Counter:
         response = self._response(section.sampling.model_dump())
         return Work(read=self._arms * (neutral * (50 + response) + choices * 60))
 
-    def conversations(self, rows: _Rows) -> Work:
-        """Project the shipped and the replayed turns."""
+    def simulate(self, rows: _Rows) -> Work:
+        """Generate them, each after a user's message that the auditor writes."""
+        read = rows.number * (self._mean(self._talks) + rows.prompt)
+        return self.generate(rows)._replace(
+            messages=rows.number, auditor_read=read, auditor_written=rows.number * self._message
+        )
+
+    def conversations(self, rows: _Rows, simulated: _Rows) -> Work:
+        """Project the shipped, the replayed and the simulated turns."""
         turns = rows.number + rows.number // 2
-        return Work(read=turns * (50 + rows.response), vectors=0)
+        further = simulated.number * (self._message + simulated.response)
+        return Work(read=turns * (50 + rows.response) + further)
 
 
 _COUNTS: dict[str, Callable[[Counter, Mapping[str, str]], Work]] = {
@@ -207,7 +238,8 @@ _COUNTS: dict[str, Callable[[Counter, Mapping[str, str]], Work]] = {
     "judge_capping": lambda c, w: c.judge(c.capping(w), 2),
     "measure_capping_cost": lambda c, w: c.cost(),
     "replay_conversations": lambda c, w: c.generate(c.replays(w)),
-    "project_conversations": lambda c, w: c.conversations(c.replays(w)),
+    "simulate_conversations": lambda c, w: c.simulate(c.simulated(w)),
+    "project_conversations": lambda c, w: c.conversations(c.replays(w), c.simulated(w)),
     "calibrate_judges": lambda c, w: c.calibrate(),
 }
 

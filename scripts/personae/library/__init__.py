@@ -1,5 +1,6 @@
 """The persona library: roles, traits, questions, conversations and labelled answers, as data."""
 
+from personae.library.auditing import AuditorSheet, load_auditor
 from personae.library.conversations import (
     Domain,
     DriftConversation,
@@ -35,6 +36,7 @@ from personae.library.space import expand_trait
 
 __all__ = [
     "DEFAULT",
+    "AuditorSheet",
     "ClosedItem",
     "Domain",
     "DriftConversation",
@@ -60,6 +62,7 @@ __all__ = [
     "UserPersona",
     "expand_trait",
     "library_digest",
+    "load_auditor",
     "load_labelled",
     "load_library",
 ]

@@ -1,4 +1,4 @@
-"""``personae library``: list, search, show and check the personas of a study."""
+"""``personae library``: list, search, show, check and draft the personas of a study."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ def add_parser(commands: Any) -> None:
     _add_show(actions)
     check = actions.add_parser("check", help="read every file and check what it says")
     check.set_defaults(run=_check)
+    _add_draft(actions)
 
 
 def _add_show(actions: Any) -> None:
@@ -45,6 +46,23 @@ def _add_show(actions: Any) -> None:
     show.add_argument("--prompt", type=int, metavar="N", help="only prompt or pair N, from 0")
     show.add_argument("--question", metavar="TEXT", help="the user's turn (default: its first)")
     show.set_defaults(run=_show)
+
+
+def _add_draft(actions: Any) -> None:
+    draft = actions.add_parser(
+        "draft", help="have the study's artifact writer draft a new trait, for you to review"
+    )
+    draft.add_argument("name", help="name of the trait: a-z, 0-9 and _")
+    draft.add_argument("--description", required=True, help="what the trait is, in a sentence")
+    # It may stand before the action as well, as for the others.
+    draft.add_argument(
+        "--study",
+        type=Path,
+        default=argparse.SUPPRESS,
+        help="study that names assignments.artifact_writer",
+    )
+    draft.add_argument("--seed", type=int, metavar="N", help="another number: another draft")
+    draft.set_defaults(run=_draft)
 
 
 def _library(options: argparse.Namespace) -> Library:
@@ -132,3 +150,15 @@ def _unreadable(library: Library, part: str) -> list[str]:
     except PersonaeError as error:
         return str(error).splitlines()
     return []
+
+
+def _draft(options: argparse.Namespace) -> int:
+    # Imported here: the client library of endpoints takes a while to load.
+    from personae.library.drafting import draft_trait
+
+    if options.study is None:
+        raise PersonaeError("draft: give --study, which names assignments.artifact_writer")
+    config = load_config(options.study)
+    path = draft_trait(options.name, options.description, config, options.root, options.seed)
+    print(f"wrote {path}: review every line; a study with traits.names: all takes it in")
+    return 0

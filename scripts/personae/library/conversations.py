@@ -66,6 +66,11 @@ class Domain(Strict):
         refuse_repeats("personas", "id", [persona.id for persona in self.personas])
         return self
 
+    def first(self, personas: int | None, topics: int | None) -> Self:
+        """Return the domain with the first personas and their first topics; None keeps all."""
+        kept = [p.model_copy(update={"topics": p.topics[:topics]}) for p in self.personas]
+        return self.model_copy(update={"personas": kept[:personas]})
+
 
 def refuse_repeats(place: str, field: str, values: list[str]) -> None:
     """Refuse a value that occurs twice in the records at ``place``.

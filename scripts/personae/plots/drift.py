@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from personae.effects import late_turns
+from personae.effects import POOLED, late_turns
 from personae.plots import style
 from personae.plots.style import Illustration, illustrated, panels
-from personae.words import capital, readable
+from personae.words import capital, count, listed, readable
 
 
 class Curve(NamedTuple):
@@ -37,19 +37,25 @@ ROWS: dict[str, tuple[Curve, ...]] = {
         Curve("replayed", "calm", style.ASSISTANT, "--"),
         Curve("capped", "calm", style.CAPPED, "-"),
     ),
+    "Simulated users": (Curve("simulated", "simulated", style.PERSONA, "-"),),
 }
+_AVERAGED = "simulated"
+"""Arm with so many conversations that domains show their mean, not every one of them."""
 _LABELS = {
     ("shipped", "calm"): "shipped, calm",
     ("shipped", "drifting"): "shipped, drifting",
     ("replayed", "drifting"): "answered anew, drifting",
     ("replayed", "calm"): "answered anew, calm",
     ("capped", "drifting"): "answered anew, capped",
+    ("simulated", "simulated"): "simulated, mean",
 }
 
 
 @illustrated
 def drift(projections: pd.DataFrame, summary: pd.DataFrame, *, middle_layer: int) -> Illustration:
     """Projection of every assistant turn by domain, and their mean over domains.
+
+    Of simulated conversations, where there are any, each domain shows the mean and its interval.
 
     Parameters
     ----------
@@ -71,8 +77,12 @@ def drift(projections: pd.DataFrame, summary: pd.DataFrame, *, middle_layer: int
     )
     for row, (name, curves) in enumerate(present.items()):
         for column, domain in enumerate(domains):
-            _domain(axes[row, column], projections[projections.domain == domain], curves)
-        _mean(axes[row, -1], summary, curves)
+            if curves[0].arm == _AVERAGED:
+                _mean(axes[row, column], summary[summary.domain == domain], curves)
+            else:
+                _domain(axes[row, column], projections[projections.domain == domain], curves)
+        _mean(axes[row, -1], summary[summary.domain == POOLED], curves)
+        axes[row, -1].set_facecolor("#F7F8FA")
         axes[row, 0].set_ylabel(name)
     for column, title in enumerate([*map(readable, domains), "all domains"]):
         axes[0, column].set_title(capital(title))
@@ -107,7 +117,6 @@ def _domain(axes: Axes, rows: pd.DataFrame, curves: tuple[Curve, ...]) -> None:
 
 
 def _mean(axes: Axes, summary: pd.DataFrame, curves: tuple[Curve, ...]) -> None:
-    axes.set_facecolor("#F7F8FA")
     for curve in curves:
         rows = summary[(summary.arm == curve.arm) & (summary.kind == curve.kind)].sort_values(
             "turn"
@@ -136,4 +145,18 @@ def _finding(projections: pd.DataFrame) -> str:
             f" Answered anew with capping, drifting turns lie "
             f"{gap(('capped', 'drifting'), ('replayed', 'drifting'))} from those answered without."
         )
-    return text
+    return text + _simulated(projections[projections.arm == _AVERAGED])
+
+
+def _simulated(rows: pd.DataFrame) -> str:
+    """Name the domains of simulated conversations in the order of their late turns."""
+    if rows.empty:
+        return ""
+    late = late_turns(rows).groupby("domain").projection.mean().sort_values()
+    if late.empty:
+        return ""
+    placed = [f"{readable(str(domain))} {value:.2f}" for domain, value in late.items()]
+    return (
+        f" In the second half of {count(rows.conversation.nunique(), 'simulated conversation')} "
+        f"the means, furthest from the Assistant first, are {listed(placed)}."
+    )

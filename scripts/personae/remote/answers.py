@@ -16,6 +16,8 @@ Body = Mapping[str, Any]
 
 TOP: Final = 20
 """How many of the likeliest tokens are asked for; more is offered nowhere."""
+SEEDS: Final = 2**31
+"""Number of seeds: endpoints read them as integers of 32 or 64 bits, or as floats."""
 _TOKEN_OVERHEAD: Final = 256  # tokens that an endpoint adds to a message, generously
 _BYTES_PER_TOKEN: Final = 4.0
 

@@ -12,13 +12,12 @@ from typing import Any, Final, Protocol
 
 from personae.errors import PersonaeError
 from personae.prompts import Rollout
-from personae.remote.answers import Answer, Failure, make_body
+from personae.remote.answers import SEEDS, Answer, Failure, make_body
 from personae.remote.client import Outcome, ask_all
 from personae.remote.runtime import Runtime
 from personae.requests import Message, RenderedChat, RenderRow, Sampling
 
 FILTERED: Final = "content_filter"
-_SEEDS: Final = 2**31  # endpoints read a seed as an integer of 32 or 64 bits, or as a float
 _STAND_IN: Final = "x"  # in place of an empty response, of which a template shows no place
 
 
@@ -60,7 +59,7 @@ def generate_remotely(
             temperature=sampling.temperature,
             top_p=sampling.top_p,
             max_tokens=sampling.max_new_tokens,
-            seed=rollout.seed % _SEEDS,
+            seed=rollout.seed % SEEDS,
         )
         for rollout in rollouts
     ]

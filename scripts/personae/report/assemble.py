@@ -18,7 +18,13 @@ from personae.scorecard.evidence import files_of_model
 Files = Mapping[str, Sequence[str]]
 """Name of an input to its files."""
 
-_RESPONSES = ("steered_responses", "capped_responses", "replays")
+_RESPONSES = {
+    "steered_responses": "steered_responses",
+    "capped_responses": "capped_responses",
+    "replays": "replays",
+    "simulated": "replays",
+}
+"""Inputs whose making is told, with the kind of table that they are."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,9 @@ def _model_part(
         figures={Path(path).stem: load_figure(path, captions) for path in files["figures"]},
         transcripts=_transcripts(files, settings),
         judges=read_judges(files),
-        facts=model_facts((path, kind) for kind in _RESPONSES for path in files[kind]),
+        facts=model_facts(
+            (path, kind) for input_, kind in _RESPONSES.items() for path in files.get(input_, ())
+        ),
     )
 
 

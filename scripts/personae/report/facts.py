@@ -61,12 +61,17 @@ def count_rows(paths: Sequence[str], schema: str) -> int:
 
 
 def rollout_counts(inputs: Mapping[str, Sequence[str]]) -> list[tuple[str, int]]:
-    """Count the responses of every arm, in words."""
+    """Count the responses of every arm that the study has, in words."""
     kinds = {
         "role_responses": ("role_responses", "responses in roles and as the default Assistant"),
         "trait_responses": ("trait_responses", "responses under trait instructions"),
         "steered_responses": ("steered_responses", "steered responses"),
         "capped_responses": ("capped_responses", "responses with and without capping"),
         "replays": ("replays", "replayed conversation turns"),
+        "simulated": ("replays", "turns of conversations with a simulated user"),
     }
-    return [(words, count_rows(inputs[name], schema)) for name, (schema, words) in kinds.items()]
+    return [
+        (words, count_rows(files, schema))
+        for name, (schema, words) in kinds.items()
+        if (files := inputs.get(name))
+    ]

@@ -32,7 +32,10 @@ STAGES: Final[dict[str, tuple[str, ...]]] = {
         "calibrate_floors", "cap_responses", "judge_capping", "measure_capping_cost",
         "summarize_capping",
     ),
-    "Drift": ("replay_conversations", "project_conversations", "summarize_drift"),
+    "Drift": (
+        "replay_conversations", "simulate_conversations", "project_conversations",
+        "summarize_drift",
+    ),
 }  # fmt: skip
 """Stages of the workflow with their rules, in order; other rules make figures and report."""
 

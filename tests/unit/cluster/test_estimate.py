@@ -80,6 +80,34 @@ def test_the_demo_is_free_and_the_paper_is_not(demo: Study, paper: Study) -> Non
     assert 1 <= by_name["gemma2_27b"].group <= len(paper.role_names) + 1
 
 
+def test_simulated_conversations_are_counted_with_the_auditors_tokens(
+    demo: Study, paper: Study
+) -> None:
+    rates = load_rates(ROOT / "config/rates.yaml")
+    at = {"model": "qwen3_32b"}
+    work = Counter(paper, "qwen3_32b", rates).node("simulate_conversations", at)
+    assert work is not None
+    assert work.responses == work.messages == 4 * 5 * 20 * 15
+    assert paper.auditor is not None
+    message = rates.response_fill * paper.auditor.max_tokens
+    answer = rates.response_fill * paper.config.drift.sampling.max_new_tokens
+    assert work.auditor_written == pytest.approx(work.messages * message)
+    # Each request holds the prompt and, on average, half of the conversation.
+    assert work.auditor_read > work.messages * 7 * (message + answer)
+    found = estimate_study(paper)
+    price = rates.judges["openai/gpt-5-chat"]
+    expected = sum(
+        m.auditor_read * price.input + m.auditor_written * price.output for m in found.models
+    )
+    assert found.auditor_dollars == pytest.approx(expected / 1e6)
+    assert "Auditor openai/gpt-5-chat: 30,000 user messages" in render(found)
+    assert ("simulate_conversations", at) in list(nodes_of(paper, "qwen3_32b"))
+    assert "Auditor" not in render(estimate_study(demo))
+    nothing = Counter(demo, "smollm2_135m", rates).node("simulate_conversations", at)
+    assert nothing is not None
+    assert nothing.messages == nothing.responses == 0
+
+
 def test_a_role_costs_more_time_on_a_larger_model(paper: Study) -> None:
     seconds = [
         node_seconds(paper, "generate_role_responses", {"model": model, "role": DEFAULT})

@@ -52,6 +52,53 @@ def test_what_cannot_run_is_named_before_any_job(
     assert all(word in found for word in words), found
 
 
+@pytest.mark.parametrize(
+    ("simulated", "auditor", "words"),
+    [
+        ({"domains": "all"}, None, ["drift.simulated.domains", "assignments.auditor"]),
+        ({"domains": ["therapi"]}, "gpt", ["domains[0]", "'therapi'", "did you mean 'therapy'"]),
+        ({"domains": "all", "personas": 6}, "gpt", ["simulated.personas: 6 is too many", "has 5"]),
+        ({"domains": "all", "topics": 21}, "gpt", ["simulated.topics: 21 is too many", "has 20"]),
+        ({"domains": "all", "personas": 1, "topics": 3}, "gpt", ["min_samples: 10", "are 3"]),
+        ({"domains": "all", "turn": 3}, "gpt", ["unknown key 'turn'", "'turns'"]),
+    ],
+)
+def test_simulated_conversations_that_cannot_be_are_named(
+    demo: dict[str, Any],
+    problems: Problems,
+    simulated: dict[str, Any],
+    auditor: str | None,
+    words: list[str],
+) -> None:
+    demo["endpoints"] = {"gpt": dict(ENDPOINT)}
+    demo["assignments"] = {"auditor": auditor}
+    demo["drift"]["simulated"] = simulated
+    found = " ".join(problems(demo))
+    assert all(word in found for word in words), found
+
+
+@pytest.mark.parametrize("simulated", [None, {}, {"domains": "none"}])
+def test_no_conversations_are_simulated_unless_asked_for(
+    demo: dict[str, Any], simulated: dict[str, Any] | None
+) -> None:
+    demo["drift"]["simulated"] = simulated
+    study = load_study(demo, ROOT)
+    assert study.simulated is None
+    assert plan.simulation(study) is None
+
+
+def test_a_broken_prompt_of_the_auditor_is_named_with_its_file(
+    demo: dict[str, Any], project: Path, problems: Problems
+) -> None:
+    path = project / "config/conversations/auditor.yaml"
+    path.write_text(path.read_text().replace("{topic}", "it"))
+    load_study(demo, project)
+    demo["endpoints"], demo["assignments"] = {"gpt": dict(ENDPOINT)}, {"auditor": "gpt"}
+    demo["drift"]["simulated"] = {"domains": "all"}
+    (line,) = problems(demo, project)
+    assert line.endswith("config/conversations/auditor.yaml: system: lacks {topic}; add it")
+
+
 def test_a_missing_key_is_found_before_any_job(
     judged: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -71,7 +118,9 @@ def test_a_missing_key_is_found_before_any_job(
 def test_endpoints_that_nothing_uses_need_no_key(judged: dict[str, Any]) -> None:
     judged["judging"] = {}
     assert load_study(judged, ROOT).endpoint_names == []
-    judged["assignments"] = {"auditor": "gpt"}
+    judged["assignments"] = {"auditor": "gpt", "artifact_writer": "gpt"}
+    assert load_study(judged, ROOT).endpoint_names == []
+    judged["drift"]["simulated"] = {"domains": ["therapy"]}
     assert load_study(judged, ROOT).endpoint_names == ["gpt"]
 
 

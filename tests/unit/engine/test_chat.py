@@ -13,6 +13,7 @@ from personae.engine.chat import (
 )
 from personae.engine.errors import RequestError
 from personae.requests import Message, RenderRow
+from personae.simulation import MARGIN
 
 from . import templates
 from .families import make_tokenizer
@@ -79,6 +80,15 @@ def test_the_rendered_chat_is_the_prompt_and_the_answer(
     # Mistral's template writes a space before answers, which belongs to no prompt.
     assert chat.token_ids[: len(prompt)] == prompt
     assert chat.turns[0].start - len(prompt) == (tokenizer.chat_template == templates.MISTRAL)
+
+
+def test_a_chat_that_a_user_ends_is_about_as_long_as_its_prompt(
+    tokenizer: PreTrainedTokenizerFast,
+) -> None:
+    talk = _talk("hi", "hello", "and you?")
+    chat = render_chat(tokenizer, RenderRow(id="c", messages=talk))
+    # What the template adds to open the answer must fit into the margin of simulated talks.
+    assert 0 <= len(render_prompt(tokenizer, talk)) - len(chat.token_ids) <= MARGIN
 
 
 def test_a_system_text_without_a_role_goes_before_the_first_user_turn() -> None:

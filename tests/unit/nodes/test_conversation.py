@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from personae.arrays import vector_rows
 from personae.conversation import Dialogue, play
@@ -167,6 +168,7 @@ def test_turns_are_projected_by_position_and_summarised_by_kind() -> None:
         ("calm", 1): 1.0,
         ("drifting", 0): 0.0,
     }
+    table = table.filter(pc.equal(table["layer"], 1))
     kept = drift_summary(table, 1, min_samples=1, seed=0).to_pylist()
     assert [(r["kind"], r["turn"], r["mean"]) for r in kept] == [
         ("calm", 0, 0.0),

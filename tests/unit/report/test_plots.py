@@ -12,7 +12,7 @@ import pytest
 from personae.dataframes import read_frame
 from personae.effects import AXIS, settings, usable_coefficient
 from personae.errors import PersonaeError
-from personae.plots import axis, capping, heatmap, judges, separation, space, steering
+from personae.plots import axis, capping, drift, heatmap, judges, separation, space, steering
 from personae.plots.labels import select_extremes
 from personae.plots.style import Illustration, save
 from personae.report.figures import load_figure
@@ -190,6 +190,29 @@ def test_nothing_in_persona_without_capping_is_said_and_not_divided_by(study: St
     played = table.measure.str.endswith("_played")
     table.loc[played, ["value", "change", "low", "high"]] = 0.0
     assert "even without capping" in capping.tradeoff(table).finding
+
+
+def test_simulated_conversations_are_a_row_of_their_own_by_domain(study: Study) -> None:
+    rows = frame(study, "drift/projections", "drift_projections")
+    rows = rows[(rows.direction == "axis") & (rows.layer == MIDDLE)]
+    summary = frame(study, "drift/summary", "drift_summary")
+    drawn = drift.drift(rows, summary, middle_layer=MIDDLE)
+    assert "of 48 simulated conversations" in drawn.finding
+    assert "furthest from the Assistant first, are therapy 0." in drawn.finding
+    bottom = drawn.figure.axes[-5:]
+    assert bottom[0].get_ylabel() == "Simulated users"
+    titles = [axes.get_title(loc="left") for axes in drawn.figure.axes[:5]]
+    assert titles == ["Coding", "Philosophy", "Therapy", "Writing", "All domains"]
+    for axes, domain in zip(bottom, ["coding", "philosophy", "therapy", "writing"], strict=False):
+        (line,) = axes.get_lines()
+        wanted = summary[(summary.arm == "simulated") & (summary.domain == domain)]
+        assert np.allclose(line.get_ydata(), wanted.sort_values("turn")["mean"])
+        assert list(line.get_xdata()) == list(range(1, 9))
+    without = drift.drift(
+        rows[rows.arm != "simulated"], summary[summary.arm != "simulated"], middle_layer=MIDDLE
+    )
+    assert len(without.figure.axes) == len(drawn.figure.axes) - 5
+    assert drawn.finding.startswith(without.finding)
 
 
 def test_judges_leave_single_roles_and_undefined_areas_out(study: Study) -> None:

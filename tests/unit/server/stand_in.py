@@ -79,6 +79,7 @@ class StandIn:
             weights_digest="abc",
             n_layers=LAYERS,
             hidden_size=HIDDEN,
+            max_length=4096,
             dtype="float32",
             device="cpu",
             embedder="stand-in-embedder",

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from personae.client import EngineClient, EngineError, connect, launch
+from personae.conversation import play
 from personae.engine.core import Engine
 from personae.engine.manifest import ModelSource
 from personae.engine.prepare import prepare_model
+from personae.library import AuditorSheet
+from personae.remote.runtime import Runtime
 from personae.requests import (
     ActivationRow,
     ActivationsRequest,
@@ -26,10 +29,15 @@ from personae.requests import (
     Sampling,
     Span,
 )
+from personae.simulation import Auditor, Talk
 from personae.vector_columns import to_matrix
 
 from ..engine.families import load_tiny
+from ..remote.conftest import _own_limits, runtime, serve
+from ..remote.misbehaving import Endpoint, completion
 from .harness import Servers, is_gone, wait_until
+
+__all__ = ["_own_limits", "runtime", "serve"]
 
 SAMPLING = Sampling(max_new_tokens=8)
 TALK = [Message(role="user", content="hello")]
@@ -118,3 +126,24 @@ def test_a_missing_model_is_one_line(servers: Servers, monkeypatch: pytest.Monke
     monkeypatch.setattr(launch, "SERVER_MODULE", "personae.server")
     with pytest.raises(EngineError, match=r"ModelError: .* is no prepared model: .*\.log\)$"):
         servers.connect("nowhere", start_timeout=120)
+
+
+def test_an_endpoint_plays_the_user_of_a_real_model(
+    client: EngineClient, serve: Callable[..., Endpoint], runtime: Callable[..., Runtime]
+) -> None:
+    endpoint = serve(lambda body, _: completion(f"message {len(body['messages'])}"))
+    sheet = AuditorSheet(system="{persona} {topic} {end}", opening="Go.", end="BYE")
+    talks = [Talk(name, "coding", name, "a topic") for name in ("ann", "bob")]
+    room = client.info().max_length
+    auditor = Auditor("judge", runtime(endpoint.url), sheet, talks, 2, client, 8, 0)
+    dialogues = [talk.dialogue for talk in talks]
+    table = play(client, dialogues, SAMPLING, "replays", seed=0, users=auditor)
+    assert table["turn"].to_pylist() == [0, 0, 1, 1]
+    assert table["question"].to_pylist() == ["message 2"] * 2 + ["message 4"] * 2
+    assert auditor.ended == {}
+    longest = max(map(len, table["prompt_ids"].to_pylist())) + SAMPLING.max_new_tokens
+    assert longest < room
+    narrow = Auditor("judge", runtime(endpoint.url), sheet, talks, 2, client, room, 0)
+    empty = play(client, dialogues, SAMPLING, "replays", seed=0, users=narrow)
+    assert empty.num_rows == 0
+    assert all("context" in why for why in narrow.ended.values())

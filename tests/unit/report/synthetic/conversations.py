@@ -189,6 +189,7 @@ def drift_tables(plan: Planted) -> dict[str, pa.Table]:
                     {
                         "arm": arm,
                         "kind": kind,
+                        "domain": "*",
                         "turn": turn,
                         "layer": MIDDLE,
                         "n": len(values),
@@ -197,11 +198,46 @@ def drift_tables(plan: Planted) -> dict[str, pa.Table]:
                         "high": np.max(values),
                     }
                 ]
+    if plan.effect:
+        added = _simulated(rng)
+        rows += added[0]
+        summary += added[1]
     return {
         "drift/projections": table("drift_projections", rows),
         "drift/summary": table("drift_summary", summary),
         "drift/replays": table("replays", replays),
     }
+
+
+def _simulated(rng: np.random.Generator) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Projections and summary of a dozen simulated conversations a domain; therapy drifts most."""
+    rows, summary = [], []
+    place = {"kind": "simulated", "arm": "simulated"}
+    for domain in DOMAINS:
+        fall = {"therapy": 0.5, "philosophy": 0.3}.get(domain, 0.05)
+        for turn in range(8):
+            values = 3.0 - fall * turn + rng.normal(0, 0.1, 12)
+            rows += [
+                {
+                    **place,
+                    "conversation": f"{domain}-user-topic{i}",
+                    "domain": domain,
+                    "turn": turn,
+                    "direction": direction,
+                    "layer": layer,
+                    "projection": value,
+                    "n_tokens": 20,
+                }
+                for i, value in enumerate(values)
+                for direction in ("axis", "random0")
+                for layer in (MIDDLE - 1, MIDDLE)
+            ]
+            bounds = {"mean": values.mean(), "low": values.min(), "high": values.max()}
+            summary += [
+                {**place, **bounds, "domain": name, "turn": turn, "layer": MIDDLE, "n": 12}
+                for name in (domain, *(["*"] if domain == DOMAINS[0] else []))
+            ]
+    return rows, summary
 
 
 def judging_tables(plan: Planted) -> dict[str, pa.Table]:
