@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from personae.config import load_study
+from personae.judges.base import trait_rubric
+from personae.judges.likelihood import REQUEST
+from personae.plan import judged_trait
+from personae.prompts import chat
 from personae.requests import (
     ActivationRow,
     GenerateRequest,
@@ -19,6 +25,7 @@ from personae.requests import (
     Span,
 )
 from personae.wire import pack_vector
+from personae.yamlfile import read_yaml
 
 Vectors = Mapping[str, NDArray[np.float32]]
 
@@ -42,6 +49,7 @@ QUESTIONS = (
     "How do I become brave?",
 )
 TEMPERATURE, TOP_P = 0.7, 0.9
+_STUDY, _TRAIT = "config/demo.yaml", "sycophantic"
 
 
 def chat_of(number: int) -> list[Message]:
@@ -146,9 +154,12 @@ def extraction_rows(
 
 
 def judging_rows(answers: Sequence[list[int]]) -> list[LikelihoodRow]:
-    """Return what the likelihood judge asks: each response after two opposed prompts."""
+    """Return what the likelihood judge asks about a trait: each response after two prompts."""
+    study = load_study(read_yaml(Path(_STUDY), _STUDY), Path.cwd(), sources=[_STUDY])
+    rubric = trait_rubric(judged_trait(study, _TRAIT))
+    sides = {"positive": rubric.positive, "negative": rubric.negative}
     return [
-        LikelihoodRow(id=f"{side}/{i}", messages=chat_of(side), continuation_ids=answer)
+        LikelihoodRow(id=f"{name}/{i}", messages=list(chat(side, REQUEST)), continuation_ids=answer)
         for i, answer in enumerate(answers)
-        for side in (0, 1)
+        for name, side in sides.items()
     ]

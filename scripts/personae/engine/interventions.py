@@ -8,7 +8,7 @@ stream keeps its very bits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -24,9 +24,9 @@ from personae.requests import Positions
 
 
 class _Active(NamedTuple):
-    """Where a slot acts: bool [its rows, time], and at how many positions of each row."""
+    """Where a slot acts: bool [its rows, time], None for everywhere, and how often in each row."""
 
-    mask: Tensor
+    mask: Tensor | None
     counts: NDArray[np.int64]
 
 
@@ -58,6 +58,7 @@ class Plan:
         width = max((len(row.interventions) for row in rows), default=0)
         self.fired = np.zeros((len(rows), width), dtype=np.int64)
         self._slots = build_slots(loaded, rows, vectors)
+        self._bound: dict[int, list[BoundSlot]] = {}
 
     @property
     def layers(self) -> list[int]:
@@ -66,19 +67,23 @@ class Plan:
 
     def bind(self, rows: Sequence[int]) -> None:
         """Declare that batch row ``i`` of the next forward passes is the plan's ``rows[i]``."""
+        self._count()
         self._batch = np.asarray(rows, dtype=np.int64)
         self._bound = {
             layer: [bound for slot in slots if (bound := slot.take(self._batch)) is not None]
             for layer, slots in self._slots.items()
         }
-        self._active: dict[tuple[torch.device, bytes, bytes], _Active] = {}
+        self._masks: NDArray[np.bool_] = np.empty(0, dtype=np.bool_)
 
     def at(self, index: NDArray[np.int64]) -> None:
         """Announce the next forward pass: token indices [batch, time], -1 for padding."""
         prompt = (index >= 0) & (index < self._n_prompt[self._batch, None])
         response = index >= self._n_prompt[self._batch, None]
-        self._masks = np.stack((np.zeros_like(prompt), prompt, response, prompt | response))
-        self._active.clear()
+        masks = np.stack((np.zeros_like(prompt), prompt, response, prompt | response))
+        # From one decoding step to the next they are the same as a rule.
+        if not np.array_equal(masks, self._masks):
+            self._masks = masks
+            self._active: dict[Hashable, _Active | None] = {}
 
     def apply(self, layer: int, hidden: Tensor) -> Tensor:
         """Return the residual stream [batch, time, hidden] after the layer's interventions."""
@@ -89,22 +94,29 @@ class Plan:
             rows = hidden if slot.rows is None else hidden.index_select(0, slot.rows)
             wide = rows.float()
             scale = slot.scale(wide)
-            moved = torch.baddbmm(wide, scale.unsqueeze(2), slot.direction.unsqueeze(1))
-            changed = active.mask & (scale != 0)
+            moved = torch.addcmul(wide, scale.unsqueeze(2), slot.direction)
+            changed = scale != 0 if active.mask is None else active.mask & (scale != 0)
             rows = torch.where(changed.unsqueeze(2), moved.to(hidden.dtype), rows)
             hidden = rows if slot.rows is None else hidden.index_copy(0, slot.rows, rows)
-            self.fired[self._batch[slot.places], slot.source] += active.counts
+            np.add(slot.acted, active.counts, out=slot.acted)
         return hidden
 
     def _where(self, slot: BoundSlot, device: torch.device) -> _Active | None:
         """Return where a slot acts in this forward pass; None if nowhere."""
-        # Layers of a band share their rules: build and transfer each mask once a forward pass.
-        key = (device, slot.rule.tobytes(), slot.places.tobytes())
+        # Layers of a band share their rules: build and transfer each mask once.
+        key = (device, slot.key)
         if key not in self._active:
             mask = self._masks[slot.rule, slot.places]
-            self._active[key] = _Active(torch.from_numpy(mask).to(device), mask.sum(1))
-        active = self._active[key]
-        return active if active.counts.any() else None
+            on_device = None if mask.all() else torch.from_numpy(mask).to(device)
+            self._active[key] = _Active(on_device, mask.sum(1)) if mask.any() else None
+        return self._active[key]
+
+    def _count(self) -> None:
+        """Take what the batch's slots have counted so far."""
+        for slots in self._bound.values():
+            for slot in slots:
+                self.fired[self._batch[slot.places], slot.source] += slot.acted
+                slot.acted[:] = 0
 
     def verify(self, row: int, start: int, stop: int) -> int:
         """Compare a row's counts with what its processed tokens ``[start, stop)`` demand.
@@ -119,6 +131,7 @@ class Plan:
         InterventionError
             If an intervention acted at more or fewer positions than it had to.
         """
+        self._count()
         interventions, n_prompt = self.rows[row]
         for place, intervention in enumerate(interventions):
             count = int(self.fired[row, place])

@@ -33,9 +33,10 @@ from personae.wire import unpack_vector
 
 Progress = Callable[[int, int], None]
 
-# Most logits of a batch (0.5 GB in bfloat16), and rows of them turned to float32 at a time.
+# Most logits of a batch (0.5 GB in bfloat16), and rows of them turned to float32 at a time: few
+# enough to stay in a CPU's cache.
 _LOGITS = 2**28
-_SOFTMAX_ROWS = 256
+_SOFTMAX_ROWS = 64
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,9 @@ response wherever the row stands and whatever shares its batch (up to the roundi
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -16,6 +19,7 @@ from personae.requests import Sampling
 # Candidates looked at before a row falls back to more: enough for nearly all rows at top_p 0.9.
 _CANDIDATES = 64
 _GROWTH = 16
+_CPU_ROWS = 16
 
 
 def uniforms(seed: int, count: int) -> NDArray[np.float32]:
@@ -44,27 +48,75 @@ def draw(logits: Tensor, sampling: Sampling, uniform: Tensor) -> Tensor:
     if sampling.temperature == 0:
         return _likeliest(logits)
     if sampling.top_p == 1:
-        return _draw_any(logits.float() / sampling.temperature, uniform)
+        return _draw_any(logits, sampling.temperature, uniform)
     return _draw_nucleus(logits, sampling, uniform, _CANDIDATES)
 
 
 def _likeliest(logits: Tensor) -> Tensor:
     """Return the first of the largest entries, by blocks: argmax alone takes ten times as long."""
-    rows, width = logits.shape
-    size = next(s for s in (128, 64, 32, 1) if width % s == 0)
-    blocks = logits.view(rows, width // size, size)
+    blocks = _blocks(logits)
     block = blocks.amax(-1).argmax(-1, keepdim=True)
-    within = blocks.gather(1, block.unsqueeze(2).expand(-1, -1, size)).argmax(-1)
-    return (block * size + within).squeeze(1)
+    within = _block_at(blocks, block).argmax(-1)
+    return block.squeeze(1) * blocks.shape[2] + within
 
 
-def _draw_any(scaled: Tensor, uniform: Tensor) -> Tensor:
-    """Invert the cumulative distribution over the whole vocabulary."""
-    cumulative = scaled.softmax(-1).cumsum(-1)
-    target = uniform.unsqueeze(1) * cumulative[:, -1:]
-    # Rounding may put the target on the total itself: the last token with any probability.
-    last = (cumulative < cumulative[:, -1:]).sum(-1)
-    return torch.searchsorted(cumulative, target, right=True).squeeze(1).minimum(last)
+def _draw_any(logits: Tensor, temperature: float, uniform: Tensor) -> Tensor:
+    """Invert the cumulative distribution over the whole vocabulary: the block, then the token."""
+    drawn = []
+    for some in _parts(logits):
+        weights = _blocks(_weights(logits[some], temperature).values)
+        cumulative = weights.sum(-1).cumsum(-1)
+        target = uniform[some, None] * cumulative[:, -1:]
+        block = _first_above(cumulative, target)
+        before = cumulative.gather(1, (block - 1).clamp_min(0)) * (block > 0)
+        within = _block_at(weights, block).cumsum(-1)
+        token = block * weights.shape[2] + _first_above(within, target - before)
+        drawn.append(token.squeeze(1))
+    return torch.cat(drawn)
+
+
+def _first_above(cumulative: Tensor, target: Tensor) -> Tensor:
+    """Return the first place [rows, 1] whose cumulative weight exceeds the target."""
+    # Rounding may put the target on the total itself: the last place with any weight.
+    last = (cumulative < cumulative[:, -1:]).sum(-1, keepdim=True)
+    return torch.searchsorted(cumulative, target, right=True).minimum(last)
+
+
+class _Weights(NamedTuple):
+    """``exp(logits / temperature - largest)``, float32 [rows, vocabulary], and the largest."""
+
+    values: Tensor
+    largest: Tensor
+
+
+def _weights(logits: Tensor, temperature: float) -> _Weights:
+    top = logits.amax(-1, keepdim=True).float()
+    values = logits.float().sub_(top) if logits.dtype != torch.float32 else logits - top
+    return _Weights(values.mul_(1.0 / temperature).exp_(), top / temperature)
+
+
+def _log_total(logits: Tensor, temperature: float) -> Tensor:
+    """Return the log of the sum of ``exp(logits / temperature)``, float32 [rows, 1]."""
+    parts = (_weights(logits[some], temperature) for some in _parts(logits))
+    return torch.cat([w.values.sum(-1, keepdim=True).log_() + w.largest for w in parts])
+
+
+def _parts(logits: Tensor) -> Iterator[slice]:
+    """Yield rows to be worked on together: on a CPU few enough that they stay in its cache."""
+    step = _CPU_ROWS if logits.device.type == "cpu" else len(logits)
+    return (slice(first, first + step) for first in range(0, len(logits), step))
+
+
+def _blocks(values: Tensor) -> Tensor:
+    """Return a view [rows, blocks, tokens of a block] of values over the vocabulary."""
+    rows, width = values.shape
+    size = next(size for size in (128, 64, 32, 1) if width % size == 0)
+    return values.view(rows, width // size, size)
+
+
+def _block_at(blocks: Tensor, block: Tensor) -> Tensor:
+    """Return one block of each row, [rows, tokens of a block]; ``block`` is [rows, 1]."""
+    return blocks.gather(1, block.unsqueeze(2).expand(-1, -1, blocks.shape[2])).squeeze(1)
 
 
 def _draw_nucleus(logits: Tensor, sampling: Sampling, uniform: Tensor, candidates: int) -> Tensor:
@@ -75,7 +127,7 @@ def _draw_nucleus(logits: Tensor, sampling: Sampling, uniform: Tensor, candidate
     """
     candidates = min(candidates, logits.shape[-1])
     top, tokens = logits.topk(candidates, dim=-1)
-    total = (logits.float() / sampling.temperature).logsumexp(-1, keepdim=True)
+    total = _log_total(logits, sampling.temperature)
     probability = (top.float() / sampling.temperature - total).exp()
     cumulative = probability.cumsum(-1)
     in_nucleus = (cumulative - probability) < sampling.top_p

@@ -71,7 +71,9 @@ class Slot(NamedTuple):
             rows=None if everyone else torch.from_numpy(places).to(device),
             rule=self.rule[numbers],
             source=self.source[numbers],
-            direction=self.directions[self.direction[index]],
+            acted=np.zeros(len(places), dtype=np.int64),
+            key=(self.rule[numbers].tobytes(), places.tobytes()),
+            direction=self.directions[self.direction[index], None],
             added=self.added[index, None],
             ablated=self.ablated[index, None],
             capped=self.capped[index, None],
@@ -83,13 +85,17 @@ class Slot(NamedTuple):
 class BoundSlot(NamedTuple):
     """A slot restricted to those rows of the current batch that have it, in batch order.
 
-    ``places`` are their places in the batch, ``rows`` the same on the device, None for all.
+    ``places`` are their places in the batch, ``rows`` the same on the device, None for all;
+    ``acted`` counts positions at which each was applied; slots with the same ``key`` act at the
+    same places; ``direction`` is [rows, 1, hidden].
     """
 
     places: NDArray[np.int64]
     rows: Tensor | None
     rule: NDArray[np.int64]
     source: NDArray[np.int64]
+    acted: NDArray[np.int64]
+    key: tuple[bytes, bytes]
     direction: Tensor
     added: Tensor
     ablated: Tensor
@@ -101,7 +107,7 @@ class BoundSlot(NamedTuple):
         """Return the factor of ``direction`` at every position, [batch, time] float32."""
         scale = self.added
         if self.ops != {"add"}:
-            projection = torch.bmm(hidden, self.direction.unsqueeze(2)).squeeze(2)
+            projection = torch.bmm(hidden, self.direction.mT).squeeze(2)
             if "ablate" in self.ops:
                 scale = scale - self.ablated * projection
             if "cap" in self.ops:
