@@ -157,6 +157,8 @@ class Batch:
             return error
         finally:
             self._slots.release(slot)
+            # Who has waited for the slot sends first; what is done with an answer takes longer.
+            await asyncio.sleep(0)
 
     def _heed(self, error: Passing | Rejected | Hopeless) -> None:
         """Do what must be done before the slot serves the next request."""

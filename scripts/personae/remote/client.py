@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+
+import uvloop
 
 from personae.remote.answers import Body, digest
 from personae.remote.batch import Batch, NoLogprobsError, Outcome
@@ -46,7 +47,7 @@ def ask_all(
             batch = Batch(name, endpoint, runtime, store)
             limit = len(wanted) if most_failures is None else most_failures
             with _few_collections():
-                found |= asyncio.run(batch.run(wanted, kept=len(found), most_failures=limit))
+                found |= uvloop.run(batch.run(wanted, kept=len(found), most_failures=limit))
     return [found[key] for key in keys]
 
 
