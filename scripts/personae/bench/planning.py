@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -12,6 +11,15 @@ from personae.bench.measuring import Comparison, together
 from personae.errors import PersonaeError
 
 _JOBS: Final = 5000
+# Runs a command and prints its CPU seconds and peak memory in kilobytes. In a process of its own:
+# the peak of a child begins with what its parent holds, which here would be models.
+_MEASURED: Final = """
+import resource, subprocess, sys
+code = subprocess.call(sys.argv[1:])
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(used.ru_utime + used.ru_stime, used.ru_maxrss)
+sys.exit(code)
+"""
 # A study of this name has no results, so that every job is planned.
 _COMMAND: Final = (
     "-m", "snakemake", "--dry-run", "--quiet", "rules",
@@ -38,18 +46,15 @@ def dry_run(*arguments: str) -> tuple[float, float]:
     PersonaeError
         When Snakemake fails or counts no jobs.
     """
-    process = subprocess.Popen(
-        [sys.executable, *_COMMAND, *arguments],
+    done = subprocess.run(
+        [sys.executable, "-c", _MEASURED, sys.executable, *_COMMAND, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
-    assert process.stdout is not None
-    said = process.stdout.read()
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+    said, _, used = done.stdout.strip().rpartition("\n")
     found = re.search(r"^total +(\d+)$", said, re.M)
-    if process.returncode or not found:
+    if done.returncode or not found:
         raise PersonaeError(f"the dry run of config/paper.yaml failed: {said.strip()[-300:]}")
-    seconds = used.ru_utime + used.ru_stime
-    return seconds * _JOBS / int(found[1]), used.ru_maxrss * 1024.0
+    seconds, kilobytes = map(float, used.split())
+    return seconds * _JOBS / int(found[1]), kilobytes * 1024.0

@@ -1,12 +1,11 @@
 """What only whole processes show: peak memory, and what a node costs beyond its computation.
 
-``python -m personae.bench.processes memory SPEC extraction|forward`` prints the bytes that the work
-takes above the loaded weights; ``... node SPEC warm|cold`` is one node that asks for one token.
+``python -m personae.bench.processes SPEC extraction|forward`` prints the bytes that the work takes
+above the loaded weights; a node is `personae.bench.node`.
 """
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import time
@@ -14,18 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from personae.bench.measuring import Comparison
-from personae.bench.workload import generation
-from personae.client import connect
 from personae.requests import EngineSpec
 
 _TIMEOUT = 300.0
+_NODE = "personae.bench.node"
 
 
 def memory(spec: EngineSpec) -> Comparison:
     """Return extraction's peak memory against that of the plain forward pass of the same rows."""
 
     def peak(arm: str) -> float:
-        return float(_run("memory", spec, arm))
+        return float(_run(__name__, spec, arm))
 
     return Comparison(
         "extraction peak memory over weights / plain forward (bytes)",
@@ -40,8 +38,10 @@ def node(spec: EngineSpec) -> Comparison:
     """Return a node's seconds beyond its computation: with a warm server, and all by itself."""
 
     def seconds(arm: str) -> float:
+        if arm == "warm":
+            _run(_NODE, spec, arm)  # so that the server runs
         start = time.perf_counter()
-        computed = float(_run("node", spec, arm))
+        computed = float(_run(_NODE, spec, arm))
         return time.perf_counter() - start - computed
 
     return Comparison(
@@ -53,32 +53,12 @@ def node(spec: EngineSpec) -> Comparison:
     )
 
 
-def _run(what: str, spec: EngineSpec, arm: str) -> str:
-    """Run this module in a new process and return what it prints."""
-    command = [sys.executable, "-m", __name__, what, spec.model_dump_json(), arm]
+def _run(module: str, spec: EngineSpec, arm: str) -> str:
+    """Run a module in a new process and return what it prints."""
+    command = [sys.executable, "-m", module, spec.model_dump_json(), arm]
     return subprocess.run(
         command, check=True, capture_output=True, text=True, timeout=_TIMEOUT
     ).stdout
-
-
-def _warm_node(spec: EngineSpec) -> float:
-    """Ask the warm server for one token, twice: the second call's time is its computation."""
-    request = generation(1, 1)
-    with connect(spec) as client:
-        client.generate(request.rows, request.sampling)
-        start = time.perf_counter()
-        client.generate(request.rows, request.sampling)
-        return 2 * (time.perf_counter() - start)
-
-
-def _cold_node(spec: EngineSpec) -> float:
-    from personae.engine.core import Engine
-
-    engine = Engine(spec)
-    engine.generate(generation(1, 1))
-    start = time.perf_counter()
-    engine.generate(generation(1, 1))
-    return 2 * (time.perf_counter() - start)
 
 
 def _peak(spec: EngineSpec, arm: str) -> int:
@@ -131,14 +111,5 @@ def _status(key: str) -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(key + ":"))
 
 
-def main(what: str, text: str, arm: str) -> None:
-    """Run one arm and print its figure."""
-    spec = EngineSpec(**json.loads(text))
-    if what == "memory":
-        print(_peak(spec, arm))
-    else:
-        print(_warm_node(spec) if arm == "warm" else _cold_node(spec))
-
-
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    print(_peak(EngineSpec.model_validate_json(sys.argv[1]), sys.argv[2]))

@@ -56,7 +56,7 @@ def _grid(n: int) -> tuple[Figure, list[Axes]]:
     for row in axes:
         row[0].set_ylabel("Trait score (0-100)")
     for axis in axes.flat[:n]:
-        axis.set(xlabel="Projection of the last prompt token", ylim=(-4, 128))
+        axis.set(xlabel="Projection of the\nlast prompt token", ylim=(-4, 128))
         axis.set_yticks(range(0, 101, 25))
     return figure, list(axes.flat[:n])
 
