@@ -36,7 +36,6 @@ MODEL = "results/models/smollm2_135m"
 SPOILED = 9  # one reply in so many holds no verdict
 UNUSABLE = "I would rate this 100."
 AGREEMENT = "results/mini/smollm2_135m/judging/agreement.parquet"
-FIGURES = "results/mini/smollm2_135m/figures"
 SCORES = "results/mini/smollm2_135m/roles/pirate/scores.parquet"
 RESPONSES = "results/mini/smollm2_135m/roles/pirate/responses.parquet"
 PATIENCE = 120.0
@@ -178,10 +177,7 @@ def test_another_judge_generates_nothing_and_decides_what_is_kept(remote: Remote
     planned = counts(parse_jobs(plan))
     assert planned["judge_role_responses"] == 3
     assert not {"generate_role_responses", "extract_role_activations"} & set(planned)
-    # Without sweeps and capping, which generate anew along vectors that have changed.
-    remote.done(
-        "axis", "traits", *(f"{FIGURES}/{name}.svg" for name in ("persona_space", "judges"))
-    )
+    remote.done()
     scores = tables.read(remote.project.root / SCORES, "scores").to_pandas()
     assert set(scores.judge) == {"arbiter", "embedding"}
     own = scores[scores.judge == "arbiter"]
@@ -197,8 +193,9 @@ def test_another_judge_generates_nothing_and_decides_what_is_kept(remote: Remote
     assert sum(map(len, unscored)) > 0
     assert all(table.score.isna().all() for table in unscored)
     assert all((table.reason == "parse_failure").all() for table in unscored)
-    drawn = (remote.project.root / FIGURES / "judges.svg").read_text(encoding="utf-8")
-    assert "arbiter" in drawn.lower()
+    page = (remote.project.root / "results/mini/report.html").read_text(encoding="utf-8")
+    assert "arbiter" in page
+    assert "parse failure" in page
 
 
 def test_scores_that_are_lost_are_made_again_from_kept_answers(remote: Remote) -> None:
