@@ -28,7 +28,7 @@ from personae.remote.runtime import Runtime
 
 _LATENCY: Final = 0.05  # seconds
 _CONCURRENCY: Final = 8
-_REQUESTS: Final = 1600
+_REQUESTS: Final = 2400
 _END: Final = b"\r\n\r\n"  # of the head of a message
 _RUBRICS: Final = "config/judging/rubrics"
 

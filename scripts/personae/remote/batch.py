@@ -23,6 +23,7 @@ from personae.remote.runtime import Runtime
 from personae.remote.slots import Slots
 from personae.remote.store import AnswerStore, StoreError
 from personae.remote.transport import Caller, Hopeless, Passing, Rejected
+from personae.remote.turn import Turn
 from personae.secrets import require_key
 
 Outcome = Answer | Failure
@@ -50,7 +51,7 @@ class Batch:
         self._prices = Prices.of(endpoint)
         self._found: dict[str, Outcome] = {}
         self._error: PersonaeError | None = None
-        self._open = 0  # requests that are on the way
+        self._open = 0  # requests that went out and are not yet entered
 
     async def run(
         self, wanted: dict[str, Body], *, kept: int, most_failures: int
@@ -87,7 +88,7 @@ class Batch:
             self._found.update(self._store.known(left))
             queue = deque((k, wanted[k]) for k in left if k in mine and k not in self._found)
             if queue:
-                # Twice as many as slots: while one writes an answer down, another one asks.
+                # Twice as many as slots: the next request is ready when a slot becomes free.
                 workers = min(2 * self._endpoint.concurrency, len(queue))
                 async with asyncio.TaskGroup() as group:
                     for i in range(workers):
@@ -115,13 +116,12 @@ class Batch:
             sent = await self._send(body)
             if sent is None:
                 return None
-            change = self._change(body, sent)
+            try:
+                await self._enter(key, body, sent)
+            finally:
+                self._open -= 1
             if isinstance(sent, Answer):
-                charged = self._runtime.study, change
-                await self._store.keep(key, sent, self._name, charged)
-                self._tally.answer(self._prices.charge(body, sent).cost)
                 return sent
-            await self._store.settle(self._runtime.study, change)
             if isinstance(sent, Hopeless):
                 return None
             if isinstance(sent, Rejected) and sent.logprobs:
@@ -137,28 +137,30 @@ class Batch:
         raise AssertionError("every last try ends above")
 
     async def _send(self, body: Body) -> Answer | Passing | Rejected | Hopeless | None:
-        """Send a request once, when there is a slot and time for it."""
-        slot = await self._slots.acquire()
+        """Send a request once, when its turn comes; None when the batch ended before."""
+        tokens = likely_tokens(body)
+        turn = Turn(self._slots, lambda: self._admit(body, tokens))
         try:
-            tokens = likely_tokens(body)
-            await self._pace.wait(tokens, self._stopped)
-            if self._error:
-                return None
-            await self._reserve(body)
-            if self._error:
-                return None
-            answer = await self._counted(body)
+            answer = await self._caller.call(body, turn)
             if answer.prompt_tokens is not None and answer.completion_tokens is not None:
                 self._pace.correct(answer.prompt_tokens + answer.completion_tokens - tokens)
             self._pace.answered()
             return answer
+        except _Over:
+            return None
         except (Passing, Rejected, Hopeless) as error:
             self._heed(error)
             return error
         finally:
-            self._slots.release(slot)
-            # Who has waited for the slot sends first; what is done with an answer takes longer.
-            await asyncio.sleep(0)
+            turn.end()
+
+    async def _admit(self, body: Body, tokens: float) -> None:
+        """Wait until limits and budget leave room for a request, and enter it there."""
+        await self._pace.wait(tokens, self._stopped)
+        if self._error:
+            raise _Over
+        await self._reserve(body)
+        self._open += 1
 
     def _heed(self, error: Passing | Rejected | Hopeless) -> None:
         """Do what must be done before the slot serves the next request."""
@@ -177,14 +179,18 @@ class Batch:
                 raise _Used
             await self._pause(_SETTLING)
             if self._error:
-                return
+                raise _Over
 
-    async def _counted(self, body: Body) -> Answer:
-        self._open += 1
-        try:
-            return await self._caller.call(body)
-        finally:
-            self._open -= 1
+    async def _enter(
+        self, key: str, body: Body, sent: Answer | Passing | Rejected | Hopeless
+    ) -> None:
+        """Write down what came of a request, and what is due for it."""
+        change = self._change(body, sent)
+        if isinstance(sent, Answer):
+            await self._store.keep(key, sent, self._name, (self._runtime.study, change))
+            self._tally.answer(self._prices.charge(body, sent).cost)
+        else:
+            await self._store.settle(self._runtime.study, change)
 
     def _change(self, body: Body, sent: Answer | Passing | Rejected | Hopeless) -> Charge:
         """Return what is due for a request beyond what was reserved for it."""
@@ -248,6 +254,10 @@ class Batch:
                 await self._store.renew()
             except StoreError as error:
                 self._stop(error)
+
+
+class _Over(Exception):  # noqa: N818
+    """The batch ended before a request went out."""
 
 
 class _Used(Exception):  # noqa: N818

@@ -54,7 +54,6 @@ def ask_all(
 @contextmanager
 def _few_collections() -> Iterator[None]:
     """Leave what is loaded already out of garbage collections, which else stall all requests."""
-    gc.collect()
     gc.freeze()
     try:
         yield

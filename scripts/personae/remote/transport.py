@@ -7,14 +7,19 @@ import email.utils
 import json
 import ssl
 import time
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Final
 
 import openai
 
 from personae.config.endpoints import Endpoint
 from personae.remote.answers import Answer, Body
+from personae.remote.turn import Turn
 from personae.secrets import scrub
+
+if TYPE_CHECKING:
+    import httpx2  # what the client of this version is built on
 
 _SHOWN: Final = 200  # characters of what an endpoint says about an error
 _PASSING: Final = frozenset((408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 524, 529))
@@ -63,24 +68,33 @@ class Hopeless(Exception):  # noqa: N818
     """Every request is refused: the key, the model's name, the certificate, an empty account."""
 
 
+# Of the request that the running task sends; its time begins to count with its turn.
+_sending: ContextVar[tuple[Turn, asyncio.Timeout]] = ContextVar("sending")
+
+
 class Caller:
     """Sends requests to one endpoint, each once."""
 
     def __init__(self, endpoint: Endpoint, key: str | None) -> None:
         self._timeout = endpoint.timeout
+        hooks: dict[str, list[Callable[..., Any]]] = {
+            "request": [self._begin],
+            "response": [self._end],
+        }
         self._client = openai.AsyncOpenAI(
             base_url=endpoint.base_url,
             api_key=key or "none",
             timeout=endpoint.timeout,
             max_retries=0,
+            http_client=openai.DefaultAsyncHttpxClient(event_hooks=hooks),
         )
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
 
-    async def call(self, body: Body) -> Answer:
-        """Return the answer to ``body``.
+    async def call(self, body: Body, turn: Turn) -> Answer:
+        """Return the answer to ``body``, sent in its turn; a refusal leaves the turn open.
 
         Raises
         ------
@@ -88,7 +102,8 @@ class Caller:
             By what should follow; the text holds no key.
         """
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(None) as limit:
+                _sending.set((turn, limit))
                 # The body as it is, which is what the answer is kept under; the typed method would
                 # rebuild it, at the cost of half a millisecond.
                 reply: Any = await self._client.post(
@@ -102,6 +117,20 @@ class Caller:
         except openai.APIConnectionError as error:
             raise _of_connection(error) from None
         return read_answer(content)
+
+    async def _begin(self, request: httpx2.Request) -> None:
+        """Wait for the turn of a request that is about to go out."""
+        turn, limit = _sending.get()
+        await turn.begin()
+        limit.reschedule(asyncio.get_running_loop().time() + self._timeout)
+
+    async def _end(self, response: httpx2.Response) -> None:
+        """Read a reply and end its turn, unless the next request has to heed what it says."""
+        turn, limit = _sending.get()
+        await response.aread()
+        if response.is_success:
+            limit.reschedule(None)
+            await turn.step_aside()
 
 
 def read_answer(content: bytes) -> Answer:

@@ -108,10 +108,14 @@ class Endpoint:
             self.most_in_flight = max(self.most_in_flight, self.in_flight)
         return self.behave(body, before)
 
+    def leave(self) -> None:
+        """Count a request out: before its reply, on which the next one may follow at once."""
+        with self._lock:
+            self.in_flight -= 1
+
     def done(self, body: dict[str, Any], reply: Reply) -> None:
         """Count a reply that was delivered whole."""
         with self._lock:
-            self.in_flight -= 1
             if reply.status == 200 and reply.cut is None:
                 self.answered[body["messages"][-1]["content"]] += 1
 
@@ -125,6 +129,7 @@ class Endpoint:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 reply = endpoint.reply(body, {k.lower(): v for k, v in self.headers.items()})
                 time.sleep(reply.delay)
+                endpoint.leave()
                 try:
                     self._send(reply)
                 except (BrokenPipeError, ConnectionResetError):

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from personae.errors import PersonaeError
-from personae.remote.answers import Failure
+from personae.remote.answers import Budget, Failure
 from personae.remote.runtime import Runtime
+from personae.remote.store import AnswerStore
 
 from .asking import ask, texts
 from .conftest import KEY
@@ -99,6 +100,29 @@ def test_a_burst_of_429_halves_the_requests_in_flight_and_waits_as_asked(
     assert len(refused) <= 8
     assert min(later) - max(refused) >= 0.4
     assert set(endpoint.answered.values()) == {1}
+
+
+def test_a_request_that_is_ready_heeds_the_refusal_of_the_one_before(
+    serve: Serve, runtime: Make
+) -> None:
+    endpoint = serve(
+        lambda body, _: failure(429, Retry_After="0.6") if len(endpoint.times) == 1 else echo(body)
+    )
+    prompts = [f"p{i}" for i in range(4)]
+    assert len(ask(runtime(endpoint.url, concurrency=1), prompts)) == 4
+    assert endpoint.times[1] - endpoint.times[0] >= 0.5
+
+
+def test_a_redirected_request_stays_one_request(serve: Serve, runtime: Make) -> None:
+    target = serve(lambda body, _: echo(body))
+    endpoint = serve(
+        lambda body, _: Reply(307, b"", headers={"Location": f"{target.url}/chat/completions"})
+    )
+    run = runtime(endpoint.url, Budget(requests=6), concurrency=2)
+    prompts = [f"p{i}" for i in range(6)]
+    assert texts(ask(run, prompts)) == [f"said {prompt}" for prompt in prompts]
+    with AnswerStore(run.answers) as store:
+        assert store.spent("study").requests == 6
 
 
 def test_an_invalid_key_stops_at_once_with_one_line(serve: Serve, runtime: Make) -> None:

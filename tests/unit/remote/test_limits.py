@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,7 @@ from personae.config.endpoints import Endpoint as Settings
 from personae.remote.pace import Pace
 from personae.remote.runtime import Runtime
 from personae.remote.slots import Slots
+from personae.remote.store import AnswerStore
 from personae.remote.transport import parse_retry_after
 
 from .asking import ask, texts
@@ -66,6 +68,36 @@ def test_jobs_share_the_requests_in_flight_and_each_gets_some(
     assert endpoint.most_in_flight <= 3
     half = [prompt.split()[0] for prompt in list(endpoint.asked)[10:50]]
     assert {"job0", "job1"} == set(half)
+
+
+def test_the_time_of_a_request_counts_from_its_turn(
+    serve: Callable[..., Endpoint], runtime: Callable[..., Runtime]
+) -> None:
+    endpoint = serve(lambda body, _: Reply(200, completion("fine").body, delay=0.3))
+    run = runtime(endpoint.url, concurrency=1, timeout=0.8, attempts=1)
+    # The last of six is ready when the second goes out, and waits for longer than the limit.
+    assert texts(ask(run, [f"p{i}" for i in range(6)])) == ["fine"] * 6
+    assert endpoint.most_in_flight == 1
+
+
+def test_a_slot_is_free_before_its_answer_is_kept(
+    serve: Callable[..., Endpoint],
+    runtime: Callable[..., Runtime],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """To keep an answer may take long, on a disk of the network: nothing waits for it."""
+    keep = AnswerStore.keep
+    kept: list[float] = []
+
+    async def slowly(*args: Any) -> None:
+        await asyncio.sleep(0.4)
+        await keep(*args)
+        kept.append(time.monotonic())
+
+    monkeypatch.setattr(AnswerStore, "keep", slowly)
+    endpoint = serve(lambda body, _: completion("fine"))
+    assert texts(ask(runtime(endpoint.url, concurrency=1), ["a", "b"])) == ["fine"] * 2
+    assert endpoint.times[1] < min(kept) - 0.2
 
 
 def test_a_killed_job_gives_its_slots_back(tmp_path: Path) -> None:
