@@ -3,7 +3,7 @@
 One `Plan` covers the rows of one batch; `personae.engine.slots` says how rows that ask for
 different things share tensor operations. Layer ``l`` is the output of block ``l``. Where nothing
 changes - another row, another position, padding, an inactive floor, a zero coefficient - the
-stream keeps its very bits.
+stream keeps its values exactly: it goes to float32, gains zero, and comes back.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from personae.requests import Positions
 
 
 class _Active(NamedTuple):
-    """Where a slot acts: bool [its rows, time], None for everywhere, and how often in each row."""
+    """Where a slot does not act: bool [its rows, time], None for nowhere; how often in each row."""
 
-    mask: Tensor | None
+    spared: Tensor | None
     counts: NDArray[np.int64]
 
 
@@ -94,9 +94,9 @@ class Plan:
             rows = hidden if slot.rows is None else hidden.index_select(0, slot.rows)
             wide = rows.float()
             scale = slot.scale(wide)
-            moved = torch.addcmul(wide, scale.unsqueeze(2), slot.direction)
-            changed = scale != 0 if active.mask is None else active.mask & (scale != 0)
-            rows = torch.where(changed.unsqueeze(2), moved.to(hidden.dtype), rows)
+            if active.spared is not None:
+                scale = scale.masked_fill(active.spared, 0.0)
+            rows = torch.addcmul(wide, scale.unsqueeze(2), slot.direction).to(hidden.dtype)
             hidden = rows if slot.rows is None else hidden.index_copy(0, slot.rows, rows)
             np.add(slot.acted, active.counts, out=slot.acted)
         return hidden
@@ -107,7 +107,7 @@ class Plan:
         key = (device, slot.key)
         if key not in self._active:
             mask = self._masks[slot.rule, slot.places]
-            on_device = None if mask.all() else torch.from_numpy(mask).to(device)
+            on_device = None if mask.all() else torch.from_numpy(~mask).to(device)
             self._active[key] = _Active(on_device, mask.sum(1)) if mask.any() else None
         return self._active[key]
 
