@@ -1,14 +1,15 @@
-"""Extract mean activations over token spans, at all layers in one forward pass.
+"""Extract mean activations over token spans, at all layers at once.
 
 ``vectors[i]`` is the mean, over a span's tokens, of the residual stream after block ``layers[i]``
 (the last block's before the final norm), accumulated in float32 whatever the model's dtype. Blocks
 are reduced as they run, so memory holds one layer's stream at a time; the head is not run at all.
+What rows have in common before their first span is computed once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,17 +18,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from personae.engine.batching import (
-    batched,
-    forward_tokens,
-    halving,
-    pad_right,
-    pass_cost,
-)
+from personae.engine.batching import forward_tokens, halving
 from personae.engine.errors import InterventionError, RequestError
-from personae.engine.interventions import Plan, intervene
+from personae.engine.forwarding import Fed, Numbered, Vectors, begin, divide, forward
 from personae.engine.loading import LoadedModel
-from personae.engine.slots import PlanRow
+from personae.engine.prefixcache import PrefixCache
 from personae.requests import ActivationRow, ActivationsRequest
 from personae.wire import unpack_vector
 
@@ -69,9 +64,16 @@ def activations(
     layers = _check(loaded, request)
     vectors = {name: unpack_vector(text) for name, text in request.vectors.items()}
     limit, done, fired = forward_tokens(loaded, max_batch_tokens), 0, 0
-    by_length = sorted(request.rows, key=_length, reverse=True)
-    for batch in batched(by_length, _length, limit, cost=pass_cost(loaded)):
-        for part in halving(batch, lambda b: _extract(loaded, b, layers, vectors), _name):
+    rows = [
+        Fed(tuple(row.token_ids), tuple(row.interventions), row.n_prompt) for row in request.rows
+    ]
+    before = [min(row.n_prompt, *(span.start for span in row.spans)) for row in request.rows]
+
+    def extract(batch: list[Numbered]) -> _Part:
+        return _extract(loaded, request.rows, batch, layers, vectors)
+
+    for batch in divide(loaded, rows, before, limit):
+        for part in halving(batch, extract, lambda n: request.rows[n.number].id):
             yield from part.spans
             fired, done = fired + part.fired, done + part.rows
             if progress is not None:
@@ -87,14 +89,6 @@ class _Part:
     rows: int
     fired: int
     spans: list[SpanActivation]
-
-
-def _name(row: ActivationRow) -> str:
-    return row.id
-
-
-def _length(row: ActivationRow) -> int:
-    return len(row.token_ids)
 
 
 def _check(loaded: LoadedModel, request: ActivationsRequest) -> Sequence[int]:
@@ -116,44 +110,54 @@ def _check(loaded: LoadedModel, request: ActivationsRequest) -> Sequence[int]:
 def _extract(
     loaded: LoadedModel,
     rows: Sequence[ActivationRow],
+    batch: Sequence[Numbered],
     layers: Sequence[int],
-    vectors: Mapping[str, NDArray[np.float32]],
+    vectors: Vectors,
 ) -> _Part:
-    """Run one forward pass and reduce every layer on the way."""
-    padded = pad_right(loaded, [row.token_ids for row in rows])
-    plan = Plan(loaded, [PlanRow(row.interventions, row.n_prompt) for row in rows], vectors)
-    plan.bind(range(len(rows)))
-    plan.at(padded.index)
-    reducer = _Reducer(rows, padded.index.shape[1])
-    with ExitStack() as stack:
-        # Interventions first: hooks run in this order, and what they leave is what is measured.
-        stack.enter_context(intervene(loaded, plan))
-        for layer in set(layers):
-            handle = loaded.blocks[layer].register_forward_hook(reducer.hook(layer))
-            stack.callback(handle.remove)
-        loaded.model.get_decoder()(input_ids=padded.ids, use_cache=False)
-    fired = sum(plan.verify(i, 0, len(row.token_ids)) for i, row in enumerate(rows))
-    return _Part(len(rows), fired, reducer.results(layers))
+    """Run one batch and reduce every layer on the way."""
+    feds = [n.fed for n in batch]
+    cache, before = None, [0]
+    if feds[0].shared:
+        cache = PrefixCache(loaded.n_layers)
+        before = begin(loaded, feds, vectors, cache)
+    reducer = _Reducer([rows[n.number] for n in batch], [fed.shared for fed in feds])
+    _, fired = forward(
+        loaded, feds, vectors, cache, around=reducer.hooked(loaded, layers), head=False
+    )
+    return _Part(len(batch), sum(before) + sum(fired), reducer.results(layers))
 
 
 class _Reducer:
     """Turns each layer's stream [rows, time, hidden] into span means as soon as it is there."""
 
-    def __init__(self, rows: Sequence[ActivationRow], longest: int) -> None:
+    def __init__(self, rows: Sequence[ActivationRow], shared: Sequence[int]) -> None:
         self._rows = rows
-        self._first = min(span.start for row in rows for span in row.spans)
-        self._last = max(span.end for row in rows for span in row.spans)
-        most = max(len(row.spans) for row in rows)
-        weights = np.zeros((len(rows), most, longest), dtype=np.float32)
+        places = [
+            [(span.start - before, span.end - before) for span in row.spans]
+            for row, before in zip(rows, shared, strict=True)
+        ]
+        self._first = min(start for row in places for start, _ in row)
+        self._last = max(end for row in places for _, end in row)
+        most = max(len(row) for row in places)
+        weights = np.zeros((len(rows), most, self._last - self._first), dtype=np.float32)
         self._lengths = torch.ones(len(rows), most, 1)
-        for i, row in enumerate(rows):
-            for j, span in enumerate(row.spans):
-                weights[i, j, span.start : span.end] = 1
-                self._lengths[i, j] = span.end - span.start
-        self._weights = torch.from_numpy(weights[:, :, self._first : self._last].copy())
+        for i, row in enumerate(places):
+            for j, (start, end) in enumerate(row):
+                weights[i, j, start - self._first : end - self._first] = 1
+                self._lengths[i, j] = end - start
+        self._weights = torch.from_numpy(weights)
         self._means: dict[int, NDArray[np.float32]] = {}
 
-    def hook(self, layer: int) -> Callable[[nn.Module, Any, Any], None]:
+    @contextmanager
+    def hooked(self, loaded: LoadedModel, layers: Sequence[int]) -> Iterator[None]:
+        """Reduce the layers' streams for the duration of the block."""
+        with ExitStack() as stack:
+            for layer in set(layers):
+                handle = loaded.blocks[layer].register_forward_hook(self._hook(layer))
+                stack.callback(handle.remove)
+            yield
+
+    def _hook(self, layer: int) -> Callable[[nn.Module, Any, Any], None]:
         """Return a forward hook that keeps the layer's span means."""
 
         def reduce(module: nn.Module, args: Any, output: Any) -> None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from personae.engine.cache import RowCache
+from personae.engine.forwarding import Fed
 from personae.engine.interventions import Plan, intervene
 from personae.engine.loading import LoadedModel
 from personae.engine.prefill import Prefill, Prompt
@@ -133,7 +134,9 @@ class Decoder:
         for number in entering:
             row = self._rows[number]
             alike.setdefault((tuple(row.prompt), row.in_prompt), []).append(number)
-        prompts = [Prompt(ids, kind, numbers) for (ids, kind), numbers in alike.items()]
+        prompts = [
+            Prompt(Fed(ids, kind, len(ids)), numbers) for (ids, kind), numbers in alike.items()
+        ]
         for batch in self._prefill.batches(prompts):
             done = self._prefill.run(batch)
             for number, fired in zip(done.rows, done.fired, strict=True):

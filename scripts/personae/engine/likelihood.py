@@ -6,7 +6,7 @@ only where a continuation token is predicted, and the log-softmax is float32.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,21 +14,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from personae.engine.batching import (
-    batched,
-    forward_tokens,
-    halving,
-    head_at,
-    pad_right,
-    pass_cost,
-)
-from personae.engine.cache import RowCache
+from personae.engine.batching import batched, forward_tokens, halving, head_at, pass_cost
 from personae.engine.chat import render_continuation, render_prompt
 from personae.engine.errors import InterventionError, RequestError
-from personae.engine.interventions import Plan, intervene
+from personae.engine.forwarding import Fed, Vectors, begin, forward
 from personae.engine.loading import LoadedModel
-from personae.engine.slots import PlanRow
-from personae.requests import Intervention, LikelihoodRequest, LikelihoodResult, LikelihoodRow
+from personae.engine.prefixcache import PrefixCache
+from personae.requests import LikelihoodRequest, LikelihoodResult, LikelihoodRow
 from personae.wire import unpack_vector
 
 Progress = Callable[[int, int], None]
@@ -41,31 +33,20 @@ _SOFTMAX_ROWS = 64
 
 @dataclass(frozen=True)
 class _Item:
-    """A row, tokenised. The last prompt token is fed with the continuation: it predicts."""
+    """A row, tokenised; ``fed`` is what goes through the model.
+
+    The last prompt token is fed with the continuation, since it predicts; the last one of the
+    continuation is not, since it predicts nothing.
+    """
 
     number: int
     id: str
-    prompt: tuple[int, ...]
+    fed: Fed
     continuation: list[int]
-    interventions: Sequence[Intervention]
-
-    @property
-    def prefix(self) -> tuple[int, ...]:
-        return self.prompt[:-1]
-
-    @property
-    def in_prompt(self) -> tuple[Intervention, ...]:
-        """Interventions that can act on prompt tokens."""
-        return tuple(i for i in self.interventions if i.positions != "response")
-
-    @property
-    def prefix_key(self) -> Hashable:
-        """What rows must have in common to share a prefill."""
-        return self.prefix, self.in_prompt
 
     @property
     def length(self) -> int:
-        return len(self.prompt) + len(self.continuation)
+        return self.fed.n_prompt + len(self.continuation)
 
 
 def loglikelihood(
@@ -100,14 +81,14 @@ def loglikelihood(
         lambda item: len(item.continuation),
         limit,
         cost=pass_cost(loaded),
-        shared=lambda item: (item.prefix_key, len(item.prompt)),
+        shared=lambda item: (item.fed.key, item.fed.n_prompt),
     ):
         for part in halving(batch, lambda b: _score(loaded, b, vectors), lambda item: item.id):
             sums.update(part.sums)
             fired += part.fired
             if progress is not None:
                 progress(len(sums), len(items))
-    if not fired and any(item.interventions for item in items):
+    if not fired and any(item.fed.interventions for item in items):
         raise InterventionError("no intervention of the request ever acted")
     return [
         LikelihoodResult(id=i.id, sum_logprob=sums[i.number], n_tokens=len(i.continuation))
@@ -122,7 +103,9 @@ def _prepare(loaded: LoadedModel, number: int, row: LikelihoodRow) -> _Item:
     else:
         prompt = render_prompt(loaded.tokenizer, row.messages)
         continuation = list(row.continuation_ids or ())
-    item = _Item(number, row.id, tuple(prompt), continuation, row.interventions)
+    ids = (*prompt, *continuation[:-1])
+    fed = Fed(ids, tuple(row.interventions), len(prompt), shared=len(prompt) - 1)
+    item = _Item(number, row.id, fed, continuation)
     if not (len(prompt) > 1 and item.length <= loaded.max_length):
         raise RequestError(
             f"row {row.id!r}: {len(prompt)} prompt tokens (at least 2) and {len(continuation)} of "
@@ -135,7 +118,7 @@ def _alike_together(items: Sequence[_Item]) -> Iterator[_Item]:
     """Yield items with the same prefix one after another, the longest groups first."""
     groups: dict[Hashable, list[_Item]] = {}
     for item in items:
-        groups.setdefault(item.prefix_key, []).append(item)
+        groups.setdefault(item.fed.key, []).append(item)
     longest = {key: max(item.length for item in group) for key, group in groups.items()}
     for key in sorted(groups, key=lambda key: longest[key], reverse=True):
         yield from sorted(groups[key], key=lambda item: item.length, reverse=True)
@@ -150,66 +133,20 @@ class _Part:
 
 
 @torch.inference_mode()
-def _score(
-    loaded: LoadedModel, items: Sequence[_Item], vectors: Mapping[str, NDArray[np.float32]]
-) -> _Part:
+def _score(loaded: LoadedModel, items: Sequence[_Item], vectors: Vectors) -> _Part:
     """Prefill the batch's distinct prefixes, then run all continuations on them."""
-    prompt = max(len(item.prompt) for item in items)
-    continuation = max(len(item.continuation) for item in items)
-    cache = RowCache(loaded.n_layers, len(items), prompt + continuation)
-    fired = _prefill(loaded, items, vectors, cache)
-    plan = Plan(loaded, [PlanRow(i.interventions, len(i.prompt)) for i in items], vectors)
-    plan.bind(range(len(items)))
-    logits = _continue(loaded, items, plan, cache)
-    fired += sum(plan.verify(i, len(item.prefix), item.length - 1) for i, item in enumerate(items))
+    cache, feds = PrefixCache(loaded.n_layers), [item.fed for item in items]
+    before = begin(loaded, feds, vectors, cache)
+    row = torch.tensor([i for i, item in enumerate(items) for _ in item.continuation])
+    column = torch.cat([torch.arange(len(item.continuation)) for item in items])
+    at_predicting = head_at(loaded, row, column)
+    output, fired = forward(loaded, feds, vectors, cache, around=at_predicting)
     targets = torch.tensor([token for item in items for token in item.continuation])
-    logprobs = _log_softmax_at(logits, targets)
+    logprobs = _log_softmax_at(output.logits[0], targets)
     starts = np.cumsum([0, *(len(item.continuation) for item in items[:-1])])
     sums = np.add.reduceat(logprobs, starts)
-    return _Part({i.number: float(s) for i, s in zip(items, sums, strict=True)}, fired)
-
-
-def _continue(loaded: LoadedModel, items: Sequence[_Item], plan: Plan, cache: RowCache) -> Tensor:
-    """Run all continuations; return the logits [n continuation tokens, vocabulary]."""
-    # The last prompt token predicts the first of the continuation; the last predicts nothing.
-    padded = pad_right(loaded, [[i.prompt[-1], *i.continuation[:-1]] for i in items])
-    steps = padded.index.shape[1]
-    before = np.array([[len(item.prefix)] for item in items])
-    plan.at(np.where(padded.index >= 0, padded.index + before, -1))
-    predicting = torch.from_numpy(padded.index >= 0).nonzero()
-    with intervene(loaded, plan), head_at(loaded, predicting[:, 0], predicting[:, 1]):
-        output = loaded.model(
-            input_ids=padded.ids,
-            attention_mask=cache.mask(steps, loaded.device),
-            position_ids=torch.from_numpy(before + np.arange(steps)).to(loaded.device),
-            past_key_values=cache,
-            use_cache=True,
-        )
-    logits: Tensor = output.logits[0]
-    return logits
-
-
-def _prefill(
-    loaded: LoadedModel,
-    items: Sequence[_Item],
-    vectors: Mapping[str, NDArray[np.float32]],
-    cache: RowCache,
-) -> int:
-    """Forward every distinct prefix once; return how often interventions acted, for all rows."""
-    distinct = {item.prefix_key: item for item in items}
-    place = {key: i for i, key in enumerate(distinct)}
-    source = [place[item.prefix_key] for item in items]
-    prefixes = [item.prefix for item in distinct.values()]
-    padded = pad_right(loaded, prefixes)
-    plan = Plan(loaded, [PlanRow(i.in_prompt, len(i.prompt)) for i in distinct.values()], vectors)
-    plan.bind(range(len(distinct)))
-    plan.at(padded.index)
-    lengths = [len(item.prefix) for item in items]
-    with intervene(loaded, plan), cache.entering(source, lengths):
-        decoder = loaded.model.get_decoder()
-        decoder(input_ids=padded.ids, past_key_values=cache, use_cache=True)
-    fired = [plan.verify(i, 0, len(prefix)) for i, prefix in enumerate(prefixes)]
-    return sum(fired[i] for i in source)
+    by_number = {i.number: float(s) for i, s in zip(items, sums, strict=True)}
+    return _Part(by_number, sum(before) + sum(fired))
 
 
 def _log_softmax_at(logits: Tensor, targets: Tensor) -> NDArray[np.float64]:

@@ -113,16 +113,10 @@ class Batch:
         """Return the outcome of one request; None when the batch ended before there was one."""
         billed = 0
         for attempt in range(1, self._endpoint.attempts + 1):
-            sent = await self._send(body)
-            if sent is None:
-                return None
-            try:
-                await self._enter(key, body, sent)
-            finally:
-                self._open -= 1
+            sent = await self._send(key, body)
             if isinstance(sent, Answer):
                 return sent
-            if isinstance(sent, Hopeless):
+            if sent is None or isinstance(sent, Hopeless):
                 return None
             if isinstance(sent, Rejected) and sent.logprobs:
                 self._stop(NoLogprobsError(str(sent)))
@@ -136,10 +130,17 @@ class Batch:
             await self._back_off(attempt, sent)
         raise AssertionError("every last try ends above")
 
-    async def _send(self, body: Body) -> Answer | Passing | Rejected | Hopeless | None:
-        """Send a request once, when its turn comes; None when the batch ended before."""
+    async def _send(self, key: str, body: Body) -> Answer | Passing | Rejected | Hopeless | None:
+        """Send a request once, when its turn comes; None when the batch ended before.
+
+        What came of it is written down by then.
+        """
         tokens = likely_tokens(body)
-        turn = Turn(self._slots, lambda: self._admit(body, tokens))
+        turn = Turn(
+            self._slots,
+            admit=lambda: self._admit(body, tokens),
+            keep=lambda answer: self._enter(key, body, answer),
+        )
         try:
             answer = await self._caller.call(body, turn)
             if answer.prompt_tokens is not None and answer.completion_tokens is not None:
@@ -150,6 +151,8 @@ class Batch:
             return None
         except (Passing, Rejected, Hopeless) as error:
             self._heed(error)
+            turn.end()
+            await self._enter(key, body, error)
             return error
         finally:
             turn.end()
@@ -186,11 +189,14 @@ class Batch:
     ) -> None:
         """Write down what came of a request, and what is due for it."""
         change = self._change(body, sent)
-        if isinstance(sent, Answer):
-            await self._store.keep(key, sent, self._name, (self._runtime.study, change))
-            self._tally.answer(self._prices.charge(body, sent).cost)
-        else:
-            await self._store.settle(self._runtime.study, change)
+        try:
+            if isinstance(sent, Answer):
+                await self._store.keep(key, sent, self._name, (self._runtime.study, change))
+                self._tally.answer(self._prices.charge(body, sent).cost)
+            else:
+                await self._store.settle(self._runtime.study, change)
+        finally:
+            self._open -= 1
 
     def _change(self, body: Body, sent: Answer | Passing | Rejected | Hopeless) -> Charge:
         """Return what is due for a request beyond what was reserved for it."""

@@ -9,7 +9,8 @@ import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from typing import Any, Final
 
 import openai
 
@@ -18,16 +19,13 @@ from personae.remote.answers import Answer, Body
 from personae.remote.turn import Turn
 from personae.secrets import scrub
 
-if TYPE_CHECKING:
-    import httpx2  # what the client of this version is built on
-
 _SHOWN: Final = 200  # characters of what an endpoint says about an error
 _PASSING: Final = frozenset((408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 524, 529))
 _SLOW_DOWN: Final = frozenset((429, 503, 529))
 _REFUSING: Final = frozenset((401, 402, 403, 404))
 _FILTERED: Final = ("content_filter", "content_policy", "ResponsibleAIPolicy", "moderation")
 _SPENT: Final = ("insufficient_quota", "billing_hard_limit")
-# Asks the client for the reply as it came: whether it is JSON is looked at here.
+# Asks the client to leave the reply as it came: it is read here, on arrival.
 _RAW: Final[Any] = {"headers": {"X-Stainless-Raw-Response": "true"}}
 
 
@@ -68,8 +66,16 @@ class Hopeless(Exception):  # noqa: N818
     """Every request is refused: the key, the model's name, the certificate, an empty account."""
 
 
-# Of the request that the running task sends; its time begins to count with its turn.
-_sending: ContextVar[tuple[Turn, asyncio.Timeout]] = ContextVar("sending")
+@dataclass
+class _Sending:
+    """The request that a task sends; its time begins to count with its turn."""
+
+    turn: Turn
+    limit: asyncio.Timeout
+    answer: Answer | None = None
+
+
+_sending: ContextVar[_Sending] = ContextVar("sending")
 
 
 class Caller:
@@ -94,7 +100,7 @@ class Caller:
         await self._client.close()
 
     async def call(self, body: Body, turn: Turn) -> Answer:
-        """Return the answer to ``body``, sent in its turn; a refusal leaves the turn open.
+        """Return the answer to ``body``, sent in its turn and kept; else the turn stays open.
 
         Raises
         ------
@@ -103,34 +109,35 @@ class Caller:
         """
         try:
             async with asyncio.timeout(None) as limit:
-                _sending.set((turn, limit))
+                _sending.set(sending := _Sending(turn, limit))
                 # The body as it is, which is what the answer is kept under; the typed method would
                 # rebuild it, at the cost of half a millisecond.
-                reply: Any = await self._client.post(
+                await self._client.post(
                     "/chat/completions", cast_to=object, body=dict(body), options=_RAW
                 )
-                content = reply.content
         except openai.APIStatusError as error:
             raise _of_status(error, bool(body.get("logprobs"))) from None
         except (TimeoutError, openai.APITimeoutError):
             raise Passing(f"no answer in {self._timeout:g} s", billed=True) from None
         except openai.APIConnectionError as error:
             raise _of_connection(error) from None
-        return read_answer(content)
+        assert sending.answer is not None  # of every reply that raised nothing
+        return sending.answer
 
-    async def _begin(self, request: httpx2.Request) -> None:
+    async def _begin(self, _request: object) -> None:
         """Wait for the turn of a request that is about to go out."""
-        turn, limit = _sending.get()
-        await turn.begin()
-        limit.reschedule(asyncio.get_running_loop().time() + self._timeout)
+        sending = _sending.get()
+        await sending.turn.begin()
+        sending.limit.reschedule(asyncio.get_running_loop().time() + self._timeout)
 
-    async def _end(self, response: httpx2.Response) -> None:
-        """Read a reply and end its turn, unless the next request has to heed what it says."""
-        turn, limit = _sending.get()
+    async def _end(self, response: Any) -> None:
+        """Read a reply and finish its turn, unless the next request has to heed what it says."""
+        sending = _sending.get()
         await response.aread()
         if response.is_success:
-            limit.reschedule(None)
-            await turn.step_aside()
+            sending.limit.reschedule(None)
+            sending.answer = read_answer(response.content)
+            await sending.turn.finish(sending.answer)
 
 
 def read_answer(content: bytes) -> Answer:

@@ -1,11 +1,12 @@
-"""A request's turn: from when it may go out until its reply is here."""
+"""A request's turn: from when it may go out until its answer is here."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final
 
+from personae.remote.answers import Answer
 from personae.remote.slots import Slots
 
 _ASIDE: Final = 0.005  # seconds, long enough for a request to go out
@@ -15,8 +16,8 @@ class Turn:
     """One slot, held while a request is on the wire.
 
     A request waits for its turn when it is ready to go, and its turn ends before anything is done
-    with the reply: to make a request and to keep an answer takes a millisecond, in which the slot
-    would rest.
+    with its answer but to begin writing it down: what else there is to do for a request takes a
+    millisecond, in which the slot would rest.
 
     Parameters
     ----------
@@ -25,10 +26,17 @@ class Turn:
     admit
         Called with the slot in hand: waits until limits and budget allow the request; what it
         raises calls the request off.
+    keep
+        Writes the answer down; begun before the next request goes out.
     """
 
-    def __init__(self, slots: Slots, admit: Callable[[], Awaitable[None]]) -> None:
-        self._slots, self._admit = slots, admit
+    def __init__(
+        self,
+        slots: Slots,
+        admit: Callable[[], Awaitable[None]],
+        keep: Callable[[Answer], Coroutine[Any, Any, None]],
+    ) -> None:
+        self._slots, self._admit, self._keep = slots, admit, keep
         self._slot: int | None = None
 
     async def begin(self) -> None:
@@ -37,10 +45,13 @@ class Turn:
             self._slot = await self._slots.acquire()
             await self._admit()
 
-    async def step_aside(self) -> None:
-        """End the turn, and let who has waited for the slot send before going on."""
+    async def finish(self, answer: Answer) -> None:
+        """Keep the answer, end the turn, and go on when who waited for the slot has sent."""
+        # A task runs before those that are woken after it was made: written first, sent then.
+        kept = asyncio.create_task(self._keep(answer))
         self.end()
         await asyncio.sleep(_ASIDE)
+        await kept
 
     def end(self) -> None:
         """Hand the slot on, if that was not done before."""
