@@ -121,6 +121,45 @@ def test_span_means_are_the_float64_means_of_hidden_states(family: LoadedModel) 
             assert result.vectors.dtype == np.float32
 
 
+def test_rows_that_begin_alike_are_extracted_together_and_as_each_alone(
+    family: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beginnings of two lengths, longer than any sliding window; spans that begin in the prompt."""
+    begins = [[(5 * i) % 250 for i in range(40)], [(3 * i) % 250 for i in range(55)]]
+    rows = []
+    for number in range(8):
+        begin = begins[number % 2]
+        ids = begin + [(11 * number + i) % 250 for i in range(4 + number)]
+        spans = [
+            TokenSpan(name="response", start=len(begin) + 2, end=len(ids)),
+            TokenSpan(name="all", start=len(begin) - number, end=len(ids) - 1),
+        ]
+        rows.append(ActivationRow(id=f"{number}", token_ids=ids, n_prompt=len(begin), spans=spans))
+    expected = {row.id: torch.cat(_block_outputs(family, row.token_ids)[0]) for row in rows}
+    fed = _count_tokens(family, monkeypatch)
+    for result in activations(family, ActivationsRequest(rows=rows)):
+        row = rows[int(result.id)]
+        [span] = [span for span in row.spans if span.name == result.span]
+        stream = expected[row.id].double().numpy()[:, span.start : span.end]
+        scale = np.abs(stream.mean(1)).max()
+        assert np.abs(result.vectors - stream.mean(1)).max() <= 1e-5 * scale
+    assert sum(fed) < 0.6 * sum(len(row.token_ids) for row in rows)
+
+
+def _count_tokens(loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that grows by the tokens of every forward pass of the decoder."""
+    fed: list[int] = []
+    decoder = loaded.model.get_decoder()
+    forward = decoder.forward
+
+    def counting(*args: Any, **kwargs: Any) -> Any:
+        fed.append(kwargs["input_ids"].numel())
+        return forward(*args, **kwargs)
+
+    monkeypatch.setattr(decoder, "forward", counting)
+    return fed
+
+
 def test_blocks_that_cannot_be_told_are_refused_with_what_was_found() -> None:
     model = make_model("llama3")
     model.get_decoder().layers = nn.ModuleList(list(model.get_decoder().layers)[:2])

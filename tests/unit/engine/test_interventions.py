@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
 
+from personae.engine.activations import activations
 from personae.engine.chat import render_prompt
 from personae.engine.errors import InterventionError, RequestError
 from personae.engine.generation import generate
@@ -14,11 +16,14 @@ from personae.engine.likelihood import loglikelihood
 from personae.engine.loading import LoadedModel
 from personae.engine.slots import PlanRow
 from personae.requests import (
+    ActivationRow,
+    ActivationsRequest,
     Intervention,
     LikelihoodRequest,
     LikelihoodRow,
     Operation,
     Positions,
+    Span,
 )
 from personae.wire import pack_vector
 
@@ -99,6 +104,41 @@ def test_rows_of_one_batch_get_their_own_interventions_and_others_keep_their_bit
         first = min((i.layer for i in row.interventions), default=tiny.n_layers)
         assert same[:first].all()
         assert same.all() == (number not in MIXED)
+
+
+def test_extraction_after_a_prompt_in_common_is_the_reference(
+    tiny: LoadedModel, exact: LoadedModel
+) -> None:
+    """Every setting on eight responses to one long prompt: those of a setting share its prefill."""
+    prompt = [(5 * i) % 250 for i in range(60)]
+    rows = [
+        ActivationRow(
+            id=f"{number}/{i}",
+            token_ids=[*prompt, *((13 * i + 7 * j) % 250 for j in range(3 + i))],
+            n_prompt=len(prompt),
+            spans=[Span(name="response", start=len(prompt), end=len(prompt) + 3 + i)],
+            interventions=MIXED.get(number, []),
+        )
+        for number in range(8)
+        for i in range(8)
+    ]
+    fed = 0
+
+    def count(module: nn.Module, args: object, keywords: dict[str, Tensor]) -> None:
+        nonlocal fed
+        fed += keywords["input_ids"].numel()
+
+    handle = tiny.model.get_decoder().register_forward_pre_hook(count, with_kwargs=True)
+    packed = {name: pack_vector(v) for name, v in VECTORS.items()}
+    results = list(activations(tiny, ActivationsRequest(rows=rows, vectors=packed)))
+    handle.remove()
+    assert len(results) == len(rows)
+    assert fed < 0.3 * sum(len(row.token_ids) for row in rows)
+    by_name = {row.id: row for row in rows}
+    for result in results:
+        row = by_name[result.id]
+        stream = np.stack(reference(exact, row.token_ids, len(prompt), row.interventions)[1])
+        assert_close(result.vectors, stream[:, len(prompt) :].mean(1))
 
 
 @pytest.mark.parametrize("tokens", [32768, 300], ids=["one batch", "rows enter and leave"])
