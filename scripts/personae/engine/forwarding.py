@@ -108,15 +108,30 @@ def divide(
     )
     alone, worth = [n for n in known if not n.fed.shared], []
     for batch in together:
-        once = {n.fed.key: n.fed.shared for n in batch}
         # Where little is saved, the second forward pass costs more than it spares.
-        if sum(n.fed.shared for n in batch) - sum(once.values()) > 2 * cost:
+        if sum(n.fed.shared for n in batch) - _once(batch) > 2 * cost:
             worth.append(batch)
         else:
             alone += [Numbered(n.number, rows[n.number]) for n in batch]
     alone.sort(key=lambda n: len(n.fed.ids), reverse=True)
-    whole = batched(alone, lambda n: len(n.fed.ids), limit, cost=cost)
-    return sorted([*worth, *whole], key=lambda batch: -max(len(n.fed.ids) for n in batch))
+    some = [*worth, *batched(alone, lambda n: len(n.fed.ids), limit, cost=cost)]
+    # Rows that begin alike are not equally long: their batches may pad more than they save.
+    whole = [Numbered(i, rows[i]) for i in order]
+    none = batched(whole, lambda n: len(n.fed.ids), limit, cost=cost)
+    best = min(some, none, key=lambda batches: sum(_computed(b, cost) for b in batches))
+    return sorted(best, key=lambda batch: -max(len(n.fed.ids) for n in batch))
+
+
+def _once(batch: Sequence[Numbered]) -> int:
+    """Return how many tokens the distinct prefixes of a batch have."""
+    return sum({n.fed.key: n.fed.shared for n in batch}.values())
+
+
+def _computed(batch: Sequence[Numbered], cost: int) -> int:
+    """Return what a batch costs, in tokens: all that are computed, and its forward passes."""
+    own = len(batch) * max(len(n.fed.ids) - n.fed.shared for n in batch)
+    once = _once(batch)
+    return own + once + (2 if once else 1) * cost
 
 
 def _alike_together(row: Numbered) -> tuple[int, tuple[int, ...], int]:
