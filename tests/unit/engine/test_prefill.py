@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from personae.engine.batching import batched
+from personae.engine.batching import batched, pass_cost
+from personae.engine.forwarding import Fed, Numbered, divide
 from personae.engine.generation import generate
 from personae.engine.loading import LoadedModel
 from personae.engine.prefix import shared_prefixes
@@ -137,3 +138,31 @@ def test_batches_count_what_their_items_share_once() -> None:
     limited = batched(items, lambda item: item[1], 110, shared=lambda item: (item[0], 50))
     assert limited == [items[:2], items[2:]]
     assert batched([], lambda item: 1, 10) == []
+
+
+def test_rows_share_their_beginnings_where_that_computes_less(tiny: LoadedModel) -> None:
+    rng, outcomes = np.random.default_rng(0), set()
+    for _ in range(40):
+        beginnings = rng.integers(5, 120, size=rng.integers(1, 6))
+        rows = [
+            Fed((*[1000 + which] * int(beginnings[which]), *rng.integers(256, size=own)), (), 0)
+            for which in range(len(beginnings))
+            for own in rng.integers(8, 200, size=8)
+        ]
+        alone = divide(tiny, rows, [0] * len(rows), 4096)
+        found = divide(tiny, rows, [len(row.ids) for row in rows], 4096)
+        assert sorted(n.number for batch in found for n in batch) == list(range(len(rows)))
+        assert all(len({bool(n.fed.shared) for n in batch}) == 1 for batch in found)
+        outcomes.add(any(n.fed.shared for batch in found for n in batch))
+        assert _work(found, pass_cost(tiny)) <= _work(alone, pass_cost(tiny))
+    assert outcomes == {True, False}
+
+
+def _work(batches: list[list[Numbered]], cost: int) -> int:
+    """Return how many tokens go through the model, a forward pass counted as ``cost`` of them."""
+    total = 0
+    for batch in batches:
+        once = {row.ids[: row.shared] for _, row in batch if row.shared}
+        total += cost + len(batch) * max(len(row.ids) - row.shared for _, row in batch)
+        total += sum(map(len, once)) + (cost if once else 0)
+    return total
