@@ -45,10 +45,10 @@ class PackedLinear(nn.Linear):
 
 
 def pack_linears(model: PreTrainedModel) -> int:
-    """Pack the linear layers of a bfloat16 model that is all on the CPU; return how many.
+    """Pack the linear layers of a model that is all on the CPU; return how many.
 
-    Any other model is left alone: in float32 torch's own product is as fast, and accelerate moves
-    the weights of a model with a device map.
+    A model with a device map is left alone, as accelerate moves its weights, and so is one whose
+    products are as fast without: see `_gains`.
     """
     linears = [module for module in model.modules() if type(module) is nn.Linear]
     if not linears or not _can_pack(model, linears):
@@ -62,11 +62,11 @@ def pack_linears(model: PreTrainedModel) -> int:
 
 def _can_pack(model: PreTrainedModel, linears: list[nn.Linear]) -> bool:
     """Tell whether the kernels are there, the weights where they are needed, and memory enough."""
-    if not (torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()):
-        return False
     on_cpu = all(linear.weight.device.type == "cpu" for linear in linears)
-    bfloat16 = all(linear.weight.dtype == torch.bfloat16 for linear in linears)
-    if not on_cpu or not bfloat16 or len(getattr(model, "hf_device_map", None) or "1") > 1:
+    [dtype, *others] = {linear.weight.dtype for linear in linears}
+    if not on_cpu or others or not _gains(dtype):
+        return False
+    if len(getattr(model, "hf_device_map", None) or "1") > 1:
         return False
     needed = sum(linear.weight.nbytes for linear in linears)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -74,3 +74,13 @@ def _can_pack(model: PreTrainedModel, linears: list[nn.Linear]) -> bool:
         logger.info("weights of %.1f GB stay unpacked: a second copy is too much", needed / 1e9)
         return False
     return True
+
+
+def _gains(dtype: torch.dtype) -> bool:
+    """Tell whether this CPU has oneDNN's kernels for ``dtype``, and they gain by packing."""
+    if not torch.backends.mkldnn.is_available():
+        return False
+    if dtype == torch.float32:
+        # With AVX-512, torch's own product, which is MKL's, is as fast.
+        return torch.backends.cpu.get_cpu_capability() == "AVX2"
+    return dtype == torch.bfloat16 and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
