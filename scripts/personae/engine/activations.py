@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from personae.engine.batching import forward_tokens, halving
+from personae.engine.division import Numbered, begin, divide
 from personae.engine.errors import InterventionError, RequestError
-from personae.engine.forwarding import Fed, Numbered, Vectors, begin, divide, forward
+from personae.engine.forwarding import Beginnings, Fed, Vectors, check_ids, forward
 from personae.engine.loading import LoadedModel
-from personae.engine.prefixcache import PrefixCache
 from personae.requests import ActivationRow, ActivationsRequest
 from personae.wire import unpack_vector
 
@@ -45,7 +45,7 @@ def activations(
     max_batch_tokens: int = 32768,
     progress: Progress | None = None,
 ) -> Iterator[SpanActivation]:
-    """Yield the mean activation of every span, longest rows first.
+    """Yield the mean activation of every span, batch by batch.
 
     Parameters
     ----------
@@ -69,15 +69,18 @@ def activations(
     ]
     before = [min(row.n_prompt, *(span.start for span in row.spans)) for row in request.rows]
 
-    def extract(batch: list[Numbered]) -> _Part:
-        return _extract(loaded, request.rows, batch, layers, vectors)
+    for group in divide(loaded, rows, before, limit):
+        group, begun = begin(loaded, group, vectors, limit)
 
-    for batch in divide(loaded, rows, before, limit):
-        for part in halving(batch, extract, lambda n: request.rows[n.number].id):
-            yield from part.spans
-            fired, done = fired + part.fired, done + part.rows
-            if progress is not None:
-                progress(done, len(request.rows))
+        def extract(batch: list[Numbered], begun: Beginnings | None = begun) -> _Part:
+            return _extract(loaded, request.rows, batch, layers, vectors, begun)
+
+        for batch in group.batches:
+            for part in halving(batch, extract, lambda n: request.rows[n.number].id):
+                yield from part.spans
+                fired, done = fired + part.fired, done + part.rows
+                if progress is not None:
+                    progress(done, len(request.rows))
     if not fired and any(row.interventions for row in request.rows):
         raise InterventionError("no intervention of the request ever acted")
 
@@ -101,8 +104,7 @@ def _check(loaded: LoadedModel, request: ActivationsRequest) -> Sequence[int]:
         if len(row.token_ids) > loaded.max_length:
             length, most = len(row.token_ids), loaded.max_length
             raise RequestError(f"row {row.id!r}: {length} tokens exceed the model's {most}")
-        if not 0 <= min(row.token_ids) <= max(row.token_ids) < loaded.vocab_size:
-            raise RequestError(f"row {row.id!r}: token ids outside 0 to {loaded.vocab_size - 1}")
+        check_ids(loaded, row.id, row.token_ids)
     return layers
 
 
@@ -113,18 +115,15 @@ def _extract(
     batch: Sequence[Numbered],
     layers: Sequence[int],
     vectors: Vectors,
+    begun: Beginnings | None,
 ) -> _Part:
     """Run one batch and reduce every layer on the way."""
     feds = [n.fed for n in batch]
-    cache, before = None, [0]
-    if feds[0].shared:
-        cache = PrefixCache(loaded.n_layers)
-        before = begin(loaded, feds, vectors, cache)
     reducer = _Reducer([rows[n.number] for n in batch], [fed.shared for fed in feds])
     _, fired = forward(
-        loaded, feds, vectors, cache, around=reducer.hooked(loaded, layers), head=False
+        loaded, feds, vectors, begun, around=reducer.hooked(loaded, layers), head=False
     )
-    return _Part(len(batch), sum(before) + sum(fired), reducer.results(layers))
+    return _Part(len(batch), sum(fired), reducer.results(layers))
 
 
 class _Reducer:

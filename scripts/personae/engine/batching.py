@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -70,7 +70,7 @@ def batched(
     limit: int,
     *,
     cost: int = 0,
-    shared: Callable[[_Item], tuple[Hashable, int]] | None = None,
+    beyond: int = 0,
 ) -> list[list[_Item]]:
     """Split consecutive items into batches that compute the fewest tokens, padding included.
 
@@ -79,30 +79,26 @@ def batched(
     items
         Sorted by size, or nearly so, to waste no padding.
     size
-        Tokens of an item that are computed for itself.
+        Tokens of an item.
     limit
-        A batch of several items keeps ``count * (largest size + largest shared) <= limit``; an
-        item above the limit is a batch of its own.
+        A batch of several items keeps ``count * (largest size + beyond) <= limit``; an item above
+        the limit is a batch of its own.
     cost
         What a batch costs by itself, in tokens: with 0 every size gets its own batch.
-    shared
-        Key and number of further tokens, computed once for the items of a batch with that key.
+    beyond
+        Tokens that an item takes up besides, and that are computed elsewhere.
     """
     entries = list(items)
     least, begin = [0.0], [0]
     for end in range(1, len(entries) + 1):
         totals: list[tuple[float, int]] = []
-        seen: set[Hashable] = set()
-        largest = once = most_shared = 0
+        largest = 0
         for first in range(end - 1, -1, -1):
-            key, tokens = shared(entries[first]) if shared else (None, 0)
-            largest, most_shared = max(largest, size(entries[first])), max(most_shared, tokens)
-            once += 0 if key in seen else tokens
-            seen.add(key)
+            largest = max(largest, size(entries[first]))
             count = end - first
-            if count > 1 and count * (largest + most_shared) > limit:
+            if count > 1 and count * (largest + beyond) > limit:
                 break
-            totals.append((least[first] + cost + once + count * largest, first))
+            totals.append((least[first] + cost + count * largest, first))
         best, first = min(totals)
         least.append(best)
         begin.append(first)

@@ -21,6 +21,8 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, CacheLayerMixin
 
+from personae.engine.prefixcache import PrefixCache
+
 # Decoding reads a multiple of this many slots: oneDNN's products of odd widths take twice as long.
 _WIDTH = 16
 
@@ -92,11 +94,11 @@ class _Layer(CacheLayerMixin):
         keys, values = (kept[: g.rows, :, g.first : stop] for kept in self._kept)
         return keys, values
 
-    def adopt(self, other: _Layer, entry: _Entry) -> None:
-        """Store rows that another cache's layer holds."""
+    def adopt(self, states: tuple[Tensor, ...], entry: _Entry) -> None:
+        """Store rows of keys and values [rows, heads, slots, dim]."""
         if not self.is_initialized:
-            self.lazy_initialization(*other._kept)
-        self._store(entry, other._kept)
+            self.lazy_initialization(*states)
+        self._store(entry, states)
 
     def _store(self, entry: _Entry, states: tuple[Tensor, ...]) -> None:
         """Write the entering rows, aligned on the right, into the last slots."""
@@ -166,22 +168,27 @@ class RowCache(Cache):
             self._geometry.entry = None
         self._admit(lengths)
 
-    def adopt(self, other: RowCache, source: Sequence[int], lengths: Sequence[int]) -> None:
-        """Let rows of another cache enter, each as often as ``source`` names it.
+    def adopt(self, other: PrefixCache, source: Sequence[int], lengths: Sequence[int]) -> None:
+        """Let rows of another cache's last forward pass enter, as often as ``source`` names each.
 
-        The last forward pass through ``other`` was padded on the right and is not recorded with
-        `advance`: a row ends where its ``lengths[i]`` tokens end.
+        That pass was padded on the right: row ``i`` ends where its ``lengths[i]`` tokens end.
         """
-        entry = self._entry(source, lengths, [int(other._starts[row]) for row in source])
-        for layer, theirs in zip(self._layers, other._layers, strict=True):
-            layer.adopt(theirs, entry)
+        starts = other.starts
+        entry = self._entry(source, lengths, [starts[row] for row in source])
+        for number, layer in enumerate(self._layers):
+            layer.adopt(other.joined(number), entry)
         self._admit(lengths)
+
+    def clear(self, longest: int) -> None:
+        """Make room for rows of up to ``longest`` tokens in a cache without rows."""
+        g = self._geometry
+        g.start = g.end = g.lead + longest
 
     def _entry(self, source: Sequence[int], lengths: Sequence[int], first: Sequence[int]) -> _Entry:
         """Make room for rows; say where their tokens are, row ``i``'s from ``first[i]`` on."""
         g, longest = self._geometry, max(lengths)
-        if g.rows == 0:
-            g.start = g.end = g.lead + longest
+        if g.rows == 0 and g.end - g.lead < longest:
+            self.clear(longest)
         self.make_room(0, longest)
         slots = torch.arange(longest) - longest
         token = (torch.tensor(lengths).unsqueeze(1) + slots).clamp_min(0)

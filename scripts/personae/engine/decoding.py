@@ -137,8 +137,7 @@ class Decoder:
         prompts = [
             Prompt(Fed(ids, kind, len(ids)), numbers) for (ids, kind), numbers in alike.items()
         ]
-        for batch in self._prefill.batches(prompts):
-            done = self._prefill.run(batch)
+        for done in self._prefill.run(prompts):
             for number, fired in zip(done.rows, done.fired, strict=True):
                 self._rows[number].fired += fired
             self._running += done.rows

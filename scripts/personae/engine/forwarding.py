@@ -1,25 +1,26 @@
-"""Forward passes over whole rows, or over what follows a prefix that rows have in common.
+"""Forward passes over whole rows, or over what follows a beginning that rows have in common.
 
-`begin` computes every distinct prefix once, into a cache; `forward` computes the rest of each row
-on it. Rows that share nothing need `forward` alone.
+`Beginnings` are computed once; `forward` goes on from them, batch by batch. Rows that share
+nothing need `forward` alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from personae.engine.batching import batched, pad_right, pass_cost
+from personae.engine.batching import pad_right
+from personae.engine.errors import RequestError
 from personae.engine.interventions import Plan, intervene
 from personae.engine.loading import LoadedModel
-from personae.engine.prefix import shared_prefixes
+from personae.engine.prefixcache import PrefixCache
 from personae.engine.slots import PlanRow
 from personae.requests import Intervention
 
@@ -59,115 +60,62 @@ class Fed:
         return self.in_prompt, self.ids[: self.shared]
 
 
-class Numbered(NamedTuple):
-    """A row and its place among those that were divided."""
+def check_ids(loaded: LoadedModel, name: str, ids: Sequence[int]) -> None:
+    """Refuse a row with token ids that the model does not have.
 
-    number: int
-    fed: Fed
-
-
-class PrefixStore(Protocol):
-    """A cache that prefixes enter, and that rows continue."""
-
-    def entering(
-        self, source: Sequence[int], lengths: Sequence[int]
-    ) -> AbstractContextManager[None]:
-        """Let the forward pass inside be that of the prefixes; row i has prefix ``source[i]``."""
-
-    def mask(self, tokens: int, device: torch.device) -> Tensor | None:
-        """Return the mask of a forward pass of ``tokens`` tokens a row."""
+    On a GPU, looking one up ends not the request but all later work of the process.
+    """
+    if not 0 <= min(ids) <= max(ids) < loaded.vocab_size:
+        raise RequestError(f"row {name!r}: token ids outside 0 to {loaded.vocab_size - 1}")
 
 
-def divide(
-    loaded: LoadedModel, rows: Sequence[Fed], most_shared: Sequence[int], limit: int
-) -> list[list[Numbered]]:
-    """Divide rows into batches, longest rows first: all of a batch share prefixes, or none does.
+class Beginnings:
+    """What rows begin with, each distinct beginning computed once, for any of the rows to go on.
 
     Parameters
     ----------
-    most_shared
-        How many of each row's first tokens may be shared.
-    limit
-        Most tokens of a forward pass.
+    loaded, vectors
+        The model, and float32 [hidden] by name.
+    rows
+        Rows that share their first ``shared`` tokens with each other.
+    keep
+        Whether the last forward pass that went on is kept, to be adopted by another cache.
     """
-    cost = pass_cost(loaded)
-    order = sorted(range(len(rows)), key=lambda i: len(rows[i].ids), reverse=True)
-    # One token more than may be shared, since the last of what is compared never is.
-    compared = [rows[i].ids[: most_shared[i] + 1] for i in order]
-    lengths = shared_prefixes(compared, [rows[i].in_prompt for i in order])
-    known = [
-        Numbered(i, replace(rows[i], shared=shared))
-        for i, shared in zip(order, lengths, strict=True)
-    ]
-    together = batched(
-        sorted((n for n in known if n.fed.shared), key=_alike_together),
-        lambda n: len(n.fed.ids) - n.fed.shared,
-        limit,
-        cost=2 * cost,
-        shared=lambda n: (n.fed.key, n.fed.shared),
-    )
-    alone, worth = [n for n in known if not n.fed.shared], []
-    for batch in together:
-        # Where little is saved, the second forward pass costs more than it spares.
-        if sum(n.fed.shared for n in batch) - _once(batch) > 2 * cost:
-            worth.append(batch)
-        else:
-            alone += [Numbered(n.number, rows[n.number]) for n in batch]
-    alone.sort(key=lambda n: len(n.fed.ids), reverse=True)
-    some = [*worth, *batched(alone, lambda n: len(n.fed.ids), limit, cost=cost)]
-    # Rows that begin alike are not equally long: their batches may pad more than they save.
-    whole = [Numbered(i, rows[i]) for i in order]
-    none = batched(whole, lambda n: len(n.fed.ids), limit, cost=cost)
-    best = min(some, none, key=lambda batches: sum(_computed(b, cost) for b in batches))
-    return sorted(best, key=lambda batch: -max(len(n.fed.ids) for n in batch))
 
+    def __init__(
+        self, loaded: LoadedModel, rows: Sequence[Fed], vectors: Vectors, *, keep: bool = False
+    ) -> None:
+        distinct = {row.key: row for row in rows}
+        self._place = {key: i for i, key in enumerate(distinct)}
+        self.cache = PrefixCache(loaded.n_layers, keep=keep)
+        padded = pad_right(loaded, [row.ids[: row.shared] for row in distinct.values()])
+        plan = _plan(loaded, [PlanRow(r.in_prompt, r.n_prompt) for r in distinct.values()], vectors)
+        plan.at(padded.index)
+        with torch.inference_mode(), intervene(loaded, plan):
+            decoder = loaded.model.get_decoder()
+            decoder(input_ids=padded.ids, past_key_values=self.cache, use_cache=True)
+        self._fired = [plan.verify(i, 0, row.shared) for i, row in enumerate(distinct.values())]
 
-def _once(batch: Sequence[Numbered]) -> int:
-    """Return how many tokens the distinct prefixes of a batch have."""
-    return sum({n.fed.key: n.fed.shared for n in batch}.values())
+    def go_on(self, rows: Sequence[Fed]) -> list[int]:
+        """Let the next forward pass be of what follows these rows' beginnings.
 
-
-def _computed(batch: Sequence[Numbered], cost: int) -> int:
-    """Return what a batch costs, in tokens: all that are computed, and its forward passes."""
-    own = len(batch) * max(len(n.fed.ids) - n.fed.shared for n in batch)
-    once = _once(batch)
-    return own + once + (2 if once else 1) * cost
-
-
-def _alike_together(row: Numbered) -> tuple[int, tuple[int, ...], int]:
-    fed = row.fed
-    return fed.shared, fed.ids[: fed.shared], -len(fed.ids)
-
-
-def begin(
-    loaded: LoadedModel, rows: Sequence[Fed], vectors: Vectors, cache: PrefixStore
-) -> list[int]:
-    """Compute every distinct prefix once and let it enter for all rows that begin so.
-
-    Returns
-    -------
-    list
-        Positions at which each row's interventions acted.
-    """
-    distinct = {row.key: row for row in rows}
-    place = {key: i for i, key in enumerate(distinct)}
-    padded = pad_right(loaded, [row.ids[: row.shared] for row in distinct.values()])
-    plan = _plan(loaded, [PlanRow(r.in_prompt, r.n_prompt) for r in distinct.values()], vectors)
-    plan.at(padded.index)
-    source = [place[row.key] for row in rows]
-    with intervene(loaded, plan), cache.entering(source, [row.shared for row in rows]):
-        decoder = loaded.model.get_decoder()
-        decoder(input_ids=padded.ids, past_key_values=cache, use_cache=True)
-    fired = [plan.verify(i, 0, row.shared) for i, row in enumerate(distinct.values())]
-    return [fired[i] for i in source]
+        Returns
+        -------
+        list
+            Positions at which each row's interventions acted in its beginning.
+        """
+        source = [self._place[row.key] for row in rows]
+        self.cache.go_on(source, [row.shared for row in rows])
+        return [self._fired[i] for i in source]
 
 
 def forward(
     loaded: LoadedModel,
     rows: Sequence[Fed],
     vectors: Vectors,
-    cache: Any = None,
+    begun: Beginnings | None = None,
     *,
+    cache: Any = None,
     around: AbstractContextManager[None] | None = None,
     head: bool = True,
 ) -> tuple[Any, list[int]]:
@@ -175,8 +123,10 @@ def forward(
 
     Parameters
     ----------
+    begun
+        Where the rows' shared tokens are; None where they share none.
     cache
-        What `begin` filled, or what whole rows enter; None where nothing is kept.
+        What whole rows enter; None where nothing is kept.
     around
         Entered for the forward pass, after the interventions: what it hooks sees what they leave.
     head
@@ -185,7 +135,8 @@ def forward(
     Returns
     -------
     tuple
-        The model's output, and positions at which each row's interventions acted here.
+        The model's output, and positions at which each row's interventions acted, its beginning
+        included.
 
     Raises
     ------
@@ -193,13 +144,15 @@ def forward(
         If an intervention acted elsewhere than asked.
     """
     padded = pad_right(loaded, [row.ids[row.shared :] for row in rows])
-    steps = padded.index.shape[1]
     before = np.array([[row.shared] for row in rows])
     plan = _plan(loaded, [PlanRow(row.interventions, row.n_prompt) for row in rows], vectors)
     plan.at(np.where(padded.index >= 0, padded.index + before, -1))
     model = loaded.model if head else loaded.model.get_decoder()
     continuing: dict[str, Tensor | None] = {}
-    if rows[0].shared:
+    fired = [0] * len(rows)
+    if begun is not None:
+        fired, cache = begun.go_on(rows), begun.cache
+        steps = padded.index.shape[1]
         continuing["attention_mask"] = cache.mask(steps, loaded.device)
         positions = torch.from_numpy(before + np.arange(steps))
         continuing["position_ids"] = positions.to(loaded.device)
@@ -210,7 +163,8 @@ def forward(
             use_cache=cache is not None,
             **continuing,
         )
-    return output, [plan.verify(i, row.shared, len(row.ids)) for i, row in enumerate(rows)]
+    acted = [plan.verify(i, row.shared, len(row.ids)) for i, row in enumerate(rows)]
+    return output, [a + b for a, b in zip(fired, acted, strict=True)]
 
 
 def _plan(loaded: LoadedModel, rows: Sequence[PlanRow], vectors: Vectors) -> Plan:

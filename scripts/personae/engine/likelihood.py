@@ -6,20 +6,20 @@ only where a continuation token is predicted, and the log-softmax is float32.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from personae.engine.batching import batched, forward_tokens, halving, head_at, pass_cost
+from personae.engine.batching import forward_tokens, halving, head_at
 from personae.engine.chat import render_continuation, render_prompt
+from personae.engine.division import Numbered, begin, grouped
 from personae.engine.errors import InterventionError, RequestError
-from personae.engine.forwarding import Fed, Vectors, begin, forward
+from personae.engine.forwarding import Beginnings, Fed, Vectors, check_ids, forward
 from personae.engine.loading import LoadedModel
-from personae.engine.prefixcache import PrefixCache
 from personae.requests import LikelihoodRequest, LikelihoodResult, LikelihoodRow
 from personae.wire import unpack_vector
 
@@ -48,6 +48,12 @@ class _Item:
     def length(self) -> int:
         return self.fed.n_prompt + len(self.continuation)
 
+    @property
+    def predicting(self) -> Tensor:
+        """Places, among the tokens that follow the shared ones, of those that predict."""
+        first = self.fed.n_prompt - 1 - self.fed.shared
+        return torch.arange(first, first + len(self.continuation))
+
 
 def loglikelihood(
     loaded: LoadedModel,
@@ -67,7 +73,7 @@ def loglikelihood(
     Raises
     ------
     RequestError
-        If a row is too long for the model or its prompt too short.
+        If a row is too long for the model, its prompt too short, or a token id not the model's.
     InterventionError
         If an intervention acted elsewhere than asked, or none of the request ever acted.
     """
@@ -76,18 +82,20 @@ def loglikelihood(
     limit = min(forward_tokens(loaded, max_batch_tokens), _LOGITS // loaded.vocab_size)
     sums: dict[int, float] = {}
     fired = 0
-    for batch in batched(
-        _alike_together(items),
-        lambda item: len(item.continuation),
-        limit,
-        cost=pass_cost(loaded),
-        shared=lambda item: (item.fed.key, item.fed.n_prompt),
-    ):
-        for part in halving(batch, lambda b: _score(loaded, b, vectors), lambda item: item.id):
-            sums.update(part.sums)
-            fired += part.fired
-            if progress is not None:
-                progress(len(sums), len(items))
+    for group in grouped(loaded, [Numbered(i, item.fed) for i, item in enumerate(items)], limit):
+        group, begun = begin(loaded, group, vectors, limit)
+
+        def score(batch: list[_Item], begun: Beginnings | None = begun) -> _Part:
+            return _score(loaded, batch, vectors, begun)
+
+        for batch in group.batches:
+            # Their `fed` is the group's, which may have nothing in common.
+            some = [replace(items[n.number], fed=n.fed) for n in batch]
+            for part in halving(some, score, lambda item: item.id):
+                sums.update(part.sums)
+                fired += part.fired
+                if progress is not None:
+                    progress(len(sums), len(items))
     if not fired and any(item.fed.interventions for item in items):
         raise InterventionError("no intervention of the request ever acted")
     return [
@@ -97,7 +105,7 @@ def loglikelihood(
 
 
 def _prepare(loaded: LoadedModel, number: int, row: LikelihoodRow) -> _Item:
-    """Tokenise a row and check its length."""
+    """Tokenise a row and check its length and its token ids."""
     if row.continuation is not None:
         prompt, continuation = render_continuation(loaded.tokenizer, row.messages, row.continuation)
     else:
@@ -111,17 +119,8 @@ def _prepare(loaded: LoadedModel, number: int, row: LikelihoodRow) -> _Item:
             f"row {row.id!r}: {len(prompt)} prompt tokens (at least 2) and {len(continuation)} of "
             f"the continuation do not fit the model's {loaded.max_length}"
         )
+    check_ids(loaded, row.id, (*prompt, *continuation))
     return item
-
-
-def _alike_together(items: Sequence[_Item]) -> Iterator[_Item]:
-    """Yield items with the same prefix one after another, the longest groups first."""
-    groups: dict[Hashable, list[_Item]] = {}
-    for item in items:
-        groups.setdefault(item.fed.key, []).append(item)
-    longest = {key: max(item.length for item in group) for key, group in groups.items()}
-    for key in sorted(groups, key=lambda key: longest[key], reverse=True):
-        yield from sorted(groups[key], key=lambda item: item.length, reverse=True)
 
 
 @dataclass(frozen=True)
@@ -133,20 +132,21 @@ class _Part:
 
 
 @torch.inference_mode()
-def _score(loaded: LoadedModel, items: Sequence[_Item], vectors: Vectors) -> _Part:
-    """Prefill the batch's distinct prefixes, then run all continuations on them."""
-    cache, feds = PrefixCache(loaded.n_layers), [item.fed for item in items]
-    before = begin(loaded, feds, vectors, cache)
+def _score(
+    loaded: LoadedModel, items: Sequence[_Item], vectors: Vectors, begun: Beginnings | None
+) -> _Part:
+    """Run all continuations of a batch after their prompts."""
+    feds = [item.fed for item in items]
     row = torch.tensor([i for i, item in enumerate(items) for _ in item.continuation])
-    column = torch.cat([torch.arange(len(item.continuation)) for item in items])
+    column = torch.cat([item.predicting for item in items])
     at_predicting = head_at(loaded, row, column)
-    output, fired = forward(loaded, feds, vectors, cache, around=at_predicting)
+    output, fired = forward(loaded, feds, vectors, begun, around=at_predicting)
     targets = torch.tensor([token for item in items for token in item.continuation])
     logprobs = _log_softmax_at(output.logits[0], targets)
     starts = np.cumsum([0, *(len(item.continuation) for item in items[:-1])])
     sums = np.add.reduceat(logprobs, starts)
     by_number = {i.number: float(s) for i, s in zip(items, sums, strict=True)}
-    return _Part(by_number, sum(before) + sum(fired))
+    return _Part(by_number, sum(fired))
 
 
 def _log_softmax_at(logits: Tensor, targets: Tensor) -> NDArray[np.float64]:

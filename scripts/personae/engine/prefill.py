@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +10,8 @@ from torch import Tensor
 
 from personae.engine.batching import forward_tokens, head_at
 from personae.engine.cache import RowCache
-from personae.engine.forwarding import Fed, Vectors, begin, divide, forward
+from personae.engine.division import begin, divide
+from personae.engine.forwarding import Beginnings, Fed, Vectors, forward
 from personae.engine.loading import LoadedModel
 
 
@@ -51,40 +52,39 @@ class Prefill:
         self._loaded, self._vectors, self._cache = loaded, vectors, cache
         self._limit = forward_tokens(loaded, max_tokens)
 
-    def batches(self, prompts: Sequence[Prompt]) -> list[list[Prompt]]:
-        """Divide prompts into batches for `run`.
-
-        The longest come first: later rows end where earlier ones do, so that none may begin
-        before the first to enter.
-        """
+    def run(self, prompts: Sequence[Prompt]) -> Iterator[Prefilled]:
+        """Let prompts enter, batch by batch; yield what each batch made."""
+        if self._cache.rows == 0:
+            # Later rows end where earlier ones do: none may be longer than what is to their left.
+            self._cache.clear(max(len(prompt.fed.ids) for prompt in prompts))
         rows = [prompt.fed for prompt in prompts]
         # The last token is each prompt's own: its logits are wanted.
-        divided = divide(self._loaded, rows, [len(fed.ids) - 1 for fed in rows], self._limit)
-        return [[Prompt(n.fed, prompts[n.number].rows) for n in batch] for batch in divided]
+        most_shared = [len(fed.ids) - 1 for fed in rows]
+        for group in divide(self._loaded, rows, most_shared, self._limit):
+            group, begun = begin(self._loaded, group, self._vectors, self._limit, keep=True)
+            for batch in group.batches:
+                yield self._enter([Prompt(n.fed, prompts[n.number].rows) for n in batch], begun)
 
-    def run(self, batch: Sequence[Prompt]) -> Prefilled:
-        """Compute one of `batches` and let its rows enter."""
+    def _enter(self, batch: Sequence[Prompt], begun: Beginnings | None) -> Prefilled:
         feds = [prompt.fed for prompt in batch]
         source = [i for i, prompt in enumerate(batch) for _ in prompt.rows]
         lengths = [len(feds[i].ids) for i in source]
-        if feds[0].shared:
-            own = max(len(fed.ids) - fed.shared for fed in feds)
-            slots = max(fed.shared for fed in feds) + own
-            cache = RowCache(self._loaded.n_layers, len(feds), slots)
-            first = begin(self._loaded, feds, self._vectors, cache)
-            logits, fired = self._forward(feds, cache)
-            fired = [a + b for a, b in zip(first, fired, strict=True)]
-            self._cache.adopt(cache, source, lengths)
+        if begun:
+            logits, fired = self._forward(feds, begun)
+            self._cache.adopt(begun.cache, source, lengths)
         else:
             with self._cache.entering(source, lengths):
-                logits, fired = self._forward(feds, self._cache)
+                logits, fired = self._forward(feds, None)
         rows = [row for prompt in batch for row in prompt.rows]
         picked = logits[torch.tensor(source, device=logits.device)]
         return Prefilled(rows, picked, [fired[i] for i in source])
 
-    def _forward(self, feds: Sequence[Fed], cache: RowCache) -> tuple[Tensor, list[int]]:
+    def _forward(self, feds: Sequence[Fed], begun: Beginnings | None) -> tuple[Tensor, list[int]]:
         """Return the logits at the prompts' last tokens, and how often interventions acted."""
         last = torch.tensor([len(fed.ids) - fed.shared - 1 for fed in feds])
         at_last = head_at(self._loaded, torch.arange(len(feds)), last)
-        output, fired = forward(self._loaded, feds, self._vectors, cache, around=at_last)
+        cache = None if begun else self._cache
+        output, fired = forward(
+            self._loaded, feds, self._vectors, begun, cache=cache, around=at_last
+        )
         return output.logits[0], fired

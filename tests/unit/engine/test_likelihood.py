@@ -74,3 +74,27 @@ def test_a_row_beyond_the_models_positions_is_refused_by_name(tiny: LoadedModel)
     row = LikelihoodRow(id="long", messages=user("hi"), continuation_ids=[1] * 512)
     with pytest.raises(RequestError, match=r"row 'long': .* do not fit the model's 512"):
         loglikelihood(tiny, LikelihoodRequest(rows=[row]))
+
+
+@pytest.mark.parametrize("fed", [True, False], ids=["fed", "only predicted"])
+@pytest.mark.parametrize("beyond", [True, False], ids=["too large", "negative"])
+def test_token_ids_that_the_model_does_not_have_are_refused_before_anything_runs(
+    tiny: LoadedModel, beyond: bool, fed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a GPU such an id would end all later work of the process, other requests' too."""
+    last = tiny.vocab_size - 1
+    wrong = last + 1 if beyond else -1
+    bad = LikelihoodRow(
+        id="bad", messages=user("hi"), continuation_ids=[wrong, 5] if fed else [5, wrong]
+    )
+    rows = [LikelihoodRow(id="good", messages=user("hi"), continuation_ids=[0, last]), bad]
+
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        raise AssertionError("the model ran")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tiny.model.get_decoder(), "forward", forward)
+        with pytest.raises(RequestError, match=f"^row 'bad': token ids outside 0 to {last}$"):
+            loglikelihood(tiny, LikelihoodRequest(rows=rows))
+    [result] = loglikelihood(tiny, LikelihoodRequest(rows=rows[:1]))
+    assert result.n_tokens == 2

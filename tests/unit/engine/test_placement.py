@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,14 @@ from personae.engine.activations import activations
 from personae.engine.errors import RequestError
 from personae.engine.generation import generate
 from personae.engine.likelihood import loglikelihood
-from personae.engine.loading import LoadedModel, choose_dtype, wrap_model
-from personae.requests import ActivationsRequest, LikelihoodRequest, LikelihoodRow
+from personae.engine.loading import DtypeName, LoadedModel, choose_dtype, load_model, wrap_model
+from personae.engine.manifest import ModelSource
+from personae.engine.prepare import prepare_model
+from personae.requests import ActivationsRequest, Intervention, LikelihoodRequest, LikelihoodRow
+from personae.wire import pack_vector
 
 from .asking import generate_request, generate_rows, prompts
-from .families import FAMILIES, make_model, make_tokenizer
+from .families import FAMILIES, load_tiny, make_model, make_tokenizer
 from .streams import MIXED, VECTORS, token_row
 
 IDS = [int(i) for i in np.random.default_rng(1).integers(0, 256, size=20)]
@@ -41,6 +45,25 @@ def test_a_model_split_by_a_device_map_does_the_same(name: str, tmp_path: Path) 
     found, expected = list(activations(split, rows)), list(activations(whole, rows))
     for a, b in zip(found, expected, strict=True):
         assert (a.vectors == b.vectors).all()
+    scored = _scored(MIXED)
+    assert loglikelihood(split, scored) == loglikelihood(whole, scored)
+    plain = loglikelihood(whole, _scored({}))
+    assert all(loglikelihood(split, scored)[i] != plain[i] for i in MIXED)
+
+
+def _scored(interventions: Mapping[int, Sequence[Intervention]]) -> LikelihoodRequest:
+    """Return eight continuations of different lengths, two after each prompt."""
+    rows = [
+        LikelihoodRow(
+            id=f"{i}",
+            messages=prompts(4)[i // 2],
+            continuation_ids=list(range(1, 4 + i)),
+            interventions=list(interventions.get(i, ())),
+        )
+        for i in range(8)
+    ]
+    packed = {name: pack_vector(vector) for name, vector in VECTORS.items()}
+    return LikelihoodRequest(rows=rows, vectors=packed)
 
 
 @pytest.mark.parametrize("native", [True, False])
@@ -52,6 +75,37 @@ def test_auto_asks_a_gpu_whether_it_emulates(native: bool, monkeypatch: pytest.M
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
     expected = torch.bfloat16 if native else torch.float32
     assert choose_dtype("auto", torch.device("cuda:0")) == expected
+
+
+@pytest.mark.parametrize(
+    ("asked", "fast", "chosen"),
+    [
+        ("auto", True, "bfloat16"),
+        ("auto", False, "float32"),
+        ("bfloat16", False, "bfloat16"),
+        ("float32", True, "float32"),
+    ],
+)
+def test_the_log_says_which_dtype_was_chosen_and_which_asked_for(
+    asked: DtypeName,
+    fast: bool,
+    chosen: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    tiny, folder = load_tiny(), tmp_path / "a"
+    tiny.model.save_pretrained(folder)
+    tiny.tokenizer.save_pretrained(folder)
+    source = ModelSource(
+        name="m", kind="chat", source="folder", id=str(folder), revision="", license="MIT"
+    )
+    prepare_model(source, tmp_path / "out")
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": fast})
+    with caplog.at_level("INFO", logger="personae"):
+        loaded = load_model(tmp_path / "out", asked, "cpu")
+    assert f"out computes in torch.{chosen} (asked: {asked}) on cpu" in caplog.text
+    assert {str(weight.dtype) for weight in loaded.model.parameters()} == {f"torch.{chosen}"}
 
 
 def _limit_forward(loaded: LoadedModel, tokens: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from personae.engine.batching import batched, pass_cost
-from personae.engine.forwarding import Fed, Numbered, divide
+from personae.engine.division import Group, divide
+from personae.engine.forwarding import Fed
 from personae.engine.generation import generate
 from personae.engine.loading import LoadedModel
 from personae.engine.prefix import shared_prefixes
@@ -131,38 +132,48 @@ def _divided(sizes: list[int], cuts: tuple[int, ...]) -> list[list[int]]:
     return [sizes[a:b] for a, b in zip([0, *cuts], [*cuts, len(sizes)], strict=True)]
 
 
-def test_batches_count_what_their_items_share_once() -> None:
-    items = [("a", 3), ("a", 3), ("b", 3), ("b", 3)]
-    found = batched(items, lambda item: item[1], 1000, cost=10, shared=lambda item: (item[0], 50))
-    assert found == [items]
-    limited = batched(items, lambda item: item[1], 110, shared=lambda item: (item[0], 50))
-    assert limited == [items[:2], items[2:]]
+def test_what_items_take_up_besides_counts_in_the_limit_alone() -> None:
+    assert batched([3] * 4, lambda size: size, 1000, cost=10, beyond=50) == [[3] * 4]
+    assert batched([3] * 4, lambda size: size, 110, beyond=50) == [[3, 3], [3, 3]]
     assert batched([], lambda item: 1, 10) == []
 
 
 def test_rows_share_their_beginnings_where_that_computes_less(tiny: LoadedModel) -> None:
     rng, outcomes = np.random.default_rng(0), set()
     for _ in range(40):
-        beginnings = rng.integers(5, 120, size=rng.integers(1, 6))
+        beginnings = rng.integers(2, 120, size=rng.integers(1, 6))
         rows = [
             Fed((*[1000 + which] * int(beginnings[which]), *rng.integers(256, size=own)), (), 0)
             for which in range(len(beginnings))
-            for own in rng.integers(8, 200, size=8)
+            for own in rng.integers(8, 200, size=rng.integers(2, 9))
         ]
         alone = divide(tiny, rows, [0] * len(rows), 4096)
         found = divide(tiny, rows, [len(row.ids) for row in rows], 4096)
-        assert sorted(n.number for batch in found for n in batch) == list(range(len(rows)))
-        assert all(len({bool(n.fed.shared) for n in batch}) == 1 for batch in found)
-        outcomes.add(any(n.fed.shared for batch in found for n in batch))
+        numbers = [n.number for group in found for batch in group.batches for n in batch]
+        assert sorted(numbers) == list(range(len(rows)))
+        assert all(len({bool(row.shared) for row in group.rows}) == 1 for group in found)
+        outcomes.add(any(group.shares for group in found))
         assert _work(found, pass_cost(tiny)) <= _work(alone, pass_cost(tiny))
     assert outcomes == {True, False}
 
 
-def _work(batches: list[list[Numbered]], cost: int) -> int:
+def _work(groups: list[Group], cost: int) -> int:
     """Return how many tokens go through the model, a forward pass counted as ``cost`` of them."""
     total = 0
-    for batch in batches:
-        once = {row.ids[: row.shared] for _, row in batch if row.shared}
-        total += cost + len(batch) * max(len(row.ids) - row.shared for _, row in batch)
-        total += sum(map(len, once)) + (cost if once else 0)
+    for group in groups:
+        for batch in group.batches:
+            total += cost + len(batch) * max(len(row.ids) - row.shared for _, row in batch)
+        once = {row.ids[: row.shared] for row in group.rows if row.shared}
+        total += cost + len(once) * max(map(len, once)) if once else 0
     return total
+
+
+def test_a_beginning_is_computed_once_for_all_batches_that_go_on_from_it(tiny: LoadedModel) -> None:
+    begin = tuple(range(60))
+    rows = [Fed((*begin, *range(own)), (), len(begin)) for own in range(4, 84, 2)]
+    [group] = divide(tiny, rows, [len(begin)] * len(rows), 1000)
+    assert len(group.batches) > 3
+    assert {row.key for row in group.rows} == {((), begin)}
+    assert all(
+        len(batch) * max(len(row.ids) for _, row in batch) <= 1000 for batch in group.batches
+    )
