@@ -13,6 +13,7 @@ from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
     GenerationConfig,
+    PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
@@ -34,7 +35,7 @@ class LoadedModel:
 
     ``blocks[l]`` puts out the residual stream of layer ``l``; ``device`` is where input ids go
     (blocks may be spread over several devices); ``max_length`` is the longest sequence that its
-    positions allow; ``stop_ids`` are the tokens that end a turn.
+    positions allow, in any batch; ``stop_ids`` are the tokens that end a turn.
     """
 
     model: PreTrainedModel
@@ -94,11 +95,31 @@ def wrap_model(
         blocks=find_blocks(model),
         hidden_size=text_config.hidden_size,
         vocab_size=text_config.vocab_size,
-        max_length=text_config.max_position_embeddings,
+        max_length=_max_length(text_config),
         dtype=model.dtype,
         device=device_of(embeddings),
         stop_ids=_stop_ids(model.generation_config, tokenizer),
     )
+
+
+def _max_length(config: PreTrainedConfig) -> int:
+    """Return the length up to which a row comes out the same alone and in any batch.
+
+    Longrope (Phi-3, Phi-4-mini) takes its short or its long frequencies by the longest row, for all
+    rows of a batch, and a cache that grows past the original length would hold keys of both.
+    Dynamic scaling does likewise, but from ``max_position_embeddings`` on.
+    """
+    positions: int = config.max_position_embeddings
+    rope = getattr(config, "rope_parameters", None) or {}
+    # One for all layers, or one per type of layer.
+    kinds = [rope, *(kind for kind in rope.values() if isinstance(kind, dict))]
+    longropes = [kind for kind in kinds if kind.get("rope_type") == "longrope"]
+    longest: int = min(
+        [positions, *(kind["original_max_position_embeddings"] for kind in longropes)]
+    )
+    if longest < positions:
+        logger.info("sequences end at %d of %d positions: longrope", longest, positions)
+    return longest
 
 
 def device_of(module: nn.Module) -> torch.device:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +28,19 @@ SPECIAL = [
     "<end_of_turn>",
     "<think>",
     "</think>",
+]
+# Only for the templates that write them.
+RARE = [
+    "<|endoftext|>",
+    "<|system|>",
+    "<|user|>",
+    "<|assistant|>",
+    "<|end|>",
+    "<|im_sep|>",
+    "<|start|>",
+    "<|channel|>",
+    "<|message|>",
+    "<|return|>",
 ]
 VOCABULARY = 256 + len(SPECIAL)
 WINDOW = 16
@@ -66,9 +80,26 @@ _SLIDING = {
     "layer_types": ["sliding_attention", "full_attention"] * 2,
 }
 _EXPERTS = {"num_local_experts": 4, "num_experts_per_tok": 2}
+_SCALED = {
+    "rope_type": "llama3",
+    "rope_theta": 500000.0,
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 64,
+}
+_LONGROPE = {
+    "rope_type": "longrope",
+    "rope_theta": 10000.0,
+    "partial_rotary_factor": 0.75,
+    "short_factor": [1.0, 1.1, 1.3],
+    "long_factor": [1.5, 3.0, 6.0],
+}
 
 FAMILIES = {
-    "llama3": Family("LlamaConfig", "LlamaForCausalLM", templates.LLAMA3),
+    "llama3": Family(
+        "LlamaConfig", "LlamaForCausalLM", templates.LLAMA3, {"rope_parameters": _SCALED}
+    ),
     "qwen2": Family("Qwen2Config", "Qwen2ForCausalLM", templates.CHATML_DEFAULT),
     "qwen3": Family("Qwen3Config", "Qwen3ForCausalLM", templates.QWEN3),
     "gemma2": Family(
@@ -77,23 +108,34 @@ FAMILIES = {
         templates.GEMMA2,
         {**_SLIDING, "query_pre_attn_scalar": 8, "final_logit_softcapping": 5.0},
     ),
-    "gemma3": Family("Gemma3TextConfig", "Gemma3ForCausalLM", templates.GEMMA2, _SLIDING),
+    "gemma3": Family("Gemma3TextConfig", "Gemma3ForCausalLM", templates.GEMMA3, _SLIDING),
     "gemma3_nested": Family(
-        "Gemma3Config", "Gemma3ForConditionalGeneration", templates.GEMMA2, _SLIDING, nested=True
+        "Gemma3Config", "Gemma3ForConditionalGeneration", templates.GEMMA3, _SLIDING, nested=True
     ),
     "mistral": Family(
         "MistralConfig", "MistralForCausalLM", templates.MISTRAL, {"sliding_window": WINDOW}
     ),
-    "phi3": Family("Phi3Config", "Phi3ForCausalLM", templates.CHATML),
-    "olmo2": Family("Olmo2Config", "Olmo2ForCausalLM", templates.CHATML),
+    "phi3": Family("Phi3Config", "Phi3ForCausalLM", templates.PHI3, {"sliding_window": WINDOW}),
+    # The longrope is Phi-4-mini's.
+    "phi4": Family(
+        "Phi3Config",
+        "Phi3ForCausalLM",
+        templates.PHI4,
+        {"rope_parameters": _LONGROPE, "original_max_position_embeddings": 256},
+    ),
+    "olmo2": Family("Olmo2Config", "Olmo2ForCausalLM", templates.OLMO2),
     "smollm3": Family(
-        "SmolLM3Config", "SmolLM3ForCausalLM", templates.CHATML, {"no_rope_layers": [1, 1, 1, 0]}
+        "SmolLM3Config", "SmolLM3ForCausalLM", templates.SMOLLM3, {"no_rope_layers": [1, 1, 1, 0]}
     ),
     "gpt_oss": Family(
-        "GptOssConfig", "GptOssForCausalLM", templates.CHATML, {**_SLIDING, **_EXPERTS}
+        "GptOssConfig", "GptOssForCausalLM", templates.GPT_OSS, {**_SLIDING, **_EXPERTS}
     ),
     "mixtral": Family("MixtralConfig", "MixtralForCausalLM", templates.MISTRAL, _EXPERTS),
 }
+
+
+def _rare(template: str) -> list[str]:
+    return [token for token in RARE if token in template]
 
 
 def make_tokenizer(template: str) -> PreTrainedTokenizerFast:
@@ -107,7 +149,7 @@ def make_tokenizer(template: str) -> PreTrainedTokenizerFast:
         bos_token="<s>",
         eos_token="</s>",
         pad_token="</s>",
-        additional_special_tokens=SPECIAL[2:],
+        additional_special_tokens=[*SPECIAL[2:], *_rare(template)],
     )
     tokenizer.chat_template = template
     return tokenizer
@@ -116,7 +158,9 @@ def make_tokenizer(template: str) -> PreTrainedTokenizerFast:
 def make_model(name: str, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
     """Return a family's tiny model with random weights that depend on nothing but the name."""
     family = FAMILIES[name]
-    shape = {**_SHAPE, **family.extra}
+    # Configs write into the dictionaries they are given.
+    shape = deepcopy({**_SHAPE, **family.extra})
+    shape["vocab_size"] += len(_rare(family.template))
     config_class = getattr(transformers, family.config)
     if family.nested:
         vision = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1}

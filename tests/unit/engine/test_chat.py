@@ -18,10 +18,9 @@ from personae.simulation import MARGIN
 from . import templates
 from .families import make_tokenizer
 
-ALL = {
-    name: getattr(templates, name)
-    for name in ("CHATML", "CHATML_DEFAULT", "LLAMA3", "GEMMA2", "QWEN3", "MISTRAL")
-}
+ALL = {name: text for name, text in vars(templates).items() if name[0].isupper()}
+# Their space before answers is a token of its own in a tokenizer of bytes.
+SPACED = (templates.MISTRAL, templates.MISTRAL3)
 
 
 @pytest.fixture(params=ALL, scope="module")
@@ -71,15 +70,26 @@ def test_there_is_at_most_one_bos_and_it_is_first(tokenizer: PreTrainedTokenizer
     assert [i for i, token in enumerate(ids) if token == tokenizer.bos_token_id] == expected
 
 
-def test_the_rendered_chat_is_the_prompt_and_the_answer(
-    tokenizer: PreTrainedTokenizerFast,
+def test_one_token_begins_olmo_2_and_ends_its_answers() -> None:
+    tokenizer = make_tokenizer(templates.OLMO2)
+    ids = render_chat(tokenizer, RenderRow(id="c", messages=TRICKY[:4])).token_ids
+    [end] = tokenizer("<|endoftext|>")["input_ids"]
+    where = [i for i, token in enumerate(ids) if token == end]
+    assert (len(where), where[0], where[-1]) == (3, 0, len(ids) - 1)
+
+
+@pytest.mark.parametrize("system", ["", "Be brief."])
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_the_rendered_chat_is_the_prompt_and_the_answer_in_every_turn(
+    tokenizer: PreTrainedTokenizerFast, turns: int, system: str
 ) -> None:
     """What is generated after a prompt stands where the rendered conversation has it."""
-    chat = render_chat(tokenizer, RenderRow(id="c", messages=_talk("hi", "hello")))
-    prompt = render_prompt(tokenizer, _talk("hi"))
+    said = ("hi", "hello", "why", "so", "and you", "too")[: 2 * turns]
+    chat = render_chat(tokenizer, RenderRow(id="c", messages=_talk(*said, system=system)))
+    prompt = render_prompt(tokenizer, _talk(*said[:-1], system=system))
     # Mistral's template writes a space before answers, which belongs to no prompt.
     assert chat.token_ids[: len(prompt)] == prompt
-    assert chat.turns[0].start - len(prompt) == (tokenizer.chat_template == templates.MISTRAL)
+    assert chat.turns[-1].start - len(prompt) == (tokenizer.chat_template in SPACED)
 
 
 def test_a_chat_that_a_user_ends_is_about_as_long_as_its_prompt(
@@ -92,7 +102,7 @@ def test_a_chat_that_a_user_ends_is_about_as_long_as_its_prompt(
 
 
 def test_a_system_text_without_a_role_goes_before_the_first_user_turn() -> None:
-    for template in (templates.GEMMA2, templates.MISTRAL):
+    for template in (templates.GEMMA2, templates.GEMMA3, *SPACED):
         tokenizer = make_tokenizer(template)
         with_system = render_prompt(tokenizer, _talk("hi", "yes", "why", system="Be brief."))
         merged = render_prompt(tokenizer, _talk("Be brief.\n\nhi", "yes", "why"))
@@ -115,7 +125,15 @@ def test_a_system_role_is_used_where_there_is_one() -> None:
         ("CHATML", ""),
         ("GEMMA2", ""),
         ("QWEN3", ""),
+        ("QWEN3_THINKING", ""),
         ("MISTRAL", ""),
+        ("MISTRAL3", ""),
+        ("GEMMA3", ""),
+        ("PHI3", ""),
+        ("PHI4", ""),
+        ("OLMO2", ""),
+        ("SMOLLM3", "Be smol."),
+        ("GPT_OSS", "You are oss.\nCurrent date: 2024-07-26\n\n# Channels: analysis, final."),
     ],
 )
 def test_a_system_message_that_the_template_inserts_is_reported(
@@ -128,14 +146,45 @@ def test_a_system_message_that_the_template_inserts_is_reported(
     assert chat.system_inserted == inserted
 
 
-def test_thinking_is_off_and_an_empty_think_block_is_no_response() -> None:
-    tokenizer = make_tokenizer(templates.QWEN3)
-    prompt = tokenizer.decode(render_prompt(tokenizer, _talk("hi")))
-    assert prompt.endswith("<|im_start|>assistant\n<think>\n\n</think>\n\n")
-    chat = render_chat(tokenizer, RenderRow(id="c", messages=_talk("hi", "ho")))
-    assert "<think>" in tokenizer.decode(chat.token_ids)
-    [turn] = chat.turns
-    assert tokenizer.decode(chat.token_ids[turn.start : turn.end]) == "ho"
+EMPTY = "<|im_start|>assistant\n<think>\n\n</think>\n"
+NOT_THINKING = {
+    "Qwen 3": (templates.QWEN3, f"{EMPTY}\n"),
+    "Qwen 3 that always thinks": (templates.QWEN3_THINKING, f"{EMPTY}\n"),
+    "SmolLM3": (templates.SMOLLM3, EMPTY),
+    "gpt-oss": (templates.GPT_OSS, "<|start|>assistant<|channel|>final<|message|>"),
+}
+
+
+@pytest.mark.parametrize(("template", "opened"), NOT_THINKING.values(), ids=NOT_THINKING)
+def test_thinking_is_off_and_what_says_so_is_no_response(template: str, opened: str) -> None:
+    tokenizer = make_tokenizer(template)
+    prompt = tokenizer.decode(render_prompt(tokenizer, _talk("hi", "ho", "why")))
+    assert prompt.endswith(opened)
+    chat = render_chat(tokenizer, RenderRow(id="c", messages=_talk("hi", "ho", "why", "so")))
+    assert tokenizer.decode(chat.token_ids).startswith(f"{prompt}so")
+    texts = [tokenizer.decode(chat.token_ids[s.start : s.end]) for s in chat.turns]
+    assert texts == ["ho", "so"]
+
+
+def test_a_prompt_is_opened_as_the_template_does_where_answers_follow_that() -> None:
+    for template in set(ALL.values()) - {templates.QWEN3_THINKING, templates.GPT_OSS}:
+        tokenizer = make_tokenizer(template)
+        opened = tokenizer.apply_chat_template(
+            [{"role": "user", "content": "zzz"}],
+            tokenize=False,
+            add_generation_prompt=True,
+            enable_thinking=False,
+        )
+        prompt = tokenizer.decode(render_prompt(tokenizer, _talk("zzz")))
+        assert prompt.partition("zzz")[2] == str(opened).partition("zzz")[2]
+
+
+def test_system_text_that_a_template_would_cut_goes_before_the_first_user_turn() -> None:
+    """SmolLM3 takes a flag out of it, and would think."""
+    tokenizer = make_tokenizer(templates.SMOLLM3)
+    prompt = tokenizer.decode(render_prompt(tokenizer, _talk("hi", system="Say hear/think.")))
+    assert "Reasoning Mode: /no_think\n" in prompt
+    assert "<|im_start|>user\nSay hear/think.\n\nhi<|im_end|>" in prompt
 
 
 def test_contents_that_a_template_trims_are_found() -> None:
@@ -153,7 +202,8 @@ def test_dates_do_not_depend_on_today() -> None:
 
 def test_a_continuation_follows_the_prompt(tokenizer: PreTrainedTokenizerFast) -> None:
     prompt, continuation = render_continuation(tokenizer, _talk("hi"), "Yes, 1.")
-    assert prompt == render_prompt(tokenizer, _talk("hi"))
+    space = tokenizer(" ")["input_ids"] if tokenizer.chat_template in SPACED else []
+    assert prompt == render_prompt(tokenizer, _talk("hi")) + space
     assert tokenizer.decode(continuation) == "Yes, 1."
 
 

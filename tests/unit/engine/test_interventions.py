@@ -41,20 +41,21 @@ def exact() -> LoadedModel:
 IDS = [int(i) for i in np.random.default_rng(1).integers(0, 256, size=20)]
 
 
+@pytest.mark.parametrize("layer", range(4))
 @pytest.mark.parametrize("positions", ["prompt", "response", "all"])
 @pytest.mark.parametrize("op", ["add", "cap", "ablate"])
 def test_each_operation_is_the_reference_at_every_position_and_layer(
-    tiny: LoadedModel, exact: LoadedModel, op: Operation, positions: Positions
+    tiny: LoadedModel, exact: LoadedModel, op: Operation, positions: Positions, layer: int
 ) -> None:
     intervention = Intervention(
-        op=op, layer=2, vector="v", coefficient=-1.5, floor=0.75, positions=positions
+        op=op, layer=layer, vector="v", coefficient=-1.5, floor=0.75, positions=positions
     )
     found = streams(tiny, [token_row("x", IDS, 12, [intervention])])["x"]
     plain = streams(tiny, [token_row("x", IDS, 12)])["x"]
     expected = np.stack(reference(exact, IDS, 12, [intervention])[1])
     assert_close(found, expected)
-    assert (found[:2] == plain[:2]).all(), "earlier layers keep their bits"
-    moved = (found[2] != plain[2]).any(-1)
+    assert (found[:layer] == plain[:layer]).all(), "earlier layers keep their bits"
+    moved = (found[layer] != plain[layer]).any(-1)
     rule = {"prompt": np.arange(20) < 12, "response": np.arange(20) >= 12}
     assert not moved[~rule.get(positions, np.ones(20, dtype=bool))].any()
     assert moved.any()
