@@ -91,7 +91,7 @@ class Decoder:
         self._loaded, self._vectors, self._sampling = loaded, vectors, sampling
         self._rows = sorted(rows, key=lambda row: len(row.prompt), reverse=True)
         most_new = max(len(row.uniform) for row in rows)
-        longest = len(self._rows[0].prompt) + most_new
+        self.longest = longest = len(self._rows[0].prompt) + most_new
         self.max_rows = min(max(max_tokens // longest, 1), len(rows))
         # Where rows have to wait, slack makes shifting the cache to the left rare.
         slack = most_new if self.max_rows < len(rows) else 0

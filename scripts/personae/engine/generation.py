@@ -10,6 +10,7 @@ from personae.engine.batching import is_out_of_memory, release_memory
 from personae.engine.chat import render_prompt, system_inserted
 from personae.engine.decoding import Decoder, FinishReason, Row
 from personae.engine.errors import InterventionError, RequestError
+from personae.engine.forwarding import check_ids
 from personae.engine.loading import LoadedModel
 from personae.engine.sampling import uniforms
 from personae.requests import GenerateRequest, GenerateRow
@@ -75,7 +76,7 @@ def generate(
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
-            max_batch_tokens = _halved(max_batch_tokens, decoder, error)
+            max_batch_tokens = _halved(decoder, error)
         waiting = [row for row in waiting if row.finish_reason is None]
     if any(row.interventions for row in rows) and not any(row.fired for row in rows):
         raise InterventionError("no intervention of the request ever acted")
@@ -91,18 +92,19 @@ def _prepare(loaded: LoadedModel, row: GenerateRow, max_new_tokens: int) -> Row:
             f"row {row.id!r}: {len(prompt)} prompt tokens and {max_new_tokens} new ones exceed "
             f"the model's {loaded.max_length}"
         )
+    check_ids(loaded, row.id, prompt)
     return Row(prompt, row.interventions, uniforms(row.seed, max_new_tokens), name=row.id)
 
 
-def _halved(max_batch_tokens: int, decoder: Decoder, error: RuntimeError) -> int:
-    """Reset what was under way and return a smaller batch size."""
+def _halved(decoder: Decoder, error: RuntimeError) -> int:
+    """Reset what was under way and return the tokens of half as many rows."""
     if decoder.max_rows == 1:
         name = decoder.next_unfinished
         raise RequestError(f"row {name!r} alone does not fit in memory") from error
     decoder.restart()
     release_memory()
     logger.warning("out of memory with %d rows; going on with half as many", decoder.max_rows)
-    return max_batch_tokens // 2
+    return decoder.longest * (decoder.max_rows // 2)
 
 
 def _result(loaded: LoadedModel, request: GenerateRow, row: Row) -> GenerationResult:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -143,15 +144,23 @@ def test_out_of_memory_halves_the_batch_and_changes_no_result(
     expected = generate(stopping, request)
     _fail_above(stopping, 3, monkeypatch)
     assert generate(stopping, request) == expected
-    assert "going on with half as many" in caplog.text
+    # The same shape of batch is not tried again: 16 rows, then 8, then 4, then 2.
+    assert re.findall(r"out of memory with (\d+) rows; going on with half", caplog.text) == [
+        "16",
+        "8",
+        "4",
+    ]
 
 
-def test_a_row_that_does_not_fit_alone_is_an_error(
+def test_a_row_that_does_not_fit_alone_is_an_error_by_name(
     tiny: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _fail_above(tiny, 0, monkeypatch)
-    with pytest.raises(RequestError, match="alone does not fit in memory"):
-        generate(tiny, generate_request(generate_rows(prompts(4)), WARM))
+    rows = generate_rows(prompts(4))
+    with pytest.raises(RequestError, match=r"row 'r\d' alone does not fit in memory") as caught:
+        generate(tiny, generate_request(rows, WARM))
+    longest = max(rows, key=lambda row: len(render_prompt(tiny.tokenizer, row.messages)))
+    assert f"row {longest.id!r} alone" in str(caught.value)
 
 
 def test_other_errors_are_not_taken_for_memory(
