@@ -74,9 +74,10 @@ def _peak(spec: EngineSpec, arm: str) -> int:
 
     loaded = load_model(Path(spec.model), spec.dtype, spec.device)
     prompt = render_prompt(loaded.tokenizer, chat_of(0))
-    # One batch for both arms: 8 rows of unequal lengths, then the work once on a short row.
-    answers = responses(loaded.vocab_size, 8, 300, 420)
-    rows = extraction_rows([prompt] * len(answers), answers)
+    # One batch for both arms: no two rows begin alike, and they are nearly equally long.
+    answers = responses(loaded.vocab_size, 8, 400, 410)
+    prompts = [[1000 + number, *prompt] for number in range(len(answers))]
+    rows = extraction_rows(prompts, answers)
 
     def work(rows: Any) -> None:
         if arm == "extraction":

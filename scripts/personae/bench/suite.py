@@ -23,6 +23,7 @@ from personae.engine.activations import activations
 from personae.engine.generation import generate
 from personae.engine.likelihood import loglikelihood
 from personae.requests import (
+    ActivationRow,
     ActivationsRequest,
     GenerateRequest,
     Intervention,
@@ -43,6 +44,7 @@ class Sizes:
     questions: int = 8
     sweep_tokens: int = 16
     texts: int = 32
+    samples: int = 8
     lengths: tuple[int, int] = (16, 96)
 
 
@@ -167,33 +169,45 @@ class Suite:
     def _extraction(self) -> list[Comparison]:
         s, contest = self._sizes, self._contest
         answers = responses(contest.ours.vocab_size, s.texts, *s.lengths)
-        rows = extraction_rows(self._prompts(s.texts), answers)
-        request = ActivationsRequest(rows=rows)
-        tokens = sum(len(row.token_ids) for row in rows)
-        usual = [(row.token_ids, row.n_prompt) for row in rows]
+        prompts = self._prompts(s.texts)
+        alone = extraction_rows(prompts, answers)
+        # As in PV, every prompt is answered several times.
+        sampled = [prompts[i - i % s.samples] for i in range(s.texts)]
+        tokens = sum(len(row.token_ids) for row in alone)
 
-        def extract() -> int:
-            assert len(list(activations(contest.ours, request))) == len(rows)
-            return tokens
+        def forward() -> int:
+            return contest.plain.forward(s.texts, tokens // s.texts, head=False)
 
-        ours = rate(self._device, extract)
         return [
             Comparison(
                 "extraction / plain forward without head",
-                ours,
-                rate(
-                    self._device,
-                    lambda: contest.plain.forward(s.texts, tokens // s.texts, head=False),
-                ),
+                self._extract(alone),
+                rate(self._device, forward),
                 0.95,
             ),
-            Comparison(
-                "extraction / hidden states row by row",
-                ours,
-                rate(self._device, lambda: contest.plain.hidden_states(usual)),
-                4.0,
+            self._row_by_row("extraction / hidden states row by row", alone),
+            self._row_by_row(
+                f"extraction, {s.samples} answers a prompt / hidden states row by row",
+                extraction_rows(sampled, answers),
             ),
         ]
+
+    def _extract(self, rows: list[ActivationRow]) -> Run:
+        """Return the engine's rate of tokens, those that rows have in common counted in each."""
+        request = ActivationsRequest(rows=rows)
+        tokens = sum(len(row.token_ids) for row in rows)
+
+        def extract() -> int:
+            assert len(list(activations(self._contest.ours, request))) == len(rows)
+            return tokens
+
+        return rate(self._device, extract)
+
+    def _row_by_row(self, metric: str, rows: list[ActivationRow]) -> Comparison:
+        plain = self._contest.plain
+        usual = [(row.token_ids, row.n_prompt) for row in rows]
+        other = rate(self._device, lambda: plain.hidden_states(usual))
+        return Comparison(metric, self._extract(rows), other, 4.0)
 
     def _judge(self) -> Comparison:
         s, contest = self._sizes, self._contest
