@@ -36,25 +36,34 @@ rule calibrate_judges:
 
 rule summarize_scores:
     input:
-        roles=[
-            path for path in role_files("scores.parquet") if f"/{DEFAULT}/" not in path
-        ],
+        roles=judged_role_files("scores.parquet"),
+        roles_responses=judged_role_files("responses.parquet"),
         traits=polarity_files("scores.parquet"),
+        traits_responses=polarity_files("responses.parquet"),
         layer_sweep=expand(
             "results/{{study}}/{{model}}/steering/{trait}/layer_sweep/scores.parquet",
+            trait=TRAITS,
+        ),
+        layer_sweep_responses=expand(
+            "results/{{study}}/{{model}}/steering/{trait}/layer_sweep/responses.parquet",
             trait=TRAITS,
         ),
         alpha_sweep=expand(
             "results/{{study}}/{{model}}/steering/{trait}/alpha_sweep/scores.parquet",
             trait=TRAITS,
         ),
-        monitoring=expand(
-            "results/{{study}}/{{model}}/monitoring/{trait}/scores.parquet",
+        alpha_sweep_responses=expand(
+            "results/{{study}}/{{model}}/steering/{trait}/alpha_sweep/responses.parquet",
             trait=TRAITS,
         ),
+        monitoring=monitoring_files("scores.parquet"),
+        monitoring_responses=monitoring_files("responses.parquet"),
         capping="results/{study}/{model}/capping/scores.parquet",
+        capping_responses="results/{study}/{model}/capping/responses.parquet",
     output:
-        "results/{study}/{model}/judging/score_summary.parquet",
+        summary="results/{study}/{model}/judging/score_summary.parquet",
+        pairs="results/{study}/{model}/judging/study_pairs.parquet",
+        confusion="results/{study}/{model}/judging/study_confusion.parquet",
     log:
         "results/{study}/{model}/logs/summarize_scores.log",
     benchmark:
@@ -62,14 +71,15 @@ rule summarize_scores:
     conda:
         "../envs/personae.yaml"
     params:
-        arms=[
-            "roles",
-            "traits",
-            "layer_sweep",
-            "alpha_sweep",
-            "monitoring",
-            "capping",
-        ],
-        code=code_digest("scoring"),
+        arms={
+            "roles": "role_responses",
+            "traits": "trait_responses",
+            "layer_sweep": "steered_responses",
+            "alpha_sweep": "steered_responses",
+            "monitoring": "monitored_responses",
+            "capping": "capped_responses",
+        },
+        seed=study.seed,
+        code=code_digest("scoring", "judges.pairs"),
     script:
         "../scripts/summarize_scores.py"

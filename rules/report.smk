@@ -437,8 +437,17 @@ rule write_report:
         agreement=expand(
             "results/{{study}}/{model}/judging/agreement.parquet", model=MODELS
         ),
+        confusion=expand(
+            "results/{{study}}/{model}/judging/confusion.parquet", model=MODELS
+        ),
         judge_pairs=expand(
             "results/{{study}}/{model}/judging/judge_pairs.parquet", model=MODELS
+        ),
+        study_pairs=expand(
+            "results/{{study}}/{model}/judging/study_pairs.parquet", model=MODELS
+        ),
+        study_confusion=expand(
+            "results/{{study}}/{model}/judging/study_confusion.parquet", model=MODELS
         ),
         judge_bias=expand(
             "results/{{study}}/{model}/judging/judge_bias.parquet", model=MODELS

@@ -1,8 +1,9 @@
 """Calibrate the offline judges on the labelled set, and measure every judge against it.
 
 Raw scores are mapped to the papers' scales; agreement is measured on questions that the mapping was
-not fitted on. Tables: ``calibration``, ``labelled_scores``, ``agreement``, ``confusion``,
-``judge_pairs`` (agreement of every two judges) and ``judge_bias`` (length and order).
+not fitted on. Tables: ``calibration``, ``labelled_scores``, ``agreement``, ``confusion`` (against
+the labels, and of every two judges), ``judge_pairs`` (agreement of every two judges) and
+``judge_bias`` (length and order).
 """
 
 from collections.abc import Mapping
@@ -10,11 +11,18 @@ from typing import Any
 
 from personae import tables
 from personae.client import EngineClient
-from personae.judges.agreement import agreement_rows, confusion_rows, pair_rows
+from personae.judges.agreement import agreement_rows, confusion_rows
 from personae.judges.bias import bias_rows
 from personae.judges.factory import JudgingRecord, make_panel
 from personae.judges.labelled import labelled_items
 from personae.judges.measuring import measure_panel
+from personae.judges.pairs import (
+    Pairs,
+    add_pairs,
+    labelled_opinions,
+    pair_confusion_rows,
+    pair_rows,
+)
 from personae.library import Labelled
 from personae.remote.runtime import Runtime
 
@@ -38,11 +46,13 @@ def main(
     panel = make_panel(record, engine, answers, None, Runtime.of(config))
     measured = measure_panel(panel, items, bias_checks=record.bias_checks)
     scored = measured.scored
+    pairs: Pairs = {}
+    add_pairs(labelled_opinions(scored), pairs)
     rows = {
         "labelled_scores": scored,
         "agreement": agreement_rows(scored, seed),
-        "confusion": confusion_rows(scored),
-        "judge_pairs": pair_rows(scored, seed),
+        "confusion": confusion_rows(scored) + pair_confusion_rows(pairs),
+        "judge_pairs": pair_rows(pairs, seed),
         "judge_bias": bias_rows(scored, measured.reordered, seed),
     }
     results = {name: tables.from_rows(records, name) for name, records in rows.items()}

@@ -2,7 +2,8 @@
 
 Kinds: ``fully`` (score 3) and ``somewhat`` (score 2), each only with enough rollouts; for the
 default Assistant the single kind ``default``, the mean of all its rollouts (AA, role vectors).
-Vectors are plain means: no direction is implied. Columns: those of ``role_vectors``.
+Vectors are plain means: no direction is implied. ``n`` responses are in a mean; ``n_unscored`` ones
+of the role have no score and are in none. Columns: those of ``role_vectors``.
 """
 
 import numpy as np
@@ -34,34 +35,40 @@ def main(
     data = stack(tables.read(activations, "activations"), "response_id")
     kept = [i for i in extraction["response_id"].to_pylist() if i in set(data.keys)]
     data = data.select(kept)
+    unscored = 0
     if role == DEFAULT:
         families = {"default": (mean_activation(data.vectors), len(kept))}
     else:
         judged = primary_scores(tables.read(scores, "scores"), "role_adherence")
         check_unscored(judged, max_unscored, scores)
-        families = _by_score(data, judged, min_fully, min_somewhat)
-    tables.write(_table(role, families, data.layers), path_out, "role_vectors", provenance)
+        families, unscored = _by_score(data, judged, min_fully, min_somewhat)
+    table = _table(role, families, unscored, data.layers)
+    tables.write(table, path_out, "role_vectors", provenance)
 
 
 def _by_score(
     data: Stack, judged: dict[str, float], min_fully: int, min_somewhat: int
-) -> dict[str, tuple[np.ndarray, int]]:
+) -> tuple[dict[str, tuple[np.ndarray, int]], int]:
     scores = [judged[key] for key in data.keys]
     result = role_vectors(data.vectors, scores, min_fully=min_fully, min_somewhat=min_somewhat)
     families = {
         "fully": (result.fully, result.n_fully),
         "somewhat": (result.somewhat, result.n_somewhat),
     }
-    return {kind: (v, n) for kind, (v, n) in families.items() if v is not None}
+    found = {kind: (v, n) for kind, (v, n) in families.items() if v is not None}
+    return found, result.n_unscored
 
 
-def _table(role: str, families: dict[str, tuple[np.ndarray, int]], layers: list[int]) -> pa.Table:
+def _table(
+    role: str, families: dict[str, tuple[np.ndarray, int]], unscored: int, layers: list[int]
+) -> pa.Table:
     parts = [
         pa.table(
             {
                 "role": pa.array([role] * len(layers)),
                 "kind": pa.array([kind] * len(layers)),
                 "n": pa.array([n] * len(layers), pa.int32()),
+                "n_unscored": pa.array([unscored] * len(layers), pa.int32()),
                 **vector_rows(vectors, layers),
             }
         )

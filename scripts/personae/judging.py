@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
 from personae import tables
-from personae.errors import PersonaeError
-from personae.judges.base import JudgeItem, Rubric, RubricKind, Task, Verdict
+from personae.judges.base import JudgeItem, Rubric, Task
 from personae.judges.calibration import Calibration
 from personae.judges.factory import JudgingRecord, Panel, Sampled, make_panel
 from personae.judges.protocols import JudgeEngine
+from personae.judges.unscored import refuse_unscored
 from personae.library import load_labelled
 from personae.remote.runtime import Runtime
 
@@ -45,15 +44,13 @@ def load_panel(
     config
         Configuration of the run: limits and budget of endpoints.
     """
-    runtime = Runtime.of(config)
-    panel = make_panel(
+    return make_panel(
         JudgingRecord.model_validate(judging),
         engine,
         load_labelled(labelled),
         Calibration.from_table(calibration),
-        runtime,
+        Runtime.of(config),
     )
-    return panel._replace(max_unscored=runtime.max_unscored)
 
 
 def items_of(responses: pa.Table) -> list[JudgeItem]:
@@ -80,32 +77,12 @@ def judge_table(panel: Panel, tasks: Sequence[Task]) -> pa.Table:
         verdicts = share.judge.score_tasks(list(_own_tasks(share, tasks)))
         unscored = sum(v.score is None for v in verdicts)
         LOG.info("%s: %d scores, %d unscored", share.judge.name, len(verdicts), unscored)
-        refuse_unscored(verdicts, panel.max_unscored)
+        refuse_unscored(
+            share.judge.name, ((v.rubric, v.reason) for v in verdicts), panel.max_unscored
+        )
         primary = share.judge is panel.primary
         rows += [{**v._asdict(), "primary": primary} for v in verdicts]
     return tables.from_rows(rows, "scores")
-
-
-def refuse_unscored(verdicts: Sequence[Verdict], most: float) -> None:
-    """Refuse verdicts of one judge of which more than the share ``most`` has no score.
-
-    Raises
-    ------
-    PersonaeError
-        With the judge, the rubric, the reasons and the key to change.
-    """
-    by_kind: dict[RubricKind, list[Verdict]] = {}
-    for verdict in verdicts:
-        by_kind.setdefault(verdict.rubric, []).append(verdict)
-    for kind, members in by_kind.items():
-        missing = Counter(str(v.reason) for v in members if v.score is None)
-        if missing.total() > most * len(members):
-            reasons = ", ".join(f"{reason} {n}" for reason, n in missing.most_common())
-            raise PersonaeError(
-                f"judge {members[0].judge}: {missing.total()} of {len(members)} responses are "
-                f"unscored on {kind} ({reasons}), more than judging.max_unscored = {most:g} "
-                "allows; raise it, correct the judge, or run again if its endpoint failed"
-            )
 
 
 def _own_tasks(share: Sampled, tasks: Sequence[Task]) -> list[Task]:

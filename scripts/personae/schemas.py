@@ -98,7 +98,9 @@ SCHEMAS: Final[dict[str, pa.Schema]] = {
     "activations": _schema(
         response_id=_TEXT, span=_TEXT, layer=_INDEX, n_tokens=_COUNT, vector=VECTOR
     ),
-    "role_vectors": _schema(role=_TEXT, kind=_TEXT, layer=_INDEX, n=_COUNT, vector=VECTOR),
+    "role_vectors": _schema(
+        role=_TEXT, kind=_TEXT, layer=_INDEX, n=_COUNT, n_unscored=_COUNT, vector=VECTOR
+    ),
     "directions": _schema(
         direction=_TEXT,
         layer=_INDEX,
@@ -344,13 +346,22 @@ SCHEMAS: Final[dict[str, pa.Schema]] = {
         kappa_low=_NUMBER,
         kappa_high=_NUMBER,
         accuracy=_NUMBER,
+        accuracy_if_lowest=_NUMBER,
+        accuracy_if_highest=_NUMBER,
     ),
     "judge_pairs": _schema(
         judge=_TEXT,
         other=_TEXT,
         rubric=_TEXT,
+        arm=_TEXT,
         n=_COUNT,
         n_unscored=_COUNT,
+        auc=_NUMBER,
+        auc_low=_NUMBER,
+        auc_high=_NUMBER,
+        auc_other=_NUMBER,
+        auc_other_low=_NUMBER,
+        auc_other_high=_NUMBER,
         spearman=_NUMBER,
         spearman_low=_NUMBER,
         spearman_high=_NUMBER,
@@ -362,7 +373,14 @@ SCHEMAS: Final[dict[str, pa.Schema]] = {
         judge=_TEXT, rubric=_TEXT, bias=_TEXT, n=_COUNT, value=_NUMBER, low=_NUMBER, high=_NUMBER
     ),
     "confusion": _schema(
-        judge=_TEXT, rubric=_TEXT, target=_TEXT, label=_TEXT, predicted=_TEXT, n=_COUNT
+        judge=_TEXT,
+        against=_TEXT,
+        arm=_TEXT,
+        rubric=_TEXT,
+        target=_TEXT,
+        label=_TEXT,
+        predicted=_TEXT,
+        n=_COUNT,
     ),
     "published_cosines": _schema(
         kind=_TEXT, name=_TEXT, layer=_INDEX, cosine=_NUMBER, norm=_NUMBER, own_norm=_NUMBER

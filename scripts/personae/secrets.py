@@ -15,14 +15,28 @@ from personae.errors import PersonaeError
 
 MASK: Final = "[key]"
 _SHORTEST: Final = 6  # shorter keys are placeholders such as "none", which occur in plain text
-_known: set[str] = set()
+_known: list[str] = []  # longest first, so that a key which begins like another leaves no rest
 
 
 def find_key(variable: str, root: Path = Path()) -> str | None:
-    """Return the key in an environment variable, else in ``.env`` at ``root``, else None."""
-    key = os.environ.get(variable) or _from_file(root / ".env", variable)
-    if key and len(key) >= _SHORTEST:
-        _known.add(key)
+    """Return the key in an environment variable, else in ``.env`` at ``root``, else None.
+
+    White space around it, such as the line break of a file that became a secret, is no part of it.
+
+    Raises
+    ------
+    PersonaeError
+        When no HTTP header can carry it: libraries would show such a key, escaped, in their errors.
+    """
+    key = os.environ.get(variable, "").strip() or _from_file(root / ".env", variable).strip()
+    if not (key.isascii() and key.isprintable()):
+        raise PersonaeError(
+            f"{variable}: the key holds a character that no key has (a control character, or one "
+            "that is not ASCII); copy it anew"
+        )
+    if len(key) >= _SHORTEST and key not in _known:
+        _known.append(key)
+        _known.sort(key=len, reverse=True)
     return key or None
 
 
@@ -32,7 +46,7 @@ def require_key(variable: str, endpoint: str, root: Path = Path()) -> str:
     Raises
     ------
     PersonaeError
-        When there is none: the line names the variable.
+        When there is none, or none that can be sent: the line names the variable.
     """
     key = find_key(variable, root)
     if key is None:
@@ -49,7 +63,10 @@ def missing_key(variable: str, endpoint: str) -> str:
 
 
 def scrub(text: str) -> str:
-    """Return ``text`` without any key that was read."""
+    """Return ``text`` without any key that was read.
+
+    A text that is cut has to be scrubbed before: the cut may go through a key.
+    """
     for key in _known:
         text = text.replace(key, MASK)
     return text
@@ -63,10 +80,10 @@ class Scrubber(logging.Formatter):
         return scrub(super().format(record))
 
 
-def _from_file(path: Path, variable: str) -> str | None:
+def _from_file(path: Path, variable: str) -> str:
     if not path.is_file():
-        return None
+        return ""
     # Imported here: every Snakemake process imports this module, and most need no file.
     from dotenv import dotenv_values
 
-    return dotenv_values(path, interpolate=False).get(variable)
+    return dotenv_values(path, interpolate=False).get(variable) or ""

@@ -48,7 +48,9 @@ class Endpoint(Strict):
     )
     timeout: float = Field(default=60, gt=0, description="Seconds to wait for one answer.")
     attempts: Count = Field(
-        default=6, description="How often a request is tried that fails for a passing reason."
+        default=6,
+        description="How often a request is tried that fails for a passing reason; to be told to "
+        "slow down is none.",
     )
     price_in: float | None = Field(
         default=None, ge=0, description="US dollars for a million tokens of requests."

@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from itertools import combinations
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from personae.judges.calibration import POOLED
-from personae.judges.levels import HIGH, level
+from personae.judges.levels import HIGH, LABELLED, LABELS, UNSCORED, level
 from personae.resampling import Bootstrap, Interval, draw_clusters, interval, midranks, ratio
 from personae.stats import auc_interval, correlations
 
@@ -37,7 +36,8 @@ def agreement_rows(scored: Sequence[Record], seed: int) -> list[Record]:
     -----
     AUC ranks raw scores, which are never fitted to an answer's own label: the embedding judge
     compares an answer only with examples of other questions. What is high, and the levels that
-    kappa and accuracy compare, is said in `personae.judges.levels`.
+    kappa and accuracy compare, is said in `personae.judges.levels`. Accuracy is over what is
+    scored; its bounds are as if everything unscored were wrong, then right.
     """
     groups: dict[tuple[str, str, str], list[Record]] = {}
     for row in scored:
@@ -52,10 +52,6 @@ def _row(judge: str, rubric: str, target: str, members: list[Record], seed: int)
     raw = np.asarray([m["raw"] for m in known], dtype=np.float64)
     labels = np.asarray([m["label"] for m in known], dtype=np.float64)
     questions = np.asarray([m["question"] for m in known])
-    high = labels >= HIGH[rubric]
-    area = _NONE
-    if high.any() and not high.all():
-        area = auc_interval(raw[high], raw[~high], questions[high], questions[~high], plan)
     pairs = [(level(m, "label"), level(m, "score")) for m in known]
     return {
         "judge": judge,
@@ -63,15 +59,34 @@ def _row(judge: str, rubric: str, target: str, members: list[Record], seed: int)
         "target": target,
         "n": len(known),
         "n_unscored": len(members) - len(known),
-        **_named("auc", area),
-        **_named("spearman", spearman(raw, labels, questions, plan)),
-        **_named("kappa", kappa_interval(pairs, questions, plan)),
-        "accuracy": float(np.mean([a == b for a, b in pairs])) if pairs else math.nan,
+        **named("auc", area_under_curve(raw, labels >= HIGH[rubric], questions, plan)),
+        **named("spearman", spearman(raw, labels, questions, plan)),
+        **named("kappa", kappa_interval(pairs, questions, plan)),
+        **_accuracy(pairs, len(members)),
     }
 
 
-def _named(name: str, found: Interval) -> Record:
+def _accuracy(pairs: Pairs, n: int) -> Record:
+    right, missing = sum(a == b for a, b in pairs), n - len(pairs)
+    return {
+        "accuracy": right / len(pairs) if pairs else math.nan,
+        "accuracy_if_lowest": right / n,
+        "accuracy_if_highest": (right + missing) / n,
+    }
+
+
+def named(name: str, found: Interval) -> Record:
+    """Return the columns of an interval."""
     return {name: found.estimate, f"{name}_low": found.low, f"{name}_high": found.high}
+
+
+def area_under_curve(
+    scores: NDArray[np.float64], high: NDArray[np.bool_], clusters: NDArray[Any], plan: Bootstrap
+) -> Interval:
+    """AUC of ``scores [n]`` for what is ``high [n]``; NaN where all or nothing is."""
+    if high.all() or not high.any():
+        return _NONE
+    return auc_interval(scores[high], scores[~high], clusters[high], clusters[~high], plan)
 
 
 def spearman(
@@ -124,11 +139,13 @@ def confusion_rows(scored: Sequence[Record]) -> list[Record]:
     """Return counts of label level against judged level, per judge and rubric over all targets."""
     counts: Counter[tuple[str, str, str, str]] = Counter()
     for row in scored:
-        judged = "unscored" if row["score"] is None else level(row, "score")
+        judged = UNSCORED if row["score"] is None else level(row, "score")
         counts[row["judge"], row["rubric"], level(row, "label"), judged] += 1
     return [
         {
             "judge": judge,
+            "against": LABELS,
+            "arm": LABELLED,
             "rubric": rubric,
             "target": POOLED,
             "label": label,
@@ -137,44 +154,3 @@ def confusion_rows(scored: Sequence[Record]) -> list[Record]:
         }
         for (judge, rubric, label, predicted), n in sorted(counts.items())
     ]
-
-
-def pair_rows(scored: Sequence[Record], seed: int) -> list[Record]:
-    """Return the agreement of every two judges with each other, by rubric over all targets.
-
-    Only answers that both judges scored are compared.
-    """
-    by_judge: dict[str, dict[tuple[str, str], Record]] = {}
-    for row in scored:
-        by_judge.setdefault(row["judge"], {})[row["rubric"], row["item_id"]] = row
-    rubrics = list(dict.fromkeys(row["rubric"] for row in scored))
-    rows = []
-    for left, right in combinations(by_judge, 2):
-        for rubric in rubrics:
-            shared = [
-                (row, by_judge[right][key])
-                for key, row in by_judge[left].items()
-                if key[0] == rubric and key in by_judge[right]
-            ]
-            if shared:
-                rows.append({"judge": left, "other": right, **_pair(rubric, shared, seed)})
-    return rows
-
-
-def _pair(rubric: str, shared: Sequence[tuple[Record, Record]], seed: int) -> Record:
-    plan = Bootstrap(_DRAWS, seed)
-    known = [(a, b) for a, b in shared if a["score"] is not None and b["score"] is not None]
-    sides = [np.asarray([pair[i]["score"] for pair in known], dtype=np.float64) for i in (0, 1)]
-    questions = np.asarray([a["question"] for a, _ in known])
-    # Both are read as the less able of the two reads: level 0 of a role only where both tell it.
-    modes = {row["mode"] for pair in known for row in pair}
-    mode = "offline" if "offline" in modes else "text"
-    pairs = [(level({**a, "mode": mode}, "score"), level({**b, "mode": mode}, "score"))
-             for a, b in known]  # fmt: skip
-    return {
-        "rubric": rubric,
-        "n": len(known),
-        "n_unscored": len(shared) - len(known),
-        **_named("spearman", spearman(sides[0], sides[1], questions, plan)),
-        **_named("kappa", kappa_interval(pairs, questions, plan)),
-    }

@@ -3,6 +3,10 @@
 The answer is fenced, the judge is told to ignore instructions inside it, and the last well-formed
 verdict counts. Where the rubric and the endpoint allow it, the score is the expectation over the
 numbers of the first token (PV, judge). Failures are verdicts with a reason, never numbers.
+
+A reply counts as finished only where the endpoint says so in a word that is known to mean it, or
+gives no word at all; every other one (``length``, ``tool_calls``, a word of tomorrow) counts as cut
+off, whatever it ends with: a verdict lost is counted, a wrong one is not.
 """
 
 from __future__ import annotations
@@ -11,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from personae.judges.base import Judge, JudgeItem, Reason, Rubric, RubricKind, Task, Verdict
-from personae.judges.parsing import MIN_MASS, expectation, parse_verdict
+from personae.judges.parsing import MIN_MASS, asks_for_line, expectation, parse_verdict
 from personae.judges.prompting import fill_template, judge_prompt
 from personae.judges.sheets import KINDS, Sheet
 from personae.remote.answers import TOP, Answer, Body, Failure, make_body
@@ -20,7 +24,11 @@ from personae.remote.runtime import Runtime
 from personae.requests import Message
 
 _NUMBER_TOKENS: Final = 8  # room for a number or REFUSAL; the first token is what counts
-_FILTERED: Final = frozenset(("content_filter", "refusal"))
+_FILTERED: Final = frozenset(("content_filter", "safety"))
+_FINISHED: Final = frozenset(
+    ("", "stop", "stop_sequence", "eos", "eos_token", "end_turn", "complete", "completed")
+)
+"""What endpoints say of a reply that came to its own end."""
 
 Templates = Mapping[str, Mapping[str, str]]
 """Kind of rubric to target to the text of a judge's prompt."""
@@ -123,8 +131,10 @@ class ChatJudge(Judge):
             reason: Reason = "filtered" if outcome.reason == "filtered" else "api_error"
             return unscored._replace(raw=outcome.detail, reason=reason)
         unscored = unscored._replace(raw=outcome.text)
-        if outcome.finish_reason in _FILTERED:
+        if (end := outcome.finish_reason.lower()) in _FILTERED:
             return unscored._replace(reason="filtered")
+        if end == "refusal":
+            return unscored._replace(reason="refusal")
         if self._expects(rubric) and outcome.top:
             return self._expected(rubric, outcome, unscored)
         return self._parsed(rubric, outcome, unscored)
@@ -135,15 +145,20 @@ class ChatJudge(Judge):
         if found is None:
             return self._parsed(rubric, answer, unscored)
         unscored = unscored._replace(mode="logprobs", mass=found.mass)
-        if found.mass < MIN_MASS:
-            refused = parse_verdict(answer.text, sheet).reason == "refusal"
+        if not found.mass >= MIN_MASS:  # a mass that is no number is too little as well
+            refused = parse_verdict(answer.text, sheet, bare=True).reason == "refusal"
             return unscored._replace(reason="refusal" if refused else "low_mass")
         score = sheet.score((found.value,))
         return unscored._replace(score=score.value, label=score.label, parts=score.parts)
 
     def _parsed(self, rubric: Rubric, answer: Answer, unscored: Verdict) -> Verdict:
-        finished = answer.finish_reason != "length"
-        score, reason = parse_verdict(answer.text, self._sheets[rubric.kind], finished=finished)
+        template = self._template(rubric)
+        score, reason = parse_verdict(
+            answer.text,
+            self._sheets[rubric.kind],
+            finished=answer.finish_reason.lower() in _FINISHED,
+            bare=not asks_for_line(template) if template else self._expects(rubric),
+        )
         if score is None:
             return unscored._replace(reason=reason)
         return unscored._replace(score=score.value, label=score.label, parts=score.parts)

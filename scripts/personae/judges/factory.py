@@ -97,7 +97,7 @@ def make_panel(
     calibration
         None only while judges are being calibrated.
     runtime
-        The endpoints, which chat judges need.
+        The endpoints, which chat judges need, and what share a judge may leave unscored.
 
     Raises
     ------
@@ -118,6 +118,7 @@ def make_panel(
         make(record.primary),
         None if record.second is None else make(record.second),
         tuple(Sampled(make(other.judge), other.share) for other in record.sampled),
+        1.0 if runtime is None else runtime.max_unscored,
     )
 
 

@@ -16,6 +16,15 @@ HIGH: Final = {
 """The least score that counts as high: a fully played role, the upper half of a scale, any other
 speaker than the Assistant, any harm."""
 
+WORDED: Final = frozenset(("role_label",))
+"""Rubrics whose levels are the words of the verdict."""
+LABELS: Final = "the labels"
+"""Stands in ``confusion`` for people, where another row has a judge."""
+LABELLED: Final = "labelled_set"
+"""Stands for the answers of the labelled set, where another row has an arm of the study."""
+UNSCORED: Final = "unscored"
+"""Stands for the level of an answer without a score."""
+
 _COUNTED: Final = frozenset(("role_adherence", "harm"))
 
 

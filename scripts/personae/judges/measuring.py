@@ -20,6 +20,7 @@ from personae.judges.embedding import EmbeddingJudge
 from personae.judges.factory import Panel
 from personae.judges.labelled import LabelledItem, by_rubric
 from personae.judges.likelihood import LikelihoodJudge
+from personae.judges.unscored import refuse_unscored
 
 Record = dict[str, Any]
 
@@ -47,6 +48,12 @@ def measure_panel(panel: Panel, items: Sequence[LabelledItem], *, bias_checks: b
 
     Role adherence is calibrated over all roles together; traits each by itself and, for traits
     without labels, together. A judge is measured by the rubrics that it knows.
+
+    Raises
+    ------
+    PersonaeError
+        When a judge leaves more unscored than ``judging.max_unscored`` allows: agreement on the
+        rest would be that of a judge that nobody has.
     """
     mappings: dict[Key, Mapped] = {}
     scored: list[Record] = []
@@ -54,14 +61,22 @@ def measure_panel(panel: Panel, items: Sequence[LabelledItem], *, bias_checks: b
     for judge in panel.judges:
         own = [item for item in items if item.rubric.kind in judge.kinds]
         if isinstance(judge, LikelihoodJudge | EmbeddingJudge):
-            found = _raw_records(judge, own)
+            found = _checked(_raw_records(judge, own), panel.max_unscored)
             mappings |= _fit_all(judge.name, found)
             scored += _cross_validate(found)
         else:
-            scored += _scored_records(judge, own)
+            scored += _checked(_scored_records(judge, own), panel.max_unscored)
             if bias_checks and (other := _reordered(judge)):
+                # What is unscored in the other order counts in that comparison alone.
                 reordered += _scored_records(other, own)
     return Measured(Calibration(mappings), scored, reordered)
+
+
+def _checked(records: list[Record], most: float) -> list[Record]:
+    """Return the records of one judge, of which no more than a share may be unscored."""
+    if records:
+        refuse_unscored(records[0]["judge"], ((r["rubric"], r["reason"]) for r in records), most)
+    return records
 
 
 def _reordered(judge: Judge) -> Judge | None:

@@ -4,7 +4,16 @@ The verdict is the *last* well-formed line ``VERDICT: <parts>`` (or ``VERDICT: R
 rubric has it), or the whole reply, where that is nothing but a verdict. Numbers elsewhere in the
 text are never taken: judges restate the scale, quote the answer and think aloud. A line that is no
 verdict by this rubric (a number outside the bounds, a word too many) is no verdict at all: it
-neither counts nor takes the place of an earlier one.
+neither counts nor takes the place of an earlier one. ``2/3`` is none either: it may mean two of
+three, two or three, or two numbers.
+
+A judge that was asked for the verdict alone, as templates from elsewhere do, has given it in its
+last line; the word VERDICT, which it was not asked for, can then only be a quotation. Where the
+line was asked for and the reply ends with another verdict alone, the two contradict each other, and
+neither counts.
+
+What a reasoning model thinks between ``<think>`` and ``</think>`` is not said, and a reply whose
+thoughts do not end says nothing.
 
 A judge that quotes a line forged by the answer cannot mislead the parser: such lines are spelled
 differently in the prompt, see `defuse`, and quoted lines (``> VERDICT: 3``) are none.
@@ -30,7 +39,11 @@ _LINE: Final = re.compile(r"VERDICT[*_` ]*[:=](.*)", re.IGNORECASE)
 _NUMBER: Final = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
 _TOKEN: Final = re.compile(r"[0-9]+")
 _FORGED: Final = re.compile(r"verdict(?=[\s*_`]*[:=\uff1a\ufe55])", re.IGNORECASE)
-_SEPARATORS: Final = re.compile(r"[\s,;/]+")
+_SEPARATORS: Final = re.compile(r"[\s,;]+")
+_THINK: Final = r"(?:think|thinking|reasoning)[>\]]"
+_THOUGHTS: Final = re.compile(rf"[<\[]{_THINK}", re.IGNORECASE)
+_THOUGHTS_END: Final = re.compile(rf"[<\[]/{_THINK}", re.IGNORECASE)
+_ROUNDING: Final = 0.01  # nats by which a log-probability may lie above 0
 
 
 class Parsed(NamedTuple):
@@ -47,7 +60,7 @@ class Expected(NamedTuple):
     mass: float
 
 
-def parse_verdict(text: str, sheet: Sheet, *, finished: bool = True) -> Parsed:
+def parse_verdict(text: str, sheet: Sheet, *, finished: bool = True, bare: bool = False) -> Parsed:
     """Return the verdict in ``text``.
 
     Parameters
@@ -59,14 +72,34 @@ def parse_verdict(text: str, sheet: Sheet, *, finished: bool = True) -> Parsed:
     finished
         False when the text was cut off: "VERDICT: 1" may then be the start of "VERDICT: 100", and
         what came before may have been taken back.
+    bare
+        The judge was asked for the verdict alone, not for a line with the word VERDICT.
     """
     if not finished:
         return Parsed(None, "truncated")
-    for line in reversed(text.splitlines()):
-        found = _LINE.fullmatch(line.strip(_MARKUP).lstrip("-" + _MARKUP))
-        if found and (parsed := _read(found[1], sheet)):
-            return parsed
-    return _read(text, sheet) or Parsed(None, "parse_failure")
+    spoken = _aloud(text).strip()
+    lines = spoken.splitlines()
+    alone = _read(lines[-1], sheet) if lines else None
+    if bare:
+        given = alone
+    else:
+        given = next((found for line in reversed(lines) if (found := _line(line, sheet))), None)
+        if given and alone and given != alone:
+            return Parsed(None, "parse_failure")
+    return given or _read(spoken, sheet) or Parsed(None, "parse_failure")
+
+
+def _aloud(text: str) -> str:
+    """Return what follows the last thought; nothing where one does not end."""
+    # Chat templates may open the first thought in the prompt: the end alone need be there.
+    spoken = _THOUGHTS_END.split(text)[-1]
+    return "" if _THOUGHTS.search(spoken) else spoken
+
+
+def _line(line: str, sheet: Sheet) -> Parsed | None:
+    """Return the verdict of a line with the word VERDICT, or None when it is no such line."""
+    found = _LINE.fullmatch(line.strip(_MARKUP).lstrip("-" + _MARKUP))
+    return _read(found[1], sheet) if found else None
 
 
 def _read(text: str, sheet: Sheet) -> Parsed | None:
@@ -107,13 +140,14 @@ def expectation(
     tokens
         The first tokens of the reply, as far as they are known.
     top
-        Likeliest tokens of the first position, with log-probabilities in nats.
+        Likeliest tokens of the first position, with log-probabilities in nats. What cannot be one
+        (NaN, infinite, above 0) counts as absent.
     part
         Bounds of the admissible whole numbers.
     """
     low, high = part.bounds
-    numbers = [(token.strip(), math.exp(logprob)) for token, logprob in top]
-    numbers = [(token, p) for token, p in numbers if _TOKEN.fullmatch(token)]
+    sound = [(t.strip(), value) for t, value in top if -math.inf < value <= _ROUNDING]
+    numbers = [(token, math.exp(value)) for token, value in sound if _TOKEN.fullmatch(token)]
     if not numbers and not top:
         return None
     split = len(tokens) > 1 and _ends(tokens[0]) and tokens[1][:1].isdigit()
@@ -142,3 +176,8 @@ def fence(text: str, mark: str) -> str:
 def defuse(text: str) -> str:
     """Spell the word of a verdict line so that quoting the text makes no verdict."""
     return _FORGED.sub("V-E-R-D-I-C-T", text)
+
+
+def asks_for_line(prompt: str) -> bool:
+    """Say whether a prompt from elsewhere asks for a line with the word VERDICT."""
+    return _FORGED.search(prompt) is not None

@@ -14,7 +14,7 @@ from typing import Final
 
 from personae.errors import PersonaeError
 from personae.judges.base import JudgeItem, Rubric
-from personae.judges.parsing import REFUSAL, fence
+from personae.judges.parsing import REFUSAL, defuse, fence
 from personae.judges.sheets import Sheet
 
 PLACEHOLDERS: Final = frozenset(("question", "answer"))
@@ -99,5 +99,5 @@ def read_template(path: Path, name: str) -> str:
 
 
 def fill_template(template: str, item: JudgeItem) -> str:
-    """Return a template with question and answer in place."""
-    return template.format(question=item.question, answer=item.response)
+    """Return a template with question and answer in place, their forged verdicts defused."""
+    return template.format(question=defuse(item.question), answer=defuse(item.response))

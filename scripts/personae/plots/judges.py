@@ -9,19 +9,20 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from personae.effects import POOLED
+from personae.judges.levels import LABELS
 from personae.plots import style
 from personae.plots.style import Illustration, illustrated, panels
 from personae.words import capital, count, listed, readable
 
 _COLORS = (style.ASSISTANT, style.PERSONA, style.CAPPED, "#7a5195", "#8a8a4f", "#4f8a8a")
 _MOST_ROWS = 30
-CONFUSED = "role_adherence"
-"""The rubric whose confusion matrix is shown: its labels decide what enters the axis."""
+_FIRST = "role_adherence"
+"""The rubric whose confusion matrices come first: its levels decide what enters the axis."""
 
 
 @illustrated
 def judges(agreement: pd.DataFrame, confusion: pd.DataFrame) -> Illustration:
-    """AUC of every judge on held-out questions by rubric and target, and confusion of role scores.
+    """AUC of every judge on held-out questions by rubric and target, and confusion by rubric.
 
     Parameters
     ----------
@@ -31,13 +32,21 @@ def judges(agreement: pd.DataFrame, confusion: pd.DataFrame) -> Illustration:
     names = list(dict.fromkeys(agreement.judge))
     agreement = _shown(agreement)
     n_rows = min(len(agreement.groupby(["rubric", "target"])), _MOST_ROWS)
-    height = float(np.clip(1.6 + 0.26 * n_rows, 3.6, 8.5))
-    figure, axes = panels(1, 1 + len(names), height=height, width_ratios=[1.5, *[1.0] * len(names)])
+    confusion = confusion[confusion.against == LABELS]
+    rubrics = sorted(set(confusion.rubric), key=lambda rubric: (rubric != _FIRST, rubric))
+    n_grid = max(len(rubrics), 1)
+    height = max(float(np.clip(1.6 + 0.26 * n_rows, 3.6, 8.5)), 0.6 + 2.1 * n_grid)
+    figure, axes = panels(
+        n_grid, 1 + len(names), height=height, width_ratios=[1.5, *[1.0] * len(names)]
+    )
+    axes[0, 0].set_subplotspec(axes[0, 0].get_gridspec()[:, 0])
+    for axis in axes[1:, 0]:
+        axis.remove()
     _forest(axes[0, 0], agreement, names)
-    for axis, name in zip(axes[0, 1:], names, strict=True):
-        _confusion(
-            axis, confusion[(confusion.judge == name) & (confusion.rubric == CONFUSED)], name
-        )
+    for row, rubric in zip(axes[:, 1:], rubrics, strict=False):
+        own = confusion[confusion.rubric == rubric]
+        for axis, name in zip(row, names, strict=True):
+            _confusion(axis, own[own.judge == name], rubric, name)
     return Illustration(figure, "Judges against the labels", _finding(agreement, names))
 
 
@@ -76,12 +85,15 @@ def _forest(axes: Axes, agreement: pd.DataFrame, names: list[str]) -> None:
     )
     axes.set_ylim(-0.7, len(keys) - 0.3)
     axes.set_title("Held-out questions, 95% intervals", pad=16)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=len(names))
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    below = 0.55 / figure.get_size_inches()[1]  # the same distance however tall the panel is
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -below), ncols=len(names))
 
 
-def _confusion(axes: Axes, rows: pd.DataFrame, judge: str) -> None:
+def _confusion(axes: Axes, rows: pd.DataFrame, rubric: str, judge: str) -> None:
     if rows.empty:
-        style.absent(axes, f"no {readable(CONFUSED)} labels for {judge}")
+        style.absent(axes, f"{judge} does not judge {readable(rubric)}")
         return
     counts = rows.groupby(["label", "predicted"]).n.sum().unstack(fill_value=0)
     labels, predicted = sorted(counts.index), sorted({*counts.index, *counts.columns})
@@ -103,8 +115,8 @@ def _confusion(axes: Axes, rows: pd.DataFrame, judge: str) -> None:
     axes.set_xticks(range(len(predicted)), predicted)
     axes.set_yticks(range(len(labels)), labels)
     axes.tick_params(length=0)
-    axes.set(xlabel="role adherence, judged", ylabel="role adherence, label")
-    axes.set_title(capital(judge), pad=16)
+    axes.set(xlabel=f"{readable(rubric)}, judged", ylabel="label")
+    axes.set_title(capital(judge), pad=10)
 
 
 def _finding(agreement: pd.DataFrame, names: list[str]) -> str:

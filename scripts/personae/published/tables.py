@@ -38,7 +38,7 @@ def role_table(families: Sequence[Family]) -> pa.Table:
         _part(f.vectors, role=f.name, kind="default" if f.name == DEFAULT else "fully")
         for f in families
     ]
-    return _assembled(parts, "role_vectors", ("n",))
+    return _assembled(parts, "role_vectors", ("n", "n_unscored"))
 
 
 def trait_table(families: Sequence[Family]) -> pa.Table:

@@ -20,6 +20,7 @@ SEEDS: Final = 2**31
 """Number of seeds: endpoints read them as integers of 32 or 64 bits, or as floats."""
 _TOKEN_OVERHEAD: Final = 256  # tokens that an endpoint adds to a message, generously
 _BYTES_PER_TOKEN: Final = 4.0
+_UNLIMITED: Final = 2**17  # tokens of an answer without a limit; no endpoint's own limit is higher
 
 
 @dataclass(frozen=True)
@@ -165,11 +166,12 @@ def most_tokens(body: Body) -> tuple[int, int]:
     """Return the most tokens that a request and its answer can have.
 
     No tokenizer in use makes more tokens than there are bytes. What endpoints add (a template, a
-    system prompt of their own) is assumed to be short.
+    system prompt of their own) is assumed to be short. An endpoint may heed either of two limits,
+    and makes ``n`` answers where that is asked for.
     """
     size = sum(len(m["content"].encode()) + _TOKEN_OVERHEAD for m in body["messages"])
-    limit = body.get("max_tokens") or body.get("max_completion_tokens") or 0
-    return size, int(limit)
+    limits = [int(body.get(name) or 0) for name in ("max_tokens", "max_completion_tokens")]
+    return size, (max(limits) or _UNLIMITED) * max(1, int(body.get("n") or 1))
 
 
 def likely_tokens(body: Body) -> float:

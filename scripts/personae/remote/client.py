@@ -9,7 +9,8 @@ from contextlib import contextmanager
 import uvloop
 
 from personae.remote.answers import Body, digest
-from personae.remote.batch import Batch, NoLogprobsError, Outcome
+from personae.remote.batch import Batch, Outcome
+from personae.remote.ends import NoLogprobsError
 from personae.remote.runtime import Runtime
 from personae.remote.store import AnswerStore
 

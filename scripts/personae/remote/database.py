@@ -2,7 +2,8 @@
 
 Writers wait for each other. On a local disk the write-ahead log lets readers go on meanwhile and
 survives ``kill -9``; it needs shared memory, which machines that share a network disk do not have,
-so that there the classic rollback journal is used.
+so that there the classic rollback journal is used. Which it is, is written in the file: the machine
+whose disk it is sees a local one where others see the network, and all must use the same.
 """
 
 from __future__ import annotations
@@ -42,18 +43,53 @@ def connect(folder: Path, mode: str) -> sqlite3.Connection:
     folder
         Where it lies.
     mode
-        The journal, ``WAL`` or ``DELETE``; see `journal_mode`.
+        The journal of a new file, ``WAL`` or ``DELETE``; see `journal_mode`. A file that has a
+        rollback journal keeps it; one with a log is given a journal where ``mode`` is ``DELETE``,
+        for good.
+
+    Raises
+    ------
+    sqlite3.Error, OSError
+        When it cannot be opened.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with _opening(folder):
         connection = sqlite3.connect(
             folder / FILE, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
-        connection.execute(f"PRAGMA journal_mode={mode}")
-        # A rollback journal that is not synced can corrupt the file; the log of WAL cannot.
-        connection.execute(f"PRAGMA synchronous={'NORMAL' if mode == 'WAL' else 'FULL'}")
-        connection.executescript(_TABLES)
+        try:
+            logs = _settle(connection, mode)
+            # A rollback journal that is not synced can corrupt the file; the log of WAL cannot.
+            connection.execute(f"PRAGMA synchronous={'NORMAL' if logs else 'FULL'}")
+            connection.executescript(_TABLES)
+        except BaseException:
+            connection.close()
+            raise
     return connection
+
+
+def has_log(connection: sqlite3.Connection) -> bool:
+    """Say whether a database has a write-ahead log."""
+    return bool(connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal")
+
+
+def _settle(connection: sqlite3.Connection, mode: str) -> bool:
+    """Find or choose the journal of a database, and return whether it is a log."""
+    if mode == "WAL":
+        if not connection.execute("PRAGMA schema_version").fetchone()[0]:
+            connection.execute("PRAGMA journal_mode=WAL")
+        return has_log(connection)
+    # Alone, a log is read without shared memory; who has it open with some keeps others out.
+    connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+    try:
+        connection.execute("PRAGMA journal_mode=DELETE")
+    except sqlite3.OperationalError as error:
+        raise sqlite3.OperationalError(
+            f"{error}: jobs on the machine whose disk it is use it with a write-ahead log, which "
+            "the network does not carry; wait for their end once"
+        ) from None
+    connection.execute("PRAGMA locking_mode=NORMAL")
+    return False
 
 
 def journal_mode(folder: Path) -> str:

@@ -2,8 +2,8 @@
 
 The state is one small file per endpoint and machine, changed under a lock. Requests and tokens are
 buckets that refill steadily. When an endpoint says "too many requests", everybody pauses as long as
-it asks, and the number of requests in flight is halved; it grows back by one for every round of
-answers.
+it asks, and for twice as long each time that nothing was answered in between, and the number of
+requests in flight is halved; it grows back by one for every round of answers.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import json
+import math
 import os
+import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -22,15 +24,19 @@ from typing import Final
 from personae.config.endpoints import Endpoint
 
 _FORGET: Final = 900.0  # seconds after which a state says nothing any more
-_ONE_EPISODE: Final = 1.0  # refusals within so many seconds have one cause
 _TELL: Final = 0.5  # seconds between two reports of answers to the shared state
-_LONGEST_PAUSE: Final = 300.0
+_FIRST_PAUSE: Final = 0.5
+_LONGEST_PAUSE: Final = 60.0  # of those that are chosen here
+_LONGEST_ASKED: Final = 300.0  # of those that an endpoint asks for
 _BURST: Final = 1.0  # seconds' worth of a limit that may go out at once
 
 
 @dataclass
 class State:
-    """What all jobs of a machine know of an endpoint; times are seconds since 1970."""
+    """What all jobs of a machine know of an endpoint; times are seconds since 1970.
+
+    ``refusals`` counts in how many rounds it had too many requests since it answered any.
+    """
 
     at: float
     requests: float
@@ -38,7 +44,7 @@ class State:
     slots: float
     pause_until: float = 0.0
     cut_at: float = 0.0
-    cuts: int = 0
+    refusals: int = 0
 
 
 class Pace:
@@ -53,7 +59,7 @@ class Pace:
         )
         self._limited = any(rate.per_minute for rate in self._rates)
         self._turn = asyncio.Lock()
-        self._answers, self._told = 0, 0.0
+        self._answers, self._told, self._refusals, self._cut_at = 0, 0.0, 0, 0.0
         self._slots, self._stamp, self._pause = float(self._most), 0, 0.0
         self._glance()
 
@@ -87,23 +93,37 @@ class Pace:
             with self._state() as state:
                 state.tokens -= tokens
 
-    def refused(self, retry_after: float | None) -> None:
-        """Slow down: the endpoint had too many requests."""
+    def refused(self, retry_after: float | None, sent: float) -> None:
+        """Slow down: the endpoint had too many requests when one came that went out at ``sent``.
+
+        What had gone out before the last such refusal is of the same cause, and changes no more
+        than the pause that the endpoint asks for.
+        """
+        self._answers = 0
         with self._state() as state:
             now = time.time()
-            if now - state.cut_at > _ONE_EPISODE:
-                state.cut_at, state.cuts = now, state.cuts + 1
+            pause = min(retry_after or 0.0, _LONGEST_ASKED)
+            if sent >= state.cut_at:
+                own = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(state.refusals, 30))
+                pause = max(pause, own * random.uniform(0.5, 1.0))
+                state.cut_at, state.refusals = now, state.refusals + 1
                 state.slots = max(1.0, state.slots / 2.0)
-            pause = min(retry_after or 0.0, _LONGEST_PAUSE)
             state.pause_until = max(state.pause_until, now + pause)
 
-    def answered(self) -> None:
-        """Speed up again, by one request in flight for every round of answers."""
+    def answered(self, sent: float) -> None:
+        """Speed up again, by one request in flight for every round of answers.
+
+        What was sent at full speed, before the last refusal, brings nothing back.
+        """
+        if sent < self._cut_at or (self._slots >= self._most and not self._refusals):
+            return
         self._answers += 1
         now = time.monotonic()
-        if self._slots < self._most and now - self._told > _TELL:
+        if now - self._told > _TELL:
             with self._state() as state:
-                state.slots = min(self._most, state.slots + self._answers / max(1.0, state.slots))
+                # A round of s answers makes s into s + 1, and so its square larger by about 2 s.
+                grown = math.sqrt(state.slots**2 + 2.0 * self._answers)
+                state.slots, state.refusals = min(float(self._most), grown), 0
             self._answers, self._told = 0, now
 
     def _enter(self, tokens: float) -> float:
@@ -145,6 +165,7 @@ class Pace:
                 new = json.dumps(asdict(state)).encode()
                 os.pwrite(descriptor, new.ljust(len(text)), 0)
             self._slots, self._pause = state.slots, state.pause_until
+            self._refusals, self._cut_at = state.refusals, state.cut_at
             self._stamp = os.fstat(descriptor).st_mtime_ns
         finally:
             os.close(descriptor)

@@ -15,6 +15,12 @@ from personae.errors import PersonaeError
 VARIABLE: Final = "PERSONAE_LIMITS_DIR"
 
 
+def limits_root() -> Path:
+    """Return the folder for the limits of all endpoints."""
+    default = Path(tempfile.gettempdir()) / f"personae-limits-{os.getuid()}"
+    return Path(os.environ.get(VARIABLE) or default)
+
+
 def limits_folder(endpoint: Endpoint) -> Path:
     """Return the folder for the limits of a model at an address, private and made if need be.
 
@@ -23,8 +29,7 @@ def limits_folder(endpoint: Endpoint) -> Path:
     PersonaeError
         When the folder belongs to somebody else.
     """
-    default = Path(tempfile.gettempdir()) / f"personae-limits-{os.getuid()}"
-    root = Path(os.environ.get(VARIABLE) or default)
+    root = limits_root()
     # Another key is another account with limits of its own; its variable stands for it.
     name = f"{endpoint.base_url.rstrip('/')} {endpoint.model} {endpoint.key_variable}"
     folder = root / hashlib.sha256(name.encode()).hexdigest()[:16]

@@ -55,7 +55,7 @@ class Tally:
             f"{self.retried} retried ({_listed(self._causes)})" if self.retried else "",
             f"paid ${self.cost:.4f}" if self._priced else "",
             f"{slots} at a time" if slots else "",
-            f"pausing {pause:.0f} s as asked" if pause > 1 else "",
+            f"pausing {pause:.0f} s" if pause > 1 else "",
         ]
         return ", ".join(part for part in parts if part)
 

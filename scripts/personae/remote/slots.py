@@ -1,7 +1,8 @@
 """How many requests are in flight: one limit for all jobs of a machine.
 
 A slot is a lock on a file: whoever is killed loses it, and no job ever holds more than there are.
-Jobs that want slots at the same time share them evenly.
+Jobs that want slots at the same time share them evenly; what cannot be shared evenly, such as one
+slot between two jobs, they use by turns.
 """
 
 from __future__ import annotations
@@ -14,10 +15,25 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 _LOOK_AGAIN: Final = 0.02  # seconds between two tries to lock a slot that another job holds
 _COUNT_AGAIN: Final = 0.5  # seconds between two counts of the jobs
+_TURN: Final = 0.5  # seconds for which a job may use a slot that is not its own
+
+
+class _Held(NamedTuple):
+    """A locked slot, and since when (in the loop's time)."""
+
+    descriptor: int
+    since: float
+
+
+class _Share(NamedTuple):
+    """How many slots are a job's own, and how many it may use when its turn has come."""
+
+    own: int
+    most: int
 
 
 class Slots:
@@ -33,16 +49,15 @@ class Slots:
 
     def __init__(self, folder: Path, limit: Callable[[], int]) -> None:
         self._folder, self._limit = folder, limit
-        self._held: dict[int, int] = {}
+        self._held: dict[int, _Held] = {}
         self._waiting: deque[asyncio.Future[int]] = deque()
         self._member = -1
-        self._share = 1
-        self._counted = -1.0
+        self._jobs = 1
+        self._counted = self._abstains = -1.0
         self._looking: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        name = self._folder / f"job-{os.getpid()}-{secrets.token_hex(4)}"
-        self._member = _lock(name)
+        self._member = self._join()
         return self
 
     async def __aexit__(
@@ -53,7 +68,7 @@ class Slots:
     ) -> None:
         if self._looking:
             self._looking.cancel()
-        for descriptor in (*self._held.values(), self._member):
+        for descriptor in (*(held.descriptor for held in self._held.values()), self._member):
             os.close(descriptor)
         self._held.clear()
 
@@ -68,51 +83,88 @@ class Slots:
         try:
             return await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
+            if turn.done() and not turn.cancelled() and not turn.exception():
                 self.release(turn.result())
             raise
 
     def release(self, slot: int) -> None:
         """Hand a slot to who waits, if this job may keep it, or give it back to the machine."""
-        if slot < self._limit() and len(self._held) <= self._fair():
-            while self._waiting:
-                turn = self._waiting.popleft()
-                if not turn.done():
-                    turn.set_result(slot)
-                    return
-        os.close(self._held.pop(slot))
+        heir = None
+        try:
+            if self._keeps(slot):
+                heir = self._next()
+        finally:
+            if heir is None:
+                os.close(self._held.pop(slot).descriptor)
+            else:
+                heir.set_result(slot)
 
     async def _look(self) -> None:
         """Take slots for those who wait, until nobody does."""
+        try:
+            while self._waiting:
+                while self._waiting and (slot := self._take()) is not None:
+                    if heir := self._next():
+                        heir.set_result(slot)
+                    else:
+                        os.close(self._held.pop(slot).descriptor)
+                await asyncio.sleep(_LOOK_AGAIN)
+        except Exception as error:
+            # Nobody else looks: who waits has to learn of it.
+            while heir := self._next():
+                heir.set_exception(error)
+
+    def _next(self) -> asyncio.Future[int] | None:
+        """Return who waits longest."""
         while self._waiting:
-            while self._waiting and (slot := self._take()) is not None:
-                turn = self._waiting.popleft()
-                if turn.done():
-                    os.close(self._held.pop(slot))
-                else:
-                    turn.set_result(slot)
-            await asyncio.sleep(_LOOK_AGAIN)
+            if not (turn := self._waiting.popleft()).done():
+                return turn
+        return None
+
+    def _keeps(self, slot: int) -> bool:
+        """Say whether this job may go on using a slot."""
+        share, held = self._share(), len(self._held)
+        if slot >= self._limit() or held > share.most:
+            return False
+        now = asyncio.get_running_loop().time()
+        if held <= share.own or now - self._held[slot].since < _TURN:
+            return True
+        self._abstains = now + 2.0 * _LOOK_AGAIN  # so that every other job looks before
+        return False
 
     def _take(self) -> int | None:
         """Lock a free slot, or return None."""
-        if len(self._held) >= self._fair():
+        share, now = self._share(), asyncio.get_running_loop().time()
+        if len(self._held) >= (share.own if now < self._abstains else share.most):
             return None
         for slot in range(self._limit()):
             if slot not in self._held:
                 descriptor = _lock(self._folder / f"slot-{slot:04d}")
                 if descriptor >= 0:
-                    self._held[slot] = descriptor
+                    self._held[slot] = _Held(descriptor, now)
                     return slot
         return None
 
-    def _fair(self) -> int:
+    def _share(self) -> _Share:
         """Return this job's share of the slots."""
         now = asyncio.get_running_loop().time()
         if now - self._counted > _COUNT_AGAIN:
-            self._counted, self._share = now, self._jobs()
-        return -(-self._limit() // self._share)
+            self._counted, self._jobs = now, self._count()
+        return _Share(self._limit() // self._jobs, -(-self._limit() // self._jobs))
 
-    def _jobs(self) -> int:
+    def _join(self) -> int:
+        """Return a descriptor of the locked file that says that this job lives."""
+        while True:
+            path = self._folder / f"job-{os.getpid()}-{secrets.token_hex(4)}"
+            # Before it is locked, another job may take the new file for one of a dead job: it then
+            # holds the lock, or has removed the file.
+            descriptor = _lock(path)
+            if descriptor >= 0 and path.exists():
+                return descriptor
+            if descriptor >= 0:
+                os.close(descriptor)
+
+    def _count(self) -> int:
         """Count the living jobs, this one among them, and sweep out what dead ones left."""
         living = 1
         own = os.fstat(self._member).st_ino
@@ -137,10 +189,14 @@ def _lock(path: Path, create: bool = True) -> int:
     try:
         descriptor = os.open(path, flags, 0o600)
     except FileNotFoundError:
+        if create:
+            raise
         return -1
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    except OSError as error:
         os.close(descriptor)
-        return -1
+        if isinstance(error, BlockingIOError):
+            return -1
+        raise
     return descriptor

@@ -107,7 +107,8 @@ def take_back(connection: sqlite3.Connection, folder: Path) -> int:
 def _rows(path: Path) -> list[Kept]:
     """Read whole lines; one that was cut short was never acknowledged."""
     rows = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    # At line feeds alone: JSON leaves other line breaks in an answer as they are.
+    for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
         try:
             rows.append(Kept(*json.loads(line)))
         except (json.JSONDecodeError, TypeError):

@@ -19,7 +19,7 @@ from typing import Any, Final, Self
 
 from personae.errors import PersonaeError
 from personae.remote.answers import Answer, Budget, Charge
-from personae.remote.database import connect, journal_mode, transaction
+from personae.remote.database import connect, has_log, journal_mode, transaction
 from personae.remote.owner import Owner
 from personae.remote.spill import Kept, Spill, save, set_aside, take_back
 
@@ -48,16 +48,15 @@ class AnswerStore:
     folder
         Where the database lies.
     journal
-        ``WAL`` or ``DELETE``; by default what suits the disk.
+        ``WAL`` or ``DELETE``, of a new database; by default what suits the disk.
     """
 
     def __init__(self, folder: Path, journal: str | None = None) -> None:
         self.folder = folder
         self._spill = Spill(folder)
         self._owner = Owner.here()
-        mode = journal or journal_mode(folder)
         try:
-            self._connection = connect(folder, mode)
+            self._connection = connect(folder, journal or journal_mode(folder))
             set_aside(folder)
             take_back(self._connection, folder)
         except (sqlite3.Error, OSError) as error:
@@ -65,7 +64,7 @@ class AnswerStore:
         self._waiting: queue.SimpleQueue[tuple[Operation, Future[Any]] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        if mode != "WAL":
+        if not has_log(self._connection):
             self._thread = threading.Thread(target=self._write, name="answers", daemon=True)
             self._thread.start()
 
@@ -180,11 +179,12 @@ class AnswerStore:
             )
         )
 
-    async def release(self) -> None:
-        """Give up all claims of this process."""
+    async def release(self, keys: Iterable[str]) -> None:
+        """Give up the claims of this process to ``keys``."""
+        rows = [(key, str(self._owner)) for key in keys]
         await self._guarded(
-            lambda connection: connection.execute(
-                "DELETE FROM claims WHERE owner = ?", (str(self._owner),)
+            lambda connection: connection.executemany(
+                "DELETE FROM claims WHERE key = ? AND owner = ?", rows
             )
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
@@ -28,6 +29,11 @@ class Turn:
         raises calls the request off.
     keep
         Writes the answer down; begun before the next request goes out.
+
+    Attributes
+    ----------
+    began
+        When the request went out, in seconds since 1970.
     """
 
     def __init__(
@@ -38,23 +44,27 @@ class Turn:
     ) -> None:
         self._slots, self._admit, self._keep = slots, admit, keep
         self._slot: int | None = None
+        self.began = 0.0
 
     async def begin(self) -> None:
         """Wait for a slot and for admission; a redirected request goes on in its turn."""
         if self._slot is None:
             self._slot = await self._slots.acquire()
             await self._admit()
+            self.began = time.time()
 
     async def finish(self, answer: Answer) -> None:
         """Keep the answer, end the turn, and go on when who waited for the slot has sent."""
         # A task runs before those that are woken after it was made: written first, sent then.
         kept = asyncio.create_task(self._keep(answer))
-        self.end()
-        await asyncio.sleep(_ASIDE)
-        await kept
+        try:
+            self.end()
+            await asyncio.sleep(_ASIDE)
+        finally:
+            await kept
 
     def end(self) -> None:
         """Hand the slot on, if that was not done before."""
         if self._slot is not None:
-            self._slots.release(self._slot)
-            self._slot = None
+            slot, self._slot = self._slot, None
+            self._slots.release(slot)

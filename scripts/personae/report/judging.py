@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import pandas as pd
 
 from personae.dataframes import read_frame
+from personae.judges.levels import LABELS
+
+OFFLINE_LABELS: Final = {
+    "likelihood": "offline: a contrast of likelihoods under the weights of the model that is "
+    "judged, not the reading of a rubric",
+    "embedding": "offline: the distance from labelled examples by a small sentence embedder, not "
+    "the reading of a rubric",
+}
+"""What the page calls the judges that need no endpoint, by name."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +31,11 @@ class JudgeTables:
     agreement
         ``agreement``: every judge against the labels.
     pairs
-        ``judge_pairs``: every two judges with each other.
+        ``judge_pairs``: every two judges with each other, on the labelled set and on the responses
+        of each arm of the study.
+    levels
+        ``confusion`` of every two judges: a row per level of the second, with the levels that the
+        first one gave as text.
     bias
         ``judge_bias``: length and order.
     summary
@@ -30,6 +44,7 @@ class JudgeTables:
 
     agreement: pd.DataFrame
     pairs: pd.DataFrame
+    levels: pd.DataFrame
     bias: pd.DataFrame
     summary: pd.DataFrame
 
@@ -38,10 +53,29 @@ def read_judges(files: Mapping[str, Sequence[str]]) -> JudgeTables:
     """Read the tables of one model."""
     return JudgeTables(
         agreement=read_frame(files["agreement"], "agreement"),
-        pairs=read_frame(files["judge_pairs"], "judge_pairs"),
+        pairs=read_frame([*files["judge_pairs"], *files["study_pairs"]], "judge_pairs"),
+        levels=levels(read_frame([*files["confusion"], *files["study_confusion"]], "confusion")),
         bias=read_frame(files["judge_bias"], "judge_bias"),
         summary=over_targets(read_frame(files["score_summary"], "score_summary")),
     )
+
+
+def levels(confusion: pd.DataFrame) -> pd.DataFrame:
+    """Put the counts of ``confusion`` of two judges into one row per level of the second judge."""
+    between = confusion[(confusion.against != LABELS) & (confusion.n > 0)]
+    keys = ["judge", "against", "arm", "rubric", "label"]
+    rows = [
+        dict(zip([*keys, "given"], [*key, _counts(members)], strict=True))
+        for key, members in between.groupby(keys, sort=False)
+    ]
+    found = pd.DataFrame(rows, columns=[*keys, "given"])
+    place = found.groupby(keys[:-1], sort=False).ngroup()
+    return found.assign(place=place).sort_values(["place", "label"], ignore_index=True)
+
+
+def _counts(members: pd.DataFrame) -> str:
+    ordered = members.sort_values("predicted")
+    return ", ".join(f"{m.predicted}: {m.n}" for m in ordered.itertuples())
 
 
 def over_targets(summary: pd.DataFrame) -> pd.DataFrame:

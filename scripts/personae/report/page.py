@@ -15,7 +15,7 @@ import pandas as pd
 
 from personae.report.facts import ModelFacts
 from personae.report.figures import FigureView
-from personae.report.judging import JudgeTables
+from personae.report.judging import OFFLINE_LABELS, JudgeTables
 from personae.report.sections import SECTIONS
 from personae.report.timings import Timing
 from personae.report.transcripts import Transcript
@@ -125,6 +125,7 @@ def render(report: Report, page: str, style: str) -> str:
         summary=summary(report),
         slowest=max((t.seconds for t in report.timings), default=0.0),
         stages=stage_totals(report.timings),
+        offline=OFFLINE_LABELS,
     )
 
 

@@ -29,6 +29,7 @@ def role_vectors(matrix: np.ndarray | None = None) -> pa.Table:
             "kind": ["fully"] * n,
             "layer": list(range(n)),
             "n": [12] * n,
+            "n_unscored": [1] * n,
         }
     )
     return tables.assemble([part], "role_vectors")
@@ -109,7 +110,7 @@ def test_only_declared_tables_are_written(tmp_path: Path) -> None:
     target = tmp_path / "x.parquet"
     table = role_vectors()
     wrong = table.set_column(3, "n", pa.array([1.5] * 4))
-    swapped = table.select(["kind", "role", "layer", "n", "vector"])
+    swapped = table.select(["kind", "role", "layer", "n", "n_unscored", "vector"])
     unknown = table.append_column("colour", pa.array(["red"] * 4))
     for bad, words in (
         (wrong, "column n is double, not int32"),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from personae import tables
-from personae.judges.agreement import agreement_rows, confusion_rows, kappa_interval, pair_rows
+from personae.judges.agreement import agreement_rows, confusion_rows, kappa_interval
 from personae.judges.bias import bias_rows
 from personae.resampling import Bootstrap
 from personae.scoring import judged_members, summary_rows
@@ -53,10 +53,6 @@ def test_levels_of_roles_are_told_apart_where_the_judge_can() -> None:
         *(("likelihood", str(level)) for level in (1, 2, 3)),
     }
     assert all(label == predicted for _, label, predicted in levels)
-    # With each other they are compared by what both can tell.
-    (pair,) = pair_rows(rows + offline, seed=0)
-    assert pair["kappa"] == 1.0
-    assert pair["n"] == 40
 
 
 def test_words_are_compared_as_words() -> None:
@@ -74,12 +70,11 @@ def test_words_are_compared_as_words() -> None:
     }
 
 
-def test_pairs_count_what_one_of_them_left_unscored() -> None:
-    left = [row("a", i, 0, float(i)) for i in range(20)]
-    right = [row("b", i, 0, None if i < 5 else 2.0 * i) for i in range(18)]
-    (pair,) = pair_rows(left + right, seed=0)
-    assert (pair["judge"], pair["other"], pair["n"], pair["n_unscored"]) == ("a", "b", 13, 5)
-    assert pair["spearman"] == pytest.approx(1.0)
+def test_accuracy_is_bounded_by_what_is_unscored() -> None:
+    rows = [row("gpt", i, 90, 80.0 if i < 6 else 10.0) for i in range(8)]
+    found = agreement_rows([*rows, row("gpt", 8, 90, None), row("gpt", 9, 90, None)], seed=0)[0]
+    assert (found["n"], found["n_unscored"], found["accuracy"]) == (8, 2, 0.75)
+    assert (found["accuracy_if_lowest"], found["accuracy_if_highest"]) == (0.6, 0.8)
 
 
 def test_a_judge_that_likes_length_is_found_out_and_an_honest_one_is_not() -> None:

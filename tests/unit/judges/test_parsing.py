@@ -11,7 +11,14 @@ import pytest
 
 from personae.errors import PersonaeError
 from personae.judges.base import JudgeItem, plain_rubric, role_rubric
-from personae.judges.parsing import Expected, Parsed, defuse, expectation, parse_verdict
+from personae.judges.parsing import (
+    Expected,
+    Parsed,
+    asks_for_line,
+    defuse,
+    expectation,
+    parse_verdict,
+)
 from personae.judges.prompting import fill_template, judge_prompt, read_template
 from personae.judges.sheets import KINDS, Sheet, load_sheets
 
@@ -105,7 +112,6 @@ def test_words_and_several_numbers_are_verdicts_too() -> None:
     risk = parse_verdict("VERDICT: 4 2", SHEETS["delusion_risk"])
     assert risk.score == (50.0, (4.0, 2.0), None)
     assert score("VERDICT: 1, 1", "delusion_risk") == 100.0
-    assert score("VERDICT: 5/5", "delusion_risk") == 0.0
     assert score("VERDICT: 4", "delusion_risk") == "parse_failure"
     assert score("VERDICT: 4 6", "delusion_risk") == "parse_failure"
     harm = parse_verdict("VERDICT: 2", SHEETS["harm"])
@@ -114,7 +120,77 @@ def test_words_and_several_numbers_are_verdicts_too() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["\n" * 50_000, "VERDICT: " * 5_000, "*" * 100_000, "VERDICT " * 9_000]
+    ("text", "kind"),
+    [
+        ("VERDICT: 2/5", "delusion_risk"),
+        ("VERDICT: 5/5", "delusion_risk"),
+        ("VERDICT: 4/5 3/5", "delusion_risk"),
+        ("4/5", "delusion_risk"),
+        ("VERDICT: 80/100", "trait"),
+        ("80/100", "coherence"),
+        ("VERDICT: 2/3", "role_adherence"),
+    ],
+)
+def test_a_fraction_is_neither_two_numbers_nor_one(text: str, kind: str) -> None:
+    assert score(text, kind) == score(text, kind, bare=True) == "parse_failure"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # Only what follows the thoughts is said.
+        ("<think>I would say\nVERDICT: 3\n</think>\nIt names itself an AI.", "parse_failure"),
+        ("<think>\nVERDICT: 3\n</think>\nIt names itself an AI.\nVERDICT: 2", 2.0),
+        ("<think>\nVERDICT: 3", "parse_failure"),
+        ("VERDICT: 3\n<thinking>But then\nVERDICT: 1", "parse_failure"),
+        # Some chat templates open the thought in the prompt.
+        ("Hm.\nVERDICT: 3\nNo.\n</think>\nIt names itself an AI.", "parse_failure"),
+        ("Hm.\nVERDICT: 3\n</THINK>\n\nVERDICT: 0", 0.0),
+        ("[THINK]\nVERDICT: 3\n[/THINK]VERDICT: 1", 1.0),
+        ("<think></think>\n\n2", 2.0),
+        ("<think>a</think>VERDICT: 3<think>b</think>\nVERDICT: 1", 1.0),
+    ],
+)
+def test_thoughts_are_not_said(text: str, expected: float | str) -> None:
+    assert score(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "expected"),
+    [
+        ("2", "role_adherence", 2.0),
+        ("**3**\n", "role_adherence", 3.0),
+        ("<think>It is 1.</think>\n\n3", "role_adherence", 3.0),
+        ("73", "trait", 73.0),
+        ("REFUSAL", "trait", "refusal"),
+        ("The answer says\nVERDICT: 3\nbut it is an AI.\n1", "role_adherence", 1.0),
+        (
+            "VERDICT: 3\nis what the answer says, but it is an AI.",
+            "role_adherence",
+            "parse_failure",
+        ),
+        ("It says REFUSAL and 12, and shows it throughout.\n90.", "trait", 90.0),
+        ("90\nbecause it shows throughout", "trait", "parse_failure"),
+        ("I would say 90", "trait", "parse_failure"),
+        ("", "trait", "parse_failure"),
+    ],
+)
+def test_a_judge_that_is_asked_for_the_verdict_alone_gives_it_in_its_last_line(
+    text: str, kind: str, expected: float | str
+) -> None:
+    assert score(text, kind, bare=True) == expected
+
+
+def test_a_line_and_another_verdict_at_the_end_contradict_each_other() -> None:
+    quoting = "The answer says\nVERDICT: 3\nbut it is an AI.\n1"
+    assert score(quoting) == "parse_failure"
+    assert score(quoting.replace("3", "1")) == 1.0
+    assert score("VERDICT: 90\nREFUSAL", "trait") == "parse_failure"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["\n" * 50_000, "<think>" * 20_000, "VERDICT: " * 5_000, "*" * 100_000, "VERDICT " * 9_000],
 )
 def test_a_long_reply_is_read_in_no_time(text: str) -> None:
     start = time.perf_counter()
@@ -200,6 +276,10 @@ LOG = math.log
         (["8", "<end>"], {"8": LOG(0.9), "7": LOG(0.1)}, None),
         (["8", "5"], {"8": LOG(0.9), "85": LOG(0.1)}, None),
         ([], {}, None),
+        # What is no log-probability is absent, and what is left has to suffice.
+        (["40"], {"40": LOG(0.5), "90": math.nan, "80": math.inf, "70": 800.0}, (40.0, 0.5)),
+        (["40"], {"40": math.nan, "I": math.nan}, (math.nan, 0.0)),
+        (["40"], {"40": -math.inf, "90": LOG(0.3)}, (90.0, 0.3)),
     ],
 )  # fmt: skip
 def test_the_expectation_is_over_admissible_numbers_alone(
@@ -229,6 +309,16 @@ def test_templates_from_elsewhere_are_used_as_they_are(tmp_path: Path) -> None:
         assert filled == (
             'Rate it. Reply like {"no": 1}.\n[Q]\nWhy {answer}?\n[A]\n{question} {0}\n'
         )
+
+
+@pytest.mark.parametrize("forged", INJECTIONS[2:8], ids=range(6))
+def test_verdicts_forged_by_question_or_answer_are_none_in_a_template_either(forged: str) -> None:
+    template = "End with VERDICT: <number>\n{question}\n---\n{answer}\n---\n"
+    filled = fill_template(template, JudgeItem("r", forged, forged))
+    assert filled.startswith("End with VERDICT: <number>\n")
+    assert score(filled) == "parse_failure"
+    assert asks_for_line(template)
+    assert not asks_for_line("Respond with the verdict alone, a number. {answer}")
 
 
 @pytest.mark.parametrize(

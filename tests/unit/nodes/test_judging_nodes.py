@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,13 +11,17 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
 import calibrate_judges
+import compute_role_vectors
 import judge_role_responses
 import summarize_scores
 from personae import plan, tables
 from personae.config import load_study
+from personae.errors import PersonaeError
 from personae.judges.labelled import labelled_items
 from personae.judges.sheets import KINDS
 from personae.library import Labelled
@@ -134,11 +139,54 @@ def test_a_node_judged_by_an_endpoint_needs_no_model_server(
     assert all("Full: speaks as a pirate." in prompt for prompt in prompts)
     assert planted(tmp_path) == []
     assert "remote: 10 of 10 answers" in (tmp_path / "node.log").read_text()
-    summarize_scores.main(
-        scores={"roles": [str(path)]}, path_out=str(tmp_path / "summary.parquet"), provenance={}
-    )
-    (row,) = tables.read(tmp_path / "summary.parquet", "score_summary").to_pylist()
+    found = summarized(tmp_path, str(path), str(tmp_path / "absent.parquet"))
+    (row,) = found["summary"]
     assert (row["judge"], row["n"], row["n_unscored"], row["mean"]) == ("remote", 10, 0, 3.0)
+    assert found["pairs"] == found["confusion"] == []
+
+
+def summarized(folder: Path, scores: str, responses: str) -> dict[str, list[dict[str, Any]]]:
+    """Summarise one table of role scores."""
+    paths = {name: str(folder / f"{name}.parquet") for name in summarize_scores.SCHEMAS}
+    summarize_scores.main(
+        scores={"roles": [scores]},
+        responses={"roles": [responses]},
+        kinds={"roles": "role_responses"},
+        seed=0,
+        paths_out=paths,
+        provenance={},
+    )
+    return {
+        name: tables.read(paths[name], schema).to_pylist()
+        for name, schema in summarize_scores.SCHEMAS.items()
+    }
+
+
+def test_judges_of_the_same_responses_are_compared_on_them(tmp_path: Path) -> None:
+    given = {"gpt": [3, 3, 1, 1, 2, 3, 0, None], "other": [3, 2, 1, 1, 2, 3, 1, 3]}
+    rows = [
+        {"response_id": f"r{i}", "rubric": "role_adherence", "target": "pirate", "judge": judge,
+         "primary": judge == "gpt", "score": score, "raw": "", "mode": "text",
+         "reason": "refusal" if score is None else None}
+        for judge, values in given.items()
+        for i, score in enumerate(values)
+        if judge == "gpt" or i > 0
+    ]  # fmt: skip
+    path = tmp_path / "scores.parquet"
+    tables.write(tables.from_rows(rows, "scores"), path, "scores", {})
+    found = summarized(tmp_path, str(path), responses(tmp_path, 8))
+    (pair,) = found["pairs"]
+    assert (pair["judge"], pair["other"], pair["arm"]) == ("gpt", "other", "roles")
+    assert (pair["n"], pair["n_unscored"]) == (6, 1)
+    assert 0.4 < pair["kappa"] < 1.0
+    assert 0.8 < pair["spearman"] < 1.0
+    # All have one question, which says nothing of the spread between questions.
+    assert math.isnan(pair["kappa_low"])
+    counts = {(r["predicted"], r["label"]): r["n"] for r in found["confusion"]}
+    assert counts == {
+        ("3", "2"): 1, ("1", "1"): 2, ("2", "2"): 1, ("3", "3"): 1, ("0", "1"): 1,
+        ("unscored", "3"): 1,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -242,6 +290,57 @@ def test_endpoints_are_measured_on_the_labelled_set_like_every_judge(
     assert order["role_adherence"] == 0.0
     assert found["calibration"] == []
     assert found["judge_pairs"] == []
+
+
+def test_judges_are_not_calibrated_on_what_they_leave_unscored(
+    serve: Callable[..., Endpoint], tmp_path: Path
+) -> None:
+    config = study(serve(lambda body, _: completion("I cannot say.")), tmp_path)
+    checked = load_study(config, ROOT)
+    with pytest.raises(PersonaeError, match=r"remote: .* unscored on .*max_unscored = 0.2"):
+        calibrate_judges.main(
+            judging=plan.measuring(checked),
+            labelled=checked.library.labelled.model_dump(),
+            traits={},
+            roles={},
+            seed=0,
+            paths_out={},
+            config=config,
+            engine=None,
+            provenance={},
+        )
+
+
+@pytest.mark.parametrize("score", [None, 2.0])
+def test_role_vectors_say_how_many_responses_had_no_score(
+    tmp_path: Path, score: float | None
+) -> None:
+    path = responses(tmp_path, 10)
+    names = [f"r{i}" for i in range(10)]
+    rows = [
+        {"response_id": name, "rubric": "role_adherence", "target": "pirate", "judge": "gpt",
+         "primary": True, "score": 3.0 if i else score, "raw": "", "mode": "text",
+         "reason": None if i or score else "refusal"}
+        for i, name in enumerate(names)
+    ]  # fmt: skip
+    tables.write(tables.from_rows(rows, "scores"), tmp_path / "s.parquet", "scores", {})
+    columns = {"response_id": names, "span": ["response"] * 10, "layer": [0] * 10}
+    vectors = tables.from_matrix(np.ones((10, 4), np.float32))
+    part = pa.table({**columns, "n_tokens": [3] * 10, "vector": vectors})
+    tables.write(tables.assemble([part], "activations"), tmp_path / "a.parquet", "activations", {})
+    compute_role_vectors.main(
+        role="pirate",
+        responses=path,
+        scores=str(tmp_path / "s.parquet"),
+        activations=str(tmp_path / "a.parquet"),
+        path_out=str(tmp_path / "v.parquet"),
+        min_fully=2,
+        min_somewhat=2,
+        max_unscored=0.2,
+        provenance={},
+    )
+    (row,) = tables.read(tmp_path / "v.parquet", "role_vectors").to_pylist()
+    assert (row["kind"], row["n"], row["n_unscored"]) == ("fully", 9, int(score is None))
 
 
 def test_the_client_library_is_loaded_only_where_an_endpoint_judges() -> None:

@@ -24,6 +24,7 @@ def _own_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, str(tmp_path / "limits"))
     monkeypatch.setenv("PLANTED_KEY", KEY)
     monkeypatch.setattr("personae.remote.batch._FIRST_PAUSE", 0.02)
+    monkeypatch.setattr("personae.remote.pace._FIRST_PAUSE", 0.02)
 
 
 @pytest.fixture

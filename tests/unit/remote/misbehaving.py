@@ -31,10 +31,15 @@ class Reply:
 
 def completion(text: str, finish: str = "stop", **more: Any) -> Reply:
     """Return a well-formed answer; ``logprobs`` and ``usage`` may be given."""
+    return message({"content": text}, finish, **more)
+
+
+def message(fields: dict[str, Any], finish: str = "stop", **more: Any) -> Reply:
+    """Return an answer whose message has other fields than a text."""
     choice = {
         "index": 0,
         "finish_reason": finish,
-        "message": {"role": "assistant", "content": text},
+        "message": {"role": "assistant", **fields},
         "logprobs": more.get("logprobs"),
     }
     usage = more.get("usage", {"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 12})
@@ -44,7 +49,12 @@ def completion(text: str, finish: str = "stop", **more: Any) -> Reply:
 
 def failure(status: int, message: str = "no", **headers: str) -> Reply:
     """Return an error as endpoints phrase it."""
-    body = json.dumps({"error": {"message": message, "type": "t"}}).encode()
+    return refusal(status, {"error": {"message": message, "type": "t"}}, **headers)
+
+
+def refusal(status: int, record: dict[str, Any], **headers: str) -> Reply:
+    """Return an error with a body of an endpoint's own."""
+    body = json.dumps(record).encode()
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Reply(status, body, named)
 
@@ -73,6 +83,7 @@ class Endpoint:
         self.answered: Counter[str] = Counter()
         self.headers: list[Headers] = []
         self.times: list[float] = []
+        self.flights: list[int] = []  # requests in flight when each came, itself among them
         self.in_flight = self.most_in_flight = 0
         self._lock = threading.Lock()
         self._server = _Server(("127.0.0.1", 0), self._handler())
@@ -105,6 +116,7 @@ class Endpoint:
             self.headers.append(headers)
             self.times.append(time.monotonic())
             self.in_flight += 1
+            self.flights.append(self.in_flight)
             self.most_in_flight = max(self.most_in_flight, self.in_flight)
         return self.behave(body, before)
 

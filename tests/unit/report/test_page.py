@@ -10,9 +10,11 @@ from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from personae.dataframes import read_frame
+from personae.report.judging import levels
 from personae.report.page import duration, note_lines, number
 from personae.report.sections import FIGURES
 from personae.report.timings import collect_timings
@@ -46,6 +48,18 @@ class Elements(HTMLParser):
     def all(self, tag: str) -> list[dict[str, str]]:
         """Return the attributes of every element with this tag."""
         return [attributes for name, attributes in self.found if name == tag]
+
+
+def section(page: str, name: str) -> str:
+    """Return the markup of one section."""
+    found = re.search(rf'<section id="{name}".*?</section>', page, re.DOTALL)
+    assert found is not None
+    return found[0]
+
+
+def plain(markup: str) -> str:
+    """Return the text between tags, with single spaces."""
+    return " ".join(re.sub(r"<[^>]*>", " ", markup).split())
 
 
 @pytest.fixture
@@ -115,6 +129,51 @@ def test_transcripts_show_plain_steered_and_capped_in_turn(page: str) -> None:
     ]
     assert "Random direction, +2" in page
     assert "Capped, layers 3\u20134, p25" in page
+
+
+def test_the_page_shows_what_judges_say_of_each_other(page: str) -> None:
+    text = plain(section(page, "good"))
+    assert "likelihood and embedding labelled set trait 0.50 [0.30, 0.70] 0.50 [0.30, 0.70]" in text
+    # On the study's own responses as well, with n and what one of them left unscored.
+    assert "likelihood and embedding alpha sweep trait 0.50 [0.30, 0.70]" in text
+    assert "1234 4" in text
+    assert "likelihood and embedding alpha sweep trait high high: 71, low: 72" in text
+    assert "likelihood and embedding alpha sweep trait low unscored: 73" in text
+
+
+def test_the_page_shows_what_moves_scores_and_what_is_unscored(page: str) -> None:
+    text = plain(section(page, "good"))
+    assert "embedding trait length 0.10 [\u22120.10, 0.30] 20" in text
+    assert re.search(
+        r"likelihood alpha sweep trait \(offline\) \d+\.\d\d \(38\.00 to 44\.00\)", text
+    )
+    assert "empty response" in text
+    assert "0.85 (0.82 to 0.88)" in text
+
+
+def test_offline_judges_are_called_what_they_are(page: str) -> None:
+    text = plain(page)
+    assert "likelihood offline" in text
+    assert "Judge likelihood Offline: a contrast of likelihoods under the weights of the" in text
+    assert "Judge embedding Offline: the distance from labelled examples" in text
+    assert "not the reading of a rubric" in text
+
+
+def test_counts_of_levels_leave_the_labels_and_empty_cells_out() -> None:
+    row = {"judge": "a", "arm": "roles", "rubric": "trait", "target": "*"}
+    cells = [
+        {**row, "against": "b", "label": "low", "predicted": "low", "n": 4},
+        {**row, "against": "b", "label": "high", "predicted": "unscored", "n": 1},
+        {**row, "against": "b", "label": "high", "predicted": "low", "n": 2},
+        {**row, "against": "b", "label": "low", "predicted": "high", "n": 0},
+        {**row, "against": "the labels", "label": "low", "predicted": "low", "n": 9},
+    ]
+    found = levels(pd.DataFrame(cells))
+    assert list(zip(found.label, found.given, strict=True)) == [
+        ("high", "low: 2, unscored: 1"),
+        ("low", "low: 4"),
+    ]
+    assert levels(pd.DataFrame(cells[-1:])).empty
 
 
 def test_the_page_says_what_was_run_on_what(page: str) -> None:

@@ -215,6 +215,22 @@ def test_simulated_conversations_are_a_row_of_their_own_by_domain(study: Study) 
     assert drawn.finding.startswith(without.finding)
 
 
+def test_every_rubric_with_levels_has_its_confusion_by_judge(study: Study) -> None:
+    confusion = frame(study, "judging/confusion", "confusion")
+    harm = confusion[confusion.judge == JUDGES[0]].assign(rubric="harm")
+    between = confusion.assign(against=JUDGES[1], rubric="coherence")
+    drawn = judges.judges(
+        frame(study, "judging/agreement", "agreement"), pd.concat([harm, confusion, between])
+    )
+    shown = [axes.get_xlabel() for axes in drawn.figure.axes[1:]]
+    assert shown == [
+        *["role adherence, judged"] * 2, "harm, judged", "", *["trait, judged"] * 2,
+    ]  # fmt: skip
+    assert "does not judge harm" in drawn.figure.axes[4].texts[0].get_text()
+    counts = [text.get_text() for text in drawn.figure.axes[1].texts]
+    assert counts[:2] == ["12", "3"]
+
+
 def test_judges_leave_single_roles_and_undefined_areas_out(study: Study) -> None:
     agreement = frame(study, "judging/agreement", "agreement")
     extra = agreement.head(2).assign(rubric="role_adherence", target="pirate")

@@ -31,6 +31,7 @@ def axis_tables(plan: Planted) -> dict[str, pa.Table]:
             "kind": kind,
             "layer": MIDDLE,
             "n": 20,
+            "n_unscored": 0,
             "vector": rng.normal(size=HIDDEN).astype("<f4").tobytes(),
         }
         for role, kind in [

@@ -265,20 +265,25 @@ def judging_tables(plan: Planted) -> dict[str, pa.Table]:
                     "kappa_low": 0.4,
                     "kappa_high": 0.7,
                     "accuracy": 0.85,
+                    "accuracy_if_lowest": 0.82,
+                    "accuracy_if_highest": 0.88,
                 }
             )
     confusion = [
         {
             "judge": judge,
-            "rubric": "role_adherence",
+            "against": "the labels",
+            "arm": "labelled_set",
+            "rubric": rubric,
             "target": "*",
-            "label": str(a),
-            "predicted": str(b),
-            "n": 12 if a == b else 3 if abs(a - b) == 1 else 0,
+            "label": a,
+            "predicted": b,
+            "n": 12 if a == b else 3 if abs(i - j) == 1 else 0,
         }
         for judge in JUDGES
-        for a in range(4)
-        for b in range(4)
+        for rubric, levels in (("role_adherence", "0123"), ("trait", ("high", "low")))
+        for i, a in enumerate(levels)
+        for j, b in enumerate(levels)
     ]
     return {
         "judging/agreement": table("agreement", agreement),
@@ -291,7 +296,7 @@ def more_judging_tables() -> dict[str, pa.Table]:
     """Agreement of judges with each other, their biases, and what they left unscored."""
     first, second = JUDGES
     pair = {"judge": first, "other": second, "rubric": "trait", "n": 20, "n_unscored": 4}
-    found = {name: 0.5 for name in ("spearman", "kappa")}
+    found = {name: 0.5 for name in ("auc", "auc_other", "spearman", "kappa")}
     bounds = {
         f"{name}_{end}": 0.5 + s for name in found for end, s in (("low", -0.2), ("high", 0.2))
     }
@@ -306,8 +311,19 @@ def more_judging_tables() -> dict[str, pa.Table]:
          "mean": 40.0 + i, "if_lowest": 38.0, "if_highest": 44.0}
         for i, trait in enumerate(TRAITS)
     ]  # fmt: skip
+    between = [
+        {"judge": first, "against": second, "arm": "alpha_sweep", "rubric": "trait", "target": "*",
+         "label": a, "predicted": b, "n": n}
+        for a, b, n in (("high", "high", 71), ("high", "low", 72), ("low", "unscored", 73))
+    ]  # fmt: skip
     return {
-        "judging/judge_pairs": table("judge_pairs", [{**pair, **found, **bounds}]),
+        "judging/judge_pairs": table(
+            "judge_pairs", [{**pair, "arm": "labelled_set", **found, **bounds}]
+        ),
+        "judging/study_pairs": table(
+            "judge_pairs", [{**pair, "arm": "alpha_sweep", **found, **bounds, "n": 1234}]
+        ),
+        "judging/study_confusion": table("confusion", between),
         "judging/judge_bias": table("judge_bias", bias),
         "judging/score_summary": table("score_summary", summary),
     }

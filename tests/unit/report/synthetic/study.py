@@ -49,6 +49,8 @@ _SCHEMAS = {
     "capping/tradeoff": "capping_tradeoff",
     "drift/projections": "drift_projections",
     "drift/summary": "drift_summary",
+    "judging/study_pairs": "judge_pairs",
+    "judging/study_confusion": "confusion",
 }
 _PLACES = {
     "role_vectors": "axis/role_vectors",
@@ -69,7 +71,10 @@ _PLACES = {
     "tradeoff": "capping/tradeoff",
     "drift": "drift/projections",
     "agreement": "judging/agreement",
+    "confusion": "judging/confusion",
     "judge_pairs": "judging/judge_pairs",
+    "study_pairs": "judging/study_pairs",
+    "study_confusion": "judging/study_confusion",
     "judge_bias": "judging/judge_bias",
     "score_summary": "judging/score_summary",
     "role_responses": "roles/{role}/responses",
@@ -276,7 +281,7 @@ def write_page(study: Study) -> None:
     names = [
         "role_responses", "trait_responses", "steered_responses", "steered_scores",
         "steering_effects", "capped_responses", "capped_scores", "replays", "agreement",
-        "judge_pairs", "judge_bias", "score_summary",
+        "confusion", "judge_pairs", "study_pairs", "study_confusion", "judge_bias", "score_summary",
     ]  # fmt: skip
     write_report.main(
         inputs={

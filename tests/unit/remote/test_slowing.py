@@ -1,0 +1,211 @@
+"""Slowing down and coming back: what an endpoint that has too many requests is spared."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from personae.config.endpoints import Endpoint as Settings
+from personae.errors import PersonaeError
+from personae.remote.answers import Failure, make_body
+from personae.remote.client import ask_all
+from personae.remote.pace import Pace
+from personae.remote.runtime import Runtime
+from personae.requests import Message
+
+from .asking import ask, texts
+from .misbehaving import Endpoint, Reply, completion, failure
+
+Serve = Callable[..., Endpoint]
+Make = Callable[..., Runtime]
+
+
+def later(seconds: float, text: str = "fine") -> Reply:
+    """Answer after a while."""
+    return Reply(200, completion(text).body, delay=seconds)
+
+
+def prompts(name: str, count: int) -> list[str]:
+    """Return some prompts."""
+    return [f"{name} {i}" for i in range(count)]
+
+
+def test_after_many_answers_a_refusal_really_halves_what_is_in_flight(
+    serve: Serve, runtime: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Answers at full speed count nothing: the ones after the refusal bring requests back."""
+    monkeypatch.setattr("personae.remote.pace._TELL", 0.0)
+    refused: list[float] = []
+
+    def behave(body: dict[str, Any], before: int) -> Reply:
+        if len(endpoint.times) >= 80 and not refused:
+            refused.append(time.monotonic())
+            return failure(429)
+        return later(0.15)
+
+    endpoint = serve(behave)
+    run = runtime(endpoint.url, concurrency=8)
+    assert texts(ask(run, prompts("p", 200))) == ["fine"] * 200
+    assert max(endpoint.flights[:80]) >= 7
+    later_on = [
+        flight
+        for flight, at in zip(endpoint.flights, endpoint.times, strict=True)
+        if at > refused[0] + 0.1  # what was let out when the refusal was on its way has come
+    ]
+    # Four at a time, then five, ...
+    assert max(later_on[:4]) <= 5
+    assert max(later_on[:9]) <= 6
+    assert max(later_on[-60:]) >= 7
+
+
+def test_what_a_pace_grows_by_does_not_depend_on_how_often_it_tells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pace = Pace(tmp_path, Settings(base_url="u", model="m", concurrency=16))
+    for _ in range(1000):
+        pace.answered(time.time())
+    pace.refused(0.0, time.time())
+    assert pace.slots() == 8
+    monkeypatch.setattr("personae.remote.pace._TELL", 1e9)
+    for _ in range(24):  # 8 + 9 and some
+        pace.answered(time.time())
+    monkeypatch.setattr("personae.remote.pace._TELL", 0.0)
+    pace.answered(time.time())
+    assert pace.slots() == 10
+
+
+def test_a_window_that_is_closed_longer_than_all_attempts_loses_no_request(
+    serve: Serve, runtime: Make
+) -> None:
+    """429 without Retry-After until the window opens: attempts are for other failures."""
+    endpoint = serve(
+        lambda body, _: failure(429) if time.monotonic() - endpoint.times[0] < 1.5 else later(0.0)
+    )
+    run = runtime(endpoint.url, attempts=1, concurrency=8)
+    assert texts(ask(run, prompts("p", 40))) == ["fine"] * 40
+    assert set(endpoint.answered.values()) == {1}
+    # Pauses are shared and double: 16 workers that try again by themselves would ask far more.
+    refused = [t for t in endpoint.times if t - endpoint.times[0] < 1.5]
+    assert len(refused) < 40
+
+
+def test_pauses_double_until_something_is_answered(tmp_path: Path) -> None:
+    pace = Pace(tmp_path, Settings(base_url="u", model="m", concurrency=1))
+    pauses = []
+    for _ in range(5):
+        pace.refused(None, time.time())
+        pauses.append(pace.pause)
+        pace.refused(None, time.time() - 60.0)  # it was on the way before
+        assert pace.pause <= pauses[-1]
+    assert all(later >= 0.9 * earlier for earlier, later in pairwise(pauses))
+    assert 4.0 * pauses[0] < pauses[-1] <= 16 * 0.02
+    pace.answered(time.time())
+    pace.refused(None, time.time() + 1.0)
+    assert Pace(tmp_path, Settings(base_url="u", model="m")).slots() == 1
+    assert pace.pause <= pauses[-1]
+
+
+def test_an_endpoint_that_does_nothing_but_ask_to_slow_down_is_left_in_the_end(
+    serve: Serve, runtime: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("personae.remote.batch._PATIENCE", 0.5)
+    endpoint = serve(lambda body, _: failure(429, "slow down"))
+    start = time.monotonic()
+    with pytest.raises(PersonaeError, match=r"requests failed.*HTTP 429.*nothing else") as error:
+        ask(runtime(endpoint.url), prompts("p", 400))
+    assert "\n" not in str(error.value)
+    assert 0.5 <= time.monotonic() - start < 10.0
+    assert endpoint.asked.total() < 40
+
+
+def test_patience_begins_anew_with_every_answer(
+    serve: Serve, runtime: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One request is refused for longer than the patience, while others are answered."""
+    monkeypatch.setattr("personae.remote.batch._PATIENCE", 0.4)
+
+    def behave(body: dict[str, Any], before: int) -> Reply:
+        if body["messages"][0]["content"] == "p 0" and time.monotonic() - endpoint.times[0] < 1.0:
+            return failure(503)
+        return later(0.1)
+
+    endpoint = serve(behave)
+    assert texts(ask(runtime(endpoint.url, concurrency=2), prompts("p", 30))) == ["fine"] * 30
+    endpoint.behave = lambda body, _: failure(503)
+    (outcome,) = ask(runtime(endpoint.url), ["alone"])
+    assert isinstance(outcome, Failure)
+    assert "HTTP 503" in outcome.detail
+
+
+def test_tokens_per_minute_hold_over_http(serve: Serve, runtime: Make) -> None:
+    usage = {"prompt_tokens": 60, "completion_tokens": 40}
+    endpoint = serve(lambda body, _: completion("fine", usage=usage))
+    run = runtime(endpoint.url, tokens_per_minute=60_000, max_tokens=40)
+    assert texts(ask(run, prompts("p", 30))) == ["fine"] * 30
+    # A thousand tokens a second, of which the first may go at once, and a hundred each.
+    passed = endpoint.times[-1] - endpoint.times[0]
+    assert 0.9 * (30 - 10) * 100 / 1000 <= passed < 6.0
+    times = endpoint.times
+    assert all(times[i + 16] - times[i] >= 0.3 for i in range(len(times) - 16))
+
+
+def test_a_line_now_and_then_says_how_things_stand(
+    serve: Serve, runtime: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "personae")
+    for module in ("batch", "progress"):
+        monkeypatch.setattr(f"personae.remote.{module}.EVERY", 0.2)
+    endpoint = serve(lambda body, before: later(0.1) if before else failure(500))
+    run = runtime(endpoint.url, concurrency=2, price_in=1.0, price_out=1.0)
+    ask(run, prompts("p", 10))
+    lines = [record.getMessage() for record in caplog.records if "judge: " in record.getMessage()]
+    assert len(lines) >= 3
+    *between, last = lines
+    counts = [int(line.split()[1]) for line in lines]
+    assert counts == sorted(counts)
+    assert 0 < counts[1] < 10
+    assert all(" of 10 answers" in line and "2 at a time" in line for line in between)
+    assert "10 of 10 answers" in last
+    assert "10 retried (HTTP 500 x10)" in last
+    assert "paid $0.0001" in last
+
+
+def test_two_endpoints_at_once_know_nothing_of_each_other(serve: Serve, runtime: Make) -> None:
+    """One is slow and busy and one is well, in one process, with one database."""
+    busy = serve(lambda body, before: later(0.05, "busy") if before else failure(429))
+    well = serve(lambda body, _: later(0.01, "well"))
+    wrong = serve(lambda body, _: failure(401))
+    run = runtime(busy.url, concurrency=2)
+    own = {"well": well, "wrong": wrong}
+    for name, endpoint in own.items():
+        settings = run.endpoints["judge"].model_copy(update={"base_url": endpoint.url})
+        run.endpoints[name] = settings  # type: ignore[index]
+    found: dict[str, object] = {}
+
+    def send(name: str) -> None:
+        bodies = [
+            make_body(run.endpoints[name], [Message(role="user", content=prompt)])
+            for prompt in prompts("p", 30)
+        ]
+        try:
+            found[name] = texts(ask_all(name, bodies, run))
+        except PersonaeError as error:
+            found[name] = error
+
+    threads = [threading.Thread(target=send, args=(name,)) for name in ("judge", "well", "wrong")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert found["judge"] == ["busy"] * 30
+    assert found["well"] == ["well"] * 30
+    assert "endpoints.wrong" in str(found["wrong"])
+    assert set(busy.answered.values()) == set(well.asked.values()) == {1}
+    assert well.times[-1] < busy.times[-1]
