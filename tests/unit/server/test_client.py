@@ -109,9 +109,10 @@ def test_requests_take_turns(servers: Servers) -> None:
     first = threading.Thread(target=lambda: done.extend(say(client, "sleep 1")))
     first.start()
     time.sleep(0.3)
-    done.extend(say(client, "hello"))
+    # Long enough for the first thread to have noted its reply when this one comes.
+    done.extend(say(client, "sleep 0.4"))
     first.join()
-    assert done == ["sleep 1", "hello"]
+    assert done == ["sleep 1", "sleep 0.4"]
 
 
 def test_load_and_long_requests_are_told(
