@@ -64,9 +64,9 @@ def divide(
         Numbered(i, replace(rows[i], shared=shared))
         for i, shared in zip(order, lengths, strict=True)
     ]
+    alike = [row for row in known if row.fed.shared]
     alone = [row for row in known if not row.fed.shared]
-    some = [*grouped(loaded, [row for row in known if row.fed.shared], limit)]
-    some += whole(loaded, alone, limit)
+    some = grouped(loaded, alike, limit) + whole(loaded, alone, limit)
     # Rows that begin alike are not equally long: their batches may pad more than they save.
     none = whole(loaded, known, limit)
     return min(some, none, key=lambda groups: sum(_computed(group, cost) for group in groups))

@@ -125,7 +125,7 @@ def test_requests_per_minute_hold_over_jobs(serve: Callable[..., Endpoint], tmp_
     assert [process.wait(60) for process in jobs] == [0, 0]
     times = sorted(endpoint.times)
     # 20 a second, and at most a second's worth at once: the first 20 may come together.
-    assert times[-1] - times[0] >= (50 - 20) / 20 * 0.9
+    assert times[-1] - times[0] >= (50 - 20) / 20 * 0.95
     assert all(times[i + 25] - times[i] >= 0.2 for i in range(25))
 
 
