@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 import pyarrow as pa
 
@@ -29,6 +29,11 @@ GENERATED: Final = pa.schema(
     ]
 )
 """One row per generated response; ``response_ids`` are without the end token."""
+
+SCORED: Final = pa.schema(
+    [("id", pa.string()), ("sum_logprob", pa.float64()), ("n_tokens", pa.int64())]
+)
+"""One row per continuation, see `personae.requests.LikelihoodResult`."""
 
 
 def activations_schema(hidden_size: int) -> pa.Schema:
@@ -63,7 +68,8 @@ class FrameError(NamedTuple):
     message: str
 
 
-Note = Progress | FrameError
+Heard: TypeAlias = pa.RecordBatch | Progress | FrameError
+"""What a reader of frames is told."""
 
 
 class FrameWriter:
@@ -82,7 +88,7 @@ class FrameWriter:
         self._stream.write_batch(batch)
         return self._taken()
 
-    def note(self, note: Note) -> bytes:
+    def note(self, note: Progress | FrameError) -> bytes:
         """Return the frame of a progress report or an error."""
         empty = pa.RecordBatch.from_pylist([], schema=self._schema)
         text = json.dumps([type(note).__name__, *note])
@@ -101,17 +107,15 @@ class FrameWriter:
         return data
 
 
-def read_frames(
-    chunks: Iterable[bytes], on_note: Callable[[Note], None]
-) -> tuple[pa.Schema, list[pa.RecordBatch]]:
-    """Read one stream to its end and return its schema and record batches.
+def read_frames(chunks: Iterable[bytes], hear: Callable[[Heard], None]) -> pa.Schema:
+    """Read one stream to its end and return its schema.
 
     Parameters
     ----------
     chunks
         The bytes as they arrive.
-    on_note
-        Is told progress and errors as they arrive; what it raises ends the reading.
+    hear
+        Is told record batches, progress and errors as they arrive; what it raises ends the reading.
 
     Raises
     ------
@@ -119,17 +123,16 @@ def read_frames(
         If the bytes are not an Arrow stream.
     """
     reader = pa.ipc.open_stream(_ChunkFile(iter(chunks)))
-    batches: list[pa.RecordBatch] = []
     while True:
         try:
             batch, metadata = reader.read_next_batch_with_custom_metadata()
         except StopIteration:
-            return reader.schema, batches
+            return reader.schema
         if metadata is not None:
             kind, *fields = json.loads(metadata[b"note"])
-            on_note(Progress(*fields) if kind == Progress.__name__ else FrameError(*fields))
+            hear(Progress(*fields) if kind == Progress.__name__ else FrameError(*fields))
         elif batch.num_rows:
-            batches.append(batch)
+            hear(batch)
 
 
 class _ChunkFile(io.RawIOBase):

@@ -13,12 +13,15 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from personae.cluster.finished import Keeper, in_batch_job
+from personae.cluster.finished import FOLDER, Keeper, in_batch_job
 from personae.errors import PersonaeError
 from personae.provenance import collect
 from personae.secrets import Scrubber, scrub
+
+if TYPE_CHECKING:
+    from personae.client.kept import KeptRows
 
 LOG = logging.getLogger("personae")
 
@@ -40,7 +43,8 @@ def run_model_node(snakemake: Any, main: Callable[..., None], **arguments: Any) 
         spec = EngineSpec(**snakemake.params.engine, **_runtime(snakemake.config))
         with connect(spec, LOG) as engine:
             facts = engine.info().model_dump(mode="json")
-            main(**arguments, engine=engine, provenance=_provenance(snakemake, facts))
+            with engine.keeping(_kept_rows(snakemake, facts)):
+                main(**arguments, engine=engine, provenance=_provenance(snakemake, facts))
 
 
 def run_judge_node(snakemake: Any, main: Callable[..., None], **arguments: Any) -> None:
@@ -87,6 +91,22 @@ def _kept(snakemake: Any) -> Iterator[bool]:
     yield restored
     if not restored:
         keeper.keep()
+
+
+def _kept_rows(snakemake: Any, engine: Mapping[str, Any]) -> KeptRows:
+    """Return where this node's rows are kept should it fail: they outlive it, unlike its outputs.
+
+    Prompts, seeds and vectors are in the requests; the code and the model are not.
+    """
+    from personae.client.kept import KeptRows
+
+    node = {
+        "rule": snakemake.rule,
+        "wildcards": dict(snakemake.wildcards),
+        "code": getattr(snakemake.params, "code", ""),
+        "model": [engine["weights_digest"], engine["dtype"]],
+    }
+    return KeptRows(Path("results") / snakemake.config["study"] / FOLDER, node)
 
 
 def _runtime(config: Mapping[str, Any]) -> dict[str, Any]:

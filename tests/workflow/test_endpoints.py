@@ -53,7 +53,8 @@ def judge(body: dict[str, Any], _before: int) -> Reply:
         lambda found: str(int(found[1]) + number % (int(found[2]) - int(found[1]) + 1)),
         form,
     )
-    return completion(f"So be it.\nVERDICT: {re.sub(r'<[a-z]+: ([a-z]+),.*>', r'[1]', verdict)}")
+    verdict = re.sub(r"<[a-z]+: ([a-z]+),.*>", r"\1", verdict)
+    return completion(f"So be it.\nVERDICT: {verdict}")
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ def main(text: str, arm: str) -> None:
         from personae.engine.core import Engine
 
         engine = Engine(spec)
-        print(_seconds(lambda: engine.generate(request)))
+        print(_seconds(lambda: list(engine.generate(request))))
 
 
 def _seconds(ask: Callable[[], object]) -> float:

@@ -217,7 +217,7 @@ class Suite:
         request = LikelihoodRequest(rows=rows)
         return Comparison(
             "likelihood judge / one forward a pair",
-            rate(self._device, lambda: len(loglikelihood(contest.ours, request))),
+            rate(self._device, lambda: len(list(loglikelihood(contest.ours, request)))),
             rate(self._device, lambda: contest.plain.score(pairs)),
             3.0,
         )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # both cost import time that a node may never need to spend
     import httpx
     import pyarrow as pa
 
-    from personae.frames import Note
+    from personae.frames import Heard
 
 _UNIX = "unix:"
 _CONNECT_SECONDS = 10.0
@@ -68,14 +68,12 @@ class Channel:
         with self._exchange("POST", path, body) as reply:
             return reply.read()
 
-    def frames(
-        self, path: str, body: Wire, on_note: Callable[[Note], None]
-    ) -> tuple[pa.Schema, list[pa.RecordBatch]]:
-        """Return the record batches of the reply to ``body``; ``on_note`` hears its notes."""
+    def frames(self, path: str, body: Wire, hear: Callable[[Heard], None]) -> pa.Schema:
+        """Return the schema of the reply to ``body``; ``hear`` is told what comes, as it comes."""
         from personae.frames import read_frames
 
         with self._exchange("POST", path, body) as reply:
-            return read_frames(reply.iter_raw(), on_note)
+            return read_frames(reply.iter_raw(), hear)
 
     @contextmanager
     def _exchange(self, method: str, path: str, body: Wire | None) -> Iterator[httpx.Response]:

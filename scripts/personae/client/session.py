@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,7 +15,9 @@ from pydantic import TypeAdapter
 
 from personae.client.channel import Channel
 from personae.client.errors import EngineError
+from personae.client.kept import Kept, KeptRows, RowsRequest
 from personae.client.launch import Say
+from personae.engine.errors import InterventionError
 from personae.requests import (
     ActivationRow,
     ActivationsRequest,
@@ -31,17 +34,16 @@ from personae.requests import (
     RenderRow,
     Sampling,
 )
-from personae.wire import Wire, pack_vector
+from personae.wire import pack_vector
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from personae.frames import Note
+    from personae.frames import Heard
 
 Vectors = Mapping[str, NDArray[np.floating]]
 
 _SAY_EVERY = 10.0
-_LIKELIHOODS = TypeAdapter(list[LikelihoodResult])
 _RENDERED = TypeAdapter(list[RenderedChat])
 
 
@@ -98,12 +100,23 @@ class EngineClient:
 
     def __init__(self, channel: Channel, say: Say) -> None:
         self._channel, self._say = channel, say
+        self._kept: KeptRows | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @contextmanager
+    def keeping(self, rows: KeptRows) -> Iterator[None]:
+        """Keep rows that come, should the block fail, and ask for no row that is kept."""
+        self._kept = rows
+        try:
+            with rows:
+                yield
+        finally:
+            self._kept = None
 
     def close(self) -> None:
         """Close the connections; the server goes on."""
@@ -129,7 +142,7 @@ class EngineClient:
             `personae.frames.GENERATED`, in the order of ``rows``.
         """
         request = GenerateRequest(rows=list(rows), sampling=sampling, vectors=_packed(vectors))
-        return self._table("/generate", request, [row.id for row in rows])
+        return self._rows("/generate", request)
 
     def activations(
         self,
@@ -158,14 +171,15 @@ class EngineClient:
             vectors=_packed(vectors),
             layers=None if layers is None else list(layers),
         )
-        return self._table("/activations", request, [row.id for row in rows])
+        return self._rows("/activations", request)
 
     def loglikelihood(
         self, rows: Sequence[LikelihoodRow], vectors: Vectors | None = None
     ) -> list[LikelihoodResult]:
         """Return the summed log-probability (nats) of each row's continuation, in order."""
         request = LikelihoodRequest(rows=list(rows), vectors=_packed(vectors))
-        return _LIKELIHOODS.validate_json(self._channel.post("/loglikelihood", request))
+        scored = self._rows("/loglikelihood", request).to_pylist()
+        return [LikelihoodResult(**row) for row in scored]
 
     def render(self, rows: Sequence[RenderRow]) -> list[RenderedChat]:
         """Render conversations with the model's chat template, in order."""
@@ -174,45 +188,58 @@ class EngineClient:
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return L2-normalised sentence embeddings, float32 ``[len(texts), size]``."""
+        import pyarrow as pa
+
         from personae.vector_columns import to_matrix
 
-        table = self._table("/embed", EmbedRequest(texts=list(texts)), None)
-        return to_matrix(table["vector"])
+        batches: list[pa.RecordBatch] = []
+        listener = _Listener("/embed", self._say, batches.append)
+        schema = self._channel.frames("/embed", EmbedRequest(texts=list(texts)), listener)
+        return to_matrix(pa.Table.from_batches(batches, schema)["vector"])
 
     def info(self) -> EngineInfo:
         """Return what is loaded, on what, and what it has done so far."""
         return EngineInfo.model_validate_json(self._channel.get("/info"))
 
-    def _table(self, path: str, request: Wire, ids: Sequence[str] | None) -> pa.Table:
-        """Post a request and return its table, batches sorted into the order of ``ids``.
-
-        A batch holds rows of one id, or rows already in order.
-        """
+    def _rows(self, path: str, request: RowsRequest) -> pa.Table:
+        """Post a request and return its table in the order of its rows."""
         import pyarrow as pa
 
-        schema, batches = self._channel.frames(path, request, _Listener(path, self._say))
-        if ids is not None:
-            place = {row_id: i for i, row_id in enumerate(ids)}
-            batches.sort(key=lambda batch: place[batch["id"][0].as_py()])
-        return pa.Table.from_batches(batches, schema)
+        kept = self._kept.of(path, request) if self._kept else Kept(request, {})
+        rest = kept.rest()
+        if known := len(request.rows) - len(rest.rows):
+            self._say(
+                f"{path}: {known} of {len(request.rows)} rows are kept from an attempt before"
+            )
+        try:
+            schema = self._channel.frames(path, rest, _Listener(path, self._say, kept.take))
+        except EngineError as error:
+            # Whether an intervention ever acted is a question to all rows of a request together.
+            if InterventionError.__name__ in str(error):
+                kept.forget()
+            raise
+        return pa.Table.from_batches(kept.all(), schema)
 
 
 class _Listener:
-    """Reports progress now and then; raises the error that the server met half-way."""
+    """Hands batches on, says progress now and then, raises the error that the server met."""
 
-    def __init__(self, path: str, say: Say) -> None:
-        self._path, self._say = path, say
+    def __init__(self, path: str, say: Say, take: Callable[[pa.RecordBatch], None]) -> None:
+        self._path, self._say, self._take = path, say, take
         self._start = self._said = time.monotonic()
 
-    def __call__(self, note: Note) -> None:
-        from personae.frames import FrameError
+    def __call__(self, heard: Heard) -> None:
+        from personae.frames import FrameError, Progress
 
-        if isinstance(note, FrameError):
-            raise EngineError(f"{self._path}: {note.type}: {note.message}")
+        if isinstance(heard, FrameError):
+            raise EngineError(f"{self._path}: {heard.type}: {heard.message}")
+        if not isinstance(heard, Progress):
+            self._take(heard)
+            return
         now = time.monotonic()
         if now - self._said >= _SAY_EVERY:
             self._said = now
-            self._say(f"{self._path}: {note.done} of {note.total} ({now - self._start:.0f} s)")
+            self._say(f"{self._path}: {heard.done} of {heard.total} ({now - self._start:.0f} s)")
 
 
 def _packed(vectors: Vectors | None) -> dict[str, Any]:

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from personae.engine.batching import forward_tokens, halving
+from personae.engine.batching import Unfit, forward_tokens, halving
 from personae.engine.division import Numbered, begin, divide
 from personae.engine.errors import InterventionError, RequestError
 from personae.engine.forwarding import Beginnings, Fed, Vectors, check_ids, forward
@@ -57,7 +57,8 @@ def activations(
     Raises
     ------
     RequestError
-        If a layer, a token id or a row's length is not the model's.
+        If a layer, a token id or a row's length is not the model's. At the end, if a row does not
+        fit in memory alone, by name.
     InterventionError
         If an intervention acted elsewhere than asked, or none of the request ever acted.
     """
@@ -67,6 +68,7 @@ def activations(
     rows = [
         Fed(tuple(row.token_ids), tuple(row.interventions), row.n_prompt) for row in request.rows
     ]
+    unfit = Unfit()
     before = [min(row.n_prompt, *(span.start for span in row.spans)) for row in request.rows]
 
     for group in divide(loaded, rows, before, limit):
@@ -76,11 +78,12 @@ def activations(
             return _extract(loaded, request.rows, batch, layers, vectors, begun)
 
         for batch in group.batches:
-            for part in halving(batch, extract, lambda n: request.rows[n.number].id):
+            for part in halving(batch, extract, lambda n: request.rows[n.number].id, unfit):
                 yield from part.spans
                 fired, done = fired + part.fired, done + part.rows
                 if progress is not None:
                     progress(done, len(request.rows))
+    unfit.refuse(len(rows))
     if not fired and any(row.interventions for row in request.rows):
         raise InterventionError("no intervention of the request ever acted")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
@@ -25,6 +25,9 @@ _CPU_TOKENS = 4096
 # that are slower for being smaller. ASSUME: the GPU's is not measured, and of the order of what
 # saturates it.
 _CPU_PASS, _GPU_PASS = 64, 1024
+
+# Most rows that an error names.
+_NAMED = 5
 
 logger = logging.getLogger(__name__)
 
@@ -109,36 +112,60 @@ def batched(
     return batches[::-1]
 
 
-def halving(
-    batch: list[_Item], run: Callable[[list[_Item]], _Result], name: Callable[[_Item], str]
-) -> Iterator[_Result]:
-    """Run a batch; when memory does not suffice, run its halves instead.
+@dataclass
+class Unfit:
+    """Rows that do not fit into memory even alone: the others are run before they are refused."""
 
-    Raises
-    ------
-    RequestError
-        If a single item does not fit, by name.
-    """
+    names: list[str] = field(default_factory=list)
+
+    def add(self, name: str) -> None:
+        """Note a row and go on without it."""
+        release_memory()
+        logger.warning("row %r alone does not fit in memory; going on with the others", name)
+        self.names.append(name)
+
+    def refuse(self, total: int) -> None:
+        """Raise `RequestError` if there is such a row; ``total`` counts all rows."""
+        if self.names:
+            count = len(self.names)
+            names = ", ".join(map(repr, self.names[:_NAMED]))
+            more = f" and {count - _NAMED} more" if count > _NAMED else ""
+            what = f"row {names} alone does" if count == 1 else f"rows {names}{more} alone do"
+            raise RequestError(
+                f"{what} not fit in memory; the other {total - count} of {total} are done"
+            )
+
+
+def halving(
+    batch: list[_Item],
+    run: Callable[[list[_Item]], _Result],
+    name: Callable[[_Item], str],
+    unfit: Unfit,
+) -> Iterator[_Result]:
+    """Run a batch; when memory does not suffice, run its halves instead, and name what is left."""
     try:
         result = run(batch)
     except RuntimeError as error:
         if not is_out_of_memory(error):
             raise
-        if len(batch) == 1:
-            raise RequestError(f"row {name(batch[0])!r} alone does not fit in memory") from error
     else:
         yield result
+        return
+    # Outside of the handler: the error's traceback would keep the failed attempt's tensors.
+    if len(batch) == 1:
+        unfit.add(name(batch[0]))
         return
     release_memory()
     logger.warning("out of memory with %d rows; going on with half as many", len(batch))
     middle = len(batch) // 2
-    yield from halving(batch[:middle], run, name)
-    yield from halving(batch[middle:], run, name)
+    yield from halving(batch[:middle], run, name, unfit)
+    yield from halving(batch[middle:], run, name, unfit)
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """Tell whether an error means that an allocation failed (CUDA, or torch's CPU allocator)."""
-    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+    """Tell whether an error means that an allocation failed: torch's, cuBLAS's or the CPU's."""
+    marks = ("DefaultCPUAllocator", "CUBLAS_STATUS_ALLOC_FAILED")
+    return isinstance(error, torch.OutOfMemoryError) or any(mark in str(error) for mark in marks)
 
 
 def release_memory() -> None:

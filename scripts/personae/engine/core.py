@@ -66,12 +66,12 @@ class Engine:
 
     def generate(
         self, request: GenerateRequest, progress: Progress | None = None
-    ) -> list[GenerationResult]:
+    ) -> Iterator[GenerationResult]:
         """See `personae.engine.generation.generate`."""
-        results = generate(self.loaded, request, self.spec.max_batch_tokens, progress)
-        self.counters["responses"] += len(results)
-        self.counters["response_tokens"] += sum(len(r.response_ids) for r in results)
-        return results
+        for result in generate(self.loaded, request, self.spec.max_batch_tokens, progress):
+            self.counters["responses"] += 1
+            self.counters["response_tokens"] += len(result.response_ids)
+            yield result
 
     def activations(
         self, request: ActivationsRequest, progress: Progress | None = None
@@ -83,11 +83,11 @@ class Engine:
 
     def loglikelihood(
         self, request: LikelihoodRequest, progress: Progress | None = None
-    ) -> list[LikelihoodResult]:
+    ) -> Iterator[LikelihoodResult]:
         """See `personae.engine.likelihood.loglikelihood`."""
-        results = loglikelihood(self.loaded, request, self.spec.max_batch_tokens, progress)
-        self.counters["continuations"] += len(results)
-        return results
+        for result in loglikelihood(self.loaded, request, self.spec.max_batch_tokens, progress):
+            self.counters["continuations"] += 1
+            yield result
 
     def render(self, request: RenderRequest) -> list[RenderedChat]:
         """See `personae.engine.chat.render_chat`."""

@@ -6,7 +6,7 @@ Rows with the same prompt, treated alike up to its end, share one prefill, see `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -101,10 +101,11 @@ class Decoder:
         self._plan = Plan(loaded, plan_rows, vectors)
         self._waiting = list(range(len(rows)))
         self._running: list[int] = []
+        self._over: set[int] = set()
 
     @torch.inference_mode()
-    def run(self, pulse: Callable[[], None]) -> None:
-        """Run all rows to their end; call ``pulse`` when some have finished, and now and then."""
+    def run(self) -> Iterator[list[Row]]:
+        """Run all rows to their end; yield those that have finished, and now and then none."""
         steps = 0
         while self._waiting or self._running:
             free = self.max_rows - len(self._running)
@@ -114,19 +115,19 @@ class Decoder:
             else:
                 self._step()
             steps += 1
-            if self._retire() or steps % _PULSE == 0:
-                pulse()
+            finished = self._retire()
+            if finished or steps % _PULSE == 0:
+                yield finished
 
-    @property
-    def next_unfinished(self) -> str:
-        """Name of the first row that is not finished: with one row at a time, of that row."""
-        return next((row.name for row in self._rows if row.finish_reason is None), "")
+    def unfinished(self) -> list[Row]:
+        """Return the rows that `run` has not yielded, longest prompt first, reset to their start.
 
-    def restart(self) -> None:
-        """Forget what unfinished rows have so far: they are to be run by another decoder."""
-        for row in self._rows:
-            if row.finish_reason is None:
-                row.tokens, row.fired = [], 0
+        With one row at a time, the first of them is the one that was running.
+        """
+        rows = [row for number, row in enumerate(self._rows) if number not in self._over]
+        for row in rows:
+            row.tokens, row.fired, row.finish_reason = [], 0, None
+        return rows
 
     def _enter(self, entering: Sequence[int]) -> None:
         """Prefill rows and draw their first tokens."""
@@ -175,9 +176,9 @@ class Decoder:
             if len(row.tokens) == len(row.uniform):
                 row.finish_reason = "length"
 
-    def _retire(self) -> bool:
-        """Take finished rows out of the batch; tell whether there were any."""
-        alive = []
+    def _retire(self) -> list[Row]:
+        """Take finished rows out of the batch and return them."""
+        alive, finished = [], []
         for place, number in enumerate(self._running):
             row = self._rows[number]
             if row.finish_reason is None:
@@ -185,8 +186,10 @@ class Decoder:
             else:
                 n_prompt = len(row.prompt)
                 row.fired += self._plan.verify(number, n_prompt, n_prompt + row.fed)
-        if len(alive) == len(self._running):
-            return False
+                self._over.add(number)
+                finished.append(row)
+        if not finished:
+            return []
         self._running = [self._running[place] for place in self._cache.keep(alive)]
         self._plan.bind(self._running)
-        return True
+        return finished

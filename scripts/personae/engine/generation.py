@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from personae.engine.batching import is_out_of_memory, release_memory
+from personae.engine.batching import Unfit, is_out_of_memory, release_memory
 from personae.engine.chat import render_prompt, system_inserted
 from personae.engine.decoding import Decoder, FinishReason, Row
 from personae.engine.errors import InterventionError, RequestError
@@ -44,8 +44,8 @@ def generate(
     request: GenerateRequest,
     max_batch_tokens: int = 32768,
     progress: Progress | None = None,
-) -> list[GenerationResult]:
-    """Generate one response for every row, in the order of the request.
+) -> Iterator[GenerationResult]:
+    """Yield one response for every row, as the rows finish.
 
     Parameters
     ----------
@@ -57,30 +57,39 @@ def generate(
     Raises
     ------
     RequestError
-        If a row is too long for the model, or does not fit in memory alone.
+        If a row is too long for the model. At the end, if a row does not fit in memory alone, by
+        name.
     InterventionError
         If an intervention acted elsewhere than asked, or none of the request ever acted.
     """
     rows = [_prepare(loaded, row, request.sampling.max_new_tokens) for row in request.rows]
+    asked = {row.id: row for row in request.rows}
     vectors = {name: unpack_vector(text) for name, text in request.vectors.items()}
-
-    def pulse() -> None:
-        if progress is not None:
-            progress(sum(row.finish_reason is not None for row in rows), len(rows))
-
-    waiting = rows
+    waiting, done, unfit = rows, 0, Unfit()
     while waiting:
         decoder = Decoder(loaded, waiting, vectors, request.sampling, max_batch_tokens)
         try:
-            decoder.run(pulse)
+            for finished in decoder.run():
+                for row in finished:
+                    yield _result(loaded, asked[row.name], row)
+                done += len(finished)
+                if progress is not None:
+                    progress(done, len(rows))
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
-            max_batch_tokens = _halved(decoder, error)
-        waiting = [row for row in waiting if row.finish_reason is None]
+        waiting = decoder.unfinished()
+        if waiting:
+            if decoder.max_rows == 1:
+                unfit.add(waiting.pop(0).name)
+            else:
+                max_batch_tokens = _halved(decoder)
+            # Its cache must not outlive it while the next one makes its own.
+            del decoder
+            release_memory()
+    unfit.refuse(len(rows))
     if any(row.interventions for row in rows) and not any(row.fired for row in rows):
         raise InterventionError("no intervention of the request ever acted")
-    return [_result(loaded, row, done) for row, done in zip(request.rows, rows, strict=True)]
 
 
 def _prepare(loaded: LoadedModel, row: GenerateRow, max_new_tokens: int) -> Row:
@@ -96,13 +105,8 @@ def _prepare(loaded: LoadedModel, row: GenerateRow, max_new_tokens: int) -> Row:
     return Row(prompt, row.interventions, uniforms(row.seed, max_new_tokens), name=row.id)
 
 
-def _halved(decoder: Decoder, error: RuntimeError) -> int:
-    """Reset what was under way and return the tokens of half as many rows."""
-    if decoder.max_rows == 1:
-        name = decoder.next_unfinished
-        raise RequestError(f"row {name!r} alone does not fit in memory") from error
-    decoder.restart()
-    release_memory()
+def _halved(decoder: Decoder) -> int:
+    """Return the tokens of half as many rows."""
     logger.warning("out of memory with %d rows; going on with half as many", decoder.max_rows)
     return decoder.longest * (decoder.max_rows // 2)
 

@@ -6,7 +6,7 @@ only where a continuation token is predicted, and the log-softmax is float32.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from personae.engine.batching import forward_tokens, halving, head_at
+from personae.engine.batching import Unfit, forward_tokens, halving, head_at
 from personae.engine.chat import render_continuation, render_prompt
 from personae.engine.division import Numbered, begin, grouped
 from personae.engine.errors import InterventionError, RequestError
@@ -39,7 +39,6 @@ class _Item:
     continuation is not, since it predicts nothing.
     """
 
-    number: int
     id: str
     fed: Fed
     continuation: list[int]
@@ -60,8 +59,8 @@ def loglikelihood(
     request: LikelihoodRequest,
     max_batch_tokens: int = 32768,
     progress: Progress | None = None,
-) -> list[LikelihoodResult]:
-    """Score every row's continuation, in the order of the request.
+) -> Iterator[LikelihoodResult]:
+    """Yield the score of every row's continuation, batch by batch.
 
     Parameters
     ----------
@@ -74,14 +73,14 @@ def loglikelihood(
     ------
     RequestError
         If a row is too long for the model, its prompt too short, or a token id not the model's.
+        At the end, if a row does not fit in memory alone, by name.
     InterventionError
         If an intervention acted elsewhere than asked, or none of the request ever acted.
     """
-    items = [_prepare(loaded, number, row) for number, row in enumerate(request.rows)]
+    items = [_prepare(loaded, row) for row in request.rows]
     vectors = {name: unpack_vector(text) for name, text in request.vectors.items()}
     limit = min(forward_tokens(loaded, max_batch_tokens), _LOGITS // loaded.vocab_size)
-    sums: dict[int, float] = {}
-    fired = 0
+    done, fired, unfit = 0, 0, Unfit()
     for group in grouped(loaded, [Numbered(i, item.fed) for i, item in enumerate(items)], limit):
         group, begun = begin(loaded, group, vectors, limit)
 
@@ -91,20 +90,17 @@ def loglikelihood(
         for batch in group.batches:
             # Their `fed` is the group's, which may have nothing in common.
             some = [replace(items[n.number], fed=n.fed) for n in batch]
-            for part in halving(some, score, lambda item: item.id):
-                sums.update(part.sums)
-                fired += part.fired
+            for part in halving(some, score, lambda item: item.id, unfit):
+                yield from part.results
+                fired, done = fired + part.fired, done + len(part.results)
                 if progress is not None:
-                    progress(len(sums), len(items))
+                    progress(done, len(items))
+    unfit.refuse(len(items))
     if not fired and any(item.fed.interventions for item in items):
         raise InterventionError("no intervention of the request ever acted")
-    return [
-        LikelihoodResult(id=i.id, sum_logprob=sums[i.number], n_tokens=len(i.continuation))
-        for i in items
-    ]
 
 
-def _prepare(loaded: LoadedModel, number: int, row: LikelihoodRow) -> _Item:
+def _prepare(loaded: LoadedModel, row: LikelihoodRow) -> _Item:
     """Tokenise a row and check its length and its token ids."""
     if row.continuation is not None:
         prompt, continuation = render_continuation(loaded.tokenizer, row.messages, row.continuation)
@@ -113,7 +109,7 @@ def _prepare(loaded: LoadedModel, number: int, row: LikelihoodRow) -> _Item:
         continuation = list(row.continuation_ids or ())
     ids = (*prompt, *continuation[:-1])
     fed = Fed(ids, tuple(row.interventions), len(prompt), shared=len(prompt) - 1)
-    item = _Item(number, row.id, fed, continuation)
+    item = _Item(row.id, fed, continuation)
     if not (len(prompt) > 1 and item.length <= loaded.max_length):
         raise RequestError(
             f"row {row.id!r}: {len(prompt)} prompt tokens (at least 2) and {len(continuation)} of "
@@ -125,9 +121,9 @@ def _prepare(loaded: LoadedModel, number: int, row: LikelihoodRow) -> _Item:
 
 @dataclass(frozen=True)
 class _Part:
-    """What one batch gave: sums of log p by row number, and positions of interventions."""
+    """What one batch gave, and positions at which interventions acted."""
 
-    sums: dict[int, float]
+    results: list[LikelihoodResult]
     fired: int
 
 
@@ -145,8 +141,11 @@ def _score(
     logprobs = _log_softmax_at(output.logits[0], targets)
     starts = np.cumsum([0, *(len(item.continuation) for item in items[:-1])])
     sums = np.add.reduceat(logprobs, starts)
-    by_number = {i.number: float(s) for i, s in zip(items, sums, strict=True)}
-    return _Part(by_number, sum(fired))
+    results = [
+        LikelihoodResult(id=item.id, sum_logprob=float(total), n_tokens=len(item.continuation))
+        for item, total in zip(items, sums, strict=True)
+    ]
+    return _Part(results, sum(fired))
 
 
 def _log_softmax_at(logits: Tensor, targets: Tensor) -> NDArray[np.float64]:

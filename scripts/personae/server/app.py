@@ -14,6 +14,7 @@ from personae.client.launch import Health
 from personae.frames import (
     GENERATED,
     MEDIA_TYPE,
+    SCORED,
     FrameWriter,
     Progress,
     activations_schema,
@@ -25,7 +26,6 @@ from personae.requests import (
     EngineInfo,
     GenerateRequest,
     LikelihoodRequest,
-    LikelihoodResult,
     RenderedChat,
     RenderRequest,
 )
@@ -72,12 +72,12 @@ async def info(warm: WarmServer) -> EngineInfo:
 
 @routes.post("/generate")
 async def generate(body: GenerateRequest, request: Request, warm: WarmServer) -> Response:
-    """Reply with an Arrow stream of `personae.frames.GENERATED`."""
+    """Reply with an Arrow stream of `personae.frames.GENERATED`, one batch per response."""
     engine = warm.loading.engine
 
     def work(emit: Emit) -> None:
-        results = engine.generate(body, lambda done, total: emit(Progress(done, total)))
-        emit(_generated_batch(results))
+        for result in engine.generate(body, lambda done, total: emit(Progress(done, total))):
+            emit(_generated_batch(result))
 
     return await warm.device.stream(request, GENERATED, work)
 
@@ -98,15 +98,15 @@ async def activations(body: ActivationsRequest, request: Request, warm: WarmServ
 
 
 @routes.post("/loglikelihood")
-async def loglikelihood(
-    body: LikelihoodRequest, request: Request, warm: WarmServer
-) -> list[LikelihoodResult]:
-    """Reply with the summed log-probability (nats) of every row's continuation, in order."""
+async def loglikelihood(body: LikelihoodRequest, request: Request, warm: WarmServer) -> Response:
+    """Reply with an Arrow stream of `personae.frames.SCORED`, one batch per continuation."""
     engine = warm.loading.engine
-    results = await warm.device.run(
-        request, lambda ticket: engine.loglikelihood(body, lambda *_: ticket.check())
-    )
-    return list(results)
+
+    def work(emit: Emit) -> None:
+        for result in engine.loglikelihood(body, lambda done, total: emit(Progress(done, total))):
+            emit(pa.RecordBatch.from_pylist([result.model_dump()], schema=SCORED))
+
+    return await warm.device.stream(request, SCORED, work)
 
 
 @routes.post("/render")
@@ -127,18 +127,18 @@ async def embed(body: EmbedRequest, request: Request, warm: WarmServer) -> Respo
     return Response(frame + writer.close(), media_type=MEDIA_TYPE)
 
 
-def _generated_batch(results: Sequence[Generated]) -> pa.RecordBatch:
-    columns = {
-        "id": [result.id for result in results],
-        "prompt_ids": [result.prompt_ids for result in results],
-        "response_ids": [result.response_ids for result in results],
-        "response": [result.text for result in results],
-        "finish_reason": [result.finish_reason for result in results],
-        "seed": [result.seed for result in results],
-        "system_inserted": [result.system_inserted for result in results],
-        "fired": [result.fired for result in results],
+def _generated_batch(result: Generated) -> pa.RecordBatch:
+    row = {
+        "id": result.id,
+        "prompt_ids": result.prompt_ids,
+        "response_ids": result.response_ids,
+        "response": result.text,
+        "finish_reason": result.finish_reason,
+        "seed": result.seed,
+        "system_inserted": result.system_inserted,
+        "fired": result.fired,
     }
-    return pa.RecordBatch.from_pydict(columns, schema=GENERATED)
+    return pa.RecordBatch.from_pylist([row], schema=GENERATED)
 
 
 def _means_batch(means: SpanMeans, layers: Sequence[int], schema: pa.Schema) -> pa.RecordBatch:

@@ -30,6 +30,7 @@ from personae.requests import (
     Sampling,
 )
 from personae.server.backend import Generated
+from personae.server.device import Ticket
 from personae.server.failures import first_problem
 from personae.server.warm import WarmServer
 from personae.wire import Vector, Wire, pack_vector
@@ -102,9 +103,13 @@ async def chat_completions(body: ChatRequest, request: Request, warm: WarmServer
     engine = warm.loading.engine
     _require_name(body.model, engine.info().model)
     wanted = _engine_request(body)
-    results = await warm.device.run(
-        request, lambda ticket: engine.generate(wanted, lambda *_: ticket.check())
-    )
+
+    def work(ticket: Ticket) -> list[Generated]:
+        # They come as they finish; their ids are the numbers of the choices.
+        results = engine.generate(wanted, lambda *_: ticket.check())
+        return sorted(results, key=lambda result: int(result.id))
+
+    results = await warm.device.run(request, work)
     choices = [_choice(i, result, body.stop) for i, result in enumerate(results)]
     completion = {
         "id": f"chatcmpl-{secrets.token_hex(12)}",

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from personae.engine.chat import render_prompt
+from personae.engine.errors import RequestError
+from personae.engine.generation import GenerationResult
+from personae.engine.generation import generate as generating
+from personae.engine.likelihood import loglikelihood as scoring
 from personae.engine.loading import LoadedModel
 from personae.requests import (
     GenerateRequest,
     GenerateRow,
     Intervention,
+    LikelihoodRequest,
+    LikelihoodResult,
     Message,
     Sampling,
 )
 from personae.wire import pack_vector
+
+_Result = TypeVar("_Result")
 
 GREEDY = Sampling(temperature=0, max_new_tokens=12)
 
@@ -54,6 +62,33 @@ def generate_request(
     """Return a request, its vectors packed."""
     packed = {name: pack_vector(v) for name, v in (vectors or {}).items()}
     return GenerateRequest(rows=list(rows), sampling=sampling, vectors=packed)
+
+
+def generate(
+    loaded: LoadedModel, request: GenerateRequest, *limits: int, **options: Any
+) -> list[GenerationResult]:
+    """Return the responses in the order of the request."""
+    found = {result.id: result for result in generating(loaded, request, *limits, **options)}
+    return [found[row.id] for row in request.rows]
+
+
+def loglikelihood(
+    loaded: LoadedModel, request: LikelihoodRequest, *limits: int, **options: Any
+) -> list[LikelihoodResult]:
+    """Return the scores in the order of the request."""
+    found = {result.id: result for result in scoring(loaded, request, *limits, **options)}
+    return [found[row.id] for row in request.rows]
+
+
+def until_refused(results: Iterable[_Result]) -> tuple[list[_Result], RequestError]:
+    """Return what came before the request was refused, which it must be, and the error."""
+    found = []
+    try:
+        for result in results:
+            found.append(result)
+    except RequestError as error:
+        return found, error
+    raise AssertionError("the request was not refused")
 
 
 @contextmanager

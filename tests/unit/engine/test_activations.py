@@ -11,12 +11,11 @@ import torch
 
 from personae.engine.activations import activations
 from personae.engine.errors import InterventionError, RequestError
-from personae.engine.generation import generate
 from personae.engine.loading import LoadedModel
 from personae.requests import ActivationRow, ActivationsRequest, Intervention, Span
 from personae.wire import pack_vector
 
-from .asking import generate_request, generate_rows, prompts
+from .asking import generate, generate_request, generate_rows, prompts
 
 
 def _row(name: str, length: int, **changes: Any) -> ActivationRow:

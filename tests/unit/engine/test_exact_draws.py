@@ -14,12 +14,12 @@ from scipy.stats import chisquare
 
 from personae.engine import generation
 from personae.engine.chat import render_prompt
-from personae.engine.generation import GenerationResult, generate
+from personae.engine.generation import GenerationResult
 from personae.engine.loading import LoadedModel
 from personae.engine.sampling import uniforms
 from personae.requests import Sampling
 
-from .asking import generate_request, generate_rows, user
+from .asking import generate, generate_request, generate_rows, user
 from .families import load_tiny
 
 Joint = Mapping[tuple[int, ...], float]

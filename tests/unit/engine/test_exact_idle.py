@@ -8,11 +8,10 @@ from typing import get_args
 import pytest
 import torch
 
-from personae.engine.generation import generate
 from personae.engine.loading import LoadedModel
 from personae.requests import Intervention, Positions, Sampling
 
-from .asking import GREEDY, generate_request, generate_rows, prompts
+from .asking import GREEDY, generate, generate_request, generate_rows, prompts
 from .families import load_tiny
 from .streams import MIXED, VECTORS
 

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from personae.engine import decoding
-from personae.engine.generation import GenerationResult, generate
+from personae.engine.generation import GenerationResult
 from personae.engine.loading import LoadedModel
 from personae.engine.sampling import draw, uniforms
 from personae.requests import GenerateRow, Intervention, Operation, Positions, Sampling
 
-from .asking import generate_request, generate_rows, prompts
+from .asking import generate, generate_request, generate_rows, prompts
 from .families import FAMILIES, load_tiny
 from .streams import VECTORS, reference, streams, token_row
 

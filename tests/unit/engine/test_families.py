@@ -13,16 +13,16 @@ from personae.engine.activations import activations
 from personae.engine.blocks import find_blocks
 from personae.engine.chat import render_prompt
 from personae.engine.errors import ModelError
-from personae.engine.generation import generate
-from personae.engine.likelihood import loglikelihood
 from personae.engine.loading import LoadedModel
 from personae.requests import ActivationRow, ActivationsRequest, LikelihoodRequest, LikelihoodRow
 from personae.requests import Span as TokenSpan
 
 from .asking import (
     GREEDY,
+    generate,
     generate_request,
     generate_rows,
+    loglikelihood,
     plain_attention,
     prompts,
     reference_greedy,

@@ -11,11 +11,20 @@ import torch
 
 from personae.engine.chat import render_prompt
 from personae.engine.errors import RequestError
-from personae.engine.generation import generate
+from personae.engine.generation import generate as generating
 from personae.engine.loading import LoadedModel
 from personae.requests import Message, Sampling
 
-from .asking import GREEDY, generate_request, generate_rows, prompts, reference_greedy, user
+from .asking import (
+    GREEDY,
+    generate,
+    generate_request,
+    generate_rows,
+    prompts,
+    reference_greedy,
+    until_refused,
+    user,
+)
 
 WARM = Sampling(temperature=0.9, top_p=0.9, max_new_tokens=10)
 
@@ -152,15 +161,36 @@ def test_out_of_memory_halves_the_batch_and_changes_no_result(
     ]
 
 
-def test_a_row_that_does_not_fit_alone_is_an_error_by_name(
+def test_a_row_that_does_not_fit_alone_is_named_when_the_others_are_done(
+    tiny: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns = prompts(8)
+    turns[5] = user("why so? " * 30)
+    request = generate_request(generate_rows(turns), WARM)
+    expected = generate(tiny, request)
+    forward, longest = tiny.model.forward, len(expected[5].prompt_ids)
+
+    def limited(**kwargs: Any) -> Any:
+        """No row may grow beyond the longest prompt: the sixth one fails in its decode steps."""
+        positions = kwargs.get("position_ids")
+        if positions is not None and positions.max() > longest + 2:
+            raise torch.OutOfMemoryError("out of memory")
+        return forward(**kwargs)
+
+    monkeypatch.setattr(tiny.model, "forward", limited)
+    found, caught = until_refused(generating(tiny, request))
+    assert str(caught) == "row 'r5' alone does not fit in memory; the other 7 of 8 are done"
+    assert {result.id: result for result in found} == {
+        result.id: result for result in expected if result.id != "r5"
+    }
+
+
+def test_an_error_names_a_few_of_many_rows_that_do_not_fit(
     tiny: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _fail_above(tiny, 0, monkeypatch)
-    rows = generate_rows(prompts(4))
-    with pytest.raises(RequestError, match=r"row 'r\d' alone does not fit in memory") as caught:
-        generate(tiny, generate_request(rows, WARM))
-    longest = max(rows, key=lambda row: len(render_prompt(tiny.tokenizer, row.messages)))
-    assert f"row {longest.id!r} alone" in str(caught.value)
+    with pytest.raises(RequestError, match=r"^rows ('r\d', ){4}'r\d' and 3 more alone do not fit"):
+        generate(tiny, generate_request(generate_rows(prompts(8)), WARM))
 
 
 def test_other_errors_are_not_taken_for_memory(

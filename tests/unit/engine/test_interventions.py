@@ -10,9 +10,7 @@ from torch import Tensor, nn
 from personae.engine.activations import activations
 from personae.engine.chat import render_prompt
 from personae.engine.errors import InterventionError, RequestError
-from personae.engine.generation import generate
 from personae.engine.interventions import Plan, expected_positions, intervene
-from personae.engine.likelihood import loglikelihood
 from personae.engine.loading import LoadedModel
 from personae.engine.slots import PlanRow
 from personae.requests import (
@@ -27,7 +25,7 @@ from personae.requests import (
 )
 from personae.wire import pack_vector
 
-from .asking import GREEDY, generate_request, generate_rows, prompts
+from .asking import GREEDY, generate, generate_request, generate_rows, loglikelihood, prompts
 from .families import load_tiny
 from .streams import MIXED, VECTORS, Vectors, assert_close, reference, streams, token_row
 

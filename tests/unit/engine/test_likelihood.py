@@ -9,11 +9,10 @@ import torch
 
 from personae.engine.chat import render_prompt
 from personae.engine.errors import RequestError
-from personae.engine.likelihood import loglikelihood
 from personae.engine.loading import LoadedModel
 from personae.requests import LikelihoodRequest, LikelihoodRow
 
-from .asking import prompts, user
+from .asking import loglikelihood, prompts, user
 
 
 def test_text_and_its_ids_score_the_same(tiny: LoadedModel) -> None:

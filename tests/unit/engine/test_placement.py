@@ -12,16 +12,14 @@ import torch
 from accelerate import dispatch_model
 
 from personae.engine.activations import activations
-from personae.engine.errors import RequestError
-from personae.engine.generation import generate
-from personae.engine.likelihood import loglikelihood
+from personae.engine.likelihood import loglikelihood as scoring
 from personae.engine.loading import DtypeName, LoadedModel, choose_dtype, load_model, wrap_model
 from personae.engine.manifest import ModelSource
 from personae.engine.prepare import prepare_model
 from personae.requests import ActivationsRequest, Intervention, LikelihoodRequest, LikelihoodRow
 from personae.wire import pack_vector
 
-from .asking import generate_request, generate_rows, prompts
+from .asking import generate, generate_request, generate_rows, loglikelihood, prompts, until_refused
 from .families import FAMILIES, load_tiny, make_model, make_tokenizer
 from .streams import MIXED, VECTORS, token_row
 
@@ -135,8 +133,12 @@ def test_extraction_halves_its_batches_and_names_the_row_that_never_fits(
     assert "going on with half as many" in caplog.text
     monkeypatch.undo()
     _limit_forward(tiny, 14, monkeypatch)
-    with pytest.raises(RequestError, match="row 'r7' alone does not fit in memory"):
-        list(activations(tiny, request))
+    some, caught = until_refused(activations(tiny, request))
+    assert str(caught) == "row 'r7' alone does not fit in memory; the other 7 of 8 are done"
+    found = {(s.id, s.span): s.vectors for s in some}
+    assert found.keys() == {key for key in expected if key[0] != "r7"}
+    for key, vectors in found.items():
+        assert np.allclose(vectors, expected[key], atol=1e-4)
 
 
 def test_likelihood_halves_its_batches_and_names_the_row_that_never_fits(
@@ -165,7 +167,11 @@ def test_likelihood_halves_its_batches_and_names_the_row_that_never_fits(
     for a, b in zip(loglikelihood(tiny, request), expected, strict=True):
         assert a.sum_logprob == pytest.approx(b.sum_logprob, abs=1e-4)
     monkeypatch.undo()
-    _limit_forward(tiny, prefix - 1, monkeypatch)
-    with pytest.raises(RequestError, match="row 'r7' alone does not fit in memory"):
-        loglikelihood(tiny, request)
     assert "going on with half as many" in caplog.text
+    # What follows the prompt's beginning is its last token and all of these but the last.
+    long = rows[7].model_copy(update={"continuation_ids": [1] * 4 * prefix})
+    _limit_forward(tiny, 4 * prefix - 1, monkeypatch)
+    scores, caught = until_refused(scoring(tiny, LikelihoodRequest(rows=[*rows[:7], long])))
+    assert str(caught) == "row 'r7' alone does not fit in memory; the other 7 of 8 are done"
+    sums = {result.id: result.sum_logprob for result in scores}
+    assert sums == pytest.approx({r.id: r.sum_logprob for r in expected[:7]}, abs=1e-4)

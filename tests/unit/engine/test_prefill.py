@@ -11,12 +11,11 @@ import pytest
 from personae.engine.batching import batched, pass_cost
 from personae.engine.division import Group, divide
 from personae.engine.forwarding import Fed
-from personae.engine.generation import generate
 from personae.engine.loading import LoadedModel
 from personae.engine.prefix import shared_prefixes
 from personae.requests import Intervention, Message, Sampling
 
-from .asking import GREEDY, generate_request, generate_rows, reference_greedy
+from .asking import GREEDY, generate, generate_request, generate_rows, reference_greedy
 from .streams import VECTORS
 
 SYSTEMS = ["You are a very old wizard who speaks in riddles. " * 3, "You are a librarian. " * 4]

@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 
 from personae.engine.activations import activations
 from personae.engine.errors import RequestError
-from personae.engine.generation import generate
 from personae.engine.loading import LoadedModel, wrap_model
 from personae.requests import ActivationRow, ActivationsRequest, GenerateRow, Sampling, Span
 
 from . import templates
-from .asking import generate_request, user
+from .asking import generate, generate_request, user
 from .families import FAMILIES, make_model, make_tokenizer
 
 ORIGINAL = 64

@@ -1,8 +1,8 @@
 """An engine without a model, so that tests of processes need not wait for torch.
 
 The user's message is a command: ``sleep S`` (giving up between "batches"), ``stuck S`` (never
-looking up), ``crash``, ``break``, ``break late``, ``refuse``; anything else is echoed. The name of
-the model's folder is a command for the load: ``missing``, ``broken``, ``slow`` or anything.
+looking up), ``crash``, ``break``, ``idle``, ``refuse``, ``need FILE``; anything else is echoed. The
+name of the model's folder is a command for the load: ``missing``, ``broken``, ``slow`` or anything.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from personae.engine.errors import ModelError, RequestError
+from personae.engine.errors import InterventionError, ModelError, RequestError
 from personae.requests import (
     ActivationsRequest,
     EngineInfo,
@@ -62,6 +63,7 @@ class StandIn:
     """Has the methods of the real engine."""
 
     def __init__(self, spec: EngineSpec) -> None:
+        self._asked: list[str] = []
         self._name = Path(spec.model).name
         with Path(spec.model).with_suffix(".loads").open("a") as file:
             file.write(f"{os.getpid()}\n")
@@ -85,15 +87,14 @@ class StandIn:
             embedder="stand-in-embedder",
             versions={"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "unset")},
             pid=os.getpid(),
-            counters={},
+            counters=dict(Counter(self._asked)),
         )
 
-    def generate(self, request: GenerateRequest, progress: OnProgress) -> list[Result]:
-        results = []
+    def generate(self, request: GenerateRequest, progress: OnProgress) -> Iterator[Result]:
         for i, row in enumerate(request.rows):
             progress(i, len(request.rows))
-            results.append(Result(row.id, self._act(row.messages[-1].content, progress), row.seed))
-        return results
+            self._asked.append(row.id)
+            yield Result(row.id, self._act(row.messages[-1].content, progress), row.seed)
 
     def _act(self, command: str, progress: OnProgress) -> str:
         word, _, rest = command.partition(" ")
@@ -108,7 +109,9 @@ class StandIn:
             os.kill(os.getpid(), signal.SIGKILL)
         elif word == "break":
             raise RuntimeError("the engine\nbroke")
-        elif word == "refuse":
+        elif word == "idle":
+            raise InterventionError("none acted")
+        elif word == "refuse" or (word == "need" and not Path(rest).exists()):
             raise RequestError("layer 7 of 3")
         return command
 

@@ -1,0 +1,155 @@
+"""What came before a node failed is not asked for again."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from personae.client import EngineClient, EngineError
+from personae.client.kept import KeptRows
+from personae.requests import ActivationRow, LikelihoodRow, Message, Span
+from personae.vector_columns import to_matrix
+
+from .harness import Servers, say
+
+NODE = {"rule": "generate_role_responses", "code": "c0de"}
+
+
+@pytest.fixture
+def client(servers: Servers) -> Iterator[EngineClient]:
+    with servers.connect() as client:
+        yield client
+
+
+def kept(servers: Servers, **node: str) -> KeptRows:
+    return KeptRows(servers.folder / "kept", {**NODE, **node})
+
+
+def files(servers: Servers) -> list[Path]:
+    return [path for path in (servers.folder / "kept").rglob("*") if path.is_file()]
+
+
+def fail(servers: Servers, client: EngineClient, *commands: str, **node: str) -> str:
+    with pytest.raises(EngineError) as caught, client.keeping(kept(servers, **node)):
+        say(client, *commands)
+    return str(caught.value)
+
+
+def test_after_a_row_that_failed_the_others_are_there(
+    servers: Servers, client: EngineClient, tmp_path: Path
+) -> None:
+    commands = ["a", "b", f"need {tmp_path / 'memory'}"]
+    assert "layer 7 of 3" in fail(servers, client, *commands)
+    assert "layer 7 of 3" in fail(servers, client, *commands)
+    (tmp_path / "memory").touch()
+    with client.keeping(kept(servers)):
+        assert say(client, *commands) == commands
+    assert client.info().counters == {"row0": 1, "row1": 1, "row2": 3}
+    assert any("2 of 3 rows are kept" in line for line in servers.log)
+    assert files(servers) == []
+
+
+def test_a_row_that_is_given_up_does_not_cost_the_others(
+    servers: Servers, client: EngineClient
+) -> None:
+    fail(servers, client, "a", "b", "refuse")
+    with client.keeping(kept(servers)):
+        assert say(client, "a", "b") == ["a", "b"]
+    assert client.info().counters == {"row0": 1, "row1": 1, "row2": 1}
+
+
+def test_rows_of_a_server_that_was_killed_are_there(servers: Servers, client: EngineClient) -> None:
+    fail(servers, client, "a", "b", "sleep 0.5", "crash")
+    with servers.connect() as again:
+        with again.keeping(kept(servers)):
+            assert say(again, "a", "b", "c") == ["a", "b", "c"]
+        assert again.info().counters == {"row2": 1}
+
+
+def test_earlier_requests_of_a_node_are_kept_too(servers: Servers, client: EngineClient) -> None:
+    def node(last: str) -> list[str]:
+        with client.keeping(kept(servers)):
+            return [*say(client, "first turn"), *say(client, "second turn"), *say(client, last)]
+
+    with pytest.raises(EngineError):
+        node("refuse")
+    assert node("third turn") == ["first turn", "second turn", "third turn"]
+    assert client.info().counters == {"row0": 4}
+
+
+@pytest.mark.parametrize("node", [{"code": "other"}, {"rule": "steer_trait"}, {"model": "other"}])
+def test_another_node_asks_for_its_own_rows(
+    servers: Servers, client: EngineClient, node: dict[str, str]
+) -> None:
+    fail(servers, client, "a", "refuse")
+    with client.keeping(kept(servers, **node)):
+        say(client, "a")
+    assert client.info().counters["row0"] == 2
+
+
+def test_interventions_that_never_acted_are_judged_on_the_whole_request(
+    servers: Servers, client: EngineClient
+) -> None:
+    fail(servers, client, "a", "idle")
+    fail(servers, client, "a", "idle")
+    assert client.info().counters == {"row0": 2, "row1": 2}
+    assert files(servers) == []
+
+
+def test_a_kept_file_that_is_damaged_is_asked_for_again(
+    servers: Servers, client: EngineClient
+) -> None:
+    fail(servers, client, "a", "refuse")
+    (path,) = files(servers)
+    path.write_bytes(path.read_bytes()[:-200])
+    with client.keeping(kept(servers)):
+        assert say(client, "a") == ["a"]
+    assert client.info().counters["row0"] == 2
+
+
+def test_a_node_that_is_interrupted_keeps_its_rows(servers: Servers, client: EngineClient) -> None:
+    def node() -> None:
+        with client.keeping(kept(servers)):
+            say(client, "a")
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        node()
+    with client.keeping(kept(servers)):
+        assert say(client, "a", "b") == ["a", "b"]
+    assert client.info().counters == {"row0": 1, "row1": 1}
+
+
+def test_activations_and_scores_are_kept_as_they_are(
+    servers: Servers, client: EngineClient
+) -> None:
+    spans = [Span(name="one", start=0, end=1), Span(name="all", start=0, end=5)]
+    rows = [
+        ActivationRow(id=name, token_ids=[1] * 5, n_prompt=1, spans=spans) for name in ("x", "y")
+    ]
+    talk = [Message(role="user", content="hello")]
+    scored = [LikelihoodRow(id=name, messages=talk, continuation="y") for name in ("x", "y")]
+    results: list[Any] = []
+
+    def node() -> None:
+        with client.keeping(kept(servers)):
+            results.extend((client.activations(rows), client.loglikelihood(scored)))
+            say(client, "refuse")
+
+    with pytest.raises(EngineError):
+        node()
+    means, scores = results
+    assert len(files(servers)) == 2
+    with client.keeping(kept(servers)):
+        again = client.activations(rows)
+        assert client.loglikelihood(scored) == scores
+        turned = client.activations(rows[::-1])
+    assert again.equals(means)
+    assert turned["id"].to_pylist() == ["y"] * 6 + ["x"] * 6
+    assert np.array_equal(to_matrix(turned["vector"])[:6], to_matrix(means["vector"])[6:])
