@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from personae.client import EngineClient, EngineError
+from personae.client import EngineClient, EngineError, connect
 from personae.client.kept import KeptRows
-from personae.requests import ActivationRow, LikelihoodRow, Message, Span
+from personae.node import run_model_node
+from personae.requests import ActivationRow, EngineSpec, LikelihoodRow, Message, Span
 from personae.vector_columns import to_matrix
 
 from .harness import Servers, say
 
 NODE = {"rule": "generate_role_responses", "code": "c0de"}
+
+
+class Params(dict[str, Any]):
+    """Parameters as Snakemake hands them over: by name, and as a mapping."""
+
+    __getattr__ = dict.__getitem__
 
 
 @pytest.fixture
@@ -81,6 +90,41 @@ def test_earlier_requests_of_a_node_are_kept_too(servers: Servers, client: Engin
         node("refuse")
     assert node("third turn") == ["first turn", "second turn", "third turn"]
     assert client.info().counters == {"row0": 4}
+
+
+def test_a_node_that_failed_asks_for_the_rest_and_then_keeps_nothing(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(servers.folder)
+    spec = servers.spec()
+    node = SimpleNamespace(
+        log=["logs/node.log"],
+        rule="generate_role_responses",
+        wildcards={"role": "pirate"},
+        params=Params(code="c0de", engine={"model": spec.model}),
+        config={"study": "s", "seed": 3},
+        input=[],
+        output=[],
+    )
+
+    def attempt(last: str) -> dict[str, int]:
+        def main(*, engine: EngineClient, provenance: dict[str, str]) -> None:
+            say(engine, "a", last)
+
+        with contextlib.suppress(SystemExit):
+            run_model_node(node, main)
+        with connect(EngineSpec(**node.params.engine)) as engine:
+            return engine.info().counters
+
+    place = Path("results/s/.finished")
+    assert attempt("refuse") == {"row0": 1, "row1": 1}
+    assert [path for path in place.rglob("*") if path.is_file()]
+    node.wildcards = {"role": "ghost"}
+    assert attempt("b") == {"row0": 2, "row1": 2}
+    node.wildcards = {"role": "pirate"}
+    assert attempt("b") == {"row0": 2, "row1": 3}
+    assert "1 of 2 rows are kept" in Path("logs/node.log").read_text()
+    assert not [path for path in place.rglob("*") if path.is_file()]
 
 
 @pytest.mark.parametrize("node", [{"code": "other"}, {"rule": "steer_trait"}, {"model": "other"}])
