@@ -65,13 +65,15 @@ class Plain:
         vector: NDArray[np.float32],
         coefficient: float,
     ) -> int:
-        """Sample with one hook that adds ``coefficient * vector`` to every row."""
+        """Sample with one hook that adds ``coefficient * vector`` to every response token."""
         move = (coefficient * torch.from_numpy(vector)).to(self.device, self.model.dtype)
 
         def add(module: nn.Module, args: Any, output: Any) -> Any:
-            if isinstance(output, tuple):
-                return (output[0] + move, *output[1:])
-            return output + move
+            hidden = output[0] if isinstance(output, tuple) else output
+            if hidden.shape[1] > 1:  # the prompt
+                return output
+            moved = hidden + move
+            return (moved, *output[1:]) if isinstance(output, tuple) else moved
 
         handle = find_blocks(self.model)[layer].register_forward_hook(add)
         try:

@@ -139,6 +139,7 @@ class Suite:
     def _sweep(self) -> Comparison:
         """Return a layer sweep: one mixed request against one hooked ``generate`` a setting.
 
+        As in the workflow's studies, both sides steer response tokens.
         All settings cost the other side the same, so it runs one of each layer only.
         """
         s, plain = self._sizes, self._contest.plain
@@ -146,7 +147,15 @@ class Suite:
         layers = [step * (i + 1) for i in range(s.layers)]
         settings = [(layer, 0.5 * (c + 1)) for layer in layers for c in range(s.coefficients)]
         adds = [
-            [Intervention(op="add", layer=layer, vector="v0", coefficient=coefficient)]
+            [
+                Intervention(
+                    op="add",
+                    layer=layer,
+                    vector="v0",
+                    coefficient=coefficient,
+                    positions="response",
+                )
+            ]
             for layer, coefficient in settings
             for _ in range(s.questions)
         ]

@@ -16,9 +16,9 @@ from typing import Final
 from personae.config.endpoints import Endpoint
 from personae.remote.account import Account, Sent
 from personae.remote.answers import Answer, Body, Failure, likely_tokens
-from personae.remote.ends import NoLogprobsError, refused, told, too_much_failed
+from personae.remote.ends import NoLogprobsError, long_wait, refused, told, too_much_failed
 from personae.remote.meaning import Hopeless, Passing, Rejected
-from personae.remote.pace import Pace
+from personae.remote.pace import PATIENCE, Pace
 from personae.remote.place import limits_folder
 from personae.remote.progress import EVERY, LOG, Tally
 from personae.remote.runtime import Runtime
@@ -34,7 +34,6 @@ _SPREAD: Final = 0.05  # seconds over which the first requests are spread
 _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 60.0
 _BILLED_TRIES: Final = 3  # of a request whose reply is useless and may have been paid for
-_PATIENCE: Final = 600.0  # seconds in which an endpoint does nothing but ask to slow down
 _DEAD: Final = 10  # so many requests given up in a row: nobody answers there
 _SETTLING: Final = 0.05  # seconds between two looks at what is left of a budget
 _ELSEWHERE: Final = 0.5  # seconds between two looks for an answer that another job asks for
@@ -132,7 +131,7 @@ class Batch:
             self._tally.retry(str(sent))
             if not sent.slow_down:  # which makes everybody pause
                 await self._back_off(tries, sent)
-        waited = f"nothing else for {_PATIENCE / 60.0:.0f} minutes"
+        waited = f"nothing else for {PATIENCE / 60.0:.0f} minutes"
         return self._give_up("api_error", f"{self._refusal} ({waited})")
 
     def _settled(self, sent: Answer | Rejected | Hopeless | None) -> Outcome | None:
@@ -189,6 +188,8 @@ class Batch:
             self._pace.refused(error.retry_after, began)
             self._refusal = str(error)
             self._refused_since = self._refused_since or asyncio.get_running_loop().time()
+            if error.retry_after and error.retry_after > PATIENCE:
+                self._stop(long_wait(self._name, error, error.retry_after))
             return
         self._refused_since = 0.0
         if isinstance(error, Hopeless):
@@ -196,7 +197,7 @@ class Batch:
 
     def _out_of_patience(self) -> bool:
         since = self._refused_since
-        return since > 0.0 and asyncio.get_running_loop().time() - since > _PATIENCE
+        return since > 0.0 and asyncio.get_running_loop().time() - since > PATIENCE
 
     async def _enter(self, key: str, body: Body, sent: Sent) -> None:
         """Write down what came of a request."""

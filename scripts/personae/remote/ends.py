@@ -5,7 +5,7 @@ from __future__ import annotations
 from personae.config.endpoints import Endpoint
 from personae.errors import PersonaeError
 from personae.remote.answers import Budget, Charge
-from personae.remote.meaning import Hopeless
+from personae.remote.meaning import Hopeless, Passing
 from personae.remote.place import VARIABLE, limits_root
 from personae.remote.progress import Tally
 
@@ -27,6 +27,14 @@ def too_much_failed(name: str, tally: Tally, detail: str) -> PersonaeError:
     return PersonaeError(
         f"endpoints.{name}: {tally.failed} of {tally.total} requests failed, the last with "
         f"{detail}; what was answered is kept: run again when it is well"
+    )
+
+
+def long_wait(name: str, error: Passing, seconds: float) -> PersonaeError:
+    """Return the error of an endpoint that asks to wait longer than a job should."""
+    return PersonaeError(
+        f"endpoints.{name}: the endpoint asks to wait {seconds / 60.0:.0f} minutes ({error}); run "
+        "again then: what was answered is kept"
     )
 
 

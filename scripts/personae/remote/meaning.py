@@ -7,9 +7,7 @@ import json
 import ssl
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
-
-import openai
+from typing import Any, Final, Protocol
 
 from personae.secrets import scrub
 
@@ -22,6 +20,15 @@ _SPENT: Final = ("insufficient_quota", "billing_hard_limit")
 _WRONG: Final = ("model_not_found", "API_KEY_INVALID")
 _TOO_LARGE: Final = "Request too large"  # for the limit per minute, at any time
 _ECHOES: Final = frozenset(("input", "flagged_input"))  # fields that repeat the request
+
+
+class Response(Protocol):
+    """What is looked at of a reply."""
+
+    @property
+    def text(self) -> str: ...
+    @property
+    def headers(self) -> Mapping[str, str]: ...
 
 
 class Passing(Exception):  # noqa: N818 - not an error of the program
@@ -66,12 +73,14 @@ def shown(text: str) -> str:
     return scrub(" ".join(text.split()))[:_SHOWN]
 
 
-def of_status(error: openai.APIStatusError, logprobs: bool) -> Passing | Rejected | Hopeless:
-    """Return what a refusal means; ``logprobs`` says whether the request asked for them."""
-    status = error.status_code
-    text = f"HTTP {status}: {shown(error.response.text)}"
+def of_refusal(status: int, response: Response, logprobs: bool) -> Passing | Rejected | Hopeless:
+    """Return what a refusal means; ``logprobs`` says whether the request asked for them.
+
+    The status may be that of the body alone: OpenRouter's errors come with HTTP status 200.
+    """
+    text = f"HTTP {status}: {shown(response.text)}"
     # All of it: what tells errors apart stands behind hundreds of characters of advice.
-    said = _telling(error.response.text)
+    said = _telling(response.text)
     if status in (400, 403) and any(word in said for word in _FILTERED):
         return Rejected(text, filtered=True)
     if status in (400, 429) and any(word in said for word in _SPENT):
@@ -79,7 +88,7 @@ def of_status(error: openai.APIStatusError, logprobs: bool) -> Passing | Rejecte
     if status == 429 and _TOO_LARGE in said:
         return Rejected(text)
     if status in _PASSING:
-        retry_after = parse_retry_after(error.response.headers)
+        retry_after = parse_retry_after(response.headers)
         return Passing(text, retry_after=retry_after, slow_down=status in _SLOW_DOWN)
     if status in _REFUSING or (status in (400, 422) and any(word in said for word in _WRONG)):
         return Hopeless(text)

@@ -27,7 +27,7 @@ _FORGET: Final = 900.0  # seconds after which a state says nothing any more
 _TELL: Final = 0.5  # seconds between two reports of answers to the shared state
 _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 60.0  # of those that are chosen here
-_LONGEST_ASKED: Final = 300.0  # of those that an endpoint asks for
+PATIENCE: Final = 600.0  # of those that an endpoint asks for, and in which it does nothing else
 _BURST: Final = 1.0  # seconds' worth of a limit that may go out at once
 
 
@@ -102,7 +102,7 @@ class Pace:
         self._answers = 0
         with self._state() as state:
             now = time.time()
-            pause = min(retry_after or 0.0, _LONGEST_ASKED)
+            pause = min(retry_after or 0.0, PATIENCE)
             if sent >= state.cut_at:
                 own = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(state.refusals, 30))
                 pause = max(pause, own * random.uniform(0.5, 1.0))

@@ -21,6 +21,18 @@ _NEVER: Final = -9999.0  # a log-probability of nought that JSON can hold, as vL
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
+def refusal_within(content: bytes) -> int | None:
+    """Return the HTTP status in the body of a reply that is an error and says it is none."""
+    if b'"error"' not in content:
+        return None
+    try:
+        record = json.loads(content)
+        status = None if record.get("choices") else record["error"]["code"]
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return None
+    return status if type(status) is int and 400 <= status < 600 else None
+
+
 def read_answer(content: bytes) -> Answer:
     """Return the answer in the body of a reply.
 

@@ -88,22 +88,15 @@ class AnswerStore:
         for start in range(0, len(wanted), _LOOKUP):
             part = wanted[start : start + _LOOKUP]
             marks = ",".join("?" * len(part))
-            with self._lock:
-                rows = self._connection.execute(
-                    f"SELECT key, answer FROM answers WHERE key IN ({marks})", part
-                ).fetchall()
+            rows = self._rows(f"SELECT key, answer FROM answers WHERE key IN ({marks})", part)
             found.update({key: Answer.from_json(text) for key, text in rows})
         return found
 
     def spent(self, study: str) -> Charge:
         """Return what a study has sent and paid so far."""
-        with self._lock:
-            row = self._connection.execute(
-                "SELECT requests, cost, prompt_tokens, completion_tokens FROM ledger "
-                "WHERE study = ?",
-                (study,),
-            ).fetchone()
-        return Charge(*row) if row else Charge()
+        columns = "requests, cost, prompt_tokens, completion_tokens"
+        rows = self._rows(f"SELECT {columns} FROM ledger WHERE study = ?", (study,))
+        return Charge(*rows[0]) if rows else Charge()
 
     async def keep(
         self, key: str, answer: Answer, endpoint: str, charged: tuple[str, Charge] | None = None
@@ -187,6 +180,13 @@ class AnswerStore:
                 "DELETE FROM claims WHERE key = ? AND owner = ?", rows
             )
         )
+
+    def _rows(self, query: str, values: Sequence[str]) -> list[Any]:
+        try:
+            with self._lock:
+                return self._connection.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise StoreError(_words(self.folder, error)) from None
 
     async def _guarded(self, operation: Operation) -> Any:
         try:

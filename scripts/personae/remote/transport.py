@@ -12,8 +12,8 @@ import openai
 
 from personae.config.endpoints import Endpoint
 from personae.remote.answers import Answer, Body
-from personae.remote.meaning import Passing, of_connection, of_status
-from personae.remote.reading import read_answer
+from personae.remote.meaning import Passing, of_connection, of_refusal
+from personae.remote.reading import read_answer, refusal_within
 from personae.remote.turn import Turn
 
 # Asks the client to leave the reply as it came: it is read here, on arrival.
@@ -26,6 +26,7 @@ class _Sending:
 
     turn: Turn
     limit: asyncio.Timeout
+    logprobs: bool
     answer: Answer | None = None
 
 
@@ -63,14 +64,15 @@ class Caller:
         """
         try:
             async with asyncio.timeout(None) as limit:
-                _sending.set(sending := _Sending(turn, limit))
+                logprobs = bool(body.get("logprobs"))
+                _sending.set(sending := _Sending(turn, limit, logprobs))
                 # The body as it is, which is what the answer is kept under; the typed method would
                 # rebuild it, at the cost of half a millisecond.
                 await self._client.post(
                     "/chat/completions", cast_to=object, body=dict(body), options=_RAW
                 )
         except openai.APIStatusError as error:
-            raise of_status(error, bool(body.get("logprobs"))) from None
+            raise of_refusal(error.status_code, error.response, sending.logprobs) from None
         except (TimeoutError, openai.APITimeoutError):
             raise Passing(f"no answer in {self._timeout:g} s", billed=True) from None
         except openai.APIConnectionError as error:
@@ -90,5 +92,7 @@ class Caller:
         await response.aread()
         if response.is_success:
             sending.limit.reschedule(None)
+            if status := refusal_within(response.content):
+                raise of_refusal(status, response, sending.logprobs)
             sending.answer = read_answer(response.content)
             await sending.turn.finish(sending.answer)

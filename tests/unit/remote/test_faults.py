@@ -70,7 +70,7 @@ def test_a_passing_fault_is_tried_again_and_each_answer_comes_once(
 def test_a_fault_that_stays_is_a_failure_with_words_and_without_key(
     serve: Serve, runtime: Make, monkeypatch: pytest.MonkeyPatch, fault: Reply
 ) -> None:
-    monkeypatch.setattr("personae.remote.batch._PATIENCE", 0.3)
+    monkeypatch.setattr("personae.remote.batch.PATIENCE", 0.3)
     endpoint = serve(lambda body, _: fault if "3" in str(body["messages"]) else echo(body))
     outcomes = ask(runtime(endpoint.url, timeout=0.4, attempts=2), PROMPTS)
     failed = [o for o in outcomes if isinstance(o, Failure)]

@@ -123,6 +123,38 @@ def test_a_request_that_is_refused_for_good_is_asked_once_and_told_apart(
     assert endpoint.asked.total() == 1
 
 
+@pytest.mark.parametrize("code", [429, 503], ids=str)
+def test_a_refusal_in_the_body_alone_slows_down_and_costs_nothing(
+    serve: Serve, runtime: Make, code: int
+) -> None:
+    """OpenRouter's errors may come with HTTP status 200."""
+    record = {"error": {"code": code, "message": "Rate limit exceeded: free-models-per-min."}}
+    endpoint = serve(lambda body, n: refusal(200, record) if n < 4 else completion("fine"))
+    run = runtime(endpoint.url, Budget(cost=1.0), concurrency=2, price_in=1.0, price_out=1000.0)
+    assert texts(ask(run, ["x"])) == ["fine"]
+    with AnswerStore(run.answers) as store:
+        spent = store.spent("study")
+    assert spent.requests == 5
+    assert spent.cost == pytest.approx((10 * 1.0 + 2 * 1000.0) / 1e6)
+
+
+@pytest.mark.parametrize(
+    ("record", "says"),
+    [
+        ({"error": {"code": 401, "message": "No auth credentials found"}}, "refuses model"),
+        ({"error": {"code": 402, "message": "Insufficient credits"}}, "refuses model"),
+    ],
+    ids=["key", "credits"],
+)
+def test_a_refusal_in_the_body_alone_ends_the_batch_where_another_would(
+    serve: Serve, runtime: Make, record: dict[str, Any], says: str
+) -> None:
+    endpoint = serve(lambda body, _: refusal(200, record))
+    with pytest.raises(PersonaeError, match=says):
+        ask(runtime(endpoint.url, concurrency=1), [f"p{i}" for i in range(30)])
+    assert endpoint.asked.total() == 1
+
+
 @pytest.mark.parametrize("word", ["error", "abort", "insufficient_system_resource", "ERROR"])
 def test_a_text_that_the_endpoint_broke_off_is_never_an_answer(
     serve: Serve, runtime: Make, word: str

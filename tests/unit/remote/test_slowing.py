@@ -17,6 +17,7 @@ from personae.errors import PersonaeError
 from personae.remote.answers import Failure, make_body
 from personae.remote.client import ask_all
 from personae.remote.pace import Pace
+from personae.remote.place import limits_folder
 from personae.remote.runtime import Runtime
 from personae.requests import Message
 
@@ -115,7 +116,7 @@ def test_pauses_double_until_something_is_answered(tmp_path: Path) -> None:
 def test_an_endpoint_that_does_nothing_but_ask_to_slow_down_is_left_in_the_end(
     serve: Serve, runtime: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("personae.remote.batch._PATIENCE", 0.5)
+    monkeypatch.setattr("personae.remote.batch.PATIENCE", 0.5)
     endpoint = serve(lambda body, _: failure(429, "slow down"))
     start = time.monotonic()
     with pytest.raises(PersonaeError, match=r"requests failed.*HTTP 429.*nothing else") as error:
@@ -125,11 +126,32 @@ def test_an_endpoint_that_does_nothing_but_ask_to_slow_down_is_left_in_the_end(
     assert endpoint.asked.total() < 40
 
 
+def test_an_endpoint_that_asks_for_an_hour_is_not_asked_again(serve: Serve, runtime: Make) -> None:
+    def behave(body: dict[str, Any], before: int) -> Reply:
+        if body["messages"][0]["content"] == "p 5":
+            return failure(429, Retry_After="3600")
+        return later(0.05)
+
+    endpoint = serve(behave)
+    run = runtime(endpoint.url, concurrency=2)
+    with pytest.raises(
+        PersonaeError, match=r"asks to wait 60 minutes .HTTP 429.* is kept"
+    ) as error:
+        ask(run, prompts("p", 40))
+    assert "\n" not in str(error.value)
+    assert endpoint.asked.total() <= 8
+    endpoint.behave = lambda body, _: later(0.0)
+    limits_folder(run.endpoints["judge"]).joinpath("pace.json").unlink()
+    assert texts(ask(run, prompts("p", 40))) == ["fine"] * 40
+    # All but the refused one were asked once.
+    assert sorted(endpoint.asked.values()) == [1] * 39 + [2]
+
+
 def test_patience_begins_anew_with_every_answer(
     serve: Serve, runtime: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One request is refused for longer than the patience, while others are answered."""
-    monkeypatch.setattr("personae.remote.batch._PATIENCE", 0.4)
+    monkeypatch.setattr("personae.remote.batch.PATIENCE", 0.4)
 
     def behave(body: dict[str, Any], before: int) -> Reply:
         if body["messages"][0]["content"] == "p 0" and time.monotonic() - endpoint.times[0] < 1.0:

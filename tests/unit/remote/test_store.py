@@ -20,7 +20,7 @@ from personae.remote.answers import Answer, Budget, Charge, digest
 from personae.remote.database import FILE, filesystem, journal_mode
 from personae.remote.owner import Owner
 from personae.remote.runtime import Runtime
-from personae.remote.store import AnswerStore
+from personae.remote.store import AnswerStore, StoreError
 
 from .asking import ask, texts
 from .misbehaving import Endpoint, Reply, completion
@@ -73,6 +73,18 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
         assert len(store.known(f"w-{i}" for i in acknowledged)) == len(acknowledged) >= 200
     with sqlite3.connect(tmp_path / FILE) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_a_database_that_is_damaged_meanwhile_is_one_line(tmp_path: Path) -> None:
+    with AnswerStore(tmp_path) as store:
+        asyncio.run(store.keep("k", Answer("a", "stop"), "e"))
+        with sqlite3.connect(tmp_path / FILE) as connection:
+            connection.execute("DROP TABLE answers")
+            connection.execute("DROP TABLE ledger")
+        for look in (lambda: store.known(["k"]), lambda: store.spent("study")):
+            with pytest.raises(StoreError, match="no such table") as error:
+                look()
+            assert "\n" not in str(error.value)
 
 
 def test_the_key_holds_all_that_determines_an_answer() -> None:
