@@ -25,7 +25,7 @@ from personae.remote.runtime import Runtime
 from personae.remote.slots import Slots
 from personae.remote.store import AnswerStore, StoreError
 from personae.remote.transport import Caller
-from personae.remote.turn import Turn
+from personae.remote.turn import Spacing, Turn
 from personae.secrets import require_key
 
 Outcome = Answer | Failure
@@ -55,7 +55,7 @@ class Batch:
         self, wanted: dict[str, Body], *, kept: int, most_failures: int
     ) -> dict[str, Outcome]:
         """Return the outcome of every request by key."""
-        self._stopped = asyncio.Event()
+        self._stopped, self._spacing = asyncio.Event(), Spacing()
         self._tally = Tally(
             self._name, kept + len(wanted), kept, priced=self._endpoint.price_out is not None
         )
@@ -153,6 +153,7 @@ class Batch:
         tokens = likely_tokens(body)
         turn = Turn(
             self._slots,
+            self._spacing,
             admit=lambda: self._admit(body, tokens),
             keep=lambda answer: self._enter(key, body, answer),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
@@ -11,6 +12,28 @@ from personae.remote.answers import Answer
 from personae.remote.slots import Slots
 
 _ASIDE: Final = 0.005  # seconds, long enough for a request to go out
+_MOST_APART: Final = 0.004  # seconds, several times what a request costs this process
+_NEWEST: Final = 0.05  # weight of the newest distance in their mean
+
+
+class Spacing:
+    """How long a request waits so as not to go out together with the one before.
+
+    Requests that go out together come back together, time and again, and each of them then waits
+    for the work of all the others. They are kept half of their mean distance apart, so that this
+    never bounds how many there are.
+    """
+
+    def __init__(self) -> None:
+        self._last = -math.inf
+        self._mean = _MOST_APART
+
+    def delay(self, now: float) -> float:
+        """Return the seconds for which a request that is ready ``now`` has to wait."""
+        at = max(now, self._last + min(_MOST_APART, self._mean / 2.0))
+        self._mean += _NEWEST * (min(at - self._last, 1.0) - self._mean)
+        self._last = at
+        return at - now
 
 
 class Turn:
@@ -24,6 +47,8 @@ class Turn:
     ----------
     slots
         Of the endpoint.
+    spacing
+        Of the batch.
     admit
         Called with the slot in hand: waits until limits and budget allow the request; what it
         raises calls the request off.
@@ -39,10 +64,11 @@ class Turn:
     def __init__(
         self,
         slots: Slots,
+        spacing: Spacing,
         admit: Callable[[], Awaitable[None]],
         keep: Callable[[Answer], Coroutine[Any, Any, None]],
     ) -> None:
-        self._slots, self._admit, self._keep = slots, admit, keep
+        self._slots, self._spacing, self._admit, self._keep = slots, spacing, admit, keep
         self._slot: int | None = None
         self.began = 0.0
 
@@ -50,6 +76,8 @@ class Turn:
         """Wait for a slot and for admission; a redirected request goes on in its turn."""
         if self._slot is None:
             self._slot = await self._slots.acquire()
+            if delay := self._spacing.delay(asyncio.get_running_loop().time()):
+                await asyncio.sleep(delay)
             await self._admit()
             self.began = time.time()
 
