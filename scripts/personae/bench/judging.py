@@ -3,7 +3,8 @@
 A local endpoint answers after an added latency. With ``c`` requests in flight nothing can be faster
 than ``c / latency``, where the latency is what a bare socket measures there, with as many requests
 in flight. The ratio says how much of that is reached with limits, retries and the database of
-answers all in place.
+answers all in place. ``python -m personae.bench.judging`` prints both rates: like a judge behind an
+endpoint, it is a process without torch.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import asyncio
 import json
 import multiprocessing
 import os
+import subprocess
+import sys
 import tempfile
 import time
 from multiprocessing.connection import Connection
@@ -35,7 +38,13 @@ _RUBRICS: Final = "config/judging/rubrics"
 
 def comparison() -> Comparison:
     """Return judging's answers per second against what latency and concurrency allow."""
-    ours, allowed = together(lambda: measure(_CONCURRENCY, _LATENCY, _REQUESTS), 2)
+
+    def measured() -> list[float]:
+        command = [sys.executable, "-m", "personae.bench.judging"]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        return [float(rate) for rate in done.stdout.split()]
+
+    ours, allowed = together(measured, 2)
     return Comparison("judging at 50 ms / concurrency over latency", ours, allowed, 0.95)
 
 
@@ -137,3 +146,7 @@ def _length(head: bytes) -> int:
     """Return how many bytes follow the head of a message."""
     lines = head.lower().split(b"\r\n")
     return next(int(line.split(b":")[1]) for line in lines if line.startswith(b"content-length"))
+
+
+if __name__ == "__main__":
+    print(*measure(_CONCURRENCY, _LATENCY, _REQUESTS))
