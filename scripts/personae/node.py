@@ -8,6 +8,7 @@ line, and exit non-zero on any error.
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -43,7 +44,7 @@ def run_model_node(snakemake: Any, main: Callable[..., None], **arguments: Any) 
         spec = EngineSpec(**snakemake.params.engine, **_runtime(snakemake.config))
         with connect(spec, LOG) as engine:
             facts = engine.info().model_dump(mode="json")
-            with engine.keeping(_kept_rows(snakemake, facts)):
+            with _told_to_end(), engine.keeping(_kept_rows(snakemake, facts)):
                 main(**arguments, engine=engine, provenance=_provenance(snakemake, facts))
 
 
@@ -91,6 +92,21 @@ def _kept(snakemake: Any) -> Iterator[bool]:
     yield restored
     if not restored:
         keeper.keep()
+
+
+@contextmanager
+def _told_to_end() -> Iterator[None]:
+    """Let SIGTERM, with which a batch system ends a job, end the block in order: rows are kept."""
+
+    def end(number: int, _frame: object) -> None:
+        LOG.error("told to end by %s", signal.Signals(number).name)
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _kept_rows(snakemake: Any, engine: Mapping[str, Any]) -> KeptRows:

@@ -132,7 +132,8 @@ class Unfit:
             more = f" and {count - _NAMED} more" if count > _NAMED else ""
             what = f"row {names} alone does" if count == 1 else f"rows {names}{more} alone do"
             raise RequestError(
-                f"{what} not fit in memory; the other {total - count} of {total} are done"
+                f"{what} not fit in memory; the other {total - count} of {total} are done. Shorten "
+                "what does not fit, or use a device with more memory"
             )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,7 +19,7 @@ from personae.node import run_model_node
 from personae.requests import ActivationRow, EngineSpec, LikelihoodRow, Message, Span
 from personae.vector_columns import to_matrix
 
-from .harness import Servers, say
+from .harness import Servers, is_gone, say, wait_until
 
 NODE = {"rule": "generate_role_responses", "code": "c0de"}
 
@@ -74,7 +74,9 @@ def test_a_row_that_is_given_up_does_not_cost_the_others(
 
 
 def test_rows_of_a_server_that_was_killed_are_there(servers: Servers, client: EngineClient) -> None:
+    pid = client.info().pid
     fail(servers, client, "a", "b", "sleep 0.5", "crash")
+    assert wait_until(lambda: is_gone(pid), 10)
     with servers.connect() as again:
         with again.keeping(kept(servers)):
             assert say(again, "a", "b", "c") == ["a", "b", "c"]
@@ -92,39 +94,57 @@ def test_earlier_requests_of_a_node_are_kept_too(servers: Servers, client: Engin
     assert client.info().counters == {"row0": 4}
 
 
+class Node:
+    """A node that asks for two rows, as Snakemake describes it; in the servers' folder."""
+
+    def __init__(self, servers: Servers) -> None:
+        self.described = SimpleNamespace(
+            log=["logs/node.log"],
+            rule="generate_role_responses",
+            wildcards={"role": "pirate"},
+            params=Params(code="c0de", engine={"model": servers.spec().model}),
+            config={"study": "s", "seed": 3},
+            input=[],
+            output=[],
+        )
+
+    def attempt(self, last: str, after: Callable[[], None] = lambda: None) -> dict[str, int]:
+        """Run the node and return how often the server was asked for each row so far."""
+
+        def main(*, engine: EngineClient, provenance: dict[str, str]) -> None:
+            say(engine, "a", last)
+            after()
+
+        with contextlib.suppress(SystemExit):
+            run_model_node(self.described, main)
+        with connect(EngineSpec(**self.described.params.engine)) as engine:
+            return engine.info().counters
+
+
 def test_a_node_that_failed_asks_for_the_rest_and_then_keeps_nothing(
     servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(servers.folder)
-    spec = servers.spec()
-    node = SimpleNamespace(
-        log=["logs/node.log"],
-        rule="generate_role_responses",
-        wildcards={"role": "pirate"},
-        params=Params(code="c0de", engine={"model": spec.model}),
-        config={"study": "s", "seed": 3},
-        input=[],
-        output=[],
-    )
-
-    def attempt(last: str) -> dict[str, int]:
-        def main(*, engine: EngineClient, provenance: dict[str, str]) -> None:
-            say(engine, "a", last)
-
-        with contextlib.suppress(SystemExit):
-            run_model_node(node, main)
-        with connect(EngineSpec(**node.params.engine)) as engine:
-            return engine.info().counters
-
-    place = Path("results/s/.finished")
-    assert attempt("refuse") == {"row0": 1, "row1": 1}
+    node, place = Node(servers), Path("results/s/.finished")
+    assert node.attempt("refuse") == {"row0": 1, "row1": 1}
     assert [path for path in place.rglob("*") if path.is_file()]
-    node.wildcards = {"role": "ghost"}
-    assert attempt("b") == {"row0": 2, "row1": 2}
-    node.wildcards = {"role": "pirate"}
-    assert attempt("b") == {"row0": 2, "row1": 3}
+    node.described.wildcards = {"role": "ghost"}
+    assert node.attempt("b") == {"row0": 2, "row1": 2}
+    node.described.wildcards = {"role": "pirate"}
+    assert node.attempt("b") == {"row0": 2, "row1": 3}
     assert "1 of 2 rows are kept" in Path("logs/node.log").read_text()
     assert not [path for path in place.rglob("*") if path.is_file()]
+
+
+def test_a_node_that_a_batch_system_ends_keeps_its_rows(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(servers.folder)
+    node, before = Node(servers), signal.getsignal(signal.SIGTERM)
+    node.attempt("b", after=lambda: os.kill(os.getpid(), signal.SIGTERM))
+    assert "told to end by SIGTERM" in Path("logs/node.log").read_text()
+    assert node.attempt("b") == {"row0": 1, "row1": 1}
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 @pytest.mark.parametrize("node", [{"code": "other"}, {"rule": "steer_trait"}, {"model": "other"}])
