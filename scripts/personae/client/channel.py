@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,8 @@ if TYPE_CHECKING:  # both cost import time that a node may never need to spend
 
 _UNIX = "unix:"
 _CONNECT_SECONDS = 10.0
+_DYING_SECONDS = 60.0
+_LOOK_AGAIN = 0.1
 
 # A long request is silent for as long as it computes, so there is no read time-out. A server on
 # another machine may vanish without a word: the kernel then finds out within two minutes.
@@ -52,6 +55,7 @@ class Channel:
     def __init__(self, spec: EngineSpec, say: Say) -> None:
         self._spec, self._say = spec, say
         self._place: Place | None = None
+        self._started = False
         self._http = self._open()
 
     def close(self) -> None:
@@ -111,18 +115,25 @@ class Channel:
         raise refused
 
     def _open(self) -> httpx.Client:
-        """Find or start the server and return a client for it when it is ready."""
-        try:
-            return self._ready_client()
-        except _GoneError:
-            # One that ends in good order removes its socket: it was found in its last moment.
-            if self._place is None or self._place.socket.exists():
-                raise
-            return self._ready_client()
+        """Find or start the server and return a client for it when it is ready.
+
+        One that was found may be in its last moments: a killed server listens until the kernel has
+        taken its memory back. One that this process started is not started again.
+        """
+        deadline = time.monotonic() + _DYING_SECONDS
+        while True:
+            try:
+                return self._ready_client()
+            except _GoneError:
+                if self._place is None or self._started or time.monotonic() > deadline:
+                    raise
+            time.sleep(_LOOK_AGAIN)
 
     def _ready_client(self) -> httpx.Client:
         spec = self._spec
-        self._place = None if spec.url else ensure_server(spec, self._say)
+        self._place = None
+        if not spec.url:
+            self._place, self._started = ensure_server(spec, self._say)
         client = self._client()
         try:
             what = f"model server of {spec.model}"

@@ -50,8 +50,10 @@ class Health(Wire):
     error: str = ""
 
 
-def ensure_server(spec: EngineSpec, say: Say) -> Place:
-    """Return the place of the server for ``spec``, which may still be loading; start it if need be.
+def ensure_server(spec: EngineSpec, say: Say) -> tuple[Place, bool]:
+    """Return the place of the server for ``spec``, and whether it had to be started.
+
+    It may still be loading.
 
     Raises
     ------
@@ -61,13 +63,14 @@ def ensure_server(spec: EngineSpec, say: Say) -> Place:
     owner = current_owner()
     place = place_of(spec, owner)
     with locked(place.lock, spec.start_timeout):
-        if not is_listening(place.socket):
+        starts = not is_listening(place.socket)
+        if starts:
             _tidy(place.lock.parent)
             pid = _start(spec, owner, place)
             gpus = os.environ.get("CUDA_VISIBLE_DEVICES")
             where = f" on GPU {gpus}" if gpus else ""
             say(f"model server {pid} started for {spec.model}{where} (log: {place.log})")
-    return place
+    return place, starts
 
 
 def _start(spec: EngineSpec, owner: Owner | None, place: Place) -> int:
