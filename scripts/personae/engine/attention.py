@@ -2,8 +2,7 @@
 
 The fused kernel is made for long queries. With one query a row, or in bfloat16 with up to some
 hundred slots, two batched matrix products over the key-value heads take less than half its time.
-Scores then have the model's dtype, as in transformers' own "eager" attention. The cache stores keys
-transposed for it.
+Scores then have the model's dtype, as in transformers' own "eager" attention.
 """
 
 from __future__ import annotations

@@ -1,9 +1,13 @@
-"""A preallocated key-value cache whose rows come and go, as transformers cache layers.
+"""A key-value cache whose rows come and go, as transformers cache layers.
 
 All rows end at the same slot: a row of ``n`` tokens fills slots ``end - n`` to ``end``, so decoding
 writes one slot for all rows and padding is always on the left. Rows enter right after a prefill
 that was padded on the *right* (which needs no attention mask at all) and leave at any time; the
 last rows then move into the holes.
+
+On a CPU the cache grows by a few slots at a time, and attention reads all of it, what is free
+masked: oneDNN copies anything that is not one piece of memory. Elsewhere it is allocated once, and
+attention reads the slots in use.
 
 Layers with a sliding window keep their full history too: the mask that transformers builds from
 slot distances does the windowing, which stays right when rows enter and leave.
@@ -23,8 +27,8 @@ from transformers.cache_utils import Cache, CacheLayerMixin
 
 from personae.engine.prefixcache import PrefixCache
 
-# Decoding reads a multiple of this many slots: oneDNN's products of odd widths take twice as long.
-_WIDTH = 16
+# What a CPU's cache grows by: oneDNN's products of widths that are no multiple take twice as long.
+_CPU_STEP = 16
 
 
 @dataclass(frozen=True)
@@ -41,28 +45,29 @@ class _Entry:
 
 
 class _Geometry:
-    """What all layers share: rows in use, the occupied slots, and an entry under way.
+    """What all layers share: rows and slots in use, those allocated, and an entry under way.
 
-    The first slots hold no row: what is read may begin there, to be as wide as it should.
+    ``step`` is what the cache grows by; None if it never does.
     """
 
-    def __init__(self, max_rows: int, capacity: int) -> None:
-        self.lead = _WIDTH - 1
-        self.max_rows, self.capacity = max_rows, self.lead + capacity
-        self.rows, self.start, self.end = 0, self.lead, self.lead
+    def __init__(self, max_rows: int, capacity: int, step: int | None) -> None:
+        self.max_rows, self.capacity, self.step = max_rows, capacity, step
+        self.rows, self.start, self.end = 0, 0, 0
+        self.width = 0 if step else capacity
         self.entry: _Entry | None = None
 
-    @property
-    def first(self) -> int:
-        """The first slot that attention reads: with one new token, a multiple of `_WIDTH`."""
-        return self.start - (self.start - self.end - 1) % _WIDTH
+    def fit(self, slots: int) -> None:
+        """Let at least so many slots be allocated."""
+        if self.step:
+            self.width = -(-slots // self.step) * self.step
+
+    def read(self, tokens: int) -> range:
+        """Return the slots that attention reads when every row has ``tokens`` new ones."""
+        return range(self.width) if self.step else range(self.start, self.end + tokens)
 
 
 class _Layer(CacheLayerMixin):
-    """Keys and values [max_rows, heads, capacity, dim] of one layer, allocated at first use.
-
-    In memory, keys are transposed: a decoding step multiplies with them that way round.
-    """
+    """Keys and values [max_rows, heads, width, dim] of one layer, allocated at first use."""
 
     def __init__(self, geometry: _Geometry) -> None:
         super().__init__()
@@ -70,13 +75,17 @@ class _Layer(CacheLayerMixin):
         self._kept: tuple[Tensor, ...] = ()
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
-        rows, slots = self._geometry.max_rows, self._geometry.capacity
-        _, heads, _, key_dim = key_states.shape
-        # Zeros, as a masked slot still enters the weighted sum, with weight 0: it must be finite.
-        self.keys = key_states.new_zeros((rows, heads, key_dim, slots)).transpose(2, 3)
-        self.values = value_states.new_zeros((rows, heads, slots, value_states.shape[3]))
-        self._kept = (self.keys, self.values)
+        self._keep(tuple(self._allocated(states) for states in (key_states, value_states)))
         self.is_initialized = True
+
+    def _allocated(self, like: Tensor) -> Tensor:
+        # Zeros, as a masked slot still enters the weighted sum, with weight 0: it must be finite.
+        _, heads, _, dim = like.shape
+        return like.new_zeros((self._geometry.max_rows, heads, self._geometry.width, dim))
+
+    def _keep(self, kept: tuple[Tensor, ...]) -> None:
+        self._kept = kept
+        self.keys, self.values = kept
 
     def update(
         self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
@@ -88,10 +97,11 @@ class _Layer(CacheLayerMixin):
         if g.entry is not None:
             self._store(g.entry, new_states)
             return new_states
-        stop = g.end + key_states.shape[2]
+        tokens = key_states.shape[2]
         for kept, new in zip(self._kept, new_states, strict=True):
-            kept[: g.rows, :, g.end : stop] = new
-        keys, values = (kept[: g.rows, :, g.first : stop] for kept in self._kept)
+            kept[: g.rows, :, g.end : g.end + tokens] = new
+        read = g.read(tokens)
+        keys, values = (kept[: g.rows, :, read.start : read.stop] for kept in self._kept)
         return keys, values
 
     def adopt(self, states: tuple[Tensor, ...], entry: _Entry) -> None:
@@ -110,10 +120,11 @@ class _Layer(CacheLayerMixin):
             kept[rows, :, g.end - token.shape[1] : g.end] = aligned
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        return self.get_seq_length() + query_length, 0
+        g = self._geometry
+        return query_length if g.entry else len(g.read(query_length)), 0
 
     def get_seq_length(self) -> int:
-        return 0 if self._geometry.entry else self._geometry.end - self._geometry.first
+        return 0 if self._geometry.entry else self._geometry.end - self._geometry.read(0).start
 
     def get_max_length(self) -> int:
         return self._geometry.capacity
@@ -123,11 +134,19 @@ class _Layer(CacheLayerMixin):
         for kept in self._kept:
             kept[targets.to(kept.device)] = kept[sources.to(kept.device)]
 
-    def shift(self, by: int) -> None:
-        """Move all rows ``by`` slots to the left."""
-        g = self._geometry
-        for kept in self._kept:
-            kept[: g.rows, :, : g.end - by] = kept[: g.rows, :, by : g.end].clone()
+    def relay(self, filled: slice, target: slice) -> None:
+        """Move what rows have in the slots ``filled`` to ``target``, in the width to be."""
+        if self.is_initialized:
+            self._keep(tuple(self._relaid(kept, filled, target) for kept in self._kept))
+
+    def _relaid(self, kept: Tensor, filled: slice, target: slice) -> Tensor:
+        g, content = self._geometry, kept[: self._geometry.rows, :, filled]
+        if kept.shape[2] != g.width:
+            kept = self._allocated(kept)
+        else:
+            content = content.clone()
+        kept[: g.rows, :, target] = content
+        return kept
 
 
 class RowCache(Cache):
@@ -140,11 +159,14 @@ class RowCache(Cache):
     max_rows
         Most rows at a time.
     capacity
-        Slots of a row; at least the longest row ever held.
+        Most slots of a row; at least the longest row ever held.
+    device
+        Where the model is: it decides whether the cache grows.
     """
 
-    def __init__(self, n_layers: int, max_rows: int, capacity: int) -> None:
-        self._geometry = _Geometry(max_rows, capacity)
+    def __init__(self, n_layers: int, max_rows: int, capacity: int, device: torch.device) -> None:
+        step = _CPU_STEP if device.type == "cpu" else None
+        self._geometry = _Geometry(max_rows, capacity, step)
         self._layers = [_Layer(self._geometry) for _ in range(n_layers)]
         super().__init__(layers=list(self._layers))
         self._starts = np.zeros(0, dtype=np.int64)
@@ -181,13 +203,12 @@ class RowCache(Cache):
 
     def clear(self, longest: int) -> None:
         """Make room for rows of up to ``longest`` tokens in a cache without rows."""
-        g = self._geometry
-        g.start = g.end = g.lead + longest
+        self._geometry.start = self._geometry.end = longest
 
     def _entry(self, source: Sequence[int], lengths: Sequence[int], first: Sequence[int]) -> _Entry:
         """Make room for rows; say where their tokens are, row ``i``'s from ``first[i]`` on."""
         g, longest = self._geometry, max(lengths)
-        if g.rows == 0 and g.end - g.lead < longest:
+        if g.rows == 0 and g.end < longest:
             self.clear(longest)
         self.make_room(0, longest)
         slots = torch.arange(longest) - longest
@@ -224,24 +245,30 @@ class RowCache(Cache):
         return order
 
     def make_room(self, tokens: int, longest: int = 0) -> None:
-        """Shift all rows to the left if ``tokens`` more slots do not fit after them.
+        """Let ``tokens`` more slots fit after all rows.
 
         At least ``longest`` slots stay to the left of the end, for rows about to enter.
         """
         g = self._geometry
-        by = g.end - g.lead - max(g.end - g.start, longest)
-        if g.end + tokens > g.capacity and by > 0:
-            for layer in self._layers:
-                layer.shift(by)
-            g.start, g.end, self._starts = g.start - by, g.end - by, self._starts - by
-        used, most = g.end - g.lead, g.capacity - g.lead
-        if used + tokens > most or used < longest:
-            raise ValueError(f"rows of {used} + {tokens} slots exceed the cache's {most}")
+        used = g.end - g.start
+        end = max(used, longest)
+        if end + tokens > g.capacity:
+            raise ValueError(f"rows of {end} + {tokens} slots exceed the cache's {g.capacity}")
+        if g.end + tokens <= g.width and g.end >= longest:
+            return
+        g.fit(end + max(tokens, 1))
+        filled, target = slice(g.start, g.end), slice(end - used, end)
+        for layer in self._layers:
+            layer.relay(filled, target)
+        self._starts = self._starts + (end - g.end)
+        g.start, g.end = end - used, end
 
     def mask(self, tokens: int, device: torch.device) -> Tensor | None:
         """Return the 2-d mask of the next forward pass, or None if all that is read is real."""
         g = self._geometry
-        if (self._starts == g.first).all():
+        read, end = g.read(tokens), g.end + tokens
+        if read.stop == end and (self._starts == read.start).all():
             return None
-        starts = torch.from_numpy(self._starts).to(device)
-        return torch.arange(g.first, g.end + tokens, device=device) >= starts.unsqueeze(1)
+        starts = torch.from_numpy(self._starts).to(device).unsqueeze(1)
+        slots = torch.arange(read.start, read.stop, device=device)
+        return (slots >= starts) & (slots < end)

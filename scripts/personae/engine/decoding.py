@@ -95,7 +95,7 @@ class Decoder:
         self.max_rows = min(max(max_tokens // longest, 1), len(rows))
         # Where rows have to wait, slack makes shifting the cache to the left rare.
         slack = most_new if self.max_rows < len(rows) else 0
-        self._cache = RowCache(loaded.n_layers, self.max_rows, longest + slack)
+        self._cache = RowCache(loaded.n_layers, self.max_rows, longest + slack, loaded.device)
         self._prefill = Prefill(loaded, vectors, self._cache, max_tokens)
         plan_rows = [PlanRow(row.in_response, len(row.prompt)) for row in self._rows]
         self._plan = Plan(loaded, plan_rows, vectors)
