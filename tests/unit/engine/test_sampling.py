@@ -90,3 +90,21 @@ def test_greedy_takes_the_first_of_the_largest(width: int, dtype: torch.dtype) -
     logits = torch.randint(0, 9, (40, width), generator=torch.Generator().manual_seed(1)).to(dtype)
     drawn = draw(logits, Sampling(temperature=0), torch.zeros(40))
     assert drawn.tolist() == [row.index(max(row)) for row in logits.tolist()]
+
+
+@pytest.mark.parametrize("width", [7, 100, 512, 6144])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("largest_entries", ["anywhere", "in one column", "side by side"])
+def test_the_likeliest_tokens_are_those_of_a_full_sort(
+    width: int, dtype: torch.dtype, largest_entries: str
+) -> None:
+    logits = torch.randn(20, width, generator=torch.Generator().manual_seed(1)).to(dtype)
+    if largest_entries == "in one column":
+        logits[:, 3::512] += 10
+    elif largest_entries == "side by side":
+        logits[:, width // 2 :][:, :64] += 10
+    count = min(64, width)
+    top, tokens = module._likeliest_of(logits, count)
+    assert torch.equal(top, logits.sort(-1, descending=True).values[:, :count])
+    assert torch.equal(logits.gather(1, tokens), top)
+    assert all(len(set(row)) == count for row in tokens.tolist())
