@@ -13,15 +13,13 @@ import asyncio
 import json
 import multiprocessing
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
 
-from personae.bench.measuring import Comparison, together
+from personae.bench.measuring import Comparison, printed, together
 from personae.config.endpoints import Endpoint
 from personae.judges.base import JudgeItem, coherence_rubric
 from personae.judges.chat import ChatJudge
@@ -40,9 +38,7 @@ def comparison() -> Comparison:
     """Return judging's answers per second against what latency and concurrency allow."""
 
     def measured() -> list[float]:
-        command = [sys.executable, "-m", "personae.bench.judging"]
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
-        return [float(rate) for rate in done.stdout.split()]
+        return [float(rate) for rate in printed("personae.bench.judging").split()]
 
     ours, allowed = together(measured, 2)
     return Comparison("judging at 50 ms / concurrency over latency", ours, allowed, 0.95)

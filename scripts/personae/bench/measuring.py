@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import functools
 import statistics
+import subprocess
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import torch
+if TYPE_CHECKING:
+    import torch
+
+_TIMEOUT = 300.0  # seconds
 
 Run = Callable[[], float]
 """Does the work once and returns its figure of merit, such as tokens per second."""
@@ -41,6 +46,8 @@ class Comparison:
 
 def rate(device: torch.device, work: Callable[[], int]) -> Run:
     """Return a run of ``work``, which counts what it did, as a figure per second."""
+    # Not above: judging is measured in a process without torch.
+    import torch
 
     def run() -> float:
         start = time.perf_counter()
@@ -66,6 +73,14 @@ def together(work: Callable[[], Sequence[float]], count: int) -> list[Run]:
         return own.popleft()
 
     return [functools.partial(run, own) for own in left]
+
+
+def printed(module: str, *arguments: str) -> str:
+    """Run a module in a new process and return what it prints."""
+    command = [sys.executable, "-m", module, *arguments]
+    return subprocess.run(
+        command, check=True, capture_output=True, text=True, timeout=_TIMEOUT
+    ).stdout
 
 
 def compare(comparison: Comparison, repeats: int, device: str) -> dict[str, Any]:

@@ -6,16 +6,14 @@ above the loaded weights; a node is `personae.bench.node`.
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from personae.bench.measuring import Comparison
+from personae.bench.measuring import Comparison, printed
 from personae.requests import EngineSpec
 
-_TIMEOUT = 300.0
 _NODE = "personae.bench.node"
 
 
@@ -23,7 +21,7 @@ def memory(spec: EngineSpec) -> Comparison:
     """Return extraction's peak memory against that of the plain forward pass of the same rows."""
 
     def peak(arm: str) -> float:
-        return float(_run(__name__, spec, arm))
+        return float(printed(__name__, spec.model_dump_json(), arm))
 
     return Comparison(
         "extraction peak memory over weights / plain forward (bytes)",
@@ -39,9 +37,9 @@ def node(spec: EngineSpec) -> Comparison:
 
     def seconds(arm: str) -> float:
         if arm == "warm":
-            _run(_NODE, spec, arm)  # so that the server runs
+            printed(_NODE, spec.model_dump_json(), arm)  # so that the server runs
         start = time.perf_counter()
-        computed = float(_run(_NODE, spec, arm))
+        computed = float(printed(_NODE, spec.model_dump_json(), arm))
         return time.perf_counter() - start - computed
 
     return Comparison(
@@ -51,14 +49,6 @@ def node(spec: EngineSpec) -> Comparison:
         0.7,
         "ours at most",
     )
-
-
-def _run(module: str, spec: EngineSpec, arm: str) -> str:
-    """Run a module in a new process and return what it prints."""
-    command = [sys.executable, "-m", module, spec.model_dump_json(), arm]
-    return subprocess.run(
-        command, check=True, capture_output=True, text=True, timeout=_TIMEOUT
-    ).stdout
 
 
 def _peak(spec: EngineSpec, arm: str) -> int:

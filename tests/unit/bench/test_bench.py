@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -159,3 +161,8 @@ def test_judging_is_measured_against_what_bare_sockets_reach_there() -> None:
 def test_a_dry_run_that_fails_is_no_figure() -> None:
     with pytest.raises(PersonaeError, match=r"the dry run of config/paper\.yaml failed: .+"):
         planning.dry_run("--no-such-option")
+
+
+def test_judging_is_measured_in_a_process_without_torch() -> None:
+    code = "import sys, personae.bench.judging; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
