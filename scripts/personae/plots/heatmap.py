@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from personae.effects import AXIS
 from personae.plots import style
 from personae.plots.style import Illustration, illustrated, panels
-from personae.words import capital, count, listed, readable
+from personae.words import capital, count, listed, readable, typeset
 
 _MOST_NAMED = 60
 _MOST_NUMBERED = 18
@@ -55,8 +55,9 @@ def _write_numbers(axes: Axes, values: NDArray[np.float64], size: float) -> None
         if i == j:
             continue
         color = style.readable_on(style.DIVERGING((value + 1) / 2))
-        text = f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
-        axes.text(j, i, text, ha="center", va="center", fontsize=size, color=color)
+        axes.text(
+            j, i, typeset(f"{value:.2f}"), ha="center", va="center", fontsize=size, color=color
+        )
 
 
 @illustrated

@@ -20,7 +20,7 @@ from personae.report.sections import SECTIONS
 from personae.report.timings import Timing
 from personae.report.transcripts import Transcript
 from personae.scorecard.claims import VERDICTS
-from personae.words import capital, count, listed, readable
+from personae.words import capital, count, listed, readable, typeset
 
 PAPERS = {
     "AA": "The Assistant Axis (Lu et al., arXiv 2601.10387)",
@@ -174,11 +174,11 @@ def summary(report: Report) -> str:
 
 
 def number(value: float | None, digits: int = 2) -> str:
-    """Write a number with a true minus sign; a missing one is a dash."""
+    """Write a number with a true minus sign, a rounded zero with none; a missing one is a dash."""
     if value is None or math.isnan(value):
         return "\N{EN DASH}"
     shown = f"{value:.{digits}f}" if abs(value) < 100 else f"{value:,.0f}"
-    return shown.replace("-", "\N{MINUS SIGN}")
+    return typeset(shown)
 
 
 def duration(seconds: float) -> str:

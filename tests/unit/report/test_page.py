@@ -227,6 +227,7 @@ def test_figures_count_as_one_stage_at_the_end(tmp_path: Path) -> None:
 def test_numbers_and_durations() -> None:
     assert number(-0.126) == "\u22120.13"
     assert number(None) == number(float("nan")) == "\u2013"
+    assert number(-0.0) == number(-0.004) == "0.00"
     assert number(12345.0) == "12,345"
     assert duration(3.21) == "3.2 s"
     assert duration(125) == "2 min 05 s"
