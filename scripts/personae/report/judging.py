@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from personae.dataframes import read_frame
+from personae.judges.calibration import POOLED
 from personae.judges.levels import LABELS
 
 OFFLINE_LABELS: Final = {
@@ -29,7 +30,7 @@ class JudgeTables:
     Attributes
     ----------
     agreement
-        ``agreement``: every judge against the labels.
+        ``agreement``: every judge against the labels, over all targets of a rubric, then by target.
     pairs
         ``judge_pairs``: every two judges with each other, on the labelled set and on the responses
         of each arm of the study.
@@ -52,12 +53,23 @@ class JudgeTables:
 def read_judges(files: Mapping[str, Sequence[str]]) -> JudgeTables:
     """Read the tables of one model."""
     return JudgeTables(
-        agreement=read_frame(files["agreement"], "agreement"),
+        agreement=pooled_first(read_frame(files["agreement"], "agreement")),
         pairs=read_frame([*files["judge_pairs"], *files["study_pairs"]], "judge_pairs"),
         levels=levels(read_frame([*files["confusion"], *files["study_confusion"]], "confusion")),
         bias=read_frame(files["judge_bias"], "judge_bias"),
         summary=over_targets(read_frame(files["score_summary"], "score_summary")),
     )
+
+
+def pooled_first(agreement: pd.DataFrame) -> pd.DataFrame:
+    """Put a rubric's row over all targets before those of its targets.
+
+    A rubric without targets, such as coherence, has its one row over all.
+    """
+    rows = agreement[agreement.target != ""]
+    place = rows.groupby(["judge", "rubric"], sort=False).ngroup()
+    order = pd.DataFrame({"place": place, "single": rows.target != POOLED})
+    return rows.loc[order.sort_values(["place", "single"], kind="stable").index]
 
 
 def levels(confusion: pd.DataFrame) -> pd.DataFrame:

@@ -114,7 +114,7 @@ def render(report: Report, page: str, style: str) -> str:
     )
     environment.filters |= {
         "number": number, "readable": readable, "capital": capital, "duration": duration,
-        "note_lines": note_lines,
+        "note_lines": note_lines, "with_interval": with_interval,
     }  # fmt: skip
     template = environment.get_template(Path(page).name)
     return template.render(
@@ -179,6 +179,13 @@ def number(value: float | None, digits: int = 2) -> str:
         return "\N{EN DASH}"
     shown = f"{value:.{digits}f}" if abs(value) < 100 else f"{value:,.0f}"
     return typeset(shown)
+
+
+def with_interval(value: float, low: float, high: float) -> str:
+    """Write a number with its interval; a missing one is a dash alone."""
+    if math.isnan(value):
+        return number(value)
+    return f"{number(value)} [{number(low)}, {number(high)}]"
 
 
 def duration(seconds: float) -> str:

@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 
 from personae.dataframes import read_frame
-from personae.report.judging import levels
-from personae.report.page import duration, note_lines, number
+from personae.report.judging import levels, pooled_first
+from personae.report.page import duration, note_lines, number, with_interval
 from personae.report.sections import FIGURES
 from personae.report.timings import collect_timings
 from personae.report.transcripts import Scores, steered, take_turns
@@ -174,6 +174,25 @@ def test_counts_of_levels_leave_the_labels_and_empty_cells_out() -> None:
         ("low", "low: 4"),
     ]
     assert levels(pd.DataFrame(cells[-1:])).empty
+
+
+def test_agreement_over_all_targets_comes_first_and_a_rubric_without_targets_once() -> None:
+    keys = [
+        ("a", "trait", "formal"), ("a", "trait", "*"), ("a", "trait", "poetic"),
+        ("a", "coherence", ""), ("a", "coherence", "*"), ("b", "trait", "formal"),
+        ("b", "trait", "*"),
+    ]  # fmt: skip
+    found = pooled_first(pd.DataFrame(keys, columns=["judge", "rubric", "target"]))
+    assert [tuple(row) for row in found.itertuples(index=False)] == [
+        ("a", "trait", "*"), ("a", "trait", "formal"), ("a", "trait", "poetic"),
+        ("a", "coherence", "*"), ("b", "trait", "*"), ("b", "trait", "formal"),
+    ]  # fmt: skip
+
+
+def test_a_number_that_cannot_be_told_has_no_interval() -> None:
+    nan = float("nan")
+    assert with_interval(0.5, 0.25, 1.0) == "0.50 [0.25, 1.00]"
+    assert with_interval(nan, nan, nan) == "\u2013"
 
 
 def test_the_page_says_what_was_run_on_what(page: str) -> None:
