@@ -42,15 +42,19 @@ PATIENCE = 120.0
 
 
 def judge(body: dict[str, Any], _before: int) -> Reply:
-    """Judge by a digest of the prompt; some replies hold no verdict."""
+    """Say the highest or the lowest by a digest of what stands before the answer, or no verdict.
+
+    Responses differ from machine to machine, and which roles are played must not.
+    """
     prompt = body["messages"][-1]["content"]
-    number = int.from_bytes(hashlib.sha256(prompt.encode()).digest()[:4])
+    asked = re.sub(r"[0-9a-f]{12}", "", prompt.partition("The answer is between the marks")[0])
+    number = int.from_bytes(hashlib.sha256(asked.encode()).digest()[:4])
     if number % SPOILED == 0:
         return completion(UNUSABLE)
     form = prompt.rsplit("VERDICT: ", 2 if "REFUSAL" in prompt else 1)[1].splitlines()[0]
     verdict = re.sub(
         r"<\w+: a (?:whole )?number from (\d+) to (\d+)>",
-        lambda found: str(int(found[1]) + number % (int(found[2]) - int(found[1]) + 1)),
+        lambda found: found[2] if number % 3 else found[1],
         form,
     )
     verdict = re.sub(r"<[a-z]+: ([a-z]+),.*>", r"\1", verdict)
