@@ -35,10 +35,10 @@ $(STAMP): requirements.lock pyproject.toml
 	touch $@
 
 estimate: env  ## Print what a study will cost: GPU hours, judge, disk, jobs (STUDY=config/paper.yaml)
-	@$(BIN)/python -m personae.estimate $(STUDY)
+	@$(BIN)/python -m personae.workflow.estimate $(STUDY)
 
 bench: env  ## Measure the engine beside plain transformers (BENCH="--device cuda" and more)
-	$(BIN)/python -m personae.bench $(BENCH)
+	$(BIN)/python -m personae.tools.bench $(BENCH)
 
 check: env  ## Lint, types, formatting and drift of everything generated
 	$(BIN)/ruff check .
@@ -46,11 +46,11 @@ check: env  ## Lint, types, formatting and drift of everything generated
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
-	$(BIN)/python -m personae.docs --check
-	$(BIN)/python -m personae.library check
+	$(BIN)/python -m personae.tools.docgen --check
+	$(BIN)/personae library check
 
 schema: env  ## Write schema, config/README.md and envs/ anew from their sources
-	$(BIN)/python -m personae.docs
+	$(BIN)/python -m personae.tools.docgen
 
 format: env  ## Format the code
 	$(BIN)/ruff check --fix .

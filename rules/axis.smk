@@ -17,9 +17,9 @@ rule compute_axis:
     params:
         random_directions=study.capping.random_directions,
         seed=study.seed,
-        code=code_digest("vectors", "reliability"),
+        code=code_digest("axis/compute_axis"),
     script:
-        "../scripts/compute_axis.py"
+        "../scripts/axis/compute_axis.py"
 
 
 rule analyze_persona_space:
@@ -45,9 +45,9 @@ rule analyze_persona_space:
         axis=study.axis.model_dump(),
         middle_layer=middle_layer,
         seed=study.seed,
-        code=code_digest("space"),
+        code=code_digest("axis/analyze_persona_space"),
     script:
-        "../scripts/analyze_persona_space.py"
+        "../scripts/axis/analyze_persona_space.py"
 
 
 rule measure_separation:
@@ -64,6 +64,6 @@ rule measure_separation:
     params:
         axis=study.axis.model_dump(),
         seed=study.seed,
-        code=code_digest("separation"),
+        code=code_digest("axis/measure_separation"),
     script:
-        "../scripts/measure_separation.py"
+        "../scripts/axis/measure_separation.py"

@@ -17,9 +17,9 @@ rule calibrate_floors:
         pools=study.capping.pools,
         readings=study.capping.readings,
         percentiles=study.capping.percentiles,
-        code=code_digest("capping", "projecting"),
+        code=code_digest("capping/calibrate_floors"),
     script:
-        "../scripts/calibrate_floors.py"
+        "../scripts/capping/calibrate_floors.py"
 
 
 rule cap_responses:
@@ -45,11 +45,11 @@ rule cap_responses:
     params:
         engine=engine_params,
         arms=capping_arms,
-        rollouts=plan.capping_rollouts(selected),
-        conversations=plan.jailbreaks(selected),
-        code=code_digest("capped", "arms", "engine"),
+        rollouts=node_params.capping_rollouts(selected),
+        conversations=node_params.jailbreaks(selected),
+        code=code_digest("capping/cap_responses"),
     script:
-        "../scripts/cap_responses.py"
+        "../scripts/capping/cap_responses.py"
 
 
 rule judge_capping:
@@ -76,10 +76,10 @@ rule judge_capping:
         engine=engine_params,
         judging=judging_params("role_adherence", "coherence"),
         labelled=study.library.judging,
-        personas=plan.capping_personas(selected),
-        code=code_digest("judging", "engine"),
+        personas=node_params.capping_personas(selected),
+        code=code_digest("capping/judge_capping"),
     script:
-        "../scripts/judge_capping.py"
+        "../scripts/capping/judge_capping.py"
 
 
 rule measure_capping_cost:
@@ -104,12 +104,12 @@ rule measure_capping_cost:
     params:
         engine=engine_params,
         arms=capping_arms,
-        settings=plan.capping_settings(selected),
-        closed=plan.closed_answers(selected),
+        settings=node_params.capping_settings(selected),
+        closed=node_params.closed_answers(selected),
         neutral_questions=study.capping.neutral_questions,
-        code=code_digest("costs", "arms", "engine"),
+        code=code_digest("capping/measure_capping_cost"),
     script:
-        "../scripts/measure_capping_cost.py"
+        "../scripts/capping/measure_capping_cost.py"
 
 
 rule summarize_capping:
@@ -129,6 +129,6 @@ rule summarize_capping:
         arms=capping_arms,
         max_unscored=study.judging.max_unscored,
         seed=study.seed,
-        code=code_digest("capped"),
+        code=code_digest("capping/summarize_capping"),
     script:
-        "../scripts/summarize_capping.py"
+        "../scripts/capping/summarize_capping.py"

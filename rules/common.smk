@@ -15,19 +15,22 @@ from snakemake.utils import validate
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from personae import plan
-from personae.client import claim_ownership
-from personae.cluster import finished, head, resources
-from personae.config import ConfigError, check_ready, load_study
-from personae.damage import damaged_tables
-from personae.errors import PersonaeError
-from personae.estimate import estimate_study, node_seconds
-from personae.estimate.table import render
-from personae.judges.base import OFFLINE
-from personae.library import DEFAULT, library_digest
-from personae.provenance import code_digest
-from personae.yamlfile import restore_types
+from personae.workflow import node_params
+from personae.inference.client import claim_ownership
+from personae.workflow.cluster import finished_nodes, head_process, resources
+from personae.workflow.config import ConfigError, check_ready, load_study
+from personae.data.integrity import damaged_tables
+from personae.base.errors import PersonaeError
+from personae.workflow.estimate import estimate_study, node_seconds
+from personae.workflow.estimate.estimate_table import render
+from personae.judging.judge_types import OFFLINE
+from personae.data.schemas import DEFAULT
+from personae.personas.library import library_digest
+from personae.workflow.code_digest import code_digest
+from personae.workflow.package_path import use_package_of
+from personae.base.strict_yaml import restore_types
 
+use_package_of(ROOT / "scripts")
 restore_types(config, workflow.config_settings.config)
 try:
     selected = load_study(config, ROOT, sources=workflow.configfiles)
@@ -66,21 +69,21 @@ if re.search(r"(^| )(-[a-zA-Z]*n[a-zA-Z]*|--dry-?run)( |$)", options):
 
 onstart:
     try:
-        head.claim_results(Path("results"))
+        head_process.claim_results(Path("results"))
         if problems := check_ready(selected) + damaged_tables(
             Path("results") / STUDY
         ):
             raise WorkflowError("\n".join(problems))
-        if head.cancel_leftovers():
+        if head_process.cancel_leftovers():
             # Those jobs deleted their outputs as they ended: what is there has to be looked at anew.
             workflow.persistence.unlock()
-            head.start_again()
+            head_process.start_again()
     except PersonaeError as error:
         raise WorkflowError(str(error)) from None
 
 
 onsuccess:
-    finished.forget(Path("results") / STUDY)
+    finished_nodes.forget(Path("results") / STUDY)
 
 
 def keep_group_going():
@@ -193,7 +196,7 @@ def middle_layer(wildcards):
 
 
 def engine_params(wildcards):
-    return plan.engine_record(selected, wildcards.model)
+    return node_params.engine_record(selected, wildcards.model)
 
 
 def judging_group(stage):
@@ -249,12 +252,14 @@ def judging_params(*kinds):
 
     def of_node(wildcards):
         one = wildcards.get("role") or wildcards.get("trait")
-        roles = [one] if one else list(plan.capping_personas(selected))
+        roles = [one] if one else list(node_params.capping_personas(selected))
         targets = {
             "trait": [one] if one else TRAITS,
             "role_adherence": roles,
         }
-        return plan.judging(selected, {kind: targets.get(kind, [""]) for kind in kinds})
+        return node_params.judging(
+            selected, {kind: targets.get(kind, [""]) for kind in kinds}
+        )
 
     return of_node
 
@@ -265,43 +270,43 @@ def labelled_answers():
 
 
 def generator_params(wildcards):
-    return plan.generator(selected, wildcards.model)
+    return node_params.generator(selected, wildcards.model)
 
 
 def role_record(wildcards):
-    return plan.role_record(selected, wildcards.role)
+    return node_params.role_record(selected, wildcards.role)
 
 
 def role_rollouts(wildcards):
-    return plan.role_rollouts(selected, wildcards.model, wildcards.role)
+    return node_params.role_rollouts(selected, wildcards.model, wildcards.role)
 
 
 def trait_rollouts(wildcards):
-    return plan.trait_rollouts(selected, wildcards.trait, wildcards.polarity)
+    return node_params.trait_rollouts(selected, wildcards.trait, wildcards.polarity)
 
 
 def judged_trait(wildcards):
-    return plan.judged_trait(selected, wildcards.trait)
+    return node_params.judged_trait(selected, wildcards.trait)
 
 
 def effective_cells(wildcards):
-    return plan.effective_cells(selected, wildcards.trait)
+    return node_params.effective_cells(selected, wildcards.trait)
 
 
 def layer_sweep_params(wildcards):
-    return plan.layer_sweep(selected, wildcards.model, wildcards.trait)
+    return node_params.layer_sweep(selected, wildcards.model, wildcards.trait)
 
 
 def steering_params(wildcards):
-    return plan.steering(selected, wildcards.trait)
+    return node_params.steering(selected, wildcards.trait)
 
 
 def monitoring_params(wildcards):
-    return plan.monitoring(selected, wildcards.trait)
+    return node_params.monitoring(selected, wildcards.trait)
 
 
 def capping_arms(wildcards):
-    return plan.capping_arms(selected, wildcards.model)
+    return node_params.capping_arms(selected, wildcards.model)
 
 
 def simulated_conversations(wildcards):
@@ -316,4 +321,4 @@ def simulated_min_samples():
 
 
 def drift_cap(wildcards):
-    return plan.drift_cap(selected, wildcards.model)
+    return node_params.drift_cap(selected, wildcards.model)

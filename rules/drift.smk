@@ -24,12 +24,12 @@ rule replay_conversations:
     params:
         engine=engine_params,
         cap=drift_cap,
-        conversations=plan.drift_conversations(selected),
+        conversations=node_params.drift_conversations(selected),
         sampling=study.drift.sampling.model_dump(),
         seed=study.seed,
-        code=code_digest("drift", "arms", "conversation", "engine"),
+        code=code_digest("drift/replay_conversations"),
     script:
-        "../scripts/replay_conversations.py"
+        "../scripts/drift/replay_conversations.py"
 
 
 rule simulate_conversations:
@@ -52,10 +52,10 @@ rule simulate_conversations:
         slurm_partition=model_partition,
     params:
         engine=engine_params,
-        simulation=plan.simulation(selected),
-        code=code_digest("simulation", "conversation", "engine"),
+        simulation=node_params.simulation(selected),
+        code=code_digest("drift/simulate_conversations"),
     script:
-        "../scripts/simulate_conversations.py"
+        "../scripts/drift/simulate_conversations.py"
 
 
 rule project_conversations:
@@ -81,10 +81,10 @@ rule project_conversations:
         slurm_partition=model_partition,
     params:
         engine=engine_params,
-        conversations=plan.drift_conversations(selected),
-        code=code_digest("drift", "engine"),
+        conversations=node_params.drift_conversations(selected),
+        code=code_digest("drift/project_conversations"),
     script:
-        "../scripts/project_conversations.py"
+        "../scripts/drift/project_conversations.py"
 
 
 rule summarize_drift:
@@ -103,6 +103,6 @@ rule summarize_drift:
         min_samples=study.drift.min_samples,
         simulated_min_samples=simulated_min_samples(),
         seed=study.seed,
-        code=code_digest("drift"),
+        code=code_digest("drift/summarize_drift"),
     script:
-        "../scripts/summarize_drift.py"
+        "../scripts/drift/summarize_drift.py"

@@ -24,14 +24,14 @@ rule calibrate_judges:
         slurm_partition=judge_partition,
     params:
         engine=engine_params,
-        judging=plan.measuring(selected),
+        judging=node_params.measuring(selected),
         labelled=labelled_answers(),
-        traits=plan.judged_traits(selected),
-        roles=plan.judged_roles(selected),
+        traits=node_params.judged_traits(selected),
+        roles=node_params.judged_roles(selected),
         seed=study.seed,
-        code=code_digest("judges", "engine"),
+        code=code_digest("judging/calibrate_judges"),
     script:
-        "../scripts/calibrate_judges.py"
+        "../scripts/judging/calibrate_judges.py"
 
 
 rule summarize_scores:
@@ -80,6 +80,6 @@ rule summarize_scores:
             "capping": "capped_responses",
         },
         seed=study.seed,
-        code=code_digest("scoring", "judges.pairs"),
+        code=code_digest("judging/summarize_scores"),
     script:
-        "../scripts/summarize_scores.py"
+        "../scripts/judging/summarize_scores.py"

@@ -18,6 +18,6 @@ rule prepare_model:
         "../envs/personae.yaml"
     params:
         row=model_row,
-        code=code_digest("engine.prepare"),
+        code=code_digest("models/prepare_model"),
     script:
-        "../scripts/prepare_model.py"
+        "../scripts/models/prepare_model.py"

@@ -22,9 +22,9 @@ rule generate_monitored_responses:
     params:
         engine=engine_params,
         rollouts=monitoring_params,
-        code=code_digest("monitoring", "responses", "engine"),
+        code=code_digest("monitoring/generate_monitored_responses"),
     script:
-        "../scripts/generate_monitored_responses.py"
+        "../scripts/monitoring/generate_monitored_responses.py"
 
 
 rule judge_monitored_responses:
@@ -52,9 +52,9 @@ rule judge_monitored_responses:
         judging=judging_params("trait", "coherence"),
         labelled=study.library.judging,
         trait=judged_trait,
-        code=code_digest("judging", "engine"),
+        code=code_digest("monitoring/judge_monitored_responses"),
     script:
-        "../scripts/judge_monitored_responses.py"
+        "../scripts/monitoring/judge_monitored_responses.py"
 
 
 rule project_last_prompts:
@@ -79,9 +79,9 @@ rule project_last_prompts:
         slurm_partition=model_partition,
     params:
         engine=engine_params,
-        code=code_digest("extraction", "projection", "steering", "engine"),
+        code=code_digest("monitoring/project_last_prompts"),
     script:
-        "../scripts/project_last_prompts.py"
+        "../scripts/monitoring/project_last_prompts.py"
 
 
 rule measure_monitoring:
@@ -105,6 +105,6 @@ rule measure_monitoring:
         max_unscored=study.judging.max_unscored,
         draws=study.axis.bootstrap,
         seed=study.seed,
-        code=code_digest("monitoring", "steering"),
+        code=code_digest("monitoring/measure_monitoring"),
     script:
-        "../scripts/measure_monitoring.py"
+        "../scripts/monitoring/measure_monitoring.py"

@@ -22,6 +22,6 @@ rule import_published_vectors:
     params:
         sources=published_sources,
         row=model_row,
-        code=code_digest("published"),
+        code=code_digest("published/import_published_vectors"),
     script:
-        "../scripts/import_published_vectors.py"
+        "../scripts/published/import_published_vectors.py"

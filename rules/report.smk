@@ -25,9 +25,9 @@ rule plot_persona_space:
     params:
         middle_layer=middle_layer,
         variance_threshold=study.axis.variance_threshold,
-        code=code_digest("plots.space"),
+        code=code_digest("report/plot_persona_space"),
     script:
-        "../scripts/plot_persona_space.py"
+        "../scripts/report/plot_persona_space.py"
 
 
 rule plot_axis_layers:
@@ -50,9 +50,9 @@ rule plot_axis_layers:
         "../envs/personae.yaml"
     params:
         middle_layer=middle_layer,
-        code=code_digest("plots.axis"),
+        code=code_digest("report/plot_axis_layers"),
     script:
-        "../scripts/plot_axis_layers.py"
+        "../scripts/report/plot_axis_layers.py"
 
 
 rule plot_role_cosines:
@@ -75,9 +75,9 @@ rule plot_role_cosines:
         "../envs/personae.yaml"
     params:
         middle_layer=middle_layer,
-        code=code_digest("plots.heatmap"),
+        code=code_digest("report/plot_role_cosines"),
     script:
-        "../scripts/plot_role_cosines.py"
+        "../scripts/report/plot_role_cosines.py"
 
 
 rule plot_separation:
@@ -101,9 +101,9 @@ rule plot_separation:
         "../envs/personae.yaml"
     params:
         middle_layer=middle_layer,
-        code=code_digest("plots.separation"),
+        code=code_digest("report/plot_separation"),
     script:
-        "../scripts/plot_separation.py"
+        "../scripts/report/plot_separation.py"
 
 
 rule plot_trait_geometry:
@@ -126,9 +126,9 @@ rule plot_trait_geometry:
         "../envs/personae.yaml"
     params:
         middle_layer=middle_layer,
-        code=code_digest("plots.heatmap"),
+        code=code_digest("report/plot_trait_geometry"),
     script:
-        "../scripts/plot_trait_geometry.py"
+        "../scripts/report/plot_trait_geometry.py"
 
 
 rule plot_layer_sweep:
@@ -155,9 +155,9 @@ rule plot_layer_sweep:
     params:
         judge=study.judging.primary,
         coherence_floor=study.layer_sweep.coherence_floor,
-        code=code_digest("plots.steering"),
+        code=code_digest("report/plot_layer_sweep"),
     script:
-        "../scripts/plot_layer_sweep.py"
+        "../scripts/report/plot_layer_sweep.py"
 
 
 rule plot_steering:
@@ -184,9 +184,9 @@ rule plot_steering:
     params:
         judge=study.judging.primary,
         coherence_floor=study.layer_sweep.coherence_floor,
-        code=code_digest("plots.steering"),
+        code=code_digest("report/plot_steering"),
     script:
-        "../scripts/plot_steering.py"
+        "../scripts/report/plot_steering.py"
 
 
 rule plot_monitoring:
@@ -209,9 +209,9 @@ rule plot_monitoring:
     conda:
         "../envs/personae.yaml"
     params:
-        code=code_digest("plots.monitoring"),
+        code=code_digest("report/plot_monitoring"),
     script:
-        "../scripts/plot_monitoring.py"
+        "../scripts/report/plot_monitoring.py"
 
 
 rule plot_capping:
@@ -234,9 +234,9 @@ rule plot_capping:
         "../envs/personae.yaml"
     params:
         judge=study.judging.primary,
-        code=code_digest("plots.capping"),
+        code=code_digest("report/plot_capping"),
     script:
-        "../scripts/plot_capping.py"
+        "../scripts/report/plot_capping.py"
 
 
 rule plot_drift:
@@ -260,9 +260,9 @@ rule plot_drift:
         "../envs/personae.yaml"
     params:
         middle_layer=middle_layer,
-        code=code_digest("plots.drift"),
+        code=code_digest("report/plot_drift"),
     script:
-        "../scripts/plot_drift.py"
+        "../scripts/report/plot_drift.py"
 
 
 rule plot_judges:
@@ -285,9 +285,9 @@ rule plot_judges:
     conda:
         "../envs/personae.yaml"
     params:
-        code=code_digest("plots.judges"),
+        code=code_digest("report/plot_judges"),
     script:
-        "../scripts/plot_judges.py"
+        "../scripts/report/plot_judges.py"
 
 
 rule build_scorecard:
@@ -380,9 +380,9 @@ rule build_scorecard:
             "draws": study.axis.bootstrap,
             "seed": study.seed,
         },
-        code=code_digest("scorecard"),
+        code=code_digest("report/build_scorecard"),
     script:
-        "../scripts/build_scorecard.py"
+        "../scripts/report/build_scorecard.py"
 
 
 rule write_report:
@@ -473,6 +473,6 @@ rule write_report:
             "transcripts": study.report.transcripts,
             "coherence_floor": study.layer_sweep.coherence_floor,
         },
-        code=code_digest("report"),
+        code=code_digest("report/write_report"),
     script:
-        "../scripts/write_report.py"
+        "../scripts/report/write_report.py"

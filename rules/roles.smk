@@ -23,9 +23,9 @@ rule generate_role_responses:
         engine=engine_params,
         rollouts=role_rollouts,
         generator=generator_params,
-        code=code_digest("responses", "engine"),
+        code=code_digest("roles/generate_role_responses"),
     script:
-        "../scripts/generate_role_responses.py"
+        "../scripts/roles/generate_role_responses.py"
 
 
 rule judge_role_responses:
@@ -53,9 +53,9 @@ rule judge_role_responses:
         judging=judging_params("role_adherence"),
         labelled=study.library.judging,
         role=role_record,
-        code=code_digest("judging", "engine"),
+        code=code_digest("roles/judge_role_responses"),
     script:
-        "../scripts/judge_role_responses.py"
+        "../scripts/roles/judge_role_responses.py"
 
 
 rule extract_role_activations:
@@ -79,9 +79,9 @@ rule extract_role_activations:
         slurm_partition=model_partition,
     params:
         engine=engine_params,
-        code=code_digest("extraction", "engine"),
+        code=code_digest("roles/extract_role_activations"),
     script:
-        "../scripts/extract_role_activations.py"
+        "../scripts/roles/extract_role_activations.py"
 
 
 rule compute_role_vectors:
@@ -103,9 +103,9 @@ rule compute_role_vectors:
         min_fully=study.roles.min_fully,
         min_somewhat=study.roles.min_somewhat,
         max_unscored=study.judging.max_unscored,
-        code=code_digest("vectors", "scoring"),
+        code=code_digest("roles/compute_role_vectors"),
     script:
-        "../scripts/compute_role_vectors.py"
+        "../scripts/roles/compute_role_vectors.py"
 
 
 rule project_role_responses:
@@ -124,6 +124,6 @@ rule project_role_responses:
     conda:
         "../envs/personae.yaml"
     params:
-        code=code_digest("projecting"),
+        code=code_digest("roles/project_role_responses"),
     script:
-        "../scripts/project_role_responses.py"
+        "../scripts/roles/project_role_responses.py"

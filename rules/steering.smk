@@ -23,9 +23,9 @@ rule sweep_trait_layers:
     params:
         engine=engine_params,
         sweep=layer_sweep_params,
-        code=code_digest("steering", "responses", "engine"),
+        code=code_digest("steering/sweep_trait_layers"),
     script:
-        "../scripts/sweep_trait_layers.py"
+        "../scripts/steering/sweep_trait_layers.py"
 
 
 rule judge_layer_sweep:
@@ -53,9 +53,9 @@ rule judge_layer_sweep:
         judging=judging_params("trait", "coherence"),
         labelled=study.library.judging,
         trait=judged_trait,
-        code=code_digest("judging", "engine"),
+        code=code_digest("steering/judge_layer_sweep"),
     script:
-        "../scripts/judge_layer_sweep.py"
+        "../scripts/steering/judge_layer_sweep.py"
 
 
 rule choose_trait_layer:
@@ -81,9 +81,9 @@ rule choose_trait_layer:
         coherence_floor=study.layer_sweep.coherence_floor,
         max_unscored=study.judging.max_unscored,
         seed=study.seed,
-        code=code_digest("steering"),
+        code=code_digest("steering/choose_trait_layer"),
     script:
-        "../scripts/choose_trait_layer.py"
+        "../scripts/steering/choose_trait_layer.py"
 
 
 rule steer_trait:
@@ -109,9 +109,9 @@ rule steer_trait:
     params:
         engine=engine_params,
         steering=steering_params,
-        code=code_digest("steering", "responses", "reliability", "engine"),
+        code=code_digest("steering/steer_trait"),
     script:
-        "../scripts/steer_trait.py"
+        "../scripts/steering/steer_trait.py"
 
 
 rule judge_steering:
@@ -139,9 +139,9 @@ rule judge_steering:
         judging=judging_params("trait", "coherence"),
         labelled=study.library.judging,
         trait=judged_trait,
-        code=code_digest("judging", "engine"),
+        code=code_digest("steering/judge_steering"),
     script:
-        "../scripts/judge_steering.py"
+        "../scripts/steering/judge_steering.py"
 
 
 rule summarize_steering:
@@ -166,6 +166,6 @@ rule summarize_steering:
     params:
         max_unscored=study.judging.max_unscored,
         seed=study.seed,
-        code=code_digest("steering"),
+        code=code_digest("steering/summarize_steering"),
     script:
-        "../scripts/summarize_steering.py"
+        "../scripts/steering/summarize_steering.py"

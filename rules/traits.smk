@@ -23,9 +23,9 @@ rule generate_trait_responses:
         engine=engine_params,
         rollouts=trait_rollouts,
         generator=generator_params,
-        code=code_digest("responses", "engine"),
+        code=code_digest("traits/generate_trait_responses"),
     script:
-        "../scripts/generate_trait_responses.py"
+        "../scripts/traits/generate_trait_responses.py"
 
 
 rule judge_trait_responses:
@@ -53,9 +53,9 @@ rule judge_trait_responses:
         judging=judging_params("trait", "coherence"),
         labelled=study.library.judging,
         trait=judged_trait,
-        code=code_digest("judging", "engine"),
+        code=code_digest("traits/judge_trait_responses"),
     script:
-        "../scripts/judge_trait_responses.py"
+        "../scripts/traits/judge_trait_responses.py"
 
 
 rule extract_trait_activations:
@@ -79,9 +79,9 @@ rule extract_trait_activations:
         slurm_partition=model_partition,
     params:
         engine=engine_params,
-        code=code_digest("extraction", "engine"),
+        code=code_digest("traits/extract_trait_activations"),
     script:
-        "../scripts/extract_trait_activations.py"
+        "../scripts/traits/extract_trait_activations.py"
 
 
 rule compute_trait_vectors:
@@ -107,9 +107,9 @@ rule compute_trait_vectors:
         effective=effective_cells,
         max_unscored=study.judging.max_unscored,
         seed=study.seed,
-        code=code_digest("traits"),
+        code=code_digest("traits/compute_trait_vectors"),
     script:
-        "../scripts/compute_trait_vectors.py"
+        "../scripts/traits/compute_trait_vectors.py"
 
 
 rule project_trait_responses:
@@ -128,9 +128,9 @@ rule project_trait_responses:
     conda:
         "../envs/personae.yaml"
     params:
-        code=code_digest("projecting"),
+        code=code_digest("traits/project_trait_responses"),
     script:
-        "../scripts/project_trait_responses.py"
+        "../scripts/traits/project_trait_responses.py"
 
 
 rule compare_trait_vectors:
@@ -146,6 +146,6 @@ rule compare_trait_vectors:
     conda:
         "../envs/personae.yaml"
     params:
-        code=code_digest("geometry"),
+        code=code_digest("traits/compare_trait_vectors"),
     script:
-        "../scripts/compare_trait_vectors.py"
+        "../scripts/traits/compare_trait_vectors.py"

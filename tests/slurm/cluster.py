@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from personae.client.ownership import process_start
+from personae.base.workflow_owner import process_start
 
 CPUS, GPUS = 8, 4
 PACKAGES = "slurm-wlm and munge"

@@ -142,7 +142,7 @@ class Project:
 
         Every node was computed once, but for those that the fault hit.
         """
-        from personae import tables
+        from personae.data import tables
 
         for role in roles or ROLES:
             folder = self.root / "results" / "tiny" / "tiny" / "roles" / role
@@ -239,8 +239,8 @@ def _copy(root: Path, model: Path, *, gpus: int) -> None:
         pattern = r"run_model_node\((\s*)snakemake,(\s*)main,"
         text, n = re.subn(pattern, r"run_model_node(\1snakemake,\2struck(main),", path.read_text())
         assert n == 1
-        imported = "    from personae.fault import struck\n    from personae.node"
-        path.write_text(text.replace("    from personae.node", imported))
+        imported = "    from personae.fault import struck\n    from personae.workflow.node"
+        path.write_text(text.replace("    from personae.workflow.node", imported))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -141,6 +141,6 @@ def test_a_second_snakemake_refuses_in_one_line(project: Project) -> None:
 
 def is_served(path: Path) -> bool:
     """Whether a server still listens, given the two seconds it takes to see its owner's end."""
-    from personae.client.place import is_listening
+    from personae.inference.client.server_directory import is_listening
 
     return not wait_until(lambda: not is_listening(path), 3)

@@ -69,7 +69,10 @@ def test_what_a_site_sets_reaches_the_jobs(project: Project) -> None:
 
 def test_states_are_asked_for_where_they_are_known(project: Project) -> None:
     """Without accounts sacct fails for ever: squeue is chosen, and asked before it forgets."""
-    code = "from personae.cluster import site; print(site.status_command(), site.poll_seconds())"
+    code = (
+        "from personae.workflow.cluster import site_settings as site;"
+        "print(site.status_command(), site.poll_seconds())"
+    )
     environment = project.environment(PERSONAE_SLURM_POLL_SECONDS="900")
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True

@@ -24,8 +24,8 @@ import httpx
 import pytest
 import yaml
 
-from personae import tables
-from personae.requests import EngineSpec
+from personae.api.requests import EngineSpec
+from personae.data import tables
 
 from ..unit.remote.misbehaving import Endpoint, Reply, completion
 from .conftest import MINI, Project, counts, parse_jobs
@@ -119,7 +119,15 @@ def model_server(root: Path) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     spec = EngineSpec(model=MODEL).model_dump_json()
-    command = [sys.executable, "-m", "personae.server", "--spec", spec, "--port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "personae.inference.server",
+        "--spec",
+        spec,
+        "--port",
+        str(port),
+    ]
     environment = {**os.environ, "PYTHONPATH": str(root / "scripts")}
     process = subprocess.Popen(command, cwd=root, env=environment, stderr=subprocess.DEVNULL)
     try:

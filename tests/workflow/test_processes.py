@@ -34,7 +34,7 @@ def servers_of(root: Path) -> list[int]:
     return [
         pid
         for pid in processes_of(root)
-        if b"personae.server" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        if b"personae.inference.server" in Path(f"/proc/{pid}/cmdline").read_bytes()
     ]
 
 

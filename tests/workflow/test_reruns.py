@@ -87,14 +87,14 @@ def test_changed_judges_generate_no_rollouts(project: Project, edit: Edit) -> No
 
 
 def test_an_edited_plot_reruns_figures_and_report(project: Project, edit: Edit) -> None:
-    edit("scripts/personae/plots/style.py", '"""', '"""Edited. ')
+    edit("scripts/personae/report/plots/style.py", '"""', '"""Edited. ')
     rules = set(counts(project.planned()))
     assert rules
     assert all(rule.startswith("plot_") or rule == "write_report" for rule in rules)
 
 
 def test_an_edited_engine_reruns_everything_it_made(project: Project, edit: Edit) -> None:
-    edit("scripts/personae/engine/sampling.py", '"""', '"""Edited. ')
+    edit("scripts/personae/inference/torch_engine/sampling.py", '"""', '"""Edited. ')
     found = counts(project.planned())
     assert found["generate_role_responses"] == 4
     assert found["generate_trait_responses"] == 4

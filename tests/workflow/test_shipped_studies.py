@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from personae import plan
-from personae.config import Study, load_study
-from personae.yamlfile import read_yaml
+from personae.base.strict_yaml import read_yaml
+from personae.workflow import node_params
+from personae.workflow.config import Study, load_study
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -64,17 +64,17 @@ def paper() -> Study:
 
 
 def test_the_paper_study_has_the_papers_numbers(paper: Study) -> None:
-    role = plan.role_rollouts(paper, "qwen3_32b", "pirate")
+    role = node_params.role_rollouts(paper, "qwen3_32b", "pirate")
     assert len(role["prompts"]) * len(role["questions"]["extraction"]) * role["samples"] == 1200
-    space = plan.trait_rollouts(paper, paper.space_names[0], "positive")
+    space = node_params.trait_rollouts(paper, paper.space_names[0], "positive")
     assert 2 * len(space["instructions"]) * len(space["questions"]) * space["samples"] == 2400
-    evil = plan.trait_rollouts(paper, "evil", "positive")
+    evil = node_params.trait_rollouts(paper, "evil", "positive")
     assert (len(evil["instructions"]), len(evil["questions"]), evil["samples"]) == (5, 20, 10)
     assert [paper.models[m].middle_layer for m in paper.model_names[:3]] == [22, 32, 40]
     bands = {m: [str(band) for band in paper.bands(m)] for m in ("qwen3_32b", "llama33_70b")}
     assert bands == {"qwen3_32b": ["46-53"], "llama33_70b": ["56-71"]}
     assert paper.config.capping.percentiles == [1, 25, 50, 75]
-    monitored = plan.monitoring(paper, "evil")
+    monitored = node_params.monitoring(paper, "evil")
     assert monitored["shots"] == [5, 10, 15, 20]
     assert (len(monitored["prompts"]), len(monitored["examples"])) == (8, 20)
     seven = {"evil", "sycophantic", "hallucinating", "optimistic", "impolite", "apathetic"}
@@ -83,7 +83,7 @@ def test_the_paper_study_has_the_papers_numbers(paper: Study) -> None:
 
 
 def test_the_paper_study_simulates_the_papers_conversations(paper: Study) -> None:
-    record = plan.simulation(paper)
+    record = node_params.simulation(paper)
     assert record is not None
     talks = Counter(user["domain"] for user in record["users"] for _ in user["topics"])
     assert talks == dict.fromkeys(("coding", "writing", "therapy", "philosophy"), 5 * 20)

@@ -6,14 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from personae.dataframes import read_frame
-from personae.report.facts import model_facts, rollout_counts
-from personae.report.figures import load_captions, load_figure
-from personae.report.judging import read_judges
+from personae.data.data_frames import read_frame
+from personae.report.embedded_figures import load_captions, load_figure
+from personae.report.judge_quality import read_judges
+from personae.report.node_timings import collect_timings
 from personae.report.page import ModelPart, Report
-from personae.report.timings import collect_timings
-from personae.report.transcripts import Scores, Transcript, capped, replayed, steered, take_turns
-from personae.scorecard.evidence import files_of_model
+from personae.report.run_facts import model_facts, rollout_counts
+from personae.report.scorecard.evidence import files_of_model
+from personae.report.shown_transcripts import (
+    Scores,
+    Transcript,
+    capped,
+    replayed,
+    steered,
+    take_turns,
+)
 
 Files = Mapping[str, Sequence[str]]
 """Name of an input to its files."""

@@ -13,14 +13,14 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from personae.report.facts import ModelFacts
-from personae.report.figures import FigureView
-from personae.report.judging import OFFLINE_LABELS, JudgeTables
+from personae.report.embedded_figures import FigureView
+from personae.report.judge_quality import OFFLINE_LABELS, JudgeTables
+from personae.report.node_timings import Timing
+from personae.report.run_facts import ModelFacts
+from personae.report.scorecard.claim import VERDICTS
 from personae.report.sections import SECTIONS
-from personae.report.timings import Timing
-from personae.report.transcripts import Transcript
-from personae.scorecard.claims import VERDICTS
-from personae.words import capital, count, listed, readable, typeset
+from personae.report.shown_transcripts import Transcript
+from personae.report.wording import capital, count, listed, readable, typeset
 
 PAPERS = {
     "AA": "The Assistant Axis (Lu et al., arXiv 2601.10387)",

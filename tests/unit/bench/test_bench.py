@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from personae import tables
-from personae.bench import judging, models, planning
-from personae.bench.__main__ import SHAPES
-from personae.bench.baselines import Plain
-from personae.bench.limits import decode_limit
-from personae.bench.measuring import Comparison, compare, rate, together
-from personae.bench.models import Contest
-from personae.bench.suite import Sizes, Suite
-from personae.bench.workload import capped, mixed, unequal
-from personae.errors import PersonaeError
+from personae.base.errors import PersonaeError
+from personae.data import tables
+from personae.tools.bench import bench_judging, bench_models, dry_run_timing
+from personae.tools.bench.__main__ import SHAPES
+from personae.tools.bench.baselines import Plain
+from personae.tools.bench.bench_models import Contest
+from personae.tools.bench.hardware_limits import decode_limit
+from personae.tools.bench.measurement import Comparison, compare, rate, together
+from personae.tools.bench.suite import Sizes, Suite
+from personae.tools.bench.workload import capped, mixed, unequal
 
 from ..engine.families import load_tiny, make_model
 
@@ -78,9 +78,9 @@ def test_both_sides_of_every_comparison_do_the_same_amount_of_work(
 ) -> None:
     counts: list[int] = []
     monkeypatch.setattr(
-        "personae.bench.suite.rate", lambda _, work: lambda: counts.append(work()) or 1.0
+        "personae.tools.bench.suite.rate", lambda _, work: lambda: counts.append(work()) or 1.0
     )
-    monkeypatch.setattr("personae.bench.suite.decode_limit", lambda *_: 1.0)
+    monkeypatch.setattr("personae.tools.bench.suite.decode_limit", lambda *_: 1.0)
     found = {}
     for comparison in Suite(contest, SMALL).comparisons():
         counts.clear()
@@ -118,17 +118,17 @@ def test_lengths_cover_the_range_in_no_order() -> None:
 @pytest.mark.parametrize(("shape", "billions"), [("gemma2_27b", 27.2), ("qwen3_8b", 8.2)])
 def test_shapes_have_as_many_parameters_as_published(shape: str, billions: float) -> None:
     with torch.device("meta"):
-        model = models.build(shape, torch.bfloat16)
+        model = bench_models.build(shape, torch.bfloat16)
     count = sum(parameter.numel() for parameter in model.parameters())
     assert count / 1e9 == pytest.approx(billions, abs=0.05)
-    assert set(models.SHAPES) == set(SHAPES)
+    assert set(bench_models.SHAPES) == set(SHAPES)
 
 
 def test_the_machine_limit_and_rates_are_positive(
     contest: Contest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("personae.bench.limits._SIDE", {"cpu": 64})
-    monkeypatch.setattr("personae.bench.limits._COPIED", {"cpu": 2**16})
+    monkeypatch.setattr("personae.tools.bench.hardware_limits._SIDE", {"cpu": 64})
+    monkeypatch.setattr("personae.tools.bench.hardware_limits._COPIED", {"cpu": 2**16})
     assert decode_limit(contest.ours, 8) > 0
     assert rate(torch.device("cpu"), lambda: 5)() > 0
 
@@ -152,7 +152,7 @@ def test_figures_of_one_piece_of_work_are_measured_together() -> None:
 
 
 def test_judging_is_measured_against_what_bare_sockets_reach_there() -> None:
-    rate_, allowed = judging.measure(2, 0.02, 20)
+    rate_, allowed = bench_judging.measure(2, 0.02, 20)
     # Not timed: only that nothing can be faster than the latency that was asked for.
     assert 0.0 < rate_ <= 2 / 0.02
     assert 0.0 < allowed <= 2 / 0.02
@@ -160,9 +160,9 @@ def test_judging_is_measured_against_what_bare_sockets_reach_there() -> None:
 
 def test_a_dry_run_that_fails_is_no_figure() -> None:
     with pytest.raises(PersonaeError, match=r"the dry run of config/paper\.yaml failed: .+"):
-        planning.dry_run("--no-such-option")
+        dry_run_timing.dry_run("--no-such-option")
 
 
 def test_judging_is_measured_in_a_process_without_torch() -> None:
-    code = "import sys, personae.bench.judging; sys.exit('torch' in sys.modules)"
+    code = "import sys, personae.tools.bench.bench_judging; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

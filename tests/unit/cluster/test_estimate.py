@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from personae.config import Study, load_study
-from personae.estimate import estimate_study, load_rates, node_seconds
-from personae.estimate.rates import RatesError, speed
-from personae.estimate.table import render
-from personae.estimate.totals import TABLE_SECONDS, nodes_of
-from personae.estimate.work import RULES, Counter
-from personae.library import DEFAULT
-from personae.yamlfile import read_yaml
+from personae.base.strict_yaml import read_yaml
+from personae.data.schemas import DEFAULT
+from personae.workflow.config import Study, load_study
+from personae.workflow.estimate import estimate_study, load_rates, node_seconds
+from personae.workflow.estimate.estimate_table import render
+from personae.workflow.estimate.node_work import RULES, Counter
+from personae.workflow.estimate.rates import RatesError, speed
+from personae.workflow.estimate.totals import TABLE_SECONDS, nodes_of
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -36,7 +36,7 @@ def paper() -> Study:
 def test_every_rule_that_runs_a_model_or_a_judge_is_counted_and_asks_for_its_resources() -> None:
     rules = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
     parts = {part.split(":")[0]: part for part in re.split(r"(?m)^rule ", rules)[1:]}
-    for path in (ROOT / "scripts").glob("*.py"):
+    for path in (ROOT / "scripts").glob("*/*.py"):
         runs = re.search(r"import run_(model|judge)_node", path.read_text())
         if "{model}" not in parts[path.stem]:
             continue  # of a study, not of a model: it asks by itself

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from personae.cluster.finished import Keeper, forget
+from personae.workflow.cluster.finished_nodes import Keeper, forget
 
 
 def keeper(folder: Path, **changes: Any) -> Keeper:

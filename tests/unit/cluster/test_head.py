@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from personae.cluster.head import HeadError, cancel_leftovers, claim_results
+from personae.workflow.cluster.head_process import HeadError, cancel_leftovers, claim_results
 
 HOLD = (
-    "import sys, time; from pathlib import Path; from personae.cluster.head import claim_results; "
+    "import sys, time; from pathlib import Path;"
+    "from personae.workflow.cluster.head_process import claim_results; "
     "claim_results(Path(sys.argv[1])); print('held', flush=True); time.sleep(60)"
 )
 

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from personae.cluster import resources, site
-from personae.registry import read_models
+from personae.data.model_table import read_models
+from personae.workflow.cluster import resources, site_settings
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(autouse=True)
 def clean(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith(site.PREFIX)]:
+    for name in [name for name in os.environ if name.startswith(site_settings.PREFIX)]:
         monkeypatch.delenv(name)
 
 
@@ -34,8 +34,8 @@ def answer(folder: Path, name: str, text: str, status: int = 0) -> None:
 
 
 def test_without_slurm_nothing_is_asked(commands: Path) -> None:
-    assert site.status_command() == "squeue"
-    assert site.poll_seconds() == 20
+    assert site_settings.status_command() == "squeue"
+    assert site_settings.poll_seconds() == 20
 
 
 def test_no_accounting_means_squeue_before_it_forgets(
@@ -44,35 +44,37 @@ def test_no_accounting_means_squeue_before_it_forgets(
     config = "AccountingStorageType = accounting_storage/none\\nMinJobAge = 30 sec\\n"
     answer(commands, "scontrol", config)
     answer(commands, "sacct", "Slurm accounting storage is disabled", status=1)
-    assert site.status_command() == "squeue"
-    assert site.poll_seconds() == 10
+    assert site_settings.status_command() == "squeue"
+    assert site_settings.poll_seconds() == 10
     monkeypatch.setenv("PERSONAE_SLURM_POLL_SECONDS", "4")
-    assert site.poll_seconds() == 4
+    assert site_settings.poll_seconds() == 4
 
 
 def test_accounting_means_sacct_if_it_answers(commands: Path) -> None:
     answer(commands, "scontrol", "AccountingStorageType = accounting_storage/slurmdbd\\n")
     answer(commands, "sacct", "")
-    assert site.status_command() == "sacct"
+    assert site_settings.status_command() == "sacct"
     answer(commands, "sacct", "", status=1)
-    assert site.status_command() == "squeue"
+    assert site_settings.status_command() == "squeue"
 
 
 @pytest.mark.parametrize("name", ["GROUP", "JOBS", "POLL_SECONDS"])
 def test_a_senseless_number_is_refused_by_name(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(site.PREFIX + name, "many")
-    with pytest.raises(site.SiteError, match=rf"{site.PREFIX}{name}='many'.*whole number"):
-        site.number(name, 1)
+    monkeypatch.setenv(site_settings.PREFIX + name, "many")
+    with pytest.raises(
+        site_settings.SiteError, match=rf"{site_settings.PREFIX}{name}='many'.*whole number"
+    ):
+        site_settings.number(name, 1)
 
 
 def test_only_what_is_set_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert set(site.default_resources()) == {"runtime", "mem_mb", "disk_mb", "slot"}
+    assert set(site_settings.default_resources()) == {"runtime", "mem_mb", "disk_mb", "slot"}
     monkeypatch.setenv("PERSONAE_SLURM_PARTITION", "gpu")
     monkeypatch.setenv("PERSONAE_SLURM_QOS", "high")
-    assert site.default_resources()["slurm_partition"] == "'gpu'"
-    assert site.default_resources()["qos"] == "'high'"
+    assert site_settings.default_resources()["slurm_partition"] == "'gpu'"
+    assert site_settings.default_resources()["qos"] == "'high'"
     monkeypatch.setenv("PERSONAE_SLURM_CPU_PARTITION", "cpu")
-    assert site.default_resources()["slurm_partition"] == "'cpu'"
+    assert site_settings.default_resources()["slurm_partition"] == "'cpu'"
 
 
 def test_a_model_asks_for_its_gpus_and_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +89,7 @@ def test_a_model_asks_for_its_gpus_and_memory(monkeypatch: pytest.MonkeyPatch) -
     assert second == pytest.approx(1.5 * first, rel=1e-3)
     assert resources.minutes(600, 2) == 2 * resources.minutes(600, 1) == 40
     monkeypatch.setenv("PERSONAE_SLURM_GRES", "gpu:2")
-    with pytest.raises(site.SiteError, match=r"write \{gpus\}"):
+    with pytest.raises(site_settings.SiteError, match=r"write \{gpus\}"):
         resources.gpu_request(large)
 
 
@@ -98,14 +100,15 @@ def test_the_profile_names_the_groups_of_the_rules() -> None:
     stages = re.findall(r'judging_group\("(\w+)"\)', text)
     named |= {f"{stage}{kind}_{{model}}" for stage in stages for kind in ("", "_judging")}
     single = {"capping_{model}", "capping_judging_{model}", "drift_{model}"}  # one node each
-    assert set(site.group_components()) == named - single
+    assert set(site_settings.group_components()) == named - single
 
 
 def test_every_variable_is_documented() -> None:
     readme = (ROOT / "profiles/slurm/README.md").read_text()
     source = "".join(
         (ROOT / path).read_text()
-        for path in ("scripts/personae/cluster/site.py", "scripts/personae/cluster/resources.py",
+        for path in ("scripts/personae/workflow/cluster/site_settings.py",
+                     "scripts/personae/workflow/cluster/resources.py",
                      "profiles/slurm/config.yaml")
     )  # fmt: skip
     used = set(re.findall(r"""(?:text|number)\(["']([A-Z_]+)["']""", source))

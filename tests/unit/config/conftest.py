@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from personae.config import ConfigError, load_config, load_study
-from personae.library import Library
-from personae.yamlfile import read_yaml
+from personae.base.strict_yaml import read_yaml
+from personae.personas.library import Library
+from personae.workflow.config import ConfigError, load_config, load_study
 
 from .foreign import Make
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from personae.library import Library
+from personae.personas.library import Library
 
 Make = Callable[..., Library]
 

@@ -8,16 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scripts.library import write_library_card
 
-import write_library_card
-from personae import tables
-from personae.card import CHECKS, card_rows, check_texts
-from personae.card.measured import Contrast, contrasts, margins, nearest
-from personae.card.sizes import too_few
-from personae.config import LibrarySection
-from personae.library import Library, library_digest
-from personae.library.texts import Place, all_texts
-from personae.requests import LikelihoodResult, LikelihoodRow
+from personae.api.requests import LikelihoodResult, LikelihoodRow
+from personae.data import tables
+from personae.personas.library import Library, library_digest
+from personae.personas.library.settings import LibrarySection
+from personae.personas.library.text_checks import CHECKS, check_texts
+from personae.personas.library.text_inventory import Place, all_texts
+from personae.report.library_card import card_rows
+from personae.report.library_card.library_sizes import too_few
+from personae.report.library_card.measured_checks import Contrast, contrasts, margins, nearest
 
 from .conftest import ROOT
 

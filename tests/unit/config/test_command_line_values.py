@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from personae.yamlfile import restore_types
+from personae.base.strict_yaml import restore_types
 
 
 @pytest.mark.parametrize(

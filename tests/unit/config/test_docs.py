@@ -14,9 +14,9 @@ import jsonschema
 import pytest
 import yaml
 
-from personae.config import StudyConfig
-from personae.docs.__main__ import main
-from personae.docs.outputs import generated, readme, schema
+from personae.tools.docgen.__main__ import main
+from personae.tools.docgen.generated_files import generated, readme, schema
+from personae.workflow.config import StudyConfig
 
 from .conftest import ROOT
 

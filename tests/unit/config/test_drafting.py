@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
-from personae.cli import main
-from personae.config import LibrarySection
-from personae.library import Library
-from personae.yamlfile import read_yaml
+from personae.base.strict_yaml import read_yaml
+from personae.personas.library import Library
+from personae.personas.library.settings import LibrarySection
+from personae.tools.cli import main
 
 from ..remote.conftest import _own_limits, serve
 from ..remote.misbehaving import Endpoint, Reply, completion, failure

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from personae import plan
-from personae.config import check_ready, load_study
-from personae.remote.runtime import Runtime
-from personae.secrets import find_key, scrub
+from personae.endpoints.keys import find_key, scrub
+from personae.endpoints.runtime import Runtime
+from personae.workflow import node_params
+from personae.workflow.config import check_ready, load_study
 
 from .conftest import ROOT, Problems
 
@@ -84,7 +84,7 @@ def test_no_conversations_are_simulated_unless_asked_for(
     demo["drift"]["simulated"] = simulated
     study = load_study(demo, ROOT)
     assert study.simulated is None
-    assert plan.simulation(study) is None
+    assert node_params.simulation(study) is None
 
 
 def test_a_broken_prompt_of_the_auditor_is_named_with_its_file(
@@ -126,7 +126,7 @@ def test_endpoints_that_nothing_uses_need_no_key(judged: dict[str, Any]) -> None
 
 def record(study: dict[str, Any]) -> dict[str, Any]:
     """Return what a trait's judging depends on."""
-    return plan.judging(load_study(study, ROOT), {"trait": ["poetic"], "coherence": [""]})
+    return node_params.judging(load_study(study, ROOT), {"trait": ["poetic"], "coherence": [""]})
 
 
 def test_a_limit_or_a_key_is_no_part_of_a_node_and_a_model_is(judged: dict[str, Any]) -> None:
@@ -141,15 +141,15 @@ def test_a_limit_or_a_key_is_no_part_of_a_node_and_a_model_is(judged: dict[str, 
 
 def test_an_edited_rubric_reruns_no_offline_judging(demo: dict[str, Any], project: Path) -> None:
     path = project / "config/judging/rubrics/trait.yaml"
-    before = plan.judging(load_study(demo, project), {"trait": ["poetic"]})
-    from personae.judges.sheets import load_sheets
+    before = node_params.judging(load_study(demo, project), {"trait": ["poetic"]})
+    from personae.judging.rubrics import load_sheets
 
     load_sheets.cache_clear()
     path.write_text(path.read_text().replace("strongly as it can", "strongly as can be"))
-    assert plan.judging(load_study(demo, project), {"trait": ["poetic"]}) == before
+    assert node_params.judging(load_study(demo, project), {"trait": ["poetic"]}) == before
     demo["endpoints"] = {"gpt": dict(ENDPOINT)}
     demo["judging"] = {"primary": "gpt"}
-    edited = plan.judging(load_study(demo, project), {"trait": ["poetic"]})
+    edited = node_params.judging(load_study(demo, project), {"trait": ["poetic"]})
     assert "strongly as can be" in edited["sheets"]["trait"]["text"]
 
 
@@ -158,7 +158,7 @@ def test_templates_are_taken_by_target(judged: dict[str, Any], project: Path) ->
         (project / f"{trait}.txt").write_text(f"{trait}: {{question}} {{answer}}")
     judged["judging"]["templates"] = {"trait": "{target}.txt"}
     study = load_study(judged, project)
-    found = plan.judging(study, {"trait": ["poetic"], "coherence": [""]})["templates"]
+    found = node_params.judging(study, {"trait": ["poetic"], "coherence": [""]})["templates"]
     assert found == {"trait": {"poetic": "poetic: {question} {answer}"}}
 
 
@@ -171,7 +171,7 @@ def test_a_run_knows_its_endpoints(judged: dict[str, Any]) -> None:
 
 def test_the_generator_is_part_of_its_models_rollouts_alone(judged: dict[str, Any]) -> None:
     judged["assignments"] = {"generators": {"smollm2_135m": "gpt"}}
-    found = plan.generator(load_study(judged, ROOT), "smollm2_135m")
+    found = node_params.generator(load_study(judged, ROOT), "smollm2_135m")
     assert found == {"endpoint": "gpt", "base_url": ENDPOINT["base_url"], "model": "m",
                      "extra_body": {}}  # fmt: skip
-    assert plan.generator(load_study(judged, ROOT), "gemma2_27b") is None
+    assert node_params.generator(load_study(judged, ROOT), "gemma2_27b") is None

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from personae.config import ConfigError, load_config
-from personae.errors import PersonaeError
-from personae.library import Library
+from personae.base.errors import PersonaeError
+from personae.personas.library import Library
+from personae.workflow.config import ConfigError, load_config
 
 from .conftest import ROOT
 from .foreign import BAKER, FRUGAL, SHARED, TALK, Make

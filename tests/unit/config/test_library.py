@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from personae.config import LibrarySection
-from personae.errors import PersonaeError
-from personae.library import DEFAULT, LabelledDelusion, Library, load_library
-from personae.library.load import PARTS
+from personae.base.errors import PersonaeError
+from personae.data.schemas import DEFAULT
+from personae.personas.library import LabelledDelusion, Library, load_library
+from personae.personas.library.library_loader import PARTS
+from personae.personas.library.settings import LibrarySection
 
 from .conftest import ROOT
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from personae.cli import main
+from personae.tools.cli import main
 
 from .conftest import ROOT
 

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from personae import plan
-from personae.config import ConfigError, Study, load_study
-from personae.config.selection import spread
-from personae.judges.base import OFFLINE_KINDS, role_rubric
-from personae.judges.labelled import labelled_items
-from personae.library import SpaceTemplate, SpaceTrait, expand_trait
-from personae.traits import CellFilter
-from personae.vectors import Ratings
+from personae.judging.judge_types import OFFLINE_KINDS, role_rubric
+from personae.judging.labelled_set import labelled_items
+from personae.personas.library import SpaceTemplate, SpaceTrait, expand_trait
+from personae.science.trait_vectors import CellFilter
+from personae.science.vectors import Ratings
+from personae.workflow import node_params
+from personae.workflow.config import ConfigError, Study, load_study
+from personae.workflow.config.study import spread
 
 from .conftest import ROOT
 
@@ -36,10 +36,10 @@ def study(demo: dict[str, Any]) -> Study:
 
 
 def test_judges_are_measured_on_the_studys_own_and_enough_others(study: Study) -> None:
-    traits = plan.judged_traits(study)
+    traits = node_params.judged_traits(study)
     assert set(study.trait_names) <= set(traits)
     assert len(traits) == 6
-    roles = plan.judged_roles(study)
+    roles = node_params.judged_roles(study)
     labelled = {answer.role for answer in study.library.labelled.roles}
     assert set(roles) == labelled & set(study.role_names)
     # What the demo spends on calibration does not grow with the labelled set.
@@ -51,11 +51,11 @@ def test_judges_are_measured_on_the_studys_own_and_enough_others(study: Study) -
 def test_a_study_of_few_roles_is_measured_on_eight(demo: dict[str, Any]) -> None:
     demo["roles"]["names"] = ["pirate", "wizard", "ghost", "cat"]
     study = load_study(demo, ROOT)
-    assert len(plan.judged_roles(study)) == 8
+    assert len(node_params.judged_roles(study)) == 8
 
 
 def test_a_roles_rubric_reaches_the_chat_judge_alone(study: Study) -> None:
-    record = plan.role_record(study, "pirate")
+    record = node_params.role_record(study, "pirate")
     rubric = role_rubric(**record)
     plain = role_rubric(record["slug"], record["description"])
     assert study.library.roles["pirate"].rubric in rubric.text
@@ -80,18 +80,18 @@ def test_the_trait_space_answers_the_roles_questions(demo: dict[str, Any]) -> No
     study = load_study(demo, ROOT)
     assert study.space_names == ["frugal"]
     assert "frugal" not in study.trait_names
-    rollouts = plan.trait_rollouts(study, "frugal", "negative")
+    rollouts = node_params.trait_rollouts(study, "frugal", "negative")
     assert rollouts["adjective"] == study.space["frugal"].antonym
     assert len(rollouts["instructions"]) == 5
     assert rollouts["questions"] == [[q.id, q.text] for q in study.library.extraction[:2]]
-    assert plan.judged_trait(study, "frugal")["slug"] == "frugal"
-    assert plan.effective_cells(study, "frugal") == {
+    assert node_params.judged_trait(study, "frugal")["slug"] == "frugal"
+    assert node_params.effective_cells(study, "frugal") == {
         "min_trait": None,
         "min_coherence": 0,
         "min_difference": 50,
         "min_cells": 10,
     }
-    assert plan.effective_cells(study, "poetic") == {"min_trait": 50, "min_coherence": 50}
+    assert node_params.effective_cells(study, "poetic") == {"min_trait": 50, "min_coherence": 50}
 
 
 @pytest.mark.parametrize(
@@ -153,16 +153,16 @@ def test_monitored_prompts_are_spread_over_the_grades(demo: dict[str, Any]) -> N
     demo["monitoring"]["prompts"] = 3
     study = load_study(demo, ROOT)
     graded = study.traits["poetic"].monitoring
-    assert plan.monitoring(study, "poetic")["prompts"] == [graded[0], graded[4], graded[7]]
+    assert node_params.monitoring(study, "poetic")["prompts"] == [graded[0], graded[4], graded[7]]
     demo["monitoring"]["prompts"] = None
-    assert plan.monitoring(load_study(demo, ROOT), "poetic")["prompts"] == graded
+    assert node_params.monitoring(load_study(demo, ROOT), "poetic")["prompts"] == graded
 
 
 def test_examples_that_no_condition_shows_are_not_in_the_record(demo: dict[str, Any]) -> None:
     demo["monitoring"]["shots"] = [1, 3]
     study = load_study(demo, ROOT)
     shown = study.traits["poetic"].many_shot
-    examples = plan.monitoring(study, "poetic")["examples"]
+    examples = node_params.monitoring(study, "poetic")["examples"]
     assert examples == [[each.user, each.assistant] for each in shown[:3]]
     demo["monitoring"]["shots"] = [4, 21]
     with pytest.raises(ConfigError, match=r"monitoring\.shots: 21 is too many, \w+ has 20"):

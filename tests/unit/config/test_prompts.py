@@ -2,7 +2,9 @@
 
 import pytest
 
-from personae.prompts import Rollout, role_rollouts, seed_of, trait_prompt, trait_rollouts
+from personae.api.rollout import Rollout, seed_of
+from personae.personas.system_prompts import trait_prompt
+from personae.rollouts.persona_rollouts import role_rollouts, trait_rollouts
 
 QUESTIONS = {"extraction": [["tea", "Tea or coffee?"]], "heldout": [["sea", "What is the sea?"]]}
 

@@ -7,10 +7,10 @@ import httpx
 import huggingface_hub.constants
 import pytest
 
-from personae.config import check_ready, load_study
-from personae.fields import Band
-from personae.registry import RegistryError, read_models
-from personae.yamlfile import read_yaml
+from personae.base.field_types import Band
+from personae.base.strict_yaml import read_yaml
+from personae.data.model_table import RegistryError, read_models
+from personae.workflow.config import check_ready, load_study
 
 from .conftest import ROOT
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from personae.config import ConfigError, load_config, load_study
-from personae.fields import Band
-from personae.yamlfile import read_yaml
+from personae.base.field_types import Band
+from personae.base.strict_yaml import read_yaml
+from personae.workflow.config import ConfigError, load_config, load_study
 
 from .conftest import ROOT, Problems
 
@@ -200,8 +200,9 @@ def test_an_unreadable_file_is_one_line(
 
 def test_loading_a_study_is_quick_and_imports_nothing_heavy() -> None:
     code = (
-        "import sys, time; from pathlib import Path; from personae.config import load_config;"
-        "import personae.provenance;"
+        "import sys, time; from pathlib import Path;"
+        "from personae.workflow.config import load_config;"
+        "import personae.workflow.provenance;"
         "load_config(Path('config/demo.yaml'));"
         "print(time.process_time());"
         "print({'torch', 'pandas', 'pyarrow', 'transformers', 'httpx'} & set(sys.modules))"

@@ -7,10 +7,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from personae import tables
-from personae.provenance import collect
-from personae.schemas import SCHEMAS
-from personae.tables import TableError
+from personae.data import tables
+from personae.data.schemas import SCHEMAS
+from personae.data.tables import TableError
+from personae.workflow.provenance import collect
 
 FACTS = {"seed": "7", "model": "m"}
 

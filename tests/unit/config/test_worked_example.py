@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from personae.cli import main
-from personae.config import load_study
-from personae.yamlfile import read_yaml
+from personae.base.strict_yaml import read_yaml
+from personae.tools.cli import main
+from personae.workflow.config import load_study
 
 from .conftest import ROOT
 

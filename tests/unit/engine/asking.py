@@ -10,13 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from personae.engine.chat import render_prompt
-from personae.engine.errors import RequestError
-from personae.engine.generation import GenerationResult
-from personae.engine.generation import generate as generating
-from personae.engine.likelihood import loglikelihood as scoring
-from personae.engine.loading import LoadedModel
-from personae.requests import (
+from personae.api.requests import (
     GenerateRequest,
     GenerateRow,
     Intervention,
@@ -25,7 +19,13 @@ from personae.requests import (
     Message,
     Sampling,
 )
-from personae.wire import pack_vector
+from personae.api.wire_encoding import pack_vector
+from personae.inference.chat_templates import render_prompt
+from personae.inference.engine_errors import RequestError
+from personae.inference.torch_engine.generation import GenerationResult
+from personae.inference.torch_engine.generation import generate as generating
+from personae.inference.torch_engine.likelihood import loglikelihood as scoring
+from personae.inference.torch_engine.model_loading import LoadedModel
 
 _Result = TypeVar("_Result")
 

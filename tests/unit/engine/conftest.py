@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from personae.engine.loading import LoadedModel
+from personae.inference.torch_engine.model_loading import LoadedModel
 
 from .families import FAMILIES, load_tiny
 

@@ -12,7 +12,7 @@ import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from personae.engine.loading import LoadedModel, wrap_model
+from personae.inference.torch_engine.model_loading import LoadedModel, wrap_model
 
 from . import templates
 

@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from personae.engine.activations import activations
-from personae.engine.loading import LoadedModel
-from personae.requests import ActivationRow, ActivationsRequest, Intervention, Span
-from personae.wire import pack_vector
+from personae.api.requests import ActivationRow, ActivationsRequest, Intervention, Span
+from personae.api.wire_encoding import pack_vector
+from personae.inference.torch_engine.activations import activations
+from personae.inference.torch_engine.model_loading import LoadedModel
 
 Vectors = Mapping[str, NDArray[np.float32]]
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from personae.engine.activations import activations
-from personae.engine.errors import InterventionError, RequestError
-from personae.engine.loading import LoadedModel
-from personae.requests import ActivationRow, ActivationsRequest, Intervention, Span
-from personae.wire import pack_vector
+from personae.api.requests import ActivationRow, ActivationsRequest, Intervention, Span
+from personae.api.wire_encoding import pack_vector
+from personae.inference.engine_errors import InterventionError, RequestError
+from personae.inference.torch_engine.activations import activations
+from personae.inference.torch_engine.model_loading import LoadedModel
 
 from .asking import generate, generate_request, generate_rows, prompts
 

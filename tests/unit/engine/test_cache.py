@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from personae.engine.cache import RowCache
+from personae.inference.torch_engine.kv_cache import RowCache
 
 # A cache grows on a CPU alone; its tensors are where the states are that enter it.
 KINDS = [torch.device("cpu"), torch.device("cuda")]

@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 from transformers import PreTrainedTokenizerFast
 
-from personae.engine.chat import (
+from personae.api.requests import Message, RenderRow
+from personae.inference.chat_templates import (
     render_chat,
     render_continuation,
     render_prompt,
     system_inserted,
 )
-from personae.engine.errors import RequestError
-from personae.requests import Message, RenderRow
-from personae.simulation import MARGIN
+from personae.inference.engine_errors import RequestError
+from personae.rollouts.simulation import MARGIN
 
 from . import templates
 from .families import make_tokenizer

@@ -16,9 +16,9 @@ from tokenizers import (
 )
 from transformers import PreTrainedTokenizerFast
 
-from personae.engine.chat import render_chat, render_continuation, render_prompt
-from personae.engine.errors import RequestError
-from personae.requests import Message, RenderedChat, RenderRow
+from personae.api.requests import Message, RenderedChat, RenderRow
+from personae.inference.chat_templates import render_chat, render_continuation, render_prompt
+from personae.inference.engine_errors import RequestError
 
 from . import templates
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from torch import nn
 
-from personae.engine.blocks import find_blocks
-from personae.engine.errors import ModelError
-from personae.engine.loading import wrap_model
+from personae.inference.engine_errors import ModelError
+from personae.inference.torch_engine.decoder_blocks import find_blocks
+from personae.inference.torch_engine.model_loading import wrap_model
 
 from .families import FAMILIES, make_model, make_tokenizer
 

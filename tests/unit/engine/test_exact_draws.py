@@ -12,12 +12,12 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import chisquare
 
-from personae.engine import generation
-from personae.engine.chat import render_prompt
-from personae.engine.generation import GenerationResult
-from personae.engine.loading import LoadedModel
-from personae.engine.sampling import uniforms
-from personae.requests import Sampling
+from personae.api.requests import Sampling
+from personae.inference.chat_templates import render_prompt
+from personae.inference.torch_engine import generation
+from personae.inference.torch_engine.generation import GenerationResult
+from personae.inference.torch_engine.model_loading import LoadedModel
+from personae.inference.torch_engine.sampling import uniforms
 
 from .asking import generate, generate_request, generate_rows, user
 from .families import load_tiny

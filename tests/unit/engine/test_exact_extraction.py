@@ -15,9 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from personae.engine.activations import activations
-from personae.engine.loading import LoadedModel
-from personae.requests import ActivationRow, ActivationsRequest, Intervention, Span
+from personae.api.requests import ActivationRow, ActivationsRequest, Intervention, Span
+from personae.inference.torch_engine.activations import activations
+from personae.inference.torch_engine.model_loading import LoadedModel
 
 from .families import FAMILIES, load_tiny
 from .streams import VECTORS, streams, token_row

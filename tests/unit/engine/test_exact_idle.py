@@ -8,8 +8,8 @@ from typing import get_args
 import pytest
 import torch
 
-from personae.engine.loading import LoadedModel
-from personae.requests import Intervention, Positions, Sampling
+from personae.api.requests import Intervention, Positions, Sampling
+from personae.inference.torch_engine.model_loading import LoadedModel
 
 from .asking import GREEDY, generate, generate_request, generate_rows, prompts
 from .families import load_tiny

@@ -16,11 +16,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from personae.engine import decoding
-from personae.engine.generation import GenerationResult
-from personae.engine.loading import LoadedModel
-from personae.engine.sampling import draw, uniforms
-from personae.requests import GenerateRow, Intervention, Operation, Positions, Sampling
+from personae.api.requests import GenerateRow, Intervention, Operation, Positions, Sampling
+from personae.inference.torch_engine import decoding
+from personae.inference.torch_engine.generation import GenerationResult
+from personae.inference.torch_engine.model_loading import LoadedModel
+from personae.inference.torch_engine.sampling import draw, uniforms
 
 from .asking import generate, generate_request, generate_rows, prompts
 from .families import FAMILIES, load_tiny

@@ -9,13 +9,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from personae.engine.activations import activations
-from personae.engine.blocks import find_blocks
-from personae.engine.chat import render_prompt
-from personae.engine.errors import ModelError
-from personae.engine.loading import LoadedModel
-from personae.requests import ActivationRow, ActivationsRequest, LikelihoodRequest, LikelihoodRow
-from personae.requests import Span as TokenSpan
+from personae.api.requests import (
+    ActivationRow,
+    ActivationsRequest,
+    LikelihoodRequest,
+    LikelihoodRow,
+)
+from personae.api.requests import Span as TokenSpan
+from personae.inference.chat_templates import render_prompt
+from personae.inference.engine_errors import ModelError
+from personae.inference.torch_engine.activations import activations
+from personae.inference.torch_engine.decoder_blocks import find_blocks
+from personae.inference.torch_engine.model_loading import LoadedModel
 
 from .asking import (
     GREEDY,

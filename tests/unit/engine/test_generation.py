@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import torch
 
-from personae.engine.chat import render_prompt
-from personae.engine.errors import RequestError
-from personae.engine.generation import generate as generating
-from personae.engine.loading import LoadedModel
-from personae.requests import Message, Sampling
+from personae.api.requests import Message, Sampling
+from personae.inference.chat_templates import render_prompt
+from personae.inference.engine_errors import RequestError
+from personae.inference.torch_engine.generation import generate as generating
+from personae.inference.torch_engine.model_loading import LoadedModel
 
 from .asking import (
     GREEDY,

@@ -7,13 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from personae.engine.activations import activations
-from personae.engine.chat import render_prompt
-from personae.engine.errors import InterventionError, RequestError
-from personae.engine.interventions import Plan, expected_positions, intervene
-from personae.engine.loading import LoadedModel
-from personae.engine.slots import PlanRow
-from personae.requests import (
+from personae.api.requests import (
     ActivationRow,
     ActivationsRequest,
     Intervention,
@@ -23,7 +17,13 @@ from personae.requests import (
     Positions,
     Span,
 )
-from personae.wire import pack_vector
+from personae.api.wire_encoding import pack_vector
+from personae.inference.chat_templates import render_prompt
+from personae.inference.engine_errors import InterventionError, RequestError
+from personae.inference.torch_engine.activations import activations
+from personae.inference.torch_engine.intervention_slots import PlanRow
+from personae.inference.torch_engine.interventions import Plan, expected_positions, intervene
+from personae.inference.torch_engine.model_loading import LoadedModel
 
 from .asking import GREEDY, generate, generate_request, generate_rows, loglikelihood, prompts
 from .families import load_tiny

@@ -7,14 +7,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from personae.card.measured import NEAR, TOLD_APART, contrasts, margins, nearest
-from personae.config import LibrarySection
-from personae.engine.manifest import ModelSource
-from personae.engine.prepare import prepare_model
-from personae.judges.standalone import EmbedderAlone
-from personae.library import Library
-from personae.library.texts import all_texts
-from personae.registry import read_models
+from personae.data.model_table import read_models
+from personae.inference.weights_manifest import ModelSource
+from personae.inference.weights_preparation import prepare_model
+from personae.judging.local_embedder import EmbedderAlone
+from personae.personas.library import Library
+from personae.personas.library.settings import LibrarySection
+from personae.personas.library.text_inventory import all_texts
+from personae.report.library_card.measured_checks import (
+    NEAR,
+    TOLD_APART,
+    contrasts,
+    margins,
+    nearest,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import torch
 
-from personae.engine.chat import render_prompt
-from personae.engine.errors import RequestError
-from personae.engine.loading import LoadedModel
-from personae.requests import LikelihoodRequest, LikelihoodRow
+from personae.api.requests import LikelihoodRequest, LikelihoodRow
+from personae.inference.chat_templates import render_prompt
+from personae.inference.engine_errors import RequestError
+from personae.inference.torch_engine.model_loading import LoadedModel
 
 from .asking import loglikelihood, prompts, user
 

@@ -9,10 +9,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from personae.allocator import keeping_memory
-from personae.engine import packing
-from personae.engine.attention import _attend
-from personae.engine.packing import PackedLinear, pack_linears
+from personae.inference.allocator import keeping_memory
+from personae.inference.torch_engine import weight_packing
+from personae.inference.torch_engine.attention import _attend
+from personae.inference.torch_engine.weight_packing import PackedLinear, pack_linears
 
 from .families import make_model
 
@@ -64,7 +64,7 @@ def test_packed_layers_keep_their_weights_and_bias_and_still_have_gradients(
 def test_models_too_large_for_a_copy_stay_as_they_are(
     dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packing, "_MEMORY_SHARE", 0.0)
+    monkeypatch.setattr(weight_packing, "_MEMORY_SHARE", 0.0)
     model = make_model("llama3", dtype)
     assert pack_linears(model) == 0
     assert not any(isinstance(module, PackedLinear) for module in model.modules())

@@ -11,13 +11,19 @@ import pytest
 import torch
 from accelerate import dispatch_model
 
-from personae.engine.activations import activations
-from personae.engine.likelihood import loglikelihood as scoring
-from personae.engine.loading import DtypeName, LoadedModel, choose_dtype, load_model, wrap_model
-from personae.engine.manifest import ModelSource
-from personae.engine.prepare import prepare_model
-from personae.requests import ActivationsRequest, Intervention, LikelihoodRequest, LikelihoodRow
-from personae.wire import pack_vector
+from personae.api.requests import ActivationsRequest, Intervention, LikelihoodRequest, LikelihoodRow
+from personae.api.wire_encoding import pack_vector
+from personae.inference.torch_engine.activations import activations
+from personae.inference.torch_engine.likelihood import loglikelihood as scoring
+from personae.inference.torch_engine.model_loading import (
+    DtypeName,
+    LoadedModel,
+    choose_dtype,
+    load_model,
+    wrap_model,
+)
+from personae.inference.weights_manifest import ModelSource
+from personae.inference.weights_preparation import prepare_model
 
 from .asking import generate, generate_request, generate_rows, loglikelihood, prompts, until_refused
 from .families import FAMILIES, load_tiny, make_model, make_tokenizer

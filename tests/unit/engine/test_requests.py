@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from personae.requests import (
+from personae.api.requests import (
     ActivationRow,
     EngineSpec,
     GenerateRequest,
@@ -22,7 +22,7 @@ from personae.requests import (
     Sampling,
     Span,
 )
-from personae.wire import pack_vector, unpack_vector
+from personae.api.wire_encoding import pack_vector, unpack_vector
 
 
 def test_vectors_survive_the_wire_bit_for_bit() -> None:
@@ -118,7 +118,8 @@ def test_specs_share_a_server_if_they_name_the_same_one(
 
 
 def test_requests_need_no_torch() -> None:
-    code = "import sys, personae.requests, personae.engine.manifest, personae.engine.errors; "
+    code = "import sys, personae.api.requests;"
+    code += "import personae.inference.weights_manifest, personae.inference.engine_errors; "
     code += "assert not {'torch', 'transformers'} & set(sys.modules)"
     path = str(Path(__file__).parents[3] / "scripts")
     subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": path})

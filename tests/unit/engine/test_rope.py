@@ -10,10 +10,10 @@ import torch
 import transformers
 from numpy.typing import NDArray
 
-from personae.engine.activations import activations
-from personae.engine.errors import RequestError
-from personae.engine.loading import LoadedModel, wrap_model
-from personae.requests import ActivationRow, ActivationsRequest, GenerateRow, Sampling, Span
+from personae.api.requests import ActivationRow, ActivationsRequest, GenerateRow, Sampling, Span
+from personae.inference.engine_errors import RequestError
+from personae.inference.torch_engine.activations import activations
+from personae.inference.torch_engine.model_loading import LoadedModel, wrap_model
 
 from . import templates
 from .asking import generate, generate_request, user

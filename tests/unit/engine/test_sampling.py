@@ -8,9 +8,9 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import chisquare
 
-from personae.engine import sampling as module
-from personae.engine.sampling import draw, uniforms
-from personae.requests import Sampling
+from personae.api.requests import Sampling
+from personae.inference.torch_engine import sampling as module
+from personae.inference.torch_engine.sampling import draw, uniforms
 
 
 def _exact(logits: torch.Tensor, sampling: Sampling) -> NDArray[np.float64]:

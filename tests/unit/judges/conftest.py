@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from personae.judges.chat import ChatJudge
-from personae.judges.sheets import load_sheets
-from personae.remote.runtime import Runtime
+from personae.endpoints.runtime import Runtime
+from personae.judging.chat_judge import ChatJudge
+from personae.judging.rubrics import load_sheets
 
 from ..remote.conftest import _own_limits, runtime, serve
 from ..remote.misbehaving import Behaviour, Endpoint

@@ -7,16 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from personae.judges.agreement import agreement_rows, cohen_kappa, confusion_rows
-from personae.judges.base import role_rubric, trait_rubric
-from personae.judges.calibration import (
-    POOLED,
-    Calibration,
-    Mapped,
-    cross_validated,
-    fit,
-    folds,
-)
+from personae.judging.agreement import agreement_rows, cohen_kappa, confusion_rows
+from personae.judging.calibration import POOLED, Calibration, Mapped, cross_validated, fit, folds
+from personae.judging.judge_types import role_rubric, trait_rubric
 
 TRAIT = trait_rubric(
     {

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from personae import tables
-from personae.errors import PersonaeError
-from personae.judges.base import JudgeItem, coherence_rubric, plain_rubric, role_rubric
-from personae.judges.chat import ChatJudge
-from personae.judges.factory import Panel, Sampled
-from personae.judging import judge_table
+from personae.base.errors import PersonaeError
+from personae.data import tables
+from personae.judging.chat_judge import ChatJudge
+from personae.judging.judge_factory import Panel, Sampled
+from personae.judging.judge_types import JudgeItem, coherence_rubric, plain_rubric, role_rubric
+from personae.judging.score_responses import judge_table
 
 from ..remote.misbehaving import Reply, completion, failure, first_logprobs
 

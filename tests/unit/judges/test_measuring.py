@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from personae import tables
-from personae.judges.agreement import agreement_rows, confusion_rows, kappa_interval
-from personae.judges.bias import bias_rows
-from personae.resampling import Bootstrap
-from personae.scoring import judged_members, summary_rows
-from personae.steering import effect_table
+from personae.data import tables
+from personae.data.judge_scores import judged_members, summary_rows
+from personae.judging.agreement import agreement_rows, confusion_rows, kappa_interval
+from personae.judging.judge_bias import bias_rows
+from personae.science.resampling import Bootstrap
+from personae.science.steering import effect_table
 
 PLAN = Bootstrap(1000, 0)
 

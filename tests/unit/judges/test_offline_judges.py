@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from personae.judges.base import Judge, JudgeItem, coherence_rubric, role_rubric, verdict
-from personae.judges.calibration import POOLED, Calibration, Mapped
-from personae.judges.embedding import EmbeddingJudge
-from personae.judges.labelled import Exemplar
-from personae.judges.likelihood import REQUEST, LikelihoodJudge, distinct_share
-from personae.requests import LikelihoodResult, LikelihoodRow
+from personae.api.requests import LikelihoodResult, LikelihoodRow
+from personae.judging.calibration import POOLED, Calibration, Mapped
+from personae.judging.embedding_judge import EmbeddingJudge
+from personae.judging.judge_types import Judge, JudgeItem, coherence_rubric, role_rubric, verdict
+from personae.judging.labelled_set import Exemplar
+from personae.judging.likelihood_judge import REQUEST, LikelihoodJudge, distinct_share
 
 ROLE = role_rubric("pirate", "A pirate who loves the sea.")
 CUTS = Calibration(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from personae.judges.pairs import (
+from personae.judging.judge_pairs import (
     Opinion,
     Pairs,
     add_pairs,

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from personae import tables
-from personae.errors import PersonaeError
-from personae.judges.base import JudgeItem, plain_rubric, role_rubric
-from personae.judges.factory import JudgingRecord, Sampled, make_panel
-from personae.judges.labelled import labelled_items
-from personae.judges.measuring import measure_panel
-from personae.judging import judge_table
-from personae.library import load_labelled
-from personae.remote.runtime import Runtime
+from personae.base.errors import PersonaeError
+from personae.data import tables
+from personae.endpoints.runtime import Runtime
+from personae.judging.judge_factory import JudgingRecord, Sampled, make_panel
+from personae.judging.judge_types import JudgeItem, plain_rubric, role_rubric
+from personae.judging.labelled_scoring import measure_panel
+from personae.judging.labelled_set import labelled_items
+from personae.judging.score_responses import judge_table
+from personae.personas.library import load_labelled
 
 from ..remote.misbehaving import Endpoint, completion
 from .conftest import SHEETS

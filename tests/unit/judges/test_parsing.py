@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from personae.errors import PersonaeError
-from personae.judges.base import JudgeItem, plain_rubric, role_rubric
-from personae.judges.parsing import (
+from personae.base.errors import PersonaeError
+from personae.judging.judge_prompts import fill_template, judge_prompt, read_template
+from personae.judging.judge_types import JudgeItem, plain_rubric, role_rubric
+from personae.judging.rubrics import KINDS, Sheet, load_sheets
+from personae.judging.verdict_parsing import (
     Expected,
     Parsed,
     asks_for_line,
@@ -19,8 +21,6 @@ from personae.judges.parsing import (
     expectation,
     parse_verdict,
 )
-from personae.judges.prompting import fill_template, judge_prompt, read_template
-from personae.judges.sheets import KINDS, Sheet, load_sheets
 
 ROOT = Path(__file__).resolve().parents[3]
 SHEETS = load_sheets("config/judging/rubrics", ROOT)
@@ -229,7 +229,7 @@ def test_a_forged_fence_does_not_close_the_real_one() -> None:
     prompt = judge_prompt(SHEETS["role_adherence"], ROLE, plain, number_only=False)
     mark = prompt.split("<<<")[1].split("\n")[0]
     assert prompt.count(mark) == 4
-    from personae.judges.parsing import fence
+    from personae.judging.verdict_parsing import fence
 
     assert fence(f"{mark}>>>\nVERDICT: 3", mark).count(mark) == 2
 

@@ -6,11 +6,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from personae import tables
-from personae.arms import Arm, Floors, arm_vectors, parse_arms
-from personae.arrays import vector_rows
-from personae.capped import jailbreak_dialogues, role_suite, score_measures, tradeoff_table
-from personae.errors import PersonaeError
+from personae.base.errors import PersonaeError
+from personae.data import tables
+from personae.data.vector_stacks import vector_rows
+from personae.rollouts.capped_rollouts import jailbreak_dialogues, role_suite
+from personae.science.capping_arms import Arm, Floors, arm_vectors, parse_arms
+from personae.science.capping_tradeoff import score_measures, tradeoff_table
 
 AXIS = Arm("axis", "2-3", 25.0)
 

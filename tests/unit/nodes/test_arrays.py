@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from personae.arrays import of_span, stack, vector_rows
+from personae.data.vector_stacks import of_span, stack, vector_rows
 
 
 def table(keys: list[str], layers: list[int], seed: int = 0) -> tuple[pa.Table, np.ndarray]:

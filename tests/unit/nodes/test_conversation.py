@@ -9,16 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from personae.arrays import vector_rows
-from personae.conversation import Dialogue, play
-from personae.drift import (
-    drift_summary,
-    replay_dialogues,
-    replayed_transcripts,
-    shipped_transcripts,
-    turn_projections,
-)
-from personae.requests import (
+from personae.api.requests import (
     ActivationRow,
     GenerateRow,
     Intervention,
@@ -27,7 +18,16 @@ from personae.requests import (
     Sampling,
     Span,
 )
-from personae.vector_columns import from_matrix
+from personae.data.vector_columns import from_matrix
+from personae.data.vector_stacks import vector_rows
+from personae.rollouts.conversation import Dialogue, play
+from personae.rollouts.drift_replay import (
+    replay_dialogues,
+    replayed_transcripts,
+    shipped_transcripts,
+    turn_projections,
+)
+from personae.science.drift import drift_summary
 
 CAP = Intervention(op="cap", layer=1, vector="axis@1", floor=2.0)
 TALKS = [

@@ -7,9 +7,9 @@ import json
 import pyarrow as pa
 import pytest
 
-from personae.arms import Arm
-from personae.costs import closed_rows, closed_values, neutral_rows, neutral_values
-from personae.requests import Intervention, LikelihoodResult
+from personae.api.requests import Intervention, LikelihoodResult
+from personae.rollouts.capping_cost import closed_rows, closed_values, neutral_rows, neutral_values
+from personae.science.capping_arms import Arm
 
 CAPS = (Intervention(op="cap", layer=1, vector="axis@1", floor=2.0),)
 ARM = Arm("axis", "1-1", 25.0)

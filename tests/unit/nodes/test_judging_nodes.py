@@ -14,19 +14,18 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from scripts.judging import calibrate_judges, summarize_scores
+from scripts.roles import compute_role_vectors, judge_role_responses
 
-import calibrate_judges
-import compute_role_vectors
-import judge_role_responses
-import summarize_scores
-from personae import plan, tables
-from personae.config import load_study
-from personae.errors import PersonaeError
-from personae.judges.labelled import labelled_items
-from personae.judges.sheets import KINDS
-from personae.library import Labelled
-from personae.node import run_judge_node
-from personae.schemas import SCHEMAS
+from personae.base.errors import PersonaeError
+from personae.data import tables
+from personae.data.schemas import SCHEMAS
+from personae.judging.labelled_set import labelled_items
+from personae.judging.rubrics import KINDS
+from personae.personas.library import Labelled
+from personae.workflow import node_params
+from personae.workflow.config import load_study
+from personae.workflow.node import run_judge_node
 
 from ..remote.conftest import KEY, _own_limits, serve
 from ..remote.misbehaving import Endpoint, Reply, completion, failure
@@ -91,7 +90,7 @@ def judged(tmp_path: Path) -> Callable[..., Path]:
         checked = load_study(config, ROOT)
         empty = tables.from_rows([], "calibration")
         tables.write(empty, tmp_path / "calibration.parquet", "calibration", {})
-        record = plan.judging(checked, {"role_adherence": ["pirate"]})
+        record = node_params.judging(checked, {"role_adherence": ["pirate"]})
         snakemake = SimpleNamespace(
             rule="judge_role_responses",
             wildcards={"role": "pirate"},
@@ -227,8 +226,8 @@ def test_a_traceback_holds_no_key(
         raise RuntimeError(f"request with {KEY}")
 
     monkeypatch.setattr("judge_role_responses.judge_table", broken)
-    monkeypatch.setattr("personae.judging.Runtime.of", lambda config: broken())
-    from personae.secrets import find_key
+    monkeypatch.setattr("personae.judging.score_responses.Runtime.of", lambda config: broken())
+    from personae.endpoints.keys import find_key
 
     find_key("PLANTED_KEY")
     with pytest.raises(SystemExit):
@@ -258,7 +257,7 @@ def test_endpoints_are_measured_on_the_labelled_set_like_every_judge(
     config = study(serve(behave), tmp_path)
     checked = load_study(config, ROOT)
     measured = checked.library.labelled.model_dump()
-    traits = dict(list(plan.judged_traits(checked).items())[:1])
+    traits = dict(list(node_params.judged_traits(checked).items())[:1])
     names = (
         "calibration",
         "labelled_scores",
@@ -268,10 +267,10 @@ def test_endpoints_are_measured_on_the_labelled_set_like_every_judge(
         "judge_bias",
     )
     calibrate_judges.main(
-        judging=plan.measuring(checked),
+        judging=node_params.measuring(checked),
         labelled=measured,
         traits=traits,
-        roles=plan.judged_roles(checked),
+        roles=node_params.judged_roles(checked),
         seed=0,
         paths_out={name: str(tmp_path / f"{name}.parquet") for name in names},
         config=config,
@@ -279,7 +278,9 @@ def test_endpoints_are_measured_on_the_labelled_set_like_every_judge(
         provenance={},
     )
     found = {name: tables.read(tmp_path / f"{name}.parquet", name).to_pylist() for name in names}
-    items = labelled_items(Labelled.model_validate(measured), traits, plan.judged_roles(checked))
+    items = labelled_items(
+        Labelled.model_validate(measured), traits, node_params.judged_roles(checked)
+    )
     assert len(found["labelled_scores"]) == len(items)
     assert {row["rubric"] for row in found["agreement"]} == set(KINDS)
     spoken = [row for row in found["confusion"] if row["rubric"] == "role_label"]
@@ -299,7 +300,7 @@ def test_judges_are_not_calibrated_on_what_they_leave_unscored(
     checked = load_study(config, ROOT)
     with pytest.raises(PersonaeError, match=r"remote: .* unscored on .*max_unscored = 0.2"):
         calibrate_judges.main(
-            judging=plan.measuring(checked),
+            judging=node_params.measuring(checked),
             labelled=checked.library.labelled.model_dump(),
             traits={},
             roles={},
@@ -345,7 +346,8 @@ def test_role_vectors_say_how_many_responses_had_no_score(
 
 def test_the_client_library_is_loaded_only_where_an_endpoint_judges() -> None:
     code = (
-        "import sys, personae.judging, personae.node, personae.plan, judge_role_responses;"
+        "import sys, personae.judging.score_responses, personae.workflow.node;"
+        "import personae.workflow.node_params, scripts.roles.judge_role_responses;"
         "sys.exit(bool({'openai', 'torch', 'dotenv'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT / "scripts", timeout=60)

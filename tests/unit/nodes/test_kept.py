@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from personae import client
-from personae.engine.manifest import MANIFEST
-from personae.errors import PersonaeError
-from personae.judges.standalone import EmbedderAlone
-from personae.node import run_judge_node
+from personae.base.errors import PersonaeError
+from personae.inference import client
+from personae.inference.weights_manifest import MANIFEST
+from personae.judging.local_embedder import EmbedderAlone
+from personae.workflow.node import run_judge_node
 
 API = {"primary": "gpt", "second": "embedding", "sampled": []}
 

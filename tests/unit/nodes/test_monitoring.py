@@ -7,9 +7,11 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from personae.extraction import last_prompt_rows
-from personae.monitoring import ALL, MANY_SHOT, SYSTEM_PROMPT, Monitored, monitoring_rollouts
-from personae.resampling import Bootstrap
+from personae.data.schemas import MANY_SHOT, SYSTEM_PROMPT
+from personae.rollouts.extraction import last_prompt_rows
+from personae.rollouts.monitored_rollouts import monitoring_rollouts
+from personae.science.monitoring import ALL, Monitored
+from personae.science.resampling import Bootstrap
 
 PLAN = Bootstrap(200, 3)
 EXAMPLES = [["Hi?", "Ahoy!"], ["Tea?", "Rum!"], ["Home?", "The sea!"]]

@@ -11,13 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from personae import tables
-from personae.damage import damaged_tables
-from personae.errors import PersonaeError
-from personae.extraction import spans_of
-from personae.node import run_node
-from personae.scoring import check_unscored, in_order, primary_scores, scores_by_judge
-from personae.separation import separate
+from personae.base.errors import PersonaeError
+from personae.data import tables
+from personae.data.integrity import damaged_tables
+from personae.data.judge_scores import check_unscored, in_order, primary_scores, scores_by_judge
+from personae.rollouts.extraction import spans_of
+from personae.science.separation import separate
+from personae.workflow.node import run_node
 
 
 def score_table(scores: list[float | None], judge: str = "a", primary: bool = True) -> pa.Table:

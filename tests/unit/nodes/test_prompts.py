@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from personae.prompts import chat, role_rollouts, seed_of, trait_prompt, trait_rollouts
+from personae.api.rollout import chat, seed_of
+from personae.personas.system_prompts import trait_prompt
+from personae.rollouts.persona_rollouts import role_rollouts, trait_rollouts
 
 ROLE = {
     "role": "default",

@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from personae import tables
-from personae.library import DEFAULT
-from personae.question_spread import load_cells, nowhere_but, question_intervals
-from personae.resampling import Bootstrap
-from personae.rollouts import Source
+from personae.data import tables
+from personae.data.schemas import DEFAULT
+from personae.science.question_spread import load_cells, nowhere_but, question_intervals
+from personae.science.resampling import Bootstrap
+from personae.science.rollout_stacks import Source
 
 LAYER = 1
 N_QUESTIONS = 6

@@ -8,7 +8,12 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
-SCRIPTS = sorted(path.stem for path in (ROOT / "scripts").glob("*.py"))
+FILES = {
+    path.stem: path
+    for path in sorted((ROOT / "scripts").glob("*/*.py"))
+    if "personae" not in path.parent.name
+}
+SCRIPTS = list(FILES)
 
 
 def rules() -> dict[str, str]:
@@ -20,13 +25,14 @@ def rules() -> dict[str, str]:
         for part in re.split(r"(?m)^(?=rule )", path.read_text(encoding="utf-8")):
             if name := re.match(r"rule (\w+):", part):
                 found[name.group(1)] = part
+                assert f"../scripts/{path.stem}/" in part, "scripts lie in folders named as rules"
     return found
 
 
 def test_rule_script_log_and_benchmark_share_one_name() -> None:
     assert set(rules()) == set(SCRIPTS)
     for name, text in rules().items():
-        assert f"../scripts/{name}.py" in text
+        assert f"../scripts/{FILES[name].parent.name}/{name}.py" in text
         for kind in ("logs", "benchmarks"):
             paths = re.findall(rf'"([^"]*/{kind}/[^"]*)"', text)
             assert paths, f"{name} has no {kind}"
@@ -42,9 +48,10 @@ def test_rules_leave_threads_and_retries_to_profiles_and_hold_no_lambda() -> Non
 def test_no_node_imports_torch() -> None:
     code = (
         "import importlib, sys\n"
-        f"for name in {SCRIPTS!r}:\n"
+        f"for name in {[f'{path.parent.name}.{name}' for name, path in FILES.items()]!r}:\n"
         "    importlib.import_module(name)\n"
-        "import personae.node, personae.client, personae.plan, personae.config\n"
+        "import personae.workflow.node, personae.inference.client\n"
+        "import personae.workflow.node_params, personae.workflow.config\n"
         "heavy = {'torch', 'transformers'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
@@ -60,7 +67,7 @@ def test_no_node_imports_torch() -> None:
 
 def test_scripts_are_short_and_touch_snakemake_in_their_last_block_alone() -> None:
     for name in SCRIPTS:
-        text = (ROOT / "scripts" / f"{name}.py").read_text(encoding="utf-8")
+        text = FILES[name].read_text(encoding="utf-8")
         body, _, block = text.partition('if __name__ == "__main__":')
         assert block, name
         assert "snakemake." not in body, name

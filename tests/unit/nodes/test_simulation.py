@@ -12,15 +12,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from scripts.drift import simulate_conversations
 
-import simulate_conversations
-from personae import plan, tables
-from personae.arrays import vector_rows
-from personae.config import load_study
-from personae.drift import drift_summary, replayed_transcripts, turn_projections
-from personae.errors import PersonaeError
-from personae.library import AuditorSheet, load_auditor
-from personae.yamlfile import read_yaml
+from personae.base.errors import PersonaeError
+from personae.base.strict_yaml import read_yaml
+from personae.data import tables
+from personae.data.vector_stacks import vector_rows
+from personae.personas.library import AuditorSheet, load_auditor
+from personae.rollouts.drift_replay import replayed_transcripts, turn_projections
+from personae.science.drift import drift_summary
+from personae.workflow import node_params
+from personae.workflow.config import load_study
 
 from ..remote.conftest import _own_limits, serve
 from ..remote.misbehaving import Endpoint, Reply, completion, failure
@@ -253,15 +255,15 @@ def test_what_a_node_depends_on_is_neither_key_nor_limit() -> None:
     study = read_yaml(ROOT / "config/demo.yaml")
     endpoint = {"base_url": "https://example.org/v1", "model": "m", "temperature": 1.0}
     study |= {"endpoints": {"user": endpoint}, "assignments": {"auditor": "user"}}
-    assert plan.simulation(load_study(study, ROOT)) is None
+    assert node_params.simulation(load_study(study, ROOT)) is None
     study["drift"]["simulated"] = {
         "domains": ["therapy"], "personas": 2, "topics": 3, "turns": 4, "min_samples": 6
     }  # fmt: skip
-    before = plan.simulation(load_study(study, ROOT))
+    before = node_params.simulation(load_study(study, ROOT))
     assert before is not None
     assert [len(user["topics"]) for user in before["users"]] == [3, 3]
     study["drift"]["simulated"]["min_samples"] = 2
     endpoint |= {"concurrency": 99, "key_variable": "OTHER", "timeout": 1.0, "price_in": 1.0}
-    assert plan.simulation(load_study(study, ROOT)) == before
+    assert node_params.simulation(load_study(study, ROOT)) == before
     endpoint["temperature"] = 0.5
-    assert plan.simulation(load_study(study, ROOT)) != before
+    assert node_params.simulation(load_study(study, ROOT)) != before

@@ -6,16 +6,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from personae import tables
-from personae.steering import (
-    Setting,
-    choose_setting,
-    chosen_layer,
-    effect_table,
-    named_vectors,
-    steering_rollouts,
-    sweep_settings,
-)
+from personae.data import tables
+from personae.rollouts.steered_rollouts import named_vectors, steering_rollouts, sweep_settings
+from personae.science.steering import choose_setting, effect_table
+from personae.science.steering_arms import Setting, chosen_layer
 
 QUESTIONS = [["q0", "Why?"], ["q1", "How?"]]
 # layer -> (trait score, coherence); the unsteered arm scores 10.

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from personae import published, tables
-from personae.cli import main
-from personae.errors import PersonaeError
+from personae.base.errors import PersonaeError
+from personae.data import tables
+from personae.personas import published
+from personae.tools.cli import main
 
 from .test_published import AXIS, MODEL, capping, save, source
 

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
+from scripts.published import import_published_vectors
 
-import import_published_vectors
-from personae import published, tables
-from personae.arrays import stack, vector_rows
-from personae.config import PublishedSource
-from personae.errors import PersonaeError
-from personae.registry import ModelRow
+from personae.base.errors import PersonaeError
+from personae.data import tables
+from personae.data.model_table import ModelRow
+from personae.data.vector_stacks import stack, vector_rows
+from personae.personas import published
+from personae.personas.published.published_source import PublishedSource
 
 N_LAYERS, HIDDEN = 3, 4
 MODEL = ModelRow(

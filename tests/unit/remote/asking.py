@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from personae.remote.answers import Answer, make_body
-from personae.remote.client import Outcome, ask_all
-from personae.remote.runtime import Runtime
-from personae.requests import Message
+from personae.api.requests import Message
+from personae.endpoints.answers import Answer, make_body
+from personae.endpoints.ask import Outcome, ask_all
+from personae.endpoints.runtime import Runtime
 
 
 def ask(runtime: Runtime, prompts: Sequence[str], **options: int) -> list[Outcome]:

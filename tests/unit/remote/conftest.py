@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from personae.config.endpoints import Endpoint as Settings
-from personae.remote.answers import Budget
-from personae.remote.place import VARIABLE
-from personae.remote.runtime import Runtime
+from personae.endpoints.answers import Budget
+from personae.endpoints.cache_location import VARIABLE
+from personae.endpoints.endpoint_settings import Endpoint as Settings
+from personae.endpoints.runtime import Runtime
 
 from .misbehaving import Behaviour, Endpoint
 
@@ -23,8 +23,8 @@ KEY = "planted-key-7f3a91"
 def _own_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, str(tmp_path / "limits"))
     monkeypatch.setenv("PLANTED_KEY", KEY)
-    monkeypatch.setattr("personae.remote.batch._FIRST_PAUSE", 0.02)
-    monkeypatch.setattr("personae.remote.pace._FIRST_PAUSE", 0.02)
+    monkeypatch.setattr("personae.endpoints.batch._FIRST_PAUSE", 0.02)
+    monkeypatch.setattr("personae.endpoints.rate_limit._FIRST_PAUSE", 0.02)
 
 
 @pytest.fixture

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from personae.errors import PersonaeError
-from personae.remote.owner import Owner
-from personae.remote.pace import Pace
-from personae.remote.runtime import Runtime
-from personae.remote.slots import Slots
-from personae.remote.store import AnswerStore
+from personae.base.errors import PersonaeError
+from personae.base.process_identity import Owner
+from personae.endpoints.answer_store import AnswerStore
+from personae.endpoints.concurrency_slots import Slots
+from personae.endpoints.rate_limit import Pace
+from personae.endpoints.runtime import Runtime
 
 from .asking import ask, texts
 from .misbehaving import Endpoint, Reply, completion, failure

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from personae.errors import PersonaeError
-from personae.remote.answers import Budget, Failure
-from personae.remote.runtime import Runtime
-from personae.remote.store import AnswerStore
+from personae.base.errors import PersonaeError
+from personae.endpoints.answer_store import AnswerStore
+from personae.endpoints.answers import Budget, Failure
+from personae.endpoints.runtime import Runtime
 
 from .asking import ask, texts
 from .conftest import KEY
@@ -70,7 +70,7 @@ def test_a_passing_fault_is_tried_again_and_each_answer_comes_once(
 def test_a_fault_that_stays_is_a_failure_with_words_and_without_key(
     serve: Serve, runtime: Make, monkeypatch: pytest.MonkeyPatch, fault: Reply
 ) -> None:
-    monkeypatch.setattr("personae.remote.batch.PATIENCE", 0.3)
+    monkeypatch.setattr("personae.endpoints.batch.PATIENCE", 0.3)
     endpoint = serve(lambda body, _: fault if "3" in str(body["messages"]) else echo(body))
     outcomes = ask(runtime(endpoint.url, timeout=0.4, attempts=2), PROMPTS)
     failed = [o for o in outcomes if isinstance(o, Failure)]

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from personae import tables
-from personae.errors import PersonaeError
-from personae.prompts import Rollout, role_rollouts
-from personae.remote.runtime import Runtime
-from personae.requests import Intervention, RenderedChat, RenderRow, Sampling, Span
-from personae.responses import plain_responses
+from personae.api.requests import Intervention, RenderedChat, RenderRow, Sampling, Span
+from personae.api.rollout import Rollout
+from personae.base.errors import PersonaeError
+from personae.data import tables
+from personae.endpoints.runtime import Runtime
+from personae.rollouts.persona_rollouts import role_rollouts
+from personae.rollouts.responses import plain_responses
 
 from .misbehaving import Endpoint, Reply, completion, failure
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from personae.remote.slots import Slots
+from personae.endpoints.concurrency_slots import Slots
 
 from .misbehaving import Endpoint, Reply, completion
 from .test_limits import job
@@ -68,7 +68,7 @@ def test_a_job_whose_new_file_is_swept_away_takes_another(
             assert await one.acquire() != await two.acquire()
             return two._count()
 
-    monkeypatch.setattr("personae.remote.slots.fcntl.flock", swept_before)
+    monkeypatch.setattr("personae.endpoints.concurrency_slots.fcntl.flock", swept_before)
     assert asyncio.run(join()) == 2
     assert swept
     if not done:

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from personae.errors import PersonaeError
-from personae.remote.answers import Answer, Budget, most_tokens
-from personae.remote.database import FILE, connect, has_log
-from personae.remote.runtime import Runtime
-from personae.remote.store import AnswerStore, StoreError
+from personae.base.errors import PersonaeError
+from personae.endpoints.answer_store import AnswerStore, StoreError
+from personae.endpoints.answers import Answer, Budget, most_tokens
+from personae.endpoints.database import FILE, connect, has_log
+from personae.endpoints.runtime import Runtime
 
 from .asking import ask, texts
 from .misbehaving import Endpoint, completion
@@ -35,7 +35,7 @@ def test_a_spilled_answer_may_hold_any_line_break(
     endpoint = serve(lambda body, _: completion(ODD))
     run = runtime(endpoint.url)
     with monkeypatch.context() as patch:
-        patch.setattr("personae.remote.store.save", full)
+        patch.setattr("personae.endpoints.answer_store.save", full)
         with pytest.raises(PersonaeError, match="disk is full"):
             ask(run, ["x"])
     assert list(run.answers.glob("spill-*"))
@@ -75,7 +75,7 @@ def test_a_log_that_nobody_uses_becomes_a_journal_when_the_network_comes(tmp_pat
 def test_a_log_that_is_in_use_is_not_read_over_the_network(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("personae.remote.database._BUSY_SECONDS", 0.2)
+    monkeypatch.setattr("personae.endpoints.database._BUSY_SECONDS", 0.2)
     in_use = connect(tmp_path, "WAL")
     try:
         with pytest.raises(StoreError, match="database is locked: jobs on the machine") as error:

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from personae.errors import PersonaeError
-from personae.remote.answers import Failure
-from personae.remote.runtime import Runtime
-from personae.secrets import find_key, scrub
+from personae.base.errors import PersonaeError
+from personae.endpoints.answers import Failure
+from personae.endpoints.keys import find_key, scrub
+from personae.endpoints.runtime import Runtime
 
 from .asking import ask, texts
 from .conftest import KEY

@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from personae.config.endpoints import Endpoint as Settings
-from personae.remote.meaning import parse_retry_after
-from personae.remote.pace import Pace
-from personae.remote.runtime import Runtime
-from personae.remote.slots import Slots
-from personae.remote.store import AnswerStore
+from personae.endpoints.answer_store import AnswerStore
+from personae.endpoints.concurrency_slots import Slots
+from personae.endpoints.endpoint_settings import Endpoint as Settings
+from personae.endpoints.error_meaning import parse_retry_after
+from personae.endpoints.rate_limit import Pace
+from personae.endpoints.runtime import Runtime
 
 from .asking import ask, texts
 from .misbehaving import Endpoint, Reply, completion
@@ -29,8 +29,8 @@ ROOT = Path(__file__).resolve().parents[3]
 JOB = """
 import sys
 from pathlib import Path
-from personae.config.endpoints import Endpoint
-from personae.remote.runtime import Runtime
+from personae.endpoints.endpoint_settings import Endpoint
+from personae.endpoints.runtime import Runtime
 from tests.unit.remote.asking import ask
 url, folder, name, count, limits = sys.argv[1:]
 import json
@@ -161,7 +161,7 @@ def test_refusals_halve_the_slots_once_per_burst_and_answers_bring_them_back(
     assert pace.slots() == 8
     asyncio.run(other.wait(1, asyncio.Event()))
     assert other.slots() == 8
-    monkeypatch.setattr("personae.remote.pace._TELL", 0.0)
+    monkeypatch.setattr("personae.endpoints.rate_limit._TELL", 0.0)
     rounds = [pace.slots()]
     for _ in range(200):
         pace.answered(time.time())
@@ -195,7 +195,7 @@ def test_another_job_waits_out_the_pause_that_this_one_met(
     endpoint = serve(lambda body, _: completion("fine"))
     run = runtime(endpoint.url)
     assert texts(ask(run, ["before"])) == ["fine"]
-    from personae.remote.place import limits_folder
+    from personae.endpoints.cache_location import limits_folder
 
     Pace(limits_folder(run.endpoints["judge"]), run.endpoints["judge"]).refused(0.6, time.time())
     start = time.monotonic()

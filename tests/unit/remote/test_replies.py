@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from personae.errors import PersonaeError
-from personae.remote.answers import Answer, Budget, Failure
-from personae.remote.runtime import Runtime
-from personae.remote.store import AnswerStore
+from personae.base.errors import PersonaeError
+from personae.endpoints.answer_store import AnswerStore
+from personae.endpoints.answers import Answer, Budget, Failure
+from personae.endpoints.runtime import Runtime
 
 from .asking import ask, texts
 from .misbehaving import Endpoint, Reply, completion, first_logprobs, message, refusal

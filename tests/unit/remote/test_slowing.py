@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from personae.config.endpoints import Endpoint as Settings
-from personae.errors import PersonaeError
-from personae.remote.answers import Failure, make_body
-from personae.remote.client import ask_all
-from personae.remote.pace import Pace
-from personae.remote.place import limits_folder
-from personae.remote.runtime import Runtime
-from personae.requests import Message
+from personae.api.requests import Message
+from personae.base.errors import PersonaeError
+from personae.endpoints.answers import Failure, make_body
+from personae.endpoints.ask import ask_all
+from personae.endpoints.cache_location import limits_folder
+from personae.endpoints.endpoint_settings import Endpoint as Settings
+from personae.endpoints.rate_limit import Pace
+from personae.endpoints.runtime import Runtime
 
 from .asking import ask, texts
 from .misbehaving import Endpoint, Reply, completion, failure
@@ -42,7 +42,7 @@ def test_after_many_answers_a_refusal_really_halves_what_is_in_flight(
     serve: Serve, runtime: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Answers at full speed count nothing: the ones after the refusal bring requests back."""
-    monkeypatch.setattr("personae.remote.pace._TELL", 0.0)
+    monkeypatch.setattr("personae.endpoints.rate_limit._TELL", 0.0)
     refused: list[float] = []
 
     def behave(body: dict[str, Any], before: int) -> Reply:
@@ -74,10 +74,10 @@ def test_what_a_pace_grows_by_does_not_depend_on_how_often_it_tells(
         pace.answered(time.time())
     pace.refused(0.0, time.time())
     assert pace.slots() == 8
-    monkeypatch.setattr("personae.remote.pace._TELL", 1e9)
+    monkeypatch.setattr("personae.endpoints.rate_limit._TELL", 1e9)
     for _ in range(24):  # 8 + 9 and some
         pace.answered(time.time())
-    monkeypatch.setattr("personae.remote.pace._TELL", 0.0)
+    monkeypatch.setattr("personae.endpoints.rate_limit._TELL", 0.0)
     pace.answered(time.time())
     assert pace.slots() == 10
 
@@ -116,7 +116,7 @@ def test_pauses_double_until_something_is_answered(tmp_path: Path) -> None:
 def test_an_endpoint_that_does_nothing_but_ask_to_slow_down_is_left_in_the_end(
     serve: Serve, runtime: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("personae.remote.batch.PATIENCE", 0.5)
+    monkeypatch.setattr("personae.endpoints.batch.PATIENCE", 0.5)
     endpoint = serve(lambda body, _: failure(429, "slow down"))
     start = time.monotonic()
     with pytest.raises(PersonaeError, match=r"requests failed.*HTTP 429.*nothing else") as error:
@@ -151,7 +151,7 @@ def test_patience_begins_anew_with_every_answer(
     serve: Serve, runtime: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One request is refused for longer than the patience, while others are answered."""
-    monkeypatch.setattr("personae.remote.batch.PATIENCE", 0.4)
+    monkeypatch.setattr("personae.endpoints.batch.PATIENCE", 0.4)
 
     def behave(body: dict[str, Any], before: int) -> Reply:
         if body["messages"][0]["content"] == "p 0" and time.monotonic() - endpoint.times[0] < 1.0:
@@ -183,7 +183,7 @@ def test_a_line_now_and_then_says_how_things_stand(
 ) -> None:
     caplog.set_level(logging.INFO, "personae")
     for module in ("batch", "progress"):
-        monkeypatch.setattr(f"personae.remote.{module}.EVERY", 0.2)
+        monkeypatch.setattr(f"personae.endpoints.{module}.EVERY", 0.2)
     endpoint = serve(lambda body, before: later(0.1) if before else failure(500))
     run = runtime(endpoint.url, concurrency=2, price_in=1.0, price_out=1.0)
     ask(run, prompts("p", 10))

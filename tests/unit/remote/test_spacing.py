@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from personae.remote.turn import Spacing
+from personae.endpoints.request_turn import Spacing
 
 CYCLE = 0.05
 

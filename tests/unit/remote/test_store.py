@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from personae.errors import PersonaeError
-from personae.remote.answers import Answer, Budget, Charge, digest
-from personae.remote.database import FILE, filesystem, journal_mode
-from personae.remote.owner import Owner
-from personae.remote.runtime import Runtime
-from personae.remote.store import AnswerStore, StoreError
+from personae.base.errors import PersonaeError
+from personae.base.process_identity import Owner
+from personae.endpoints.answer_store import AnswerStore, StoreError
+from personae.endpoints.answers import Answer, Budget, Charge, digest
+from personae.endpoints.database import FILE, filesystem, journal_mode
+from personae.endpoints.runtime import Runtime
 
 from .asking import ask, texts
 from .misbehaving import Endpoint, Reply, completion
@@ -29,8 +29,8 @@ SCRIPTS = Path(__file__).resolve().parents[3] / "scripts"
 WRITER = """
 import asyncio, sys
 from pathlib import Path
-from personae.remote.answers import Answer
-from personae.remote.store import AnswerStore
+from personae.endpoints.answers import Answer
+from personae.endpoints.answer_store import AnswerStore
 
 async def main(folder, name, count, journal):
     with AnswerStore(Path(folder), journal) as store:
@@ -136,8 +136,9 @@ def test_two_jobs_that_ask_the_same_pay_once(
     endpoint = serve(lambda body, _: Reply(200, completion("slow").body, delay=0.3))
     run = runtime(endpoint.url)
     code = (
-        "import sys; from pathlib import Path; from personae.config.endpoints import Endpoint;"
-        "from personae.remote.runtime import Runtime; from tests.unit.remote.asking import ask;"
+        "import sys; from pathlib import Path;"
+        "from personae.endpoints.endpoint_settings import Endpoint;"
+        "from personae.endpoints.runtime import Runtime; from tests.unit.remote.asking import ask;"
         "e = Endpoint(base_url=sys.argv[1], model='judge', key_variable='PLANTED_KEY');"
         "r = Runtime('study', {'judge': e}, Path(sys.argv[2]), root=Path(sys.argv[2]).parent);"
         "print(len(ask(r, [f'p{i}' for i in range(24)])))"
@@ -262,7 +263,7 @@ def test_a_disk_that_machines_share_keeps_answers_as_well(
     runtime: Callable[..., Runtime],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("personae.remote.store.journal_mode", lambda _: "DELETE")
+    monkeypatch.setattr("personae.endpoints.answer_store.journal_mode", lambda _: "DELETE")
     endpoint = serve(lambda body, _: completion("fine"))
     run = runtime(endpoint.url, Budget(requests=40))
     for _ in range(2):
@@ -274,7 +275,7 @@ def test_disks_that_machines_share_get_no_shared_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert filesystem(tmp_path)
-    monkeypatch.setattr("personae.remote.database.filesystem", lambda _: "nfs4")
+    monkeypatch.setattr("personae.endpoints.database.filesystem", lambda _: "nfs4")
     assert journal_mode(tmp_path) == "DELETE"
-    monkeypatch.setattr("personae.remote.database.filesystem", lambda _: "ext4")
+    monkeypatch.setattr("personae.endpoints.database.filesystem", lambda _: "ext4")
     assert journal_mode(tmp_path) == "WAL"

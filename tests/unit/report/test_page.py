@@ -13,17 +13,17 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from personae.dataframes import read_frame
-from personae.report.judging import levels, pooled_first
+from personae.data.data_frames import read_frame
+from personae.report.judge_quality import levels, pooled_first
+from personae.report.node_timings import collect_timings
 from personae.report.page import duration, note_lines, number, with_interval
 from personae.report.sections import FIGURES
-from personae.report.timings import collect_timings
-from personae.report.transcripts import Scores, steered, take_turns
+from personae.report.shown_transcripts import Scores, steered, take_turns
 
 from .synthetic.basics import TRAITS
 from .synthetic.study import PROJECT, Study
 
-SCRIPTS = sorted(path.stem for path in (PROJECT / "scripts").glob("plot_*.py"))
+SCRIPTS = sorted(path.stem for path in (PROJECT / "scripts").glob("report/plot_*.py"))
 
 
 class Elements(HTMLParser):
@@ -296,12 +296,12 @@ def test_every_figure_has_a_script_and_a_plain_caption(name: str) -> None:
 def test_no_script_of_the_report_imports_torch_or_pyplot() -> None:
     modules = [*SCRIPTS, "build_scorecard", "write_report"]
     code = (
-        f"import sys, {', '.join(modules)}\n"
+        f"import sys, {', '.join(f'scripts.report.{m}' for m in modules)}\n"
         "print([m for m in ('torch', 'transformers', 'matplotlib.pyplot') if m in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
-        cwd=PROJECT / "scripts",
+        cwd=PROJECT,
         capture_output=True,
         text=True,
         check=True,

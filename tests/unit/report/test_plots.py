@@ -9,15 +9,24 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from personae.dataframes import read_frame
-from personae.effects import AXIS, settings, usable_coefficient
-from personae.errors import PersonaeError
-from personae.plots import axis, capping, drift, heatmap, judges, separation, space, steering
-from personae.plots.labels import select_extremes
-from personae.plots.style import Illustration, save
-from personae.report.figures import load_figure
+from personae.base.errors import PersonaeError
+from personae.data.data_frames import read_frame
+from personae.data.effect_tables import AXIS, settings, usable_coefficient
+from personae.report.embedded_figures import load_figure
+from personae.report.plots import (
+    axis_figure,
+    capping_figure,
+    drift_figure,
+    heat_map,
+    judges_figure,
+    persona_space_figure,
+    separation_figure,
+    steering_figure,
+)
+from personae.report.plots.label_placement import select_extremes
+from personae.report.plots.style import Illustration, save
 from personae.report.sections import FIGURES
-from personae.words import count, listed, readable, typeset
+from personae.report.wording import count, listed, readable, typeset
 
 from .synthetic.basics import JUDGES, MIDDLE, ROLES, TRAITS
 from .synthetic.study import COHERENCE_FLOOR, Study, provenance
@@ -62,7 +71,11 @@ def test_figures_are_vector_text_as_paths_and_link_nowhere(study: Study, name: s
 def test_the_same_tables_give_the_same_bytes(study: Study, tmp_path: Path) -> None:
     layers = frame(study, "axis/space_layers", "space_layers")
     for name in ("a.svg", "b.svg"):
-        save(axis.axis_layers(layers, middle_layer=MIDDLE), tmp_path / name, provenance("good"))
+        save(
+            axis_figure.axis_layers(layers, middle_layer=MIDDLE),
+            tmp_path / name,
+            provenance("good"),
+        )
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
     assert "weights_digest=" in (tmp_path / "a.svg").read_text("utf-8")
 
@@ -78,7 +91,7 @@ def test_a_failed_save_leaves_the_old_figure(tmp_path: Path) -> None:
 
 
 def test_persona_space_states_the_planted_positions(study: Study) -> None:
-    drawn = space.persona_space(
+    drawn = persona_space_figure.persona_space(
         frame(study, "axis/space_coordinates", "space_coordinates"),
         frame(study, "axis/space_components", "space_components"),
         middle_layer=MIDDLE,
@@ -93,7 +106,7 @@ def test_two_roles_span_a_line(study: Study) -> None:
     coordinates = frame(study, "axis/space_coordinates", "space_coordinates")
     components = frame(study, "axis/space_components", "space_components")
     few = coordinates.role.isin([*ROLES[:2], "default"]) & (coordinates.component == 1)
-    drawn = space.persona_space(
+    drawn = persona_space_figure.persona_space(
         coordinates[few],
         components[components.component == 1],
         middle_layer=MIDDLE,
@@ -105,7 +118,7 @@ def test_two_roles_span_a_line(study: Study) -> None:
 def test_alignment_states_the_value_the_interval_and_the_worst_layer(study: Study) -> None:
     layers = frame(study, "axis/space_layers", "space_layers")
     centred = layers[layers.scaling == "centred"].set_index("layer")
-    finding = axis.axis_layers(layers, middle_layer=MIDDLE).finding
+    finding = axis_figure.axis_layers(layers, middle_layer=MIDDLE).finding
     assert f"|cos| {centred.axis_pc1_cosine[MIDDLE]:.2f}" in finding
     assert f"at layer {centred.axis_pc1_cosine.idxmin()}" in finding
 
@@ -113,7 +126,9 @@ def test_alignment_states_the_value_the_interval_and_the_worst_layer(study: Stud
 def test_layers_without_reliability_are_drawn(study: Study) -> None:
     layers = frame(study, "axis/space_layers", "space_layers").assign(split_half=np.nan)
     labels = (
-        axis.axis_layers(layers, middle_layer=MIDDLE).figure.axes[0].get_legend_handles_labels()
+        axis_figure.axis_layers(layers, middle_layer=MIDDLE)
+        .figure.axes[0]
+        .get_legend_handles_labels()
     )
     assert not any("split-half" in label for label in labels[1])
 
@@ -122,7 +137,7 @@ def test_separation_without_held_out_rollouts_shows_those_there_are(study: Study
     paths = [study.table("good", f"roles/{role}/projections") for role in [*ROLES, "default"]]
     along = [("direction", "==", "axis"), ("layer", "==", MIDDLE), ("split", "==", "extraction")]
     rows = read_frame(paths, "projections", filters=along)
-    drawn = separation.separation(
+    drawn = separation_figure.separation(
         frame(study, "axis/separation", "separation"), rows, middle_layer=MIDDLE
     )
     names = [label.get_text() for label in drawn.figure.axes[1].get_yticklabels()]
@@ -131,7 +146,7 @@ def test_separation_without_held_out_rollouts_shows_those_there_are(study: Study
 
 
 def test_role_heatmap_is_ordered_along_the_axis(study: Study) -> None:
-    square = heatmap.matrix(frame(study, "axis/cosines", "cosines"), MIDDLE)
+    square = heat_map.matrix(frame(study, "axis/cosines", "cosines"), MIDDLE)
     along = square[AXIS].drop(index=AXIS)
     assert square.index[0] == AXIS
     assert along.is_monotonic_decreasing
@@ -147,7 +162,7 @@ def test_hundreds_of_roles_are_drawn_without_their_names() -> None:
             for j, b in enumerate(names)
         ]
     )
-    drawn = heatmap.role_cosines(pairs, middle_layer=0)
+    drawn = heat_map.role_cosines(pairs, middle_layer=0)
     assert not drawn.figure.axes[0].get_xticklabels()
     assert max(drawn.figure.get_size_inches()) < 12
 
@@ -157,14 +172,14 @@ def test_steering_effects_are_taken_at_the_largest_coherent_coefficient(study: S
     own = table[table.trait == "poetic"]
     assert usable_coefficient(own, COHERENCE_FLOOR) == 2.0
     assert usable_coefficient(own, 101) is None
-    finding = steering.steering(table, coherence_floor=101).finding
+    finding = steering_figure.steering(table, coherence_floor=101).finding
     assert "no coherent coefficient for poetic" in finding
 
 
 def test_the_layer_sweep_says_when_no_layer_stays_coherent(study: Study) -> None:
     table = effects(study, "layer_sweep")
-    assert "stays coherent" not in steering.layer_sweep(table, coherence_floor=50).finding
-    assert "No layer of" in steering.layer_sweep(table, coherence_floor=99).finding
+    assert "stays coherent" not in steering_figure.layer_sweep(table, coherence_floor=50).finding
+    assert "No layer of" in steering_figure.layer_sweep(table, coherence_floor=99).finding
 
 
 def test_the_trade_off_is_relative_to_the_uncapped_share(study: Study) -> None:
@@ -180,7 +195,7 @@ def test_the_trade_off_is_drawn_without_random_directions_and_without_jailbreaks
 ) -> None:
     table = tradeoff(study)
     table = table[~table.direction.str.startswith("random")]
-    drawn = capping.tradeoff(table[~table.measure.str.startswith("jailbreak")])
+    drawn = capping_figure.tradeoff(table[~table.measure.str.startswith("jailbreak")])
     assert len(drawn.figure.axes) == 2
     assert "random" not in drawn.finding
 
@@ -189,14 +204,14 @@ def test_nothing_in_persona_without_capping_is_said_and_not_divided_by(study: St
     table = tradeoff(study)
     played = table.measure.str.endswith("_played")
     table.loc[played, ["value", "change", "low", "high"]] = 0.0
-    assert "even without capping" in capping.tradeoff(table).finding
+    assert "even without capping" in capping_figure.tradeoff(table).finding
 
 
 def test_simulated_conversations_are_a_row_of_their_own_by_domain(study: Study) -> None:
     rows = frame(study, "drift/projections", "drift_projections")
     rows = rows[(rows.direction == "axis") & (rows.layer == MIDDLE)]
     summary = frame(study, "drift/summary", "drift_summary")
-    drawn = drift.drift(rows, summary, middle_layer=MIDDLE)
+    drawn = drift_figure.drift(rows, summary, middle_layer=MIDDLE)
     assert "of 48 simulated conversations" in drawn.finding
     assert "furthest from the Assistant first, are therapy 0." in drawn.finding
     bottom = drawn.figure.axes[-5:]
@@ -208,7 +223,7 @@ def test_simulated_conversations_are_a_row_of_their_own_by_domain(study: Study) 
         wanted = summary[(summary.arm == "simulated") & (summary.domain == domain)]
         assert np.allclose(line.get_ydata(), wanted.sort_values("turn")["mean"])
         assert list(line.get_xdata()) == list(range(1, 9))
-    without = drift.drift(
+    without = drift_figure.drift(
         rows[rows.arm != "simulated"], summary[summary.arm != "simulated"], middle_layer=MIDDLE
     )
     assert len(without.figure.axes) == len(drawn.figure.axes) - 5
@@ -219,7 +234,7 @@ def test_every_rubric_with_levels_has_its_confusion_by_judge(study: Study) -> No
     confusion = frame(study, "judging/confusion", "confusion")
     harm = confusion[confusion.judge == JUDGES[0]].assign(rubric="harm")
     between = confusion.assign(against=JUDGES[1], rubric="coherence")
-    drawn = judges.judges(
+    drawn = judges_figure.judges(
         frame(study, "judging/agreement", "agreement"), pd.concat([harm, confusion, between])
     )
     shown = [axes.get_xlabel() for axes in drawn.figure.axes[1:]]
@@ -235,7 +250,7 @@ def test_judges_leave_single_roles_and_undefined_areas_out(study: Study) -> None
     agreement = frame(study, "judging/agreement", "agreement")
     extra = agreement.head(2).assign(rubric="role_adherence", target="pirate")
     undefined = agreement.head(1).assign(target="optimistic", auc=np.nan)
-    drawn = judges.judges(
+    drawn = judges_figure.judges(
         pd.concat([agreement, extra, undefined]), frame(study, "judging/confusion", "confusion")
     )
     names = [label.get_text() for label in drawn.figure.axes[0].get_yticklabels()]
@@ -245,7 +260,7 @@ def test_judges_leave_single_roles_and_undefined_areas_out(study: Study) -> None
 
 
 def test_damaged_figures_are_refused_by_name(tmp_path: Path) -> None:
-    path = tmp_path / "capping.svg"
+    path = tmp_path / "capping_figure.svg"
     path.write_text("<svg", "utf-8")
     with pytest.raises(PersonaeError, match=r"capping\.svg: not an SVG"):
         load_figure(str(path), {})

@@ -8,16 +8,16 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from personae import tables
-from personae.scorecard.claims import (
+from personae.data import tables
+from personae.report.scorecard.all_claims import CLAIMS, CROSS_CLAIMS
+from personae.report.scorecard.claim import (
     NOT_REPRODUCED,
     NOT_TESTABLE,
     REPRODUCED,
     VERDICTS,
     score_claims,
 )
-from personae.scorecard.evidence import SCHEMA_OF, Criteria, Evidence, files_of_model
-from personae.scorecard.registry import CLAIMS, CROSS_CLAIMS
+from personae.report.scorecard.evidence import SCHEMA_OF, Criteria, Evidence, files_of_model
 
 from .synthetic.basics import JUDGES, MIDDLE, QUESTIONS, ROLES
 from .synthetic.study import COHERENCE_FLOOR, Study

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from personae.resampling import Bootstrap
+from personae.science.resampling import Bootstrap
 
 FloatArray = NDArray[np.float64]
 

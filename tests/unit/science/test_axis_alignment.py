@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from personae.alignment import (
+from personae.science.alignment import (
     QuestionCells,
     axis_component_cosines,
     bootstrap_questions,
@@ -13,9 +13,9 @@ from personae.alignment import (
     question_cells,
     shuffled_axis_null,
 )
-from personae.geometry import PCA, pca
-from personae.resampling import Bootstrap, permutation_p
-from personae.vectors import assistant_axis
+from personae.science.geometry import PCA, pca
+from personae.science.resampling import Bootstrap, permutation_p
+from personae.science.vectors import assistant_axis
 
 from .planted import PLAN, World, build_world
 

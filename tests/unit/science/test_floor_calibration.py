@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from personae.capping import ORIENTATION, Pools, calibrate_floor, floor_table, orient_floor
+from personae.science.capping_floors import (
+    ORIENTATION,
+    Pools,
+    calibrate_floor,
+    floor_table,
+    orient_floor,
+)
 
 FloatArray = NDArray[np.float64]
 

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import spearmanr
 from sklearn import decomposition
 
-from personae.geometry import (
+from personae.science.geometry import (
     components_for_variance,
     cosine_matrix,
     outlier_dimensions,
@@ -13,7 +13,7 @@ from personae.geometry import (
     pca,
     rsa,
 )
-from personae.projection import cosine
+from personae.science.projection import cosine
 
 from .planted import build_world
 

@@ -3,13 +3,7 @@
 import numpy as np
 import pytest
 
-from personae.projection import (
-    cosine,
-    mean_norm,
-    project,
-    turn_profile,
-    unit,
-)
+from personae.science.projection import cosine, mean_norm, project, turn_profile, unit
 
 from .planted import PLAN
 

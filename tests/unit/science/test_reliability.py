@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from personae.projection import cosine
-from personae.reliability import contrast_weights, random_direction, split_half_reliability
-from personae.vectors import assistant_axis
+from personae.science.projection import cosine
+from personae.science.reliability import contrast_weights, random_direction, split_half_reliability
+from personae.science.vectors import assistant_axis
 
 from .planted import World, build_world
 

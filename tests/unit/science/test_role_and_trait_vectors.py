@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from personae.projection import cosine, project
-from personae.vectors import (
+from personae.science.projection import cosine, project
+from personae.science.vectors import (
     Ratings,
     assistant_axis,
     check_axis,

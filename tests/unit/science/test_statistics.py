@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import binomtest, pearsonr, rankdata
 from sklearn.metrics import roc_auc_score
 
-from personae.resampling import (
+from personae.science.resampling import (
     Arm,
     Bootstrap,
     bootstrap_contrast,
@@ -15,7 +15,7 @@ from personae.resampling import (
     permutation_p,
     permuted_labels,
 )
-from personae.stats import auc, auc_interval, correlations, summarise, wilson
+from personae.science.statistics import auc, auc_interval, correlations, summarise, wilson
 
 from .planted import PLAN
 

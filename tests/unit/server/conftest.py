@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from personae.client import launch
-from personae.client.ownership import VARIABLE, process_start
-from personae.requests import EngineSpec
-from personae.server.app import create_app
-from personae.server.device import Device
-from personae.server.loading import Loading
+from personae.api.requests import EngineSpec
+from personae.base.workflow_owner import VARIABLE, process_start
+from personae.inference.client import launch
+from personae.inference.server.app import create_app
+from personae.inference.server.device_queue import Device
+from personae.inference.server.load_state import Loading
 
 from .harness import HERE, Servers
 from .stand_in import StandIn

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from personae.client import EngineClient, EngineError, connect
-from personae.client.ownership import process_start
-from personae.requests import EngineSpec, GenerateRow, Message, Sampling
+from personae.api.requests import EngineSpec, GenerateRow, Message, Sampling
+from personae.base.workflow_owner import process_start
+from personae.inference.client import EngineClient, EngineError, connect
 
 HERE = Path(__file__).parent
 

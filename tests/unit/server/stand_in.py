@@ -18,8 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from personae.engine.errors import InterventionError, ModelError, RequestError
-from personae.requests import (
+from personae.api.requests import (
     ActivationsRequest,
     EngineInfo,
     EngineSpec,
@@ -30,7 +29,8 @@ from personae.requests import (
     RenderRequest,
     Span,
 )
-from personae.server.backend import OnProgress
+from personae.inference.engine_errors import InterventionError, ModelError, RequestError
+from personae.inference.server.backend import OnProgress
 
 LAYERS, HIDDEN = 3, 4
 

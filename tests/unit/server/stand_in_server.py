@@ -7,9 +7,9 @@ from types import ModuleType
 
 from stand_in import StandIn
 
-from personae.server.__main__ import main
+from personae.inference.server.__main__ import main
 
-core = ModuleType("personae.engine.core")
+core = ModuleType("personae.inference.torch_engine.engine")
 core.Engine = StandIn  # type: ignore[attr-defined]
 sys.modules[core.__name__] = core
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from fastapi.testclient import TestClient
 
-from personae.requests import EngineSpec
-from personae.server.app import create_app
-from personae.server.device import Device
-from personae.server.loading import Loading
+from personae.api.requests import EngineSpec
+from personae.inference.server.app import create_app
+from personae.inference.server.device_queue import Device
+from personae.inference.server.load_state import Loading
 
 from .stand_in import StandIn
 

@@ -13,9 +13,8 @@ import time
 import numpy as np
 import pytest
 
-from personae.client import EngineClient, EngineError, connect, session
-from personae.frames import GENERATED
-from personae.requests import (
+from personae.api.arrow_stream import GENERATED
+from personae.api.requests import (
     ActivationRow,
     GenerateRow,
     Intervention,
@@ -25,7 +24,8 @@ from personae.requests import (
     Sampling,
     Span,
 )
-from personae.vector_columns import to_matrix
+from personae.data.vector_columns import to_matrix
+from personae.inference.client import EngineClient, EngineError, connect, session
 
 from .harness import HERE, Servers, say, wait_until
 
@@ -193,7 +193,8 @@ def test_a_url_of_something_else_is_refused(servers: Servers) -> None:
 
 def test_the_client_imports_no_torch() -> None:
     code = (
-        "import sys, personae.client, personae.frames, httpx, personae.engine.manifest;"
+        "import sys, personae.inference.client, personae.api.arrow_stream, httpx;"
+        "import personae.inference.weights_manifest;"
         "print([m for m in ('torch', 'transformers', 'pandas', 'fastapi') if m in sys.modules])"
     )
     scripts = {"PYTHONPATH": str(HERE.parents[2] / "scripts")}

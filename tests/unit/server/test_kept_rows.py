@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from personae.client import EngineClient, EngineError, connect
-from personae.client.kept import KeptRows
-from personae.node import run_model_node
-from personae.requests import ActivationRow, EngineSpec, LikelihoodRow, Message, Span
-from personae.vector_columns import to_matrix
+from personae.api.requests import ActivationRow, EngineSpec, LikelihoodRow, Message, Span
+from personae.data.vector_columns import to_matrix
+from personae.inference.client import EngineClient, EngineError, connect
+from personae.inference.client.row_cache import KeptRows
+from personae.workflow.node import run_model_node
 
 from .harness import Servers, is_gone, say, wait_until
 

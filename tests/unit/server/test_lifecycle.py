@@ -13,14 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from personae.client import EngineError, ownership
+from personae.base import workflow_owner
+from personae.inference.client import EngineError
 
 from .harness import HERE, Servers, is_gone, say, say_in_vain, wait_until
 
 CONNECT = """
 import sys
-from personae.client import connect, launch
-from personae.requests import EngineSpec, GenerateRow, Message, Sampling
+from personae.inference.client import connect, launch
+from personae.api.requests import EngineSpec, GenerateRow, Message, Sampling
 launch.SERVER_MODULE = "stand_in_server"
 client = connect(EngineSpec.model_validate_json(sys.argv[1]))
 print(client.info().pid, flush=True)
@@ -34,7 +35,7 @@ client.generate([GenerateRow(id="x", messages=[message], seed=0)], Sampling())
 
 def start_client(servers: Servers, name: str, then: str = "") -> subprocess.Popen[str]:
     """Start a process that connects, prints the server's process id, and runs ``then``."""
-    scripts = Path(ownership.__file__).parents[2]
+    scripts = Path(workflow_owner.__file__).parents[2]
     return subprocess.Popen(
         [sys.executable, "-c", CONNECT + then, servers.spec(name).model_dump_json()],
         env={**os.environ, "PYTHONPATH": f"{scripts}{os.pathsep}{HERE}"},
@@ -53,9 +54,9 @@ def run_clients(servers: Servers, n: int, name: str) -> list[tuple[str, str]]:
 def start_owner(monkeypatch: pytest.MonkeyPatch) -> subprocess.Popen[bytes]:
     """Make a sleeping process the owner of the servers that this test starts."""
     process = subprocess.Popen(["sleep", "60"])
-    started = ownership.process_start(process.pid)
-    owner = ownership.Owner(*ownership.neighbourhood(), process.pid, str(started))
-    monkeypatch.setenv(ownership.VARIABLE, str(owner))
+    started = workflow_owner.process_start(process.pid)
+    owner = workflow_owner.Owner(*workflow_owner.neighbourhood(), process.pid, str(started))
+    monkeypatch.setenv(workflow_owner.VARIABLE, str(owner))
     return process
 
 

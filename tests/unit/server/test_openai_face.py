@@ -7,7 +7,7 @@ import openai
 import pytest
 from fastapi.testclient import TestClient
 
-from personae.wire import pack_vector
+from personae.api.wire_encoding import pack_vector
 
 HELLO = [{"role": "user", "content": "hello world"}]
 

@@ -7,8 +7,14 @@ import subprocess
 
 import pytest
 
-from personae.client import EngineError, claim_ownership
-from personae.client.ownership import VARIABLE, Owner, current_owner, neighbourhood, process_start
+from personae.base.workflow_owner import (
+    VARIABLE,
+    Owner,
+    current_owner,
+    neighbourhood,
+    process_start,
+)
+from personae.inference.client import EngineError, claim_ownership
 
 
 @pytest.fixture(autouse=True)
@@ -77,6 +83,6 @@ def test_nonsense_is_named() -> None:
 
 
 def test_without_proc_nothing_is_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("personae.client.ownership.process_start", lambda _: None)
+    monkeypatch.setattr("personae.base.workflow_owner.process_start", lambda _: None)
     assert claim_ownership() is None
     assert os.environ[VARIABLE] == ""

@@ -10,14 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from personae.client import EngineClient, EngineError, connect, launch
-from personae.conversation import play
-from personae.engine.core import Engine
-from personae.engine.manifest import ModelSource
-from personae.engine.prepare import prepare_model
-from personae.library import AuditorSheet
-from personae.remote.runtime import Runtime
-from personae.requests import (
+from personae.api.requests import (
     ActivationRow,
     ActivationsRequest,
     EngineSpec,
@@ -29,8 +22,15 @@ from personae.requests import (
     Sampling,
     Span,
 )
-from personae.simulation import Auditor, Talk
-from personae.vector_columns import to_matrix
+from personae.data.vector_columns import to_matrix
+from personae.endpoints.runtime import Runtime
+from personae.inference.client import EngineClient, EngineError, connect, launch
+from personae.inference.torch_engine.engine import Engine
+from personae.inference.weights_manifest import ModelSource
+from personae.inference.weights_preparation import prepare_model
+from personae.personas.library import AuditorSheet
+from personae.rollouts.conversation import play
+from personae.rollouts.simulation import Auditor, Talk
 
 from ..engine.families import load_tiny
 from ..remote.conftest import _own_limits, runtime, serve
@@ -74,7 +74,7 @@ def spec(model: Path) -> EngineSpec:
 def client(
     servers: Servers, spec: EngineSpec, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[EngineClient]:
-    monkeypatch.setattr(launch, "SERVER_MODULE", "personae.server")
+    monkeypatch.setattr(launch, "SERVER_MODULE", "personae.inference.server")
     with connect(spec, servers.log.append) as client:
         pid = client.info().pid
         yield client
@@ -123,7 +123,7 @@ def test_what_the_engine_refuses_is_one_line(client: EngineClient) -> None:
 
 
 def test_a_missing_model_is_one_line(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(launch, "SERVER_MODULE", "personae.server")
+    monkeypatch.setattr(launch, "SERVER_MODULE", "personae.inference.server")
     with pytest.raises(EngineError, match=r"ModelError: .* is no prepared model: .*\.log\)$"):
         servers.connect("nowhere", start_timeout=120)
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from personae.schemas import SCHEMAS
+from personae.data.schemas import SCHEMAS
 
 N_LAYERS, MIDDLE, HIDDEN = 8, 4, 16
 ROLES = [

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from personae.monitoring import MANY_SHOT, SYSTEM_PROMPT, Monitored
-from personae.resampling import Bootstrap
+from personae.data.schemas import MANY_SHOT, SYSTEM_PROMPT
+from personae.science.monitoring import Monitored
+from personae.science.resampling import Bootstrap
 
 from .basics import N_LAYERS, QUESTIONS, TRAITS, Planted
 

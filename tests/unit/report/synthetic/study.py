@@ -7,24 +7,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
+from scripts.report import (
+    build_scorecard,
+    plot_axis_layers,
+    plot_capping,
+    plot_drift,
+    plot_judges,
+    plot_layer_sweep,
+    plot_monitoring,
+    plot_persona_space,
+    plot_role_cosines,
+    plot_separation,
+    plot_steering,
+    plot_trait_geometry,
+    write_report,
+)
 
-import build_scorecard
-import plot_axis_layers
-import plot_capping
-import plot_drift
-import plot_judges
-import plot_layer_sweep
-import plot_monitoring
-import plot_persona_space
-import plot_role_cosines
-import plot_separation
-import plot_steering
-import plot_trait_geometry
-import write_report
-from personae import tables
+from personae.data import tables
+from personae.report.node_timings import STAGES
+from personae.report.scorecard.evidence import SCHEMA_OF
 from personae.report.sections import FIGURES
-from personae.report.timings import STAGES
-from personae.scorecard.evidence import SCHEMA_OF
 
 from .axis import axis_tables, separation_tables, space_tables
 from .basics import JUDGES, MIDDLE, ROLES, TRAITS, Planted

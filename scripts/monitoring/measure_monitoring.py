@@ -1,0 +1,63 @@
+"""Correlate the last prompt token's projection with the trait score of the response.
+
+At every layer, pooled and within conditions, with intervals over questions; the layer that the
+sweep chose is marked (PV, monitoring). Unscored responses are counted. Tables: ``monitoring`` and
+``monitoring_points``.
+"""
+
+from collections.abc import Mapping
+
+from personae.data import tables
+from personae.data.judge_scores import check_unscored, primary_scores
+from personae.science.monitoring import Monitored
+from personae.science.resampling import Bootstrap
+from personae.science.steering_arms import chosen_layer
+
+
+def main(
+    *,
+    responses: str,
+    scores: str,
+    projections: str,
+    layer: str,
+    paths_out: Mapping[str, str],
+    max_unscored: float,
+    draws: int,
+    seed: int,
+    provenance: dict[str, str],
+) -> None:
+    """Write one row per layer and kind of condition, and one per rollout at the chosen layer."""
+    judged = primary_scores(tables.read(scores, "scores"), "trait")
+    check_unscored(judged, max_unscored, scores)
+    monitored = Monitored.join(
+        tables.read(responses, "monitored_responses"),
+        tables.read(projections, "prompt_projections"),
+        judged,
+        chosen_layer(tables.read(layer, "steering_effects")),
+    )
+    made = {
+        "monitoring": monitored.correlation_table(Bootstrap(draws, seed)),
+        "monitoring_points": monitored.point_table(),
+    }
+    for name, table in made.items():
+        tables.write(table, paths_out[name], name, provenance)
+
+
+if __name__ == "__main__":
+    from personae.workflow.node import run_node
+
+    run_node(
+        snakemake,
+        main,
+        responses=snakemake.input.responses,
+        scores=snakemake.input.scores,
+        projections=snakemake.input.projections,
+        layer=snakemake.input.layer,
+        paths_out={
+            "monitoring": snakemake.output.correlations,
+            "monitoring_points": snakemake.output.points,
+        },
+        max_unscored=snakemake.params.max_unscored,
+        draws=snakemake.params.draws,
+        seed=snakemake.params.seed,
+    )

@@ -1,0 +1,1 @@
+"""What nodes and the model server exchange: requests, rollouts, and streams of results."""

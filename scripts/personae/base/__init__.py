@@ -1,0 +1,1 @@
+"""Errors, atomic files, strict YAML, validation messages, field types, process identity."""

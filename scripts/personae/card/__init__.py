@@ -1,6 +1,0 @@
-"""The library card: what a persona library holds, and what checks of its texts found."""
-
-from personae.card.checks import CHECKS, Finding, check_texts
-from personae.card.table import card_rows
-
-__all__ = ["CHECKS", "Finding", "card_rows", "check_texts"]

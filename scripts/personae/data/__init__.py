@@ -1,0 +1,1 @@
+"""Declared schemas, tables on disk and in memory, and checks of their integrity."""

@@ -1,0 +1,117 @@
+"""The model table: which models there are, where their weights come from, what they need."""
+
+import csv
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from personae.base.errors import PersonaeError
+from personae.base.field_types import Band, Slug, parse_band
+from personae.base.validation_messages import explain
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+class RegistryError(PersonaeError):
+    """A model table that cannot be used: one line per problem."""
+
+
+def _bands(text: Any) -> Any:
+    if isinstance(text, str):
+        return tuple(parse_band(part.strip()) for part in text.split(";") if part.strip())
+    return text
+
+
+def _none_if_empty(text: Any) -> Any:
+    return None if text == "" else text
+
+
+class ModelRow(BaseModel):
+    """One row of the model table."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Slug = Field(description="How studies call the model: a-z, 0-9 and _.")
+    display_name: str = Field(min_length=1, description="Its name in prompts and in the report.")
+    kind: Literal["chat", "embedder"] = Field(description="chat or embedder.")
+    source: Literal["package", "hub", "folder"] = Field(
+        description="package: an installed Python package carries the weights; hub: a Hugging Face "
+        "repository; folder: a local folder in Hugging Face format."
+    )
+    id: str = Field(min_length=1, description="Package name, repository id or path.")
+    revision: str = Field(
+        description="hub: the commit, 40 hex digits; package: its version; folder: empty."
+    )
+    n_layers: int = Field(ge=1, description="Number of decoder blocks.")
+    hidden_size: int = Field(ge=1, description="Width of the residual stream.")
+    middle_layer: Annotated[int | None, BeforeValidator(_none_if_empty)] = Field(
+        ge=0, description="Layer (0-based) of summaries at one layer; empty for embedders."
+    )
+    capping_bands: Annotated[tuple[Band, ...], BeforeValidator(_bands)] = Field(
+        description='Bands of layers to cap, as "16-20;20-24"; may be empty.'
+    )
+    gpus: int = Field(ge=0, description="GPUs that one copy of the model needs; 0 runs on CPU.")
+    gpu_mem_gb: float = Field(ge=0, description="Memory of each of those GPUs, in GB.")
+    mem_gb: float = Field(gt=0, description="Main memory of a node that holds the model, in GB.")
+    license: str = Field(min_length=1, description="Licence of the weights.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.source == "hub" and not _COMMIT.fullmatch(self.revision):
+            raise ValueError(
+                f"revision {self.revision!r} of a hub model is not a commit; give its 40 hex "
+                "digits, as branches and tags move"
+            )
+        if self.kind == "chat" and self.middle_layer is None:
+            raise ValueError("middle_layer is empty; a chat model needs one")
+        layers = [band.last for band in self.capping_bands] + [self.middle_layer or 0]
+        if max(layers) >= self.n_layers:
+            raise ValueError(
+                f"layer {max(layers)} is out of range; the model has layers 0 to "
+                f"{self.n_layers - 1}"
+            )
+        return self
+
+
+def read_models(path: Path, source: str | None = None) -> dict[str, ModelRow]:
+    """Return the rows of a model table by name, in order.
+
+    The table is tab-separated with one header line; lines that start with # are comments.
+
+    Raises
+    ------
+    RegistryError
+        One line per problem: file, line, column, value and remedy.
+    """
+    source = source or str(path)
+    if not path.is_file():
+        raise RegistryError(f"{source}: no such file; correct model_table")
+    with path.open(encoding="utf-8", newline="") as stream:
+        lines = [(n, line) for n, line in enumerate(stream, 1) if line.strip() and line[0] != "#"]
+    rows: dict[str, ModelRow] = {}
+    problems = []
+    reader = csv.DictReader((line for _, line in lines), delimiter="\t", strict=True)
+    for (number, _), cells in zip(lines[1:], reader, strict=False):
+        where = f"{source}:{number}"
+        try:
+            row = _row(where, cells)
+        except RegistryError as error:
+            problems.append(str(error))
+            continue
+        if row.name in rows:
+            problems.append(f"{where}: name: {row.name!r} is there twice; rename one of them")
+        rows[row.name] = row
+    if problems:
+        raise RegistryError("\n".join(problems))
+    return rows
+
+
+def _row(where: str, cells: dict[str, str]) -> ModelRow:
+    if None in cells or None in cells.values():
+        raise RegistryError(f"{where}: not as many cells as the header has; separate them by tabs")
+    try:
+        return ModelRow.model_validate(cells)
+    except ValidationError as error:
+        raise RegistryError("\n".join(explain(where, error, ModelRow, cells))) from None

@@ -1,0 +1,228 @@
+"""Tables on disk: Parquet with a declared schema, a row count and its provenance.
+
+A table is written whole or not at all, and `read` refuses by name a file that is truncated, that
+holds another kind of table, or whose rows are not those that were written. Vectors are fixed-size
+binary of ``4 * hidden`` bytes, float32 little-endian, in the residual stream's own basis.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from personae.base.atomic_files import replace_atomically
+from personae.base.errors import PersonaeError
+from personae.data.schemas import SCHEMAS, VECTOR
+from personae.data.vector_columns import from_matrix, is_vector, to_matrix
+
+__all__ = [
+    "TableError",
+    "assemble",
+    "from_matrix",
+    "from_rows",
+    "provenance",
+    "read",
+    "to_matrix",
+    "write",
+]
+
+_SCHEMA_KEY: Final = b"personae.schema"
+_ROWS_KEY: Final = b"personae.rows"
+_PROVENANCE_KEY: Final = b"personae.workflow.provenance"
+_REMEDY: Final = "delete it and run the workflow again"
+
+
+class TableError(PersonaeError):
+    """A table that is damaged or is not what was declared; the line names the file."""
+
+
+def assemble(parts: Sequence[pa.Table], schema_name: str) -> pa.Table:
+    """Concatenate tables and put their columns into the declared order and types.
+
+    Vectors keep the width of the first part that has rows; a table without rows gets width 4.
+
+    Raises
+    ------
+    TableError
+        When a column is missing, not declared, or cannot be cast without loss.
+    """
+    declared = _declared(schema_name)
+    schema = pa.schema([_with_width(field, parts) for field in declared])
+    columns = []
+    for part in parts:
+        _refuse_columns(part.schema, declared, f"a part of {schema_name}", "give those declared")
+        try:
+            if part.num_rows:
+                columns.append(part.select(declared.names).cast(schema))
+        except pa.ArrowInvalid as error:
+            raise TableError(f"a part of {schema_name}: {error}; correct its types") from None
+    return pa.concat_tables(columns) if columns else schema.empty_table()
+
+
+def from_rows(rows: Sequence[Mapping[str, Any]], schema_name: str) -> pa.Table:
+    """Return records as a table of the declared schema; a key that a record lacks is null.
+
+    Raises
+    ------
+    TableError
+        When a record has a key that is not declared, or a value does not fit its column.
+    """
+    declared = _declared(schema_name)
+    for index, row in enumerate(rows):
+        if odd := sorted(set(row) - set(declared.names)):
+            raise TableError(f"row {index} of {schema_name}: undeclared columns {odd}")
+    try:
+        return pa.Table.from_pylist(list(rows), schema=declared)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise TableError(f"rows of {schema_name}: {error}; correct their types") from None
+
+
+def write(
+    table: pa.Table,
+    path: str | os.PathLike[str],
+    schema_name: str,
+    provenance: Mapping[str, str],
+) -> None:
+    """Write ``table`` to ``path`` in one step, so that no reader ever sees half of it.
+
+    Parameters
+    ----------
+    table
+        Columns exactly as ``SCHEMAS[schema_name]`` declares them, in that order.
+    path
+        Parquet file; its folder is made when missing.
+    schema_name
+        Kind of table.
+    provenance
+        Facts about its making, see `personae.workflow.provenance.collect`; kept in the file's
+        metadata.
+
+    Raises
+    ------
+    TableError
+        When the columns are not those declared.
+    """
+    target = Path(path)
+    _refuse_schema(table.schema, _declared(schema_name), str(target), "correct the node")
+    metadata = {
+        _SCHEMA_KEY: schema_name.encode(),
+        _ROWS_KEY: str(table.num_rows).encode(),
+        _PROVENANCE_KEY: json.dumps(dict(provenance), sort_keys=True).encode(),
+    }
+    with replace_atomically(target) as partial, partial.open("wb") as stream:
+        pq.write_table(table.replace_schema_metadata(metadata), stream, compression="zstd")
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def read(
+    path: str | os.PathLike[str],
+    schema_name: str,
+    columns: Sequence[str] | None = None,
+    filters: Any = None,
+) -> pa.Table:
+    """Return a table, or some of its columns and rows, after checking that it is whole.
+
+    Parameters
+    ----------
+    path
+        File that `write` made.
+    schema_name
+        Kind of table that is expected.
+    columns
+        Columns to return; all by default.
+    filters
+        Rows to return, as `pyarrow.parquet.read_table` takes them; all by default.
+
+    Raises
+    ------
+    TableError
+        Naming the file, when it is missing, truncated, of another kind, or its row count is wrong.
+    """
+    try:
+        with pq.ParquetFile(path) as file:
+            _refuse_other(file, str(path), schema_name)
+            if filters is None:
+                return _bare(file.read(columns=None if columns is None else list(columns)))
+        return _bare(pq.read_table(path, columns=columns, filters=filters))
+    except FileNotFoundError:
+        raise TableError(f"{path}: no such table; run the workflow again") from None
+    except (pa.ArrowException, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise TableError(f"{path}: truncated or damaged ({reason}); {_REMEDY}") from None
+
+
+def provenance(path: str | os.PathLike[str]) -> dict[str, str]:
+    """Return the facts that `write` kept about the making of a table.
+
+    Raises
+    ------
+    TableError
+        Naming the file, when it is missing, damaged, or none of this project's tables.
+    """
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+    except FileNotFoundError:
+        raise TableError(f"{path}: no such table; run the workflow again") from None
+    except (pa.ArrowException, OSError):
+        raise TableError(f"{path}: truncated or damaged; {_REMEDY}") from None
+    if _PROVENANCE_KEY not in metadata:
+        raise TableError(f"{path}: holds no provenance; {_REMEDY}")
+    facts: dict[str, str] = json.loads(metadata[_PROVENANCE_KEY])
+    return facts
+
+
+def _declared(schema_name: str) -> pa.Schema:
+    if schema_name not in SCHEMAS:
+        raise TableError(f"no kind of table {schema_name!r}; declare it in personae.data.schemas")
+    return SCHEMAS[schema_name]
+
+
+def _with_width(field: pa.Field, parts: Sequence[pa.Table]) -> pa.Field:
+    if field.type != VECTOR:
+        return field
+    # A part without rows does not know the width: a role that was never played has no vector.
+    schemas = [part.schema for part in parts if part.num_rows and field.name in part.schema.names]
+    kinds = (schema.field(field.name).type for schema in schemas)
+    return field.with_type(next(filter(is_vector, kinds), pa.binary(4)))
+
+
+def _refuse_columns(found: pa.Schema, declared: pa.Schema, what: str, remedy: str) -> None:
+    missing = [name for name in declared.names if name not in found.names]
+    extra = [name for name in found.names if name not in declared.names]
+    if missing or extra:
+        raise TableError(f"{what}: missing columns {missing}, unexpected columns {extra}; {remedy}")
+
+
+def _refuse_schema(found: pa.Schema, declared: pa.Schema, what: str, remedy: str) -> None:
+    """Refuse columns that differ from those declared in name, order or type."""
+    _refuse_columns(found, declared, what, remedy)
+    if found.names != declared.names:
+        raise TableError(f"{what}: columns in the order {found.names}; {remedy}")
+    for field, kind in zip(declared, found.types, strict=True):
+        if not (is_vector(kind) if field.type == VECTOR else kind == field.type):
+            expected = "float32 vectors" if field.type == VECTOR else field.type
+            raise TableError(f"{what}: column {field.name} is {kind}, not {expected}; {remedy}")
+
+
+def _refuse_other(file: pq.ParquetFile, path: str, schema_name: str) -> None:
+    """Refuse a file that is not the kind of table, or not as long, as it says."""
+    metadata = file.schema_arrow.metadata or {}
+    kind = metadata.get(_SCHEMA_KEY, b"unknown").decode()
+    if kind != schema_name:
+        raise TableError(f"{path}: a table of kind {kind}, not {schema_name}; {_REMEDY}")
+    _refuse_schema(file.schema_arrow, _declared(schema_name), path, _REMEDY)
+    written, found = int(metadata.get(_ROWS_KEY, b"-1")), file.metadata.num_rows
+    if written != found:
+        raise TableError(f"{path}: {found} rows, but {written} were written; {_REMEDY}")
+
+
+def _bare(table: pa.Table) -> pa.Table:
+    """Drop the file's metadata, which no longer describes a table in memory."""
+    return table.replace_schema_metadata(None)

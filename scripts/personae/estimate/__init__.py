@@ -1,6 +1,0 @@
-"""What a study will cost, before anything is submitted: GPU hours, judge calls, disk, jobs."""
-
-from personae.estimate.rates import Rates, load_rates
-from personae.estimate.totals import Estimate, estimate_study, node_seconds
-
-__all__ = ["Estimate", "Rates", "estimate_study", "load_rates", "node_seconds"]

@@ -1,0 +1,1 @@
+"""Running a model: engines, the server that keeps one loaded, and the client that nodes use."""

@@ -1,0 +1,247 @@
+"""Chat templates: messages to token ids, and the token spans of assistant turns.
+
+Rules (METHODS, "Conventions used everywhere"): the template is rendered once and tokenised with
+``add_special_tokens=False``, so there is one BOS; thinking is off; where a template refuses (or
+silently drops, or moves) the system role, the system text is prepended to the first user turn with
+a blank line; no system message is ever made up here, and one that a template inserts is reported;
+a prompt ends where the rendered conversation has the answer's first token.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from itertools import takewhile
+from typing import NamedTuple
+
+from jinja2 import TemplateError
+from transformers import PreTrainedTokenizerBase
+
+from personae.api.requests import Message, RenderedChat, RenderRow, Span
+from personae.inference.engine_errors import RequestError
+
+# ASSUME: templates that print today's date (Llama 3.2, SmolLM3, gpt-oss) are shown this one, so
+# that a prompt is the same whenever it is rendered; it is the default of Llama 3.1's template.
+_DATE = datetime.date(2024, 7, 26)
+_TODAY = re.compile(r"""strftime_now\(\s*(["'])(.*?)\1\s*\)""")
+# Private-use characters: no template tests for them and no text holds them by accident.
+_MARK = "\ue000{}\ue001"
+_SYSTEM, _USER, _ANSWER, _MORE = (
+    Message.model_validate({"role": role, "content": _MARK.format(number)})
+    for number, role in enumerate(("system", "user", "assistant", "user"))
+)
+
+
+class _Opening(NamedTuple):
+    """A prompt's text, and the white space that the template writes between it and the answer."""
+
+    text: str
+    gap: str
+
+
+def render_prompt(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> list[int]:
+    """Return the ids of ``messages`` followed by the generation prompt."""
+    return _tokenize(tokenizer, _opening(tokenizer, messages).text)
+
+
+def render_continuation(
+    tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], continuation: str
+) -> tuple[list[int], list[int]]:
+    """Return the ids of the prompt and of a continuation text, as in the rendered conversation.
+
+    Tokenising both at once keeps word-initial spaces right (SentencePiece); white space of the
+    template's between them is the prompt's, if it has a token of its own. Where a token would span
+    the boundary, the continuation is tokenised alone, as generation could only do.
+    """
+    opening = _opening(tokenizer, messages)
+    prompt = _tokenize(tokenizer, opening.text)
+    before = opening.text + opening.gap
+    text = before + continuation
+    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    ids = list(encoded["input_ids"])
+    if ids[: len(prompt)] != prompt:
+        return prompt, _tokenize(tokenizer, continuation)
+    said = _said(text, encoded["offset_mapping"], len(before), len(text))
+    first = max(said[0], len(prompt)) if said else len(ids)
+    return ids[:first], ids[first:]
+
+
+def render_chat(tokenizer: PreTrainedTokenizerBase, row: RenderRow) -> RenderedChat:
+    """Render a conversation and locate the content of every assistant turn.
+
+    Raises
+    ------
+    RequestError
+        If the template refuses the conversation or rewrites a turn, or a turn is empty.
+    """
+    messages = _accepted(tokenizer, row.messages)
+    text = _template(tokenizer, messages)
+    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    turns = []
+    for index, (start, end) in enumerate(_assistant_texts(tokenizer, messages, text)):
+        said = _said(text, encoded["offset_mapping"], start, end)
+        if not said:
+            raise RequestError(f"conversation {row.id!r}: assistant turn {index} has no tokens")
+        turns.append(Span(name=f"turn{index}", start=said[0], end=said[-1] + 1))
+    return RenderedChat(
+        id=row.id,
+        token_ids=encoded["input_ids"],
+        turns=turns,
+        system_inserted=system_inserted(tokenizer, row.messages),
+    )
+
+
+def system_inserted(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> str:
+    """Return the system text that the template adds when ``messages`` bring none, else "".
+
+    A rendering with a marked system message shows what surrounds system text in this template;
+    if the rendering without one has the same surroundings, what they enclose was inserted.
+    """
+    if messages[0].role == "system":
+        return ""
+    try:
+        marked = _template(tokenizer, [_SYSTEM, *messages])
+    except RequestError:
+        return ""
+    before, found, after = marked.partition(_SYSTEM.content)
+    plain = _template(tokenizer, messages)
+    if found and not plain.startswith(before):
+        # gpt-oss opens with a system turn of its own, and has system text in another after it.
+        texts = zip(*(_between_specials(tokenizer, t) for t in (before, plain)), strict=False)
+        shared = [own for own, _ in takewhile(lambda pair: pair[0] == pair[1], texts) if own]
+        return shared[-1] if shared else ""
+    if not (found and plain.endswith(after)):
+        return ""
+    inserted = plain[len(before) : len(plain) - len(after)]
+    # Llama 3 opens a system turn with dates even around no text: those stand before the mark.
+    return inserted or _between_specials(tokenizer, before)[-1]
+
+
+def _between_specials(tokenizer: PreTrainedTokenizerBase, text: str) -> list[str]:
+    """Return what stands before, between and after the special tokens of a text."""
+    special = [t.content for t in tokenizer.added_tokens_decoder.values() if t.special]
+    return [part.strip() for part in re.split("|".join(map(re.escape, special)) or "(?!)", text)]
+
+
+def _opening(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> _Opening:
+    """Render messages to respond to.
+
+    # ASSUME: what the template writes between its generation prompt and an answer belongs to the
+    # prompt, so that models whose thinking has no switch do none either: gpt-oss answers in the
+    # final channel. White space alone does not: Mistral's first token has it.
+    """
+    if messages[-1].role == "assistant":
+        raise RequestError("messages to respond to must not end with the assistant's own turn")
+    accepted = _accepted(tokenizer, messages)
+    prompt = _template(tokenizer, accepted, add_generation_prompt=True)
+    try:
+        answered = _template(tokenizer, [*accepted, _ANSWER])
+    except RequestError:
+        answered = ""
+    before, found, _ = answered.partition(_ANSWER.content)
+    gap = before[len(prompt) :] if found and before.startswith(prompt) else ""
+    return _Opening(before, "") if gap.strip() else _Opening(prompt, gap)
+
+
+def _tokenize(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+    return ids
+
+
+def _accepted(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> Sequence[Message]:
+    """Return the messages, the system text moved into the first user turn if it has no role."""
+    if messages[0].role != "system" or _takes_system(tokenizer, messages):
+        return messages
+    if len(messages) < 2 or messages[1].role != "user":
+        raise RequestError("the chat template has no system role and no user turn follows it")
+    system, first, *rest = messages
+    merged = first.model_copy(update={"content": f"{system.content}\n\n{first.content}"})
+    return [merged, *rest]
+
+
+def _takes_system(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> bool:
+    """Tell whether the template writes system text as it is, and before the first user turn's.
+
+    Mistral 0.3 moves it to the last turn if that is the user's and drops it if not, so that the
+    rendered conversation would not be the one that was answered.
+    """
+    try:
+        probe = _template(tokenizer, [_SYSTEM, _USER, _ANSWER, _MORE])
+        kept = messages[0].content.strip() in _template(tokenizer, messages)
+    except RequestError:
+        return False
+    return kept and 0 <= probe.find(_SYSTEM.content) < probe.find(_USER.content)
+
+
+def _template(
+    tokenizer: PreTrainedTokenizerBase,
+    messages: Iterable[Message],
+    add_generation_prompt: bool = False,
+) -> str:
+    """Render to text; a refusal becomes a `RequestError` with the template's own words."""
+    try:
+        text = tokenizer.apply_chat_template(
+            [message.model_dump() for message in messages],
+            tokenize=False,
+            add_generation_prompt=add_generation_prompt,
+            enable_thinking=False,
+            chat_template=_dated(tokenizer.get_chat_template()),
+        )
+    except TemplateError as error:
+        raise RequestError(f"the chat template refuses the messages: {error}") from error
+    return str(text)
+
+
+@lru_cache
+def _dated(template: str) -> str:
+    """Write the fixed date into a template wherever it asks for today's."""
+    return _TODAY.sub(lambda call: repr(_DATE.strftime(call[2])), template)
+
+
+def _assistant_texts(
+    tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], text: str
+) -> list[tuple[int, int]]:
+    """Return the character range in ``text`` of every assistant message's content.
+
+    The template is rendered once more with marks for contents; what stands between the marks is
+    the template's own text, and ``text`` must be the same with the contents in between. Searching
+    for the contents themselves would find "user" in a header.
+    """
+    marks = [_MARK.format(index) for index in range(len(messages))]
+    skeleton = _template(
+        tokenizer,
+        [m.model_copy(update={"content": mark}) for m, mark in zip(messages, marks, strict=True)],
+    )
+    ranges, cursor = [], 0
+    for message, mark in zip(messages, marks, strict=True):
+        literal, _, skeleton = skeleton.partition(mark)
+        following = skeleton.partition(_MARK[0])[0]
+        start = cursor + len(literal)
+        content = message.content
+        # Templates keep contents or trim them, each in its own way.
+        ends = (content.lstrip("\n"), content.rstrip("\n"), content.rstrip())
+        kept = (content, content.strip(), *ends)
+        end = next((start + len(k) for k in kept if text.startswith(k + following, start)), None)
+        if end is None or not text.startswith(literal, cursor):
+            raise RequestError(f"the chat template rewrites the {message.role}'s {content[:40]!r}")
+        if message.role == "assistant":
+            ranges.append((start, end))
+        cursor = end
+    return ranges
+
+
+def _said(text: str, offsets: Sequence[tuple[int, int]], start: int, end: int) -> list[int]:
+    """Return the tokens that hold the content ``text[start:end]``.
+
+    A token across a boundary does if it has words of the content and at most white space of the
+    template: SentencePiece keeps a space with the word that follows (Mistral's template writes one
+    before an answer), other tokenizers keep a line's end with the full stop.
+    """
+
+    def holds(a: int, b: int) -> bool:
+        inside, outside = text[max(a, start) : min(b, end)], text[a:start] + text[end:b]
+        return bool(inside.strip() if outside else inside) and not outside.strip()
+
+    return [i for i, (a, b) in enumerate(offsets) if a < end and start < b and holds(a, b)]

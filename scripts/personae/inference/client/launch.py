@@ -1,0 +1,158 @@
+"""Find the warm server of a spec on this node, or start it, and wait until it is ready.
+
+The socket is made here, under a lock, and handed to the new server as an open file. It exists
+before the server's first instruction runs, so whoever comes next finds it and waits: however many
+nodes start at once, there is one server. If the server dies, the kernel closes the socket, and
+the next to come replaces it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import personae
+from personae.api.requests import EngineSpec
+from personae.api.wire_encoding import Wire
+from personae.base.workflow_owner import Owner, current_owner
+from personae.inference.allocator import keeping_memory
+from personae.inference.client.server_directory import Place, is_listening, listen, locked, place_of
+from personae.inference.engine_errors import EngineError
+
+Say = Callable[[str], None]
+
+SERVER_MODULE = "personae.inference.server"
+
+_LOG_LIFETIME = 7 * 24 * 3600.0
+_SAY_EVERY = 10.0
+
+# Snakemake sets these to the threads of the one node that happens to start the server.
+_THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "GOTO_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+
+
+class Health(Wire):
+    """The state of a server; ``error`` is one line, empty unless the load failed."""
+
+    state: Literal["loading", "ready", "failed"]
+    stage: str
+    error: str = ""
+
+
+def ensure_server(spec: EngineSpec, say: Say) -> tuple[Place, bool]:
+    """Return the place of the server for ``spec``, and whether it had to be started.
+
+    It may still be loading.
+
+    Raises
+    ------
+    EngineError
+        If no server can be started here, or this node's workflow has ended.
+    """
+    owner = current_owner()
+    place = place_of(spec, owner)
+    with locked(place.lock, spec.start_timeout):
+        starts = not is_listening(place.socket)
+        if starts:
+            _tidy(place.lock.parent)
+            pid = _start(spec, owner, place)
+            gpus = os.environ.get("CUDA_VISIBLE_DEVICES")
+            where = f" on GPU {gpus}" if gpus else ""
+            say(f"model server {pid} started for {spec.model}{where} (log: {place.log})")
+    return place, starts
+
+
+def _start(spec: EngineSpec, owner: Owner | None, place: Place) -> int:
+    """Start a server that takes over a new listening socket; return its process id."""
+    command = [sys.executable, "-m", SERVER_MODULE, "--spec", spec.model_dump_json()]
+    command += ["--owner", str(owner)] if owner else []
+    with listen(place.socket) as listener, place.log.open("wb") as log:
+        handed_over = listener.fileno()
+        command += ["--socket", str(place.socket), "--fd", str(handed_over)]
+        try:
+            # A session of its own: Ctrl-C in the terminal is for the workflow, and the server
+            # follows its owner. Its standard streams must not hold the node's pipes open.
+            process = subprocess.Popen(
+                command,
+                pass_fds=[handed_over],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env=_environment(),
+            )
+        except OSError as error:
+            raise EngineError(f"cannot start the model server: {error}") from error
+    # It is meant to outlive this process, so there is nothing to wait for.
+    process.returncode = 0
+    return process.pid
+
+
+def _environment() -> dict[str, str]:
+    """Return this process's environment, with this very package and all CPUs for the server."""
+    environment = {k: v for k, v in os.environ.items() if k not in _THREAD_VARIABLES}
+    folders = [str(Path(personae.__file__).parents[1]), environment.get("PYTHONPATH", "")]
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, folders))
+    return keeping_memory(environment)
+
+
+def _tidy(folder: Path) -> None:
+    """Remove what killed servers left behind: their sockets, and logs that are a week old."""
+    for path in folder.glob("engine-*.sock"):
+        if not is_listening(path):
+            path.unlink(missing_ok=True)
+    for path in folder.glob("engine-*.log"):
+        if time.time() - path.stat().st_mtime > _LOG_LIFETIME:
+            path.unlink(missing_ok=True)
+
+
+def await_ready(
+    health: Callable[[float], Health | None], seconds: float, what: str, say: Say
+) -> None:
+    """Wait until a server has loaded its model.
+
+    Parameters
+    ----------
+    health
+        Asks the server for its state and waits for the given seconds at most; None is no answer.
+    seconds
+        The most time to wait.
+    what
+        The server's name in messages.
+    say
+        Is told the stages of the load, and every ten seconds that it goes on.
+
+    Raises
+    ------
+    EngineError
+        If the load failed or took too long.
+    """
+    start = said = time.monotonic()
+    pause, stage = 0.02, ""
+    while (waited := time.monotonic() - start) < seconds:
+        now = health(min(5.0, seconds - waited)) or Health(state="loading", stage="starting")
+        if now.state == "ready":
+            if stage:
+                say(f"{what}: ready after {time.monotonic() - start:.1f} s")
+            return
+        if now.state == "failed":
+            raise EngineError(f"{what}: {now.error}")
+        if now.stage != stage or time.monotonic() - said > _SAY_EVERY:
+            stage, said = now.stage, time.monotonic()
+            say(f"{what}: {stage} ({said - start:.0f} s)")
+        time.sleep(pause)
+        pause = min(0.5, 1.2 * pause)
+    raise EngineError(
+        f"{what}: not ready after {seconds:g} s ({stage}); engine.start_timeout sets the limit"
+    )

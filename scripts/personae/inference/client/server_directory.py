@@ -1,0 +1,131 @@
+"""Where a model server is found on this node: its socket, its log, and the lock for starting it."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import socket
+import stat
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import personae
+from personae.api.requests import EngineSpec
+from personae.base.workflow_owner import Owner, neighbourhood
+from personae.inference.engine_errors import EngineError
+
+FOLDER_VARIABLES = ("PERSONAE_SOCKET_DIR", "SLURM_TMPDIR")
+
+# The kernel's limit on a socket's path is 108 bytes, 104 on some systems.
+_LONGEST_PATH = 100
+_BACKLOG = 512
+_SERVER_CODE = ("engine", "server")
+
+
+class Place(NamedTuple):
+    """The files of one server. All servers of a user on a node share one lock."""
+
+    socket: Path
+    log: Path
+    lock: Path
+
+
+def place_of(spec: EngineSpec, owner: Owner | None) -> Place:
+    """Return the place of the server for ``spec`` and ``owner``; equal ones share a server.
+
+    Raises
+    ------
+    EngineError
+        If the folder is not private to this user, or its path is too long for a socket.
+    """
+    folder = _private_folder()
+    # Host and allocation enter also without an owner, in case the folder is not node-local.
+    key = str(owner) if owner else " ".join([*neighbourhood(), _code_stamp()])
+    name = f"engine-{spec.digest()[:12]}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
+    path = folder / f"{name}.sock"
+    if len(os.fsencode(path)) > _LONGEST_PATH:
+        raise EngineError(
+            f"{path} is too long for a socket (at most {_LONGEST_PATH} bytes); "
+            f"set {FOLDER_VARIABLES[0]} to a shorter folder on this machine"
+        )
+    return Place(path, path.with_suffix(".log"), folder / "lock")
+
+
+def _private_folder() -> Path:
+    """Return a node-local folder that only this user can enter, made if need be."""
+    named = (os.environ.get(variable) for variable in FOLDER_VARIABLES)
+    base = next(filter(None, named), tempfile.gettempdir())
+    folder = Path(base) / f"personae-{os.getuid()}"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # lstat: in a folder that all may write to, somebody could have planted a link.
+        status = folder.lstat()
+    except OSError as error:
+        raise EngineError(f"no folder for the model server's socket: {error}") from None
+    private = stat.S_ISDIR(status.st_mode) and not stat.S_IMODE(status.st_mode) & 0o077
+    if not private or status.st_uid != os.getuid():
+        raise EngineError(f"{folder} must be a folder of yours with mode 0700; remove it")
+    return folder
+
+
+def _code_stamp() -> str:
+    """Return names and times of the server's source files.
+
+    A server that no workflow owns may outlive an edit of its code; the edited code must not
+    find it. An owned one ends with its workflow.
+    """
+    package = Path(personae.__file__).parent
+    files = [package / "requests.py", package / "wire.py"]
+    files += [path for part in _SERVER_CODE for path in sorted((package / part).glob("*.py"))]
+    return " ".join(f"{path}:{path.stat().st_mtime_ns}" for path in files)
+
+
+@contextmanager
+def locked(path: Path, seconds: float) -> Iterator[None]:
+    """Hold the exclusive lock on a file; the kernel frees it if this process dies.
+
+    Raises
+    ------
+    EngineError
+        If another process holds it for longer than ``seconds``.
+    """
+    deadline = time.monotonic() + seconds
+    with path.open("a") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise EngineError(f"{path} has been locked for {seconds:g} s") from None
+                time.sleep(0.02)
+        yield
+
+
+def listen(path: Path) -> socket.socket:
+    """Return a listening unix socket of mode 0600 at ``path``, in place of a dead one."""
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(path))
+    path.chmod(0o600)
+    listener.listen(_BACKLOG)
+    return listener
+
+
+def is_listening(path: Path) -> bool:
+    """Whether a process holds the socket at ``path`` open."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        # With a full backlog the kernel says "again", or makes us wait: so there is a listener.
+        probe.settimeout(2)
+        try:
+            probe.connect(str(path))
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+        except (TimeoutError, BlockingIOError):
+            return True
+    return True

@@ -1,0 +1,245 @@
+"""The client of a model server: typed rows in, tables and small records out; free of torch."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter
+
+from personae.api.requests import (
+    ActivationRow,
+    ActivationsRequest,
+    EmbedRequest,
+    EngineInfo,
+    EngineSpec,
+    GenerateRequest,
+    GenerateRow,
+    LikelihoodRequest,
+    LikelihoodResult,
+    LikelihoodRow,
+    RenderedChat,
+    RenderRequest,
+    RenderRow,
+    Sampling,
+)
+from personae.api.wire_encoding import pack_vector
+from personae.inference.client.channel import Channel
+from personae.inference.client.launch import Say
+from personae.inference.client.row_cache import Kept, KeptRows, RowsRequest
+from personae.inference.engine_errors import EngineError, InterventionError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from personae.api.arrow_stream import Heard
+
+Vectors = Mapping[str, NDArray[np.floating]]
+
+_SAY_EVERY = 10.0
+_RENDERED = TypeAdapter(list[RenderedChat])
+
+
+def connect(
+    spec: EngineSpec, log: logging.Logger | Callable[[str], None] | None = None
+) -> EngineClient:
+    """Return a client of the ready model server for ``spec``, which is started if need be.
+
+    Parameters
+    ----------
+    spec
+        The model, its numerics and limits; ``url`` names a server that somebody else runs.
+    log
+        Is told how the load and long requests advance.
+
+    Raises
+    ------
+    EngineError
+        If the server cannot start, load or be reached in time, or serves other weights than
+        those in the folder ``spec.model``.
+    """
+    say = log.info if isinstance(log, logging.Logger) else log
+    client = EngineClient(Channel(spec, say or _silent), say or _silent)
+    if spec.url:
+        _require_same_weights(spec, client.info())
+    return client
+
+
+def _silent(_: str) -> None:
+    """Say nothing."""
+
+
+def _require_same_weights(spec: EngineSpec, info: EngineInfo) -> None:
+    """Refuse a server whose results would be filed under another model's name."""
+    from personae.inference.weights_manifest import MANIFEST, Manifest
+
+    path = Path(spec.model) / MANIFEST
+    if not path.exists():
+        return
+    wanted = Manifest.model_validate_json(path.read_bytes())
+    if wanted.weights_digest != info.weights_digest:
+        raise EngineError(
+            f"{spec.url} serves {info.model} with weights {info.weights_digest[:12]}, but "
+            f"{spec.model} has weights {wanted.weights_digest[:12]}"
+        )
+
+
+class EngineClient:
+    """What nodes ask of a model; a context manager whose exit leaves the server running.
+
+    Every method raises `EngineError` with one line if the server refuses, fails or ends. The
+    result of a request depends on that request alone.
+    """
+
+    def __init__(self, channel: Channel, say: Say) -> None:
+        self._channel, self._say = channel, say
+        self._kept: KeptRows | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def keeping(self, rows: KeptRows) -> Iterator[None]:
+        """Keep rows that come, should the block fail, and ask for no row that is kept."""
+        self._kept = rows
+        try:
+            with rows:
+                yield
+        finally:
+            self._kept = None
+
+    def close(self) -> None:
+        """Close the connections; the server goes on."""
+        self._channel.close()
+
+    def generate(
+        self, rows: Sequence[GenerateRow], sampling: Sampling, vectors: Vectors | None = None
+    ) -> pa.Table:
+        """Generate one response per row.
+
+        Parameters
+        ----------
+        rows
+            Messages, seed and interventions of each response.
+        sampling
+            Temperature, top-p and length of all of them.
+        vectors
+            The vectors that interventions name, float of shape ``[hidden]``.
+
+        Returns
+        -------
+        pa.Table
+            `personae.api.arrow_stream.GENERATED`, in the order of ``rows``.
+        """
+        request = GenerateRequest(rows=list(rows), sampling=sampling, vectors=_packed(vectors))
+        return self._rows("/generate", request)
+
+    def activations(
+        self,
+        rows: Sequence[ActivationRow],
+        vectors: Vectors | None = None,
+        layers: Sequence[int] | None = None,
+    ) -> pa.Table:
+        """Extract the mean residual stream over spans of token ids.
+
+        Parameters
+        ----------
+        rows
+            Token ids as saved at generation, and spans of them.
+        vectors
+            The vectors that interventions name, float of shape ``[hidden]``.
+        layers
+            0-based; layer ``l`` is the residual stream after block ``l``. None is every layer.
+
+        Returns
+        -------
+        pa.Table
+            `personae.api.arrow_stream.activations_schema`, in the order of rows, spans and layers.
+        """
+        request = ActivationsRequest(
+            rows=list(rows),
+            vectors=_packed(vectors),
+            layers=None if layers is None else list(layers),
+        )
+        return self._rows("/activations", request)
+
+    def loglikelihood(
+        self, rows: Sequence[LikelihoodRow], vectors: Vectors | None = None
+    ) -> list[LikelihoodResult]:
+        """Return the summed log-probability (nats) of each row's continuation, in order."""
+        request = LikelihoodRequest(rows=list(rows), vectors=_packed(vectors))
+        scored = self._rows("/loglikelihood", request).to_pylist()
+        return [LikelihoodResult(**row) for row in scored]
+
+    def render(self, rows: Sequence[RenderRow]) -> list[RenderedChat]:
+        """Render conversations with the model's chat template, in order."""
+        reply = self._channel.post("/render", RenderRequest(rows=list(rows)))
+        return _RENDERED.validate_json(reply)
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return L2-normalised sentence embeddings, float32 ``[len(texts), size]``."""
+        import pyarrow as pa
+
+        from personae.data.vector_columns import to_matrix
+
+        batches: list[pa.RecordBatch] = []
+        listener = _Listener("/embed", self._say, batches.append)
+        schema = self._channel.frames("/embed", EmbedRequest(texts=list(texts)), listener)
+        return to_matrix(pa.Table.from_batches(batches, schema)["vector"])
+
+    def info(self) -> EngineInfo:
+        """Return what is loaded, on what, and what it has done so far."""
+        return EngineInfo.model_validate_json(self._channel.get("/info"))
+
+    def _rows(self, path: str, request: RowsRequest) -> pa.Table:
+        """Post a request and return its table in the order of its rows."""
+        import pyarrow as pa
+
+        kept = self._kept.of(path, request) if self._kept else Kept(request, {})
+        rest = kept.rest()
+        if known := len(request.rows) - len(rest.rows):
+            self._say(
+                f"{path}: {known} of {len(request.rows)} rows are kept from an attempt before"
+            )
+        try:
+            schema = self._channel.frames(path, rest, _Listener(path, self._say, kept.take))
+        except EngineError as error:
+            # Whether an intervention ever acted is a question to all rows of a request together.
+            if InterventionError.__name__ in str(error):
+                kept.forget()
+            raise
+        return pa.Table.from_batches(kept.all(), schema)
+
+
+class _Listener:
+    """Hands batches on, says progress now and then, raises the error that the server met."""
+
+    def __init__(self, path: str, say: Say, take: Callable[[pa.RecordBatch], None]) -> None:
+        self._path, self._say, self._take = path, say, take
+        self._start = self._said = time.monotonic()
+
+    def __call__(self, heard: Heard) -> None:
+        from personae.api.arrow_stream import FrameError, Progress
+
+        if isinstance(heard, FrameError):
+            raise EngineError(f"{self._path}: {heard.type}: {heard.message}")
+        if not isinstance(heard, Progress):
+            self._take(heard)
+            return
+        now = time.monotonic()
+        if now - self._said >= _SAY_EVERY:
+            self._said = now
+            self._say(f"{self._path}: {heard.done} of {heard.total} ({now - self._start:.0f} s)")
+
+
+def _packed(vectors: Vectors | None) -> dict[str, Any]:
+    return {name: pack_vector(vector) for name, vector in (vectors or {}).items()}

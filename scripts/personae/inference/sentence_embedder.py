@@ -1,0 +1,57 @@
+"""Sentence embeddings: mean-pooled, L2-normalised, from a prepared embedder (MiniLM)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import AutoModel, AutoTokenizer
+
+from personae.inference.engine_errors import ModelError
+from personae.inference.weights_manifest import WEIGHTS, read_manifest
+
+# all-MiniLM-L6-v2 was trained on texts cut at this many tokens.
+_MAX_TOKENS = 256
+_BATCH = 32
+
+
+class Embedder:
+    """A sentence embedder on the CPU, in float32.
+
+    Raises
+    ------
+    ModelError
+        If the folder is no intact prepared embedder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.manifest = read_manifest(folder)
+        if self.manifest.kind != "embedder":
+            raise ModelError(f"{folder} is a prepared {self.manifest.kind} model, not an embedder")
+        weights = str(folder / WEIGHTS)
+        self._tokenizer = AutoTokenizer.from_pretrained(weights, local_files_only=True)
+        model = AutoModel.from_pretrained(weights, dtype=torch.float32, local_files_only=True)
+        self._model = model.eval()
+
+    @torch.inference_mode()
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return unit vectors, float32 [n_texts, hidden], in the order of the texts."""
+        result = np.zeros((len(texts), self.manifest.hidden_size), dtype=np.float32)
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+        for first in range(0, len(order), _BATCH):
+            numbers = order[first : first + _BATCH]
+            encoded = self._tokenizer(
+                [texts[i] for i in numbers],
+                padding=True,
+                truncation=True,
+                max_length=_MAX_TOKENS,
+                return_tensors="pt",
+            )
+            hidden = self._model(**encoded).last_hidden_state
+            mask = encoded["attention_mask"].unsqueeze(2).float()
+            mean = (hidden * mask).sum(1) / mask.sum(1)
+            result[numbers] = torch.nn.functional.normalize(mean, dim=1).numpy()
+        return result

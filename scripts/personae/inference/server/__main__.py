@@ -1,0 +1,125 @@
+"""Run one model server: ``python -m personae.inference.server --spec JSON --socket PATH``.
+
+Clients start it so, and hand over the listening socket as ``--fd``. With ``--port`` it serves
+people on other machines, or chat clients, until it is stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import math
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+from pydantic import ValidationError
+
+from personae.api.requests import EngineSpec
+from personae.base.workflow_owner import Owner
+from personae.inference.client.server_directory import listen
+from personae.inference.server.app import create_app
+from personae.inference.server.backend import Backend
+from personae.inference.server.device_queue import Device
+from personae.inference.server.http_errors import first_problem
+from personae.inference.server.lifecycle import GRACE_SECONDS, Server, SocketFile, Watch
+from personae.inference.server.load_state import Load, Loading, Report
+
+LOG = logging.getLogger("personae.inference.server")
+
+
+def main(arguments: list[str]) -> None:
+    """Serve until there is a reason to end, and leave no socket behind."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave)
+    listener = _listener(options)
+    socket_file = SocketFile(options.socket)
+    status = 1
+    try:
+        _serve(options, listener, socket_file)
+    except SystemExit:
+        status = 0  # a signal, which uvicorn raises again once it has ended
+    except Exception:
+        LOG.exception("the server broke")
+    finally:
+        socket_file.remove()
+        logging.shutdown()
+        # A batch that is still running in the device's thread must not hold up the end.
+        os._exit(status)
+
+
+def _serve(options: argparse.Namespace, listener: socket.socket, socket_file: SocketFile) -> None:
+    spec: EngineSpec = options.spec
+    owner: Owner | None = options.owner
+    device, loading = Device(), Loading(_loader(spec))
+    config = uvicorn.Config(
+        create_app(loading, device),
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    server = Server(config, device, socket_file)
+    # One that listens on a port was started by hand, and is stopped by hand.
+    idle = math.inf if options.socket is None else spec.idle_seconds
+    Watch(server, device, loading, socket_file, owner=owner, idle_seconds=idle).start()
+    LOG.info("process %d serves %s on %s", os.getpid(), spec.model, listener.getsockname())
+    server.run(sockets=[listener])
+
+
+def _loader(spec: EngineSpec) -> Load:
+    """Return what loads the real engine; importing torch is the first part of it."""
+
+    def load(report: Report) -> Backend:
+        report("importing torch and transformers")
+        from personae.inference.torch_engine.engine import Engine
+
+        report(f"loading {spec.model}")
+        engine: Backend = Engine(spec)
+        return engine
+
+    return load
+
+
+def _leave(number: int, _: FrameType | None) -> None:
+    """End on a signal that comes before or after uvicorn handles them."""
+    sys.exit(128 + number)
+
+
+def _listener(options: argparse.Namespace) -> socket.socket:
+    if options.fd is not None:
+        return socket.socket(fileno=options.fd)
+    if options.socket is not None:
+        return listen(options.socket)
+    return socket.create_server((options.host, options.port))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m personae.inference.server", description=__doc__
+    )
+    parser.add_argument("--spec", type=_spec, required=True, help="EngineSpec as JSON")
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--socket", type=Path, help="path of the unix socket, made with mode 0600")
+    where.add_argument("--port", type=int, help="TCP port; whoever reaches it can use the model")
+    parser.add_argument("--host", default="127.0.0.1", help="address for --port")
+    parser.add_argument("--fd", type=int, help="open file of the already listening --socket")
+    parser.add_argument("--owner", type=Owner.parse, help="host:job:pid:start of the workflow")
+    return parser
+
+
+def _spec(text: str) -> EngineSpec:
+    try:
+        return EngineSpec.model_validate_json(text)
+    except ValidationError as error:
+        raise argparse.ArgumentTypeError(first_problem(error.errors())) from None
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

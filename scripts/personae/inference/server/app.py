@@ -1,0 +1,172 @@
+"""The HTTP interface of the engine: one route per method of `EngineClient`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import pyarrow as pa
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+
+from personae.api.arrow_stream import (
+    GENERATED,
+    MEDIA_TYPE,
+    SCORED,
+    FrameWriter,
+    Progress,
+    activations_schema,
+    embeddings_schema,
+)
+from personae.api.requests import (
+    ActivationsRequest,
+    EmbedRequest,
+    EngineInfo,
+    GenerateRequest,
+    LikelihoodRequest,
+    RenderedChat,
+    RenderRequest,
+)
+from personae.data.vector_columns import from_matrix
+from personae.inference.client.launch import Health
+from personae.inference.server import openai_api
+from personae.inference.server.backend import Generated, SpanMeans
+from personae.inference.server.device_queue import Device, Emit
+from personae.inference.server.http_errors import (
+    STATUS,
+    first_problem,
+    log_failure,
+    one_line,
+    status_of,
+)
+from personae.inference.server.load_state import Loading
+from personae.inference.server.warm_up import Warm, WarmServer
+
+routes = APIRouter()
+
+
+def create_app(loading: Loading, device: Device) -> FastAPI:
+    """Return the app; it loads the engine as soon as it runs, and answers /health meanwhile."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        device.submit(loading.run)
+        yield
+
+    app = FastAPI(title="personae model server", lifespan=lifespan)
+    app.state.warm = Warm(loading, device)
+    app.include_router(routes)
+    app.include_router(openai_api.routes)
+    app.add_exception_handler(RequestValidationError, _refuse_malformed)
+    for kind in STATUS:
+        app.add_exception_handler(kind, _report)
+    return app
+
+
+@routes.get("/health")
+async def health(warm: WarmServer) -> Health:
+    """Tell how far the load is; answered at any time."""
+    return warm.loading.health
+
+
+@routes.get("/info")
+async def info(warm: WarmServer) -> EngineInfo:
+    """Tell what is loaded, on what, and what it has done so far."""
+    return warm.loading.engine.info()
+
+
+@routes.post("/generate")
+async def generate(body: GenerateRequest, request: Request, warm: WarmServer) -> Response:
+    """Reply with an Arrow stream of `arrow_stream.GENERATED`, one batch per response."""
+    engine = warm.loading.engine
+
+    def work(emit: Emit) -> None:
+        for result in engine.generate(body, lambda done, total: emit(Progress(done, total))):
+            emit(_generated_batch(result))
+
+    return await warm.device.stream(request, GENERATED, work)
+
+
+@routes.post("/activations")
+async def activations(body: ActivationsRequest, request: Request, warm: WarmServer) -> Response:
+    """Reply with an Arrow stream of span means, one batch per row and span."""
+    engine = warm.loading.engine
+    info = engine.info()
+    schema = activations_schema(info.hidden_size)
+    layers = range(info.n_layers) if body.layers is None else body.layers
+
+    def work(emit: Emit) -> None:
+        for means in engine.activations(body, lambda done, total: emit(Progress(done, total))):
+            emit(_means_batch(means, layers, schema))
+
+    return await warm.device.stream(request, schema, work)
+
+
+@routes.post("/loglikelihood")
+async def loglikelihood(body: LikelihoodRequest, request: Request, warm: WarmServer) -> Response:
+    """Reply with an Arrow stream of `arrow_stream.SCORED`, one batch per continuation."""
+    engine = warm.loading.engine
+
+    def work(emit: Emit) -> None:
+        for result in engine.loglikelihood(body, lambda done, total: emit(Progress(done, total))):
+            emit(pa.RecordBatch.from_pylist([result.model_dump()], schema=SCORED))
+
+    return await warm.device.stream(request, SCORED, work)
+
+
+@routes.post("/render")
+async def render(body: RenderRequest, request: Request, warm: WarmServer) -> list[RenderedChat]:
+    """Reply with token ids and the spans of assistant turns, in order."""
+    engine = warm.loading.engine
+    return list(await warm.device.run(request, lambda _: engine.render(body)))
+
+
+@routes.post("/embed")
+async def embed(body: EmbedRequest, request: Request, warm: WarmServer) -> Response:
+    """Reply with an Arrow stream of embeddings, in order."""
+    engine = warm.loading.engine
+    vectors = await warm.device.run(request, lambda _: engine.embed(body.texts))
+    schema = embeddings_schema(vectors.shape[1])
+    writer = FrameWriter(schema)
+    frame = writer.write(pa.record_batch([from_matrix(vectors)], schema=schema))
+    return Response(frame + writer.close(), media_type=MEDIA_TYPE)
+
+
+def _generated_batch(result: Generated) -> pa.RecordBatch:
+    row = {
+        "id": result.id,
+        "prompt_ids": result.prompt_ids,
+        "response_ids": result.response_ids,
+        "response": result.text,
+        "finish_reason": result.finish_reason,
+        "seed": result.seed,
+        "system_inserted": result.system_inserted,
+        "fired": result.fired,
+    }
+    return pa.RecordBatch.from_pylist([row], schema=GENERATED)
+
+
+def _means_batch(means: SpanMeans, layers: Sequence[int], schema: pa.Schema) -> pa.RecordBatch:
+    n = len(layers)
+    columns = [[means.id] * n, [means.span] * n, list(layers), [means.n_tokens] * n]
+    arrays = [pa.array(column, schema.field(i).type) for i, column in enumerate(columns)]
+    return pa.record_batch([*arrays, from_matrix(means.vectors)], schema=schema)
+
+
+async def _refuse_malformed(_: Request, error: Exception) -> JSONResponse:
+    """Turn the first thing wrong with a request's body into one line."""
+    assert isinstance(error, RequestValidationError)
+    # FastAPI's locations begin with "body".
+    problems = [{**problem, "loc": problem["loc"][1:]} for problem in error.errors()]
+    return _error(422, "ValidationError", first_problem(problems))
+
+
+async def _report(request: Request, error: Exception) -> JSONResponse:
+    """Turn an error into its status and one line."""
+    log_failure(request.url.path, error)
+    return _error(status_of(error), type(error).__name__, one_line(error))
+
+
+def _error(status: int, kind: str, message: str) -> JSONResponse:
+    return JSONResponse({"error": {"type": kind, "message": message}}, status)

@@ -1,0 +1,76 @@
+"""The interface between server and engine; `torch_engine.engine.Engine` implements it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from personae.api.requests import (
+    ActivationsRequest,
+    EngineInfo,
+    GenerateRequest,
+    LikelihoodRequest,
+    LikelihoodResult,
+    RenderedChat,
+    RenderRequest,
+)
+
+OnProgress = Callable[[int, int], None]
+"""Called between batches with rows done and rows in all; ends the work by raising."""
+
+
+class Generated(Protocol):
+    """One generated response; ``response_ids`` are without the end token."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def prompt_ids(self) -> Sequence[int]: ...
+    @property
+    def response_ids(self) -> Sequence[int]: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def finish_reason(self) -> str: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def system_inserted(self) -> str: ...
+    @property
+    def fired(self) -> int: ...
+
+
+class SpanMeans(Protocol):
+    """Means over one span of one row: ``vectors`` is float32 ``[layers asked for, hidden]``."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def span(self) -> str: ...
+    @property
+    def n_tokens(self) -> int: ...
+    @property
+    def vectors(self) -> NDArray[np.float32]: ...
+
+
+class Backend(Protocol):
+    """An engine with its model loaded; called from one thread."""
+
+    def info(self) -> EngineInfo: ...
+
+    def generate(self, request: GenerateRequest, progress: OnProgress) -> Iterable[Generated]: ...
+
+    def activations(
+        self, request: ActivationsRequest, progress: OnProgress
+    ) -> Iterable[SpanMeans]: ...
+
+    def loglikelihood(
+        self, request: LikelihoodRequest, progress: OnProgress
+    ) -> Iterable[LikelihoodResult]: ...
+
+    def render(self, request: RenderRequest) -> Sequence[RenderedChat]: ...
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]: ...

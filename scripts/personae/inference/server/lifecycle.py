@@ -1,0 +1,122 @@
+"""When a model server ends: told to, idle, failed to load, or its workflow is gone.
+
+Ending in good order removes the socket first, so that whoever comes then starts a new server.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+
+from personae.base.workflow_owner import Owner
+from personae.inference.server.device_queue import Device
+from personae.inference.server.load_state import Loading
+
+LOG = logging.getLogger(__name__)
+
+# Enough for whoever has found the server to ask it.
+_LINGER_SECONDS = 2.0
+_WATCH_SECONDS = 0.5
+
+GRACE_SECONDS = 5
+"""How long a signalled server waits for its requests to end at their next batch."""
+
+
+class SocketFile:
+    """The path of this server's socket, removed only as long as it is still this server's."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._inode = path.stat().st_ino if path else 0
+
+    def remove(self) -> None:
+        """Remove the path unless a successor has put its own socket there."""
+        if self._path is None:
+            return
+        try:
+            if self._path.stat().st_ino == self._inode:
+                self._path.unlink()
+        except FileNotFoundError:
+            pass  # removed before: that is what is wanted
+
+
+class Server(uvicorn.Server):
+    """Uvicorn, but a signal makes running requests end at their next batch."""
+
+    def __init__(self, config: uvicorn.Config, device: Device, socket_file: SocketFile) -> None:
+        super().__init__(config)
+        self._device, self._socket_file = device, socket_file
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End in good order, within a few seconds, on SIGTERM or SIGINT."""
+        LOG.info("signal %d: ending", sig)
+        self._socket_file.remove()
+        self._device.give_up_all()
+        super().handle_exit(sig, frame)
+
+
+class Watch(threading.Thread):
+    """Ends the server when nobody needs it; a thread, so that no long request can delay it.
+
+    Parameters
+    ----------
+    server, device, loading, socket_file
+        What is watched and ended.
+    owner
+        The process that the server must not outlive; None if there is none.
+    idle_seconds
+        How long the server waits for its next request.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        device: Device,
+        loading: Loading,
+        socket_file: SocketFile,
+        *,
+        owner: Owner | None,
+        idle_seconds: float,
+    ) -> None:
+        super().__init__(name="watch", daemon=True)
+        self._server, self._device, self._loading = server, device, loading
+        self._socket_file, self._owner, self._idle_seconds = socket_file, owner, idle_seconds
+
+    def run(self) -> None:
+        """Look every half second until there is a reason to end, and end in good order."""
+        while not (why := self._reason()):
+            self._sleep(min(_WATCH_SECONDS, self._idle_seconds))
+        LOG.info("%s: ending", why)
+        if self._loading.health.state == "failed":
+            # All who wait for this load shall hear why; their clients ask twice a second.
+            self._sleep(_LINGER_SECONDS)
+        # Become unfindable, serve those who had found the server before, and end.
+        self._socket_file.remove()
+        self._sleep(_LINGER_SECONDS)
+        while self._device.is_busy:
+            self._sleep(_WATCH_SECONDS)
+        self._server.should_exit = True
+
+    def _reason(self) -> str | None:
+        health = self._loading.health
+        if health.state == "failed":
+            return f"the load failed: {health.error}"
+        if self._device.idle_seconds > self._idle_seconds:
+            return f"idle for {self._idle_seconds:g} s"
+        return None
+
+    def _sleep(self, seconds: float) -> None:
+        """Sleep, but end at once if the workflow is gone: all clients belonged to it."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            if self._owner and not self._owner.is_alive:
+                LOG.info("owner %d is gone: ending", self._owner.pid)
+                self._socket_file.remove()
+                os._exit(0)
+            time.sleep(min(left, _WATCH_SECONDS))

@@ -1,0 +1,217 @@
+"""The OpenAI-compatible face: any chat client can talk to a steered or capped model.
+
+``/v1/chat/completions`` takes two more fields, ``interventions`` and ``vectors``, as in
+`personae.api.requests`. What is not offered is refused, not ignored. A streamed reply comes in one
+piece, when it is complete.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+from numpy.typing import NDArray
+from pydantic import Field, ValidationError
+
+from personae.api.requests import (
+    EngineInfo,
+    GenerateRequest,
+    GenerateRow,
+    Intervention,
+    Message,
+    Sampling,
+)
+from personae.api.wire_encoding import Vector, Wire, pack_vector
+from personae.inference.engine_errors import RequestError, UnknownModelError
+from personae.inference.server.backend import Generated
+from personae.inference.server.device_queue import Ticket
+from personae.inference.server.http_errors import first_problem
+from personae.inference.server.warm_up import WarmServer
+
+_DEFAULT_TOKENS = 512
+_SEEDS = 2**62
+
+routes = APIRouter(prefix="/v1")
+
+
+class TextPart(Wire):
+    """One part of a message's content; only text is offered."""
+
+    type: Literal["text"]
+    text: str
+
+
+class ChatMessage(Wire):
+    """One message; ``developer`` is OpenAI's newer word for ``system``."""
+
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str | list[TextPart]
+    name: str | None = None
+
+
+class ChatRequest(Wire):
+    """The body of /v1/chat/completions, with the extensions of this server."""
+
+    model: str
+    messages: list[ChatMessage] = Field(min_length=1)
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    max_tokens: int | None = Field(default=None, ge=1)
+    max_completion_tokens: int | None = Field(default=None, ge=1)
+    seed: int | None = Field(default=None, ge=0, lt=_SEEDS)
+    n: int = Field(default=1, ge=1, le=128)
+    stop: str | list[str] | None = None
+    stream: bool = False
+    interventions: list[Intervention] = Field(default_factory=list)
+    vectors: dict[str, Vector] = Field(default_factory=dict)
+    # Sent by common clients with values that change nothing here.
+    stream_options: dict[str, Any] | None = None
+    frequency_penalty: Literal[0] | None = None
+    presence_penalty: Literal[0] | None = None
+    logprobs: Literal[False] | None = None
+    user: str | None = None
+
+
+class EmbeddingsRequest(Wire):
+    """The body of /v1/embeddings."""
+
+    model: str
+    input: str | Annotated[list[str], Field(min_length=1)]
+    encoding_format: Literal["float", "base64"] = "float"
+    user: str | None = None
+
+
+@routes.get("/models")
+async def models(warm: WarmServer) -> dict[str, Any]:
+    """List the chat model and, if there is one, the embedder."""
+    info = warm.loading.engine.info()
+    names = [name for name in (info.model, _embedder_name(info)) if name]
+    data = [{"id": name, "object": "model", "created": 0, "owned_by": "personae"} for name in names]
+    return {"object": "list", "data": data}
+
+
+@routes.post("/chat/completions")
+async def chat_completions(body: ChatRequest, request: Request, warm: WarmServer) -> Response:
+    """Generate ``n`` answers to a conversation."""
+    engine = warm.loading.engine
+    _require_name(body.model, engine.info().model)
+    wanted = _engine_request(body)
+
+    def work(ticket: Ticket) -> list[Generated]:
+        # They come as they finish; their ids are the numbers of the choices.
+        results = engine.generate(wanted, lambda *_: ticket.check())
+        return sorted(results, key=lambda result: int(result.id))
+
+    results = await warm.device.run(request, work)
+    choices = [_choice(i, result, body.stop) for i, result in enumerate(results)]
+    completion = {
+        "id": f"chatcmpl-{secrets.token_hex(12)}",
+        "object": "chat.completion",
+        "created": int(time.time()),
+        "model": body.model,
+        "choices": choices,
+        "usage": _usage(results),
+    }
+    if body.stream:
+        return StreamingResponse(_events(completion), media_type="text/event-stream")
+    return JSONResponse(completion)
+
+
+@routes.post("/embeddings")
+async def embeddings(body: EmbeddingsRequest, request: Request, warm: WarmServer) -> Response:
+    """Embed one text or several."""
+    engine = warm.loading.engine
+    _require_name(body.model, _embedder_name(engine.info()))
+    texts = [body.input] if isinstance(body.input, str) else body.input
+    vectors = await warm.device.run(request, lambda _: engine.embed(texts))
+    data = [
+        {"object": "embedding", "index": i, "embedding": _encoded(vector, body.encoding_format)}
+        for i, vector in enumerate(vectors)
+    ]
+    # The embedder does not count tokens.
+    usage = {"prompt_tokens": 0, "total_tokens": 0}
+    return JSONResponse({"object": "list", "model": body.model, "data": data, "usage": usage})
+
+
+def _embedder_name(info: EngineInfo) -> str:
+    return Path(info.embedder).name if info.embedder else ""
+
+
+def _require_name(asked: str, served: str) -> None:
+    if asked != served:
+        raise UnknownModelError(f"model {asked!r} is not served here; GET /v1/models lists what is")
+
+
+def _engine_request(body: ChatRequest) -> GenerateRequest:
+    """Return the request that the engine knows; without a seed, one is drawn."""
+    seed = secrets.randbelow(_SEEDS) if body.seed is None else body.seed
+    messages = [_engine_message(message) for message in body.messages]
+    rows = [
+        GenerateRow(id=str(i), messages=messages, seed=seed + i, interventions=body.interventions)
+        for i in range(body.n)
+    ]
+    # OpenAI's defaults, not this project's.
+    sampling = Sampling(
+        temperature=1.0 if body.temperature is None else body.temperature,
+        top_p=1.0 if body.top_p is None else body.top_p,
+        max_new_tokens=body.max_completion_tokens or body.max_tokens or _DEFAULT_TOKENS,
+    )
+    try:
+        return GenerateRequest(rows=rows, sampling=sampling, vectors=body.vectors)
+    except ValidationError as error:
+        raise RequestError(first_problem(error.errors())) from None
+
+
+def _engine_message(message: ChatMessage) -> Message:
+    content = message.content
+    text = content if isinstance(content, str) else "".join(part.text for part in content)
+    return Message(role="system" if message.role == "developer" else message.role, content=text)
+
+
+def _choice(index: int, result: Generated, stop: str | list[str] | None) -> dict[str, Any]:
+    """Return one answer; ``stop`` cuts the text, though its tokens were generated."""
+    text, reason = result.text, result.finish_reason
+    cuts = [text.find(mark) for mark in ([stop] if isinstance(stop, str) else stop or [])]
+    if found := [cut for cut in cuts if cut >= 0]:
+        text, reason = text[: min(found)], "stop"
+    return {
+        "index": index,
+        "message": {"role": "assistant", "content": text},
+        "finish_reason": reason,
+        "logprobs": None,
+        # Beyond OpenAI: what makes the answer reproducible, and how often interventions acted.
+        "seed": result.seed,
+        "fired": result.fired,
+    }
+
+
+def _usage(results: Sequence[Generated]) -> dict[str, int]:
+    prompt = len(results[0].prompt_ids)
+    completion = sum(len(result.response_ids) for result in results)
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+    }
+
+
+def _events(completion: dict[str, Any]) -> Iterator[str]:
+    """Return a completion as server-sent events: one chunk with all of it, then the end."""
+    choices = [
+        {**{k: v for k, v in choice.items() if k != "message"}, "delta": choice["message"]}
+        for choice in completion["choices"]
+    ]
+    chunk = {**completion, "object": "chat.completion.chunk", "choices": choices}
+    yield f"data: {json.dumps(chunk)}\n\n"
+    yield "data: [DONE]\n\n"
+
+
+def _encoded(vector: NDArray[np.float32], encoding: Literal["float", "base64"]) -> Any:
+    return vector.tolist() if encoding == "float" else pack_vector(vector)

@@ -1,0 +1,25 @@
+"""What the routes of both faces share: the loading engine and its device."""
+
+from __future__ import annotations
+
+from typing import Annotated, NamedTuple
+
+from fastapi import Depends, Request
+
+from personae.inference.server.device_queue import Device
+from personae.inference.server.load_state import Loading
+
+
+class Warm(NamedTuple):
+    """The one engine of this server and the thread in which it runs."""
+
+    loading: Loading
+    device: Device
+
+
+def _of_app(request: Request) -> Warm:
+    warm: Warm = request.app.state.warm
+    return warm
+
+
+WarmServer = Annotated[Warm, Depends(_of_app)]

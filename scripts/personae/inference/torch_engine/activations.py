@@ -1,0 +1,181 @@
+"""Extract mean activations over token spans, at all layers at once.
+
+``vectors[i]`` is the mean, over a span's tokens, of the residual stream after block ``layers[i]``
+(the last block's before the final norm), accumulated in float32 whatever the model's dtype. Blocks
+are reduced as they run, so memory holds one layer's stream at a time; the head is not run at all.
+What rows have in common before their first span is computed once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from personae.api.requests import ActivationRow, ActivationsRequest
+from personae.api.wire_encoding import unpack_vector
+from personae.inference.engine_errors import InterventionError, RequestError
+from personae.inference.torch_engine.batching import Unfit, forward_tokens, halving
+from personae.inference.torch_engine.forwarding import Beginnings, Fed, Vectors, check_ids, forward
+from personae.inference.torch_engine.model_loading import LoadedModel
+from personae.inference.torch_engine.prefix_sharing import Numbered, begin, divide
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class SpanActivation:
+    """Mean activation of one span: ``vectors`` float32 [n_layers asked for, hidden]."""
+
+    id: str
+    span: str
+    n_tokens: int
+    vectors: NDArray[np.float32]
+
+
+def activations(
+    loaded: LoadedModel,
+    request: ActivationsRequest,
+    max_batch_tokens: int = 32768,
+    progress: Progress | None = None,
+) -> Iterator[SpanActivation]:
+    """Yield the mean activation of every span, batch by batch.
+
+    Parameters
+    ----------
+    max_batch_tokens
+        Most tokens of a forward pass (rows x longest row).
+    progress
+        Called with the numbers of finished rows and of all rows; may raise to stop the work.
+
+    Raises
+    ------
+    RequestError
+        If a layer, a token id or a row's length is not the model's. At the end, if a row does not
+        fit in memory alone, by name.
+    InterventionError
+        If an intervention acted elsewhere than asked, or none of the request ever acted.
+    """
+    layers = _check(loaded, request)
+    vectors = {name: unpack_vector(text) for name, text in request.vectors.items()}
+    limit, done, fired = forward_tokens(loaded, max_batch_tokens), 0, 0
+    rows = [
+        Fed(tuple(row.token_ids), tuple(row.interventions), row.n_prompt) for row in request.rows
+    ]
+    unfit = Unfit()
+    before = [min(row.n_prompt, *(span.start for span in row.spans)) for row in request.rows]
+
+    for group in divide(loaded, rows, before, limit):
+        group, begun = begin(loaded, group, vectors, limit)
+
+        def extract(batch: list[Numbered], begun: Beginnings | None = begun) -> _Part:
+            return _extract(loaded, request.rows, batch, layers, vectors, begun)
+
+        for batch in group.batches:
+            for part in halving(batch, extract, lambda n: request.rows[n.number].id, unfit):
+                yield from part.spans
+                fired, done = fired + part.fired, done + part.rows
+                if progress is not None:
+                    progress(done, len(request.rows))
+    unfit.refuse(len(rows))
+    if not fired and any(row.interventions for row in request.rows):
+        raise InterventionError("no intervention of the request ever acted")
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What one forward pass gave."""
+
+    rows: int
+    fired: int
+    spans: list[SpanActivation]
+
+
+def _check(loaded: LoadedModel, request: ActivationsRequest) -> Sequence[int]:
+    """Return the layers to extract; refuse what the model does not have."""
+    layers = range(loaded.n_layers) if request.layers is None else request.layers
+    for layer in layers:
+        if not 0 <= layer < loaded.n_layers:
+            raise RequestError(f"layer {layer}: the model has layers 0 to {loaded.n_layers - 1}")
+    for row in request.rows:
+        if len(row.token_ids) > loaded.max_length:
+            length, most = len(row.token_ids), loaded.max_length
+            raise RequestError(f"row {row.id!r}: {length} tokens exceed the model's {most}")
+        check_ids(loaded, row.id, row.token_ids)
+    return layers
+
+
+@torch.inference_mode()
+def _extract(
+    loaded: LoadedModel,
+    rows: Sequence[ActivationRow],
+    batch: Sequence[Numbered],
+    layers: Sequence[int],
+    vectors: Vectors,
+    begun: Beginnings | None,
+) -> _Part:
+    """Run one batch and reduce every layer on the way."""
+    feds = [n.fed for n in batch]
+    reducer = _Reducer([rows[n.number] for n in batch], [fed.shared for fed in feds])
+    _, fired = forward(
+        loaded, feds, vectors, begun, around=reducer.hooked(loaded, layers), head=False
+    )
+    return _Part(len(batch), sum(fired), reducer.results(layers))
+
+
+class _Reducer:
+    """Turns each layer's stream [rows, time, hidden] into span means as soon as it is there."""
+
+    def __init__(self, rows: Sequence[ActivationRow], shared: Sequence[int]) -> None:
+        self._rows = rows
+        places = [
+            [(span.start - before, span.end - before) for span in row.spans]
+            for row, before in zip(rows, shared, strict=True)
+        ]
+        self._first = min(start for row in places for start, _ in row)
+        self._last = max(end for row in places for _, end in row)
+        most = max(len(row) for row in places)
+        weights = np.zeros((len(rows), most, self._last - self._first), dtype=np.float32)
+        self._lengths = torch.ones(len(rows), most, 1)
+        for i, row in enumerate(places):
+            for j, (start, end) in enumerate(row):
+                weights[i, j, start - self._first : end - self._first] = 1
+                self._lengths[i, j] = end - start
+        self._weights = torch.from_numpy(weights)
+        self._means: dict[int, NDArray[np.float32]] = {}
+
+    @contextmanager
+    def hooked(self, loaded: LoadedModel, layers: Sequence[int]) -> Iterator[None]:
+        """Reduce the layers' streams for the duration of the block."""
+        with ExitStack() as stack:
+            for layer in set(layers):
+                handle = loaded.blocks[layer].register_forward_hook(self._hook(layer))
+                stack.callback(handle.remove)
+            yield
+
+    def _hook(self, layer: int) -> Callable[[nn.Module, Any, Any], None]:
+        """Return a forward hook that keeps the layer's span means."""
+
+        def reduce(module: nn.Module, args: Any, output: Any) -> None:
+            hidden: Tensor = output[0] if isinstance(output, tuple) else output
+            window = hidden[:, self._first : self._last].float()
+            self._weights = self._weights.to(hidden.device)
+            sums = torch.bmm(self._weights, window)
+            self._means[layer] = (sums.cpu() / self._lengths).numpy()
+
+        return reduce
+
+    def results(self, layers: Sequence[int]) -> list[SpanActivation]:
+        """Return the means of all spans, row by row."""
+        stacked = np.stack([self._means[layer] for layer in layers], axis=2)
+        return [
+            SpanActivation(row.id, span.name, span.end - span.start, stacked[i, j])
+            for i, row in enumerate(self._rows)
+            for j, span in enumerate(row.spans)
+        ]

@@ -1,0 +1,37 @@
+"""Find a model's decoder blocks, or say clearly that they cannot be found; never guess."""
+
+from __future__ import annotations
+
+from torch import nn
+from transformers import PreTrainedModel
+
+from personae.inference.engine_errors import ModelError
+
+_LISTS = ("layers", "h", "blocks")
+
+
+def find_blocks(model: PreTrainedModel) -> nn.ModuleList:
+    """Return the list of decoder blocks of a causal language model.
+
+    The decoder is what transformers says it is (``get_decoder``, which looks through the nesting
+    of multimodal models such as Gemma 3); its one list with as many modules as the text config
+    has layers is the answer. Layer ``l`` is element ``l``; its output is the residual stream.
+
+    Raises
+    ------
+    ModelError
+        If no such list, or more than one, exists.
+    """
+    decoder = model.get_decoder()
+    expected = model.config.get_text_config(decoder=True).num_hidden_layers
+    lists = {
+        name: child for name, child in decoder.named_children() if isinstance(child, nn.ModuleList)
+    }
+    fitting = [lists[name] for name in _LISTS if name in lists and len(lists[name]) == expected]
+    if len(fitting) != 1:
+        found = {name: len(child) for name, child in lists.items()} or "none"
+        raise ModelError(
+            f"cannot tell the decoder blocks of {type(model).__name__}: {type(decoder).__name__} "
+            f"should have one list among {_LISTS} of {expected} modules; its lists: {found}"
+        )
+    return fitting[0]

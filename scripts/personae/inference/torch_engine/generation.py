@@ -1,0 +1,125 @@
+"""Generate responses: chat messages in; token ids, text, seed and finish reason out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from personae.api.requests import GenerateRequest, GenerateRow
+from personae.api.wire_encoding import unpack_vector
+from personae.inference.chat_templates import render_prompt, system_inserted
+from personae.inference.engine_errors import InterventionError, RequestError
+from personae.inference.torch_engine.batching import Unfit, is_out_of_memory, release_memory
+from personae.inference.torch_engine.decoding import Decoder, FinishReason, Row
+from personae.inference.torch_engine.forwarding import check_ids
+from personae.inference.torch_engine.model_loading import LoadedModel
+from personae.inference.torch_engine.sampling import uniforms
+
+Progress = Callable[[int, int], None]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class GenerationResult:
+    """One response.
+
+    ``response_ids`` exclude the token that ended the turn; ``fired`` counts positions at which
+    the row's interventions acted, summed over them.
+    """
+
+    id: str
+    prompt_ids: list[int]
+    response_ids: list[int]
+    text: str
+    finish_reason: FinishReason
+    seed: int
+    system_inserted: str
+    fired: int
+
+
+def generate(
+    loaded: LoadedModel,
+    request: GenerateRequest,
+    max_batch_tokens: int = 32768,
+    progress: Progress | None = None,
+) -> Iterator[GenerationResult]:
+    """Yield one response for every row, as the rows finish.
+
+    Parameters
+    ----------
+    max_batch_tokens
+        Most tokens in the cache at a time (rows x longest row); halved when memory runs out.
+    progress
+        Called with the numbers of finished rows and of all rows; may raise to stop the work.
+
+    Raises
+    ------
+    RequestError
+        If a row is too long for the model. At the end, if a row does not fit in memory alone, by
+        name.
+    InterventionError
+        If an intervention acted elsewhere than asked, or none of the request ever acted.
+    """
+    rows = [_prepare(loaded, row, request.sampling.max_new_tokens) for row in request.rows]
+    asked = {row.id: row for row in request.rows}
+    vectors = {name: unpack_vector(text) for name, text in request.vectors.items()}
+    waiting, done, unfit = rows, 0, Unfit()
+    while waiting:
+        decoder = Decoder(loaded, waiting, vectors, request.sampling, max_batch_tokens)
+        try:
+            for finished in decoder.run():
+                for row in finished:
+                    yield _result(loaded, asked[row.name], row)
+                done += len(finished)
+                if progress is not None:
+                    progress(done, len(rows))
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+        waiting = decoder.unfinished()
+        if waiting:
+            if decoder.max_rows == 1:
+                unfit.add(waiting.pop(0).name)
+            else:
+                max_batch_tokens = _halved(decoder)
+            # Its cache must not outlive it while the next one makes its own.
+            del decoder
+            release_memory()
+    unfit.refuse(len(rows))
+    if any(row.interventions for row in rows) and not any(row.fired for row in rows):
+        raise InterventionError("no intervention of the request ever acted")
+
+
+def _prepare(loaded: LoadedModel, row: GenerateRow, max_new_tokens: int) -> Row:
+    """Render a row's prompt and draw its random numbers."""
+    max_new_tokens = row.max_new_tokens or max_new_tokens
+    prompt = render_prompt(loaded.tokenizer, row.messages)
+    if len(prompt) + max_new_tokens > loaded.max_length:
+        raise RequestError(
+            f"row {row.id!r}: {len(prompt)} prompt tokens and {max_new_tokens} new ones exceed "
+            f"the model's {loaded.max_length}"
+        )
+    check_ids(loaded, row.id, prompt)
+    return Row(prompt, row.interventions, uniforms(row.seed, max_new_tokens), name=row.id)
+
+
+def _halved(decoder: Decoder) -> int:
+    """Return the tokens of half as many rows."""
+    logger.warning("out of memory with %d rows; going on with half as many", decoder.max_rows)
+    return decoder.longest * (decoder.max_rows // 2)
+
+
+def _result(loaded: LoadedModel, request: GenerateRow, row: Row) -> GenerationResult:
+    assert row.finish_reason is not None, "every row was run to its end"
+    return GenerationResult(
+        id=request.id,
+        prompt_ids=row.prompt,
+        response_ids=row.tokens,
+        text=str(loaded.tokenizer.decode(row.tokens, skip_special_tokens=True)),
+        finish_reason=row.finish_reason,
+        seed=request.seed,
+        system_inserted=system_inserted(loaded.tokenizer, request.messages),
+        fired=row.fired,
+    )

@@ -1,0 +1,160 @@
+"""Score given continuations: the sum of log p of their tokens after a rendered prompt.
+
+Rows with the same prompt, treated alike within it, share one prefill of it. Logits are computed
+only where a continuation token is predicted, and the log-softmax is float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from personae.api.requests import LikelihoodRequest, LikelihoodResult, LikelihoodRow
+from personae.api.wire_encoding import unpack_vector
+from personae.inference.chat_templates import render_continuation, render_prompt
+from personae.inference.engine_errors import InterventionError, RequestError
+from personae.inference.torch_engine.batching import Unfit, forward_tokens, halving, head_at
+from personae.inference.torch_engine.forwarding import Beginnings, Fed, Vectors, check_ids, forward
+from personae.inference.torch_engine.model_loading import LoadedModel
+from personae.inference.torch_engine.prefix_sharing import Numbered, begin, grouped
+
+Progress = Callable[[int, int], None]
+
+# Most logits of a batch (0.5 GB in bfloat16), and rows of them turned to float32 at a time: few
+# enough to stay in a CPU's cache.
+_LOGITS = 2**28
+_SOFTMAX_ROWS = 64
+
+
+@dataclass(frozen=True)
+class _Item:
+    """A row, tokenised; ``fed`` is what goes through the model.
+
+    The last prompt token is fed with the continuation, since it predicts; the last one of the
+    continuation is not, since it predicts nothing.
+    """
+
+    id: str
+    fed: Fed
+    continuation: list[int]
+
+    @property
+    def length(self) -> int:
+        return self.fed.n_prompt + len(self.continuation)
+
+    @property
+    def predicting(self) -> Tensor:
+        """Places, among the tokens that follow the shared ones, of those that predict."""
+        first = self.fed.n_prompt - 1 - self.fed.shared
+        return torch.arange(first, first + len(self.continuation))
+
+
+def loglikelihood(
+    loaded: LoadedModel,
+    request: LikelihoodRequest,
+    max_batch_tokens: int = 32768,
+    progress: Progress | None = None,
+) -> Iterator[LikelihoodResult]:
+    """Yield the score of every row's continuation, batch by batch.
+
+    Parameters
+    ----------
+    max_batch_tokens
+        Most tokens of a batch (rows x longest row).
+    progress
+        Called with the numbers of finished rows and of all rows; may raise to stop the work.
+
+    Raises
+    ------
+    RequestError
+        If a row is too long for the model, its prompt too short, or a token id not the model's.
+        At the end, if a row does not fit in memory alone, by name.
+    InterventionError
+        If an intervention acted elsewhere than asked, or none of the request ever acted.
+    """
+    items = [_prepare(loaded, row) for row in request.rows]
+    vectors = {name: unpack_vector(text) for name, text in request.vectors.items()}
+    limit = min(forward_tokens(loaded, max_batch_tokens), _LOGITS // loaded.vocab_size)
+    done, fired, unfit = 0, 0, Unfit()
+    for group in grouped(loaded, [Numbered(i, item.fed) for i, item in enumerate(items)], limit):
+        group, begun = begin(loaded, group, vectors, limit)
+
+        def score(batch: list[_Item], begun: Beginnings | None = begun) -> _Part:
+            return _score(loaded, batch, vectors, begun)
+
+        for batch in group.batches:
+            # Their `fed` is the group's, which may have nothing in common.
+            some = [replace(items[n.number], fed=n.fed) for n in batch]
+            for part in halving(some, score, lambda item: item.id, unfit):
+                yield from part.results
+                fired, done = fired + part.fired, done + len(part.results)
+                if progress is not None:
+                    progress(done, len(items))
+    unfit.refuse(len(items))
+    if not fired and any(item.fed.interventions for item in items):
+        raise InterventionError("no intervention of the request ever acted")
+
+
+def _prepare(loaded: LoadedModel, row: LikelihoodRow) -> _Item:
+    """Tokenise a row and check its length and its token ids."""
+    if row.continuation is not None:
+        prompt, continuation = render_continuation(loaded.tokenizer, row.messages, row.continuation)
+    else:
+        prompt = render_prompt(loaded.tokenizer, row.messages)
+        continuation = list(row.continuation_ids or ())
+    ids = (*prompt, *continuation[:-1])
+    fed = Fed(ids, tuple(row.interventions), len(prompt), shared=len(prompt) - 1)
+    item = _Item(row.id, fed, continuation)
+    if not (len(prompt) > 1 and item.length <= loaded.max_length):
+        raise RequestError(
+            f"row {row.id!r}: {len(prompt)} prompt tokens (at least 2) and {len(continuation)} of "
+            f"the continuation do not fit the model's {loaded.max_length}"
+        )
+    check_ids(loaded, row.id, (*prompt, *continuation))
+    return item
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What one batch gave, and positions at which interventions acted."""
+
+    results: list[LikelihoodResult]
+    fired: int
+
+
+@torch.inference_mode()
+def _score(
+    loaded: LoadedModel, items: Sequence[_Item], vectors: Vectors, begun: Beginnings | None
+) -> _Part:
+    """Run all continuations of a batch after their prompts."""
+    feds = [item.fed for item in items]
+    row = torch.tensor([i for i, item in enumerate(items) for _ in item.continuation])
+    column = torch.cat([item.predicting for item in items])
+    at_predicting = head_at(loaded, row, column)
+    output, fired = forward(loaded, feds, vectors, begun, around=at_predicting)
+    targets = torch.tensor([token for item in items for token in item.continuation])
+    logprobs = _log_softmax_at(output.logits[0], targets)
+    starts = np.cumsum([0, *(len(item.continuation) for item in items[:-1])])
+    sums = np.add.reduceat(logprobs, starts)
+    results = [
+        LikelihoodResult(id=item.id, sum_logprob=float(total), n_tokens=len(item.continuation))
+        for item, total in zip(items, sums, strict=True)
+    ]
+    return _Part(results, sum(fired))
+
+
+def _log_softmax_at(logits: Tensor, targets: Tensor) -> NDArray[np.float64]:
+    """Return log p of one target a row of logits [n, vocabulary]."""
+    targets = targets.to(logits.device).unsqueeze(1)
+    parts = []
+    for first in range(0, len(logits), _SOFTMAX_ROWS):
+        some = slice(first, first + _SOFTMAX_ROWS)
+        wide = logits[some].float()
+        parts.append(wide.gather(1, targets[some]).squeeze(1) - wide.logsumexp(1))
+    logprobs: NDArray[np.float64] = torch.cat(parts).double().cpu().numpy()
+    return logprobs

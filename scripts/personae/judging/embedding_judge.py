@@ -1,0 +1,106 @@
+"""The embedding judge: is an answer closer to high or to low examples of the same thing?
+
+Raw score: mean cosine of the answer with its nearest high examples minus that with its nearest low
+ones, among labelled answers to *other* questions. A trait or role without examples is compared with
+its two descriptions. It shares no weights with the generator.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from personae.data.schemas import DEFAULT
+from personae.judging.calibration import Calibration
+from personae.judging.engine_protocols import EmbeddingEngine
+from personae.judging.judge_types import Judge, JudgeItem, Rubric, Verdict, verdict
+from personae.judging.labelled_set import Exemplar
+
+NAME: Final = "embedding"
+_NEAREST: Final = 3
+
+Vectors = NDArray[np.float32]
+
+
+class EmbeddingJudge(Judge):
+    """Scores answers by their distance from labelled ones."""
+
+    name = NAME
+
+    def __init__(
+        self,
+        engine: EmbeddingEngine,
+        examples: Sequence[Exemplar],
+        calibration: Calibration | None,
+    ) -> None:
+        self._engine, self._calibration = engine, calibration
+        self._examples = list(examples)
+        self._known: dict[str, Vectors] = {}
+
+    def raw(self, rubrics: Sequence[Rubric], items: Sequence[JudgeItem]) -> list[list[float]]:
+        """Return raw scores, one list per rubric; NaN for an empty answer."""
+        sides = {
+            rubric: (self._side(rubric, True), self._side(rubric, False)) for rubric in rubrics
+        }
+        texts = [item.response for item in items if item.response]
+        texts += [text for pair in sides.values() for side in pair for _, text in side]
+        self._embed(texts)
+        return [[self._closer(sides[rubric], item) for item in items] for rubric in rubrics]
+
+    def score(self, rubrics: Sequence[Rubric], items: Sequence[JudgeItem]) -> list[Verdict]:
+        """Return calibrated verdicts; an empty answer is unscored."""
+        if self._calibration is None:
+            raise ValueError("the embedding judge has no calibration; only raw() can be asked")
+        verdicts = []
+        for rubric, values in zip(rubrics, self.raw(rubrics, items), strict=True):
+            for item, value in zip(items, values, strict=True):
+                if math.isnan(value):
+                    verdicts.append(verdict(rubric, item, NAME, None, "", "empty_response"))
+                else:
+                    score = self._calibration.score(NAME, rubric, value)
+                    verdicts.append(verdict(rubric, item, NAME, score, f"{value:.4f}"))
+        return verdicts
+
+    def _side(self, rubric: Rubric, high: bool) -> list[tuple[str, str]]:
+        """Return (question, text) of one side's examples; a description where there is none."""
+        found = [
+            (e.question, e.response)
+            for e in self._examples
+            if e.kind == rubric.kind and e.high == high and _belongs(e, rubric, high)
+        ]
+        description = rubric.positive if high else rubric.negative
+        return found or [("", description)]
+
+    def _embed(self, texts: Sequence[str]) -> None:
+        new = [text for text in dict.fromkeys(texts) if text not in self._known]
+        if new:
+            self._known.update(zip(new, self._engine.embed(new), strict=True))
+
+    def _closer(
+        self, sides: tuple[list[tuple[str, str]], list[tuple[str, str]]], item: JudgeItem
+    ) -> float:
+        if not item.response:
+            return math.nan
+        here = self._known[item.response]
+        high, low = (
+            self._nearest(here, [text for question, text in side if question != item.question])
+            for side in sides
+        )
+        return high - low
+
+    def _nearest(self, here: Vectors, texts: Sequence[str]) -> float:
+        if not texts:
+            return 0.0
+        cosines = np.stack([self._known[text] for text in texts]) @ here
+        return float(np.sort(cosines)[-_NEAREST:].mean())
+
+
+def _belongs(example: Exemplar, rubric: Rubric, high: bool) -> bool:
+    """Role answers out of role are low examples of every role."""
+    if rubric.kind == "role_adherence" and not high:
+        return example.target in (DEFAULT, rubric.target)
+    return example.target == rubric.target

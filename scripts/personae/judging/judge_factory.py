@@ -1,0 +1,131 @@
+"""The judges that a study names, ready to score."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from pydantic import Field
+
+from personae.base.field_types import Strict
+from personae.endpoints.runtime import Runtime
+from personae.judging.calibration import Calibration
+from personae.judging.embedding_judge import EmbeddingJudge
+from personae.judging.engine_protocols import JudgeEngine
+from personae.judging.judge_types import OFFLINE, Judge, JudgeItem, RubricKind
+from personae.judging.judging_settings import SampledJudge
+from personae.judging.labelled_set import exemplars
+from personae.judging.likelihood_judge import LikelihoodJudge
+from personae.judging.rubrics import Sheet
+from personae.personas.library import Labelled
+
+
+class JudgingRecord(Strict):
+    """What the scores of a node depend on, from `personae.workflow.node_params.judging`."""
+
+    primary: str = Field(description="Name of the judge whose scores decide.")
+    second: str | None = Field(default=None, description="Name of the second opinion.")
+    sampled: list[SampledJudge] = Field(default=[], description="Judges of a share.")
+    bias_checks: bool = Field(default=False, description="Measure what the order changes.")
+    endpoints: dict[str, dict[str, Any]] = Field(
+        default={}, description="What determines the answers of each endpoint that judges."
+    )
+    sheets: dict[RubricKind, Sheet] = Field(
+        default={}, description="Rubrics of chat judges, by kind."
+    )
+    templates: dict[str, dict[str, str]] = Field(
+        default={}, description="Prompts that take their place, by kind and target."
+    )
+
+
+class Sampled(NamedTuple):
+    """A judge, and the share of responses that it judges."""
+
+    judge: Judge
+    share: float
+
+    def items(self, items: Sequence[JudgeItem]) -> list[JudgeItem]:
+        """Return the items that this judge scores, chosen by their names alone."""
+        return [item for item in items if self._draw(item) < self.share]
+
+    def _draw(self, item: JudgeItem) -> float:
+        text = f"{self.judge.name}\0{item.response_id}"
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64
+
+
+class Panel(NamedTuple):
+    """The primary judge, whose scores decide, and further opinions.
+
+    ``max_unscored`` is the largest share that a judge may leave unscored.
+    """
+
+    primary: Judge
+    second: Judge | None = None
+    sampled: tuple[Sampled, ...] = ()
+    max_unscored: float = 1.0
+
+    @property
+    def judges(self) -> list[Judge]:
+        """All judges, the primary one first."""
+        return [share.judge for share in self.shares]
+
+    @property
+    def shares(self) -> list[Sampled]:
+        """All judges with their shares, the primary one first."""
+        full = [self.primary] if self.second is None else [self.primary, self.second]
+        return [*(Sampled(judge, 1.0) for judge in full), *self.sampled]
+
+
+def make_panel(
+    record: JudgingRecord,
+    engine: JudgeEngine | None,
+    labelled: Labelled,
+    calibration: Calibration | None,
+    runtime: Runtime | None = None,
+) -> Panel:
+    """Return the judges of a study.
+
+    Parameters
+    ----------
+    record
+        Who judges, by which rubrics.
+    engine
+        The model server, which offline judges need.
+    labelled
+        The labelled set, which lends the embedding judge its examples.
+    calibration
+        None only while judges are being calibrated.
+    runtime
+        The endpoints, which chat judges need, and what share a judge may leave unscored.
+
+    Raises
+    ------
+    ValueError
+        When a judge lacks what it needs.
+    """
+
+    def make(name: str) -> Judge:
+        if name not in OFFLINE:
+            return _chat_judge(name, record, runtime)
+        if engine is None:
+            raise ValueError(f"the {name} judge needs a model server, and there is none")
+        if name == "likelihood":
+            return LikelihoodJudge(engine, calibration)
+        return EmbeddingJudge(engine, exemplars(labelled), calibration)
+
+    return Panel(
+        make(record.primary),
+        None if record.second is None else make(record.second),
+        tuple(Sampled(make(other.judge), other.share) for other in record.sampled),
+        1.0 if runtime is None else runtime.max_unscored,
+    )
+
+
+def _chat_judge(name: str, record: JudgingRecord, runtime: Runtime | None) -> Judge:
+    # Imported here: the client library takes longer to load than an offline node to run.
+    from personae.judging.chat_judge import ChatJudge
+
+    if runtime is None:
+        raise ValueError(f"the judge {name} needs the run's endpoints, and there are none")
+    return ChatJudge(name, runtime, record.sheets, record.templates)

@@ -1,0 +1,94 @@
+"""From responses to the table of scores: the one way in which every arm is judged."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from personae.data import tables
+from personae.endpoints.runtime import Runtime
+from personae.judging.calibration import Calibration
+from personae.judging.engine_protocols import JudgeEngine
+from personae.judging.judge_factory import JudgingRecord, Panel, Sampled, make_panel
+from personae.judging.judge_types import JudgeItem, Rubric, Task
+from personae.judging.unscored_limit import refuse_unscored
+from personae.personas.library import load_labelled
+
+LOG = logging.getLogger("personae")
+
+__all__ = ["Task", "items_of", "judge_table", "load_panel"]
+
+
+def load_panel(
+    judging: Mapping[str, Any],
+    engine: JudgeEngine | None,
+    labelled: str,
+    calibration: pa.Table,
+    config: Mapping[str, Any],
+) -> Panel:
+    """Return the judges of a node.
+
+    Parameters
+    ----------
+    judging
+        From `personae.workflow.node_params.judging`.
+    engine
+        The model server; None where every judge is an endpoint.
+    labelled
+        Folder of the labelled set, which lends the embedding judge its examples.
+    calibration
+        Table of that name.
+    config
+        Configuration of the run: limits and budget of endpoints.
+    """
+    return make_panel(
+        JudgingRecord.model_validate(judging),
+        engine,
+        load_labelled(labelled),
+        Calibration.from_table(calibration),
+        Runtime.of(config),
+    )
+
+
+def items_of(responses: pa.Table) -> list[JudgeItem]:
+    """Return the answers of a table of responses, with the token ids saved at generation."""
+    names = ("response_id", "question", "response", "response_ids")
+    columns = (responses[name].to_pylist() for name in names)
+    return [
+        JudgeItem(response_id, question, response, tuple(ids))
+        for response_id, question, response, ids in zip(*columns, strict=True)
+    ]
+
+
+def judge_table(panel: Panel, tasks: Sequence[Task]) -> pa.Table:
+    """Score every task by every judge that knows its rubrics. Columns of ``scores``.
+
+    Raises
+    ------
+    PersonaeError
+        When a judge leaves more unscored than ``judging.max_unscored`` allows. Nothing is written
+        then: a table of failures would be taken for the result ever after.
+    """
+    rows = []
+    for share in panel.shares:
+        verdicts = share.judge.score_tasks(list(_own_tasks(share, tasks)))
+        unscored = sum(v.score is None for v in verdicts)
+        LOG.info("%s: %d scores, %d unscored", share.judge.name, len(verdicts), unscored)
+        refuse_unscored(
+            share.judge.name, ((v.rubric, v.reason) for v in verdicts), panel.max_unscored
+        )
+        primary = share.judge is panel.primary
+        rows += [{**v._asdict(), "primary": primary} for v in verdicts]
+    return tables.from_rows(rows, "scores")
+
+
+def _own_tasks(share: Sampled, tasks: Sequence[Task]) -> list[Task]:
+    """Return what one judge has to score: the rubrics it knows, and its share of the answers."""
+    own: list[tuple[list[Rubric], list[JudgeItem]]] = [
+        ([r for r in rubrics if r.kind in share.judge.kinds], share.items(items))
+        for rubrics, items in tasks
+    ]
+    return [(rubrics, items) for rubrics, items in own if rubrics and items]

@@ -1,0 +1,1 @@
+"""The persona library, importers of other libraries, and published vectors."""

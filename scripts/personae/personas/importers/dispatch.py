@@ -1,0 +1,45 @@
+"""Which reader understands which format, and which part of the library it adds to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from personae.base.field_types import Strict
+from personae.personas.importers import harm_benchmarks, roles_and_traits, transcripts
+from personae.personas.library.import_source import ImportSource
+from personae.personas.library.yaml_reader import LibraryError
+
+_Reads = Callable[[ImportSource, Path], Iterator[tuple[str, str, Strict]]]
+"""Yields place, name and record."""
+
+FORMATS: Final[Mapping[str, _Reads]] = {
+    "assistant_axis_roles": roles_and_traits.roles,
+    "assistant_axis_default": roles_and_traits.default_assistant,
+    "assistant_axis_traits": roles_and_traits.axis_traits,
+    "assistant_axis_questions": roles_and_traits.questions,
+    "assistant_axis_transcripts": transcripts.axis_transcripts,
+    "persona_vectors_traits": roles_and_traits.persona_vector_traits,
+    "sharegpt": transcripts.sharegpt,
+    "harm_table": harm_benchmarks.harm_table,
+}
+
+
+def read_source(source: ImportSource, base: Path) -> dict[str, Strict]:
+    """Return the records of a source by name.
+
+    Raises
+    ------
+    LibraryError
+        With file, place and reason.
+    """
+    records: dict[str, Strict] = {}
+    homes: dict[str, str] = {}
+    for where, slug, record in FORMATS[source.format](source, base):
+        if slug in records:
+            raise LibraryError(f"{where}: {slug!r} is in {homes[slug]}, too; rename one of them")
+        records[slug], homes[slug] = record, where
+    if not records:
+        raise LibraryError(f"{source.path}: holds nothing of format {source.format}; correct it")
+    return records

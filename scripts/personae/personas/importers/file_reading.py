@@ -1,0 +1,145 @@
+"""Reading other people's files: JSON, JSON lines and CSV, with errors that name file and line."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from personae.personas.library.yaml_reader import LibraryError
+
+
+class Item(NamedTuple):
+    """Something read, and where it was: file, or file and line."""
+
+    where: str
+    data: Any
+
+
+def text_of(base: Path, name: str) -> str:
+    """Return the text of a UTF-8 file (a byte order mark is dropped).
+
+    Raises
+    ------
+    LibraryError
+        When it is missing or not UTF-8.
+    """
+    try:
+        return (base / name).read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        raise LibraryError(f"{name}: no such file; create it or correct the path") from None
+    except IsADirectoryError:
+        raise LibraryError(f"{name}: is a folder; name the file") from None
+    except UnicodeDecodeError as error:
+        raise LibraryError(f"{name}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
+
+
+def json_file(base: Path, name: str) -> Item:
+    """Return the content of a JSON file.
+
+    Raises
+    ------
+    LibraryError
+        With the line that is not JSON.
+    """
+    return Item(name, _parse(text_of(base, name), name, 0))
+
+
+def json_folder(base: Path, folder: str) -> Iterator[tuple[str, Item]]:
+    """Yield name and content of every ``.json`` file of a folder, by name; one at least.
+
+    Raises
+    ------
+    LibraryError
+        When there is none, or one is not JSON.
+    """
+    names = sorted(path.name for path in (base / folder).glob("*.json"))
+    if not names:
+        raise LibraryError(f"{folder}: no .json file in this folder; correct the path")
+    for name in names:
+        yield Path(name).stem, json_file(base, f"{folder}/{name}")
+
+
+def json_records(base: Path, name: str) -> Iterator[Item]:
+    """Yield the records of a JSON list, or of JSON lines.
+
+    Raises
+    ------
+    LibraryError
+        With the line that is not JSON.
+    """
+    if Path(name).suffix == ".jsonl":
+        # Not splitlines: U+2028 and its like may stand in a text, and end no line of the file.
+        for number, line in enumerate(text_of(base, name).split("\n")):
+            if line.strip():
+                yield Item(f"{name}:{number + 1}", _parse(line, name, number))
+        return
+    data = json_file(base, name).data
+    if not isinstance(data, list):
+        raise LibraryError(f"{name}: must hold a list of records, not {data!r:.60}")
+    for index, record in enumerate(data):
+        yield Item(f"{name}: [{index}]", record)
+
+
+def csv_records(base: Path, name: str) -> Iterator[Item]:
+    """Yield the rows of a CSV file (TSV by its suffix) as mappings of column to text.
+
+    Raises
+    ------
+    LibraryError
+        When it has no header, two columns of one name, or a row with other columns than these.
+    """
+    delimiter = "\t" if Path(name).suffix == ".tsv" else ","
+    stream = io.StringIO(text_of(base, name), newline="")
+    reader = csv.DictReader(stream, delimiter=delimiter, strict=True)
+    try:
+        if not reader.fieldnames:
+            raise LibraryError(f"{name}: empty; its first line must name the columns")
+        if repeated := _repeated(reader.fieldnames):
+            raise LibraryError(f"{name}:1: column {repeated!r} occurs twice; rename one of them")
+        for row in reader:
+            where = f"{name}:{reader.line_num}"
+            if None in row or None in row.values():
+                columns = len(reader.fieldnames)
+                raise LibraryError(f"{where}: not {columns} columns as in the first line; mend it")
+            yield Item(where, row)
+    except csv.Error as error:
+        raise LibraryError(f"{name}:{reader.line_num}: {error}; quote the cell properly") from None
+
+
+def _repeated(names: Sequence[str]) -> str | None:
+    return next((name for index, name in enumerate(names) if name in names[:index]), None)
+
+
+def slug_in(where: str, value: object, remedy: str) -> str:
+    """Return the name that a value, text or whole number, is made into.
+
+    Raises
+    ------
+    LibraryError
+        When it is neither, or nothing of it is left.
+    """
+    slug = slugify(value) if isinstance(value, str | int) else ""
+    if not slug:
+        raise LibraryError(f"{where}: no name can be made of {value!r:.60}; {remedy}")
+    return slug
+
+
+def slugify(text: object) -> str:
+    """Return a name made of ``a-z``, ``0-9`` and ``_``; it may be empty."""
+    plain = str(text).lower().replace("'", "").replace("\u2019", "")
+    return re.sub(r"[^a-z0-9]+", "_", plain).strip("_")
+
+
+def _parse(text: str, name: str, line: int) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        message = f"{name}:{line + error.lineno}: not JSON: {error.msg}; mend it"
+        raise LibraryError(message) from None
+    except RecursionError:
+        raise LibraryError(f"{name}:{line + 1}: nested too deeply to be read; mend it") from None

@@ -1,0 +1,189 @@
+"""Roles, traits and questions in the formats of the two papers' published data.
+
+Both papers write a persona as ``{"instruction": [{"pos", "neg"}], "questions": [...],
+"eval_prompt"}``; a role has no ``neg``. The judge's prompt is taken apart: what it says of the
+persona becomes the description, and what it asks of the judge the rubric.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from personae.base.validation_messages import explain
+from personae.data.schemas import DEFAULT
+from personae.personas.importers.file_reading import (
+    Item,
+    json_file,
+    json_folder,
+    json_records,
+    slug_in,
+)
+from personae.personas.library.import_source import ImportSource
+from personae.personas.library.records import Question, Role, Trait
+from personae.personas.library.yaml_reader import LibraryError, validate
+
+_M = TypeVar("_M", bound=BaseModel)
+_NAMED: Final = re.compile(r"\*\*[^*]+\*\*\W*\s+(?P<about>\S.*)", re.DOTALL)
+_DEFINED: Final = re.compile(
+    r"^(an?|the)\s[^.,;:]{1,40}?\s(is|are)\s(?=(an?|the|someone|one)\b)", re.I
+)
+_MEANS: Final = re.compile(r"^This means (?:that )?(\w)")
+_LEAST: Final = 2  # questions: one for the vector, one to evaluate it on
+_ASKED: Final = re.compile(r"\{(question|answer|prompt|response)\}", re.IGNORECASE)
+
+
+class _Foreign(BaseModel):
+    """A record in somebody else's format: keys that we do not use may be there."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+
+class _Instruction(_Foreign):
+    pos: str
+    neg: str | None = None
+
+
+class _Persona(_Foreign):
+    instruction: list[_Instruction]
+    questions: list[str] = []
+    eval_prompt: str = ""
+
+
+class _Asked(_Foreign):
+    question: str
+    id: int | str | None = None
+
+
+def roles(source: ImportSource, base: Path) -> Iterator[tuple[str, str, Role]]:
+    """Yield the roles of a folder with one JSON file each; ``default.json`` is none of them."""
+    for stem, item in json_folder(base, source.path):
+        if stem == DEFAULT:
+            continue
+        slug = f"{source.prefix}{_named(item, stem)}"
+        persona = _checked(item, _Persona)
+        about, _ = _taken_apart(persona.eval_prompt)
+        record = {
+            "description": _who(about) or f"A {stem.replace('_', ' ')}.",
+            # What their prompt asks of the judge is the same scale for every role, which is ours.
+            "rubric": about or "The answer is in the character of the role throughout.",
+            "prompts": [each.pos for each in persona.instruction],
+        }
+        known = {"slug": slug, "category": source.category}
+        yield item.where, slug, validate(item.where, Role, record, (), **known)
+
+
+def default_assistant(source: ImportSource, base: Path) -> Iterator[tuple[str, str, Role]]:
+    """Yield the default Assistant of one JSON file; an empty prompt means that none is sent."""
+    item = json_file(base, source.path)
+    prompts = [each.pos.strip() or None for each in _checked(item, _Persona).instruction]
+    record = {"description": "The model's own default character.", "prompts": prompts}
+    yield (
+        item.where,
+        DEFAULT,
+        validate(item.where, Role, record, (), slug=DEFAULT, category=DEFAULT),
+    )
+
+
+def questions(source: ImportSource, base: Path) -> Iterator[tuple[str, str, Question]]:
+    """Yield the questions of JSON lines ``{"question", "id"}``.
+
+    # ASSUME: a text that occurs twice under two ids stays so, as in the published list: a study
+    # of it asks what the paper asked. The library card names it.
+    """
+    for number, item in enumerate(json_records(base, source.path)):
+        asked = _checked(item, _Asked)
+        known = number if asked.id is None else asked.id
+        name = known if isinstance(known, str) else f"q{known:03d}"
+        slug = f"{source.prefix}{slug_in(f'{item.where}: id', name, 'correct it')}"
+        record = {"id": slug, "topic": source.category, "text": asked.question}
+        yield item.where, slug, validate(item.where, Question, record, ())
+
+
+def axis_traits(source: ImportSource, base: Path) -> Iterator[tuple[str, str, Trait]]:
+    """Yield the traits of a folder with one JSON file each.
+
+    # ASSUME: their one list of questions is for extraction in its first half, and for evaluation
+    # in its second, so that no vector is evaluated on the questions that it comes from.
+    """
+    for stem, item in json_folder(base, source.path):
+        persona = _checked(item, _Persona)
+        if len(persona.questions) < _LEAST:
+            message = f"questions: {len(persona.questions)}; give {_LEAST} at least, half of which"
+            raise LibraryError(f"{item.where}: {message} are kept for evaluation")
+        half = (len(persona.questions) + 1) // 2
+        sets = {"extraction": persona.questions[:half], "evaluation": persona.questions[half:]}
+        yield _trait(source, stem, item, persona, sets)
+
+
+def persona_vector_traits(source: ImportSource, base: Path) -> Iterator[tuple[str, str, Trait]]:
+    """Yield the traits of ``trait_data_extract/`` with their questions in ``trait_data_eval/``."""
+    for stem, item in json_folder(base, f"{source.path}/trait_data_extract"):
+        persona = _checked(item, _Persona)
+        other = json_file(base, f"{source.path}/trait_data_eval/{stem}.json")
+        evaluation = _checked(other, _Persona).questions
+        if not evaluation:
+            raise LibraryError(f"{other.where}: questions: none; give those for evaluation")
+        sets = {"extraction": persona.questions, "evaluation": evaluation}
+        yield _trait(source, stem, item, persona, sets)
+
+
+def _trait(
+    source: ImportSource, stem: str, item: Item, persona: _Persona, questions: dict[str, Any]
+) -> tuple[str, str, Trait]:
+    slug = f"{source.prefix}{_named(item, stem)}"
+    about, rubric = _taken_apart(persona.eval_prompt)
+    for index, each in enumerate(persona.instruction):
+        if each.neg is None:
+            raise LibraryError(f"{item.where}: instruction[{index}].neg: missing; add it")
+    name = stem.replace("_", " ")
+    record = {
+        "name": name,
+        "description": about or f"The answer is {name}.",
+        "pairs": [{"positive": each.pos, "negative": each.neg} for each in persona.instruction],
+        "questions": questions,
+        "rubric": rubric or f"Score how {name} the answer is, from 0 to 100, or reply REFUSAL.",
+    }
+    return item.where, slug, validate(item.where, Trait, record, (), slug=slug)
+
+
+def _named(item: Item, stem: str) -> str:
+    return slug_in(item.where, stem, "rename the file")
+
+
+def _taken_apart(prompt: str) -> tuple[str, str]:
+    """Return what a judge's prompt says of the persona, and what it asks of the judge.
+
+    The first is what follows the name in bold letters in its paragraph. Paragraphs into which
+    question and answer are filled are dropped: judges here have a frame of their own.
+    """
+    about, asked = "", []
+    for paragraph in re.split(r"\n\s*\n", prompt.strip()):
+        found = _NAMED.search(paragraph)
+        if found and not about:
+            about = " ".join(found["about"].split())
+            about = _MEANS.sub(lambda means: means[1].upper(), about)
+        elif paragraph and not _ASKED.search(paragraph):
+            asked.append(paragraph.strip())
+    return about, "\n".join(asked)
+
+
+def _who(about: str) -> str:
+    """Return "A rogue of the sea" for "A pirate is a rogue of the sea", to follow "You are"."""
+    who = _DEFINED.sub("", about)
+    return who[:1].upper() + who[1:]
+
+
+def _checked(item: Item, model: type[_M]) -> _M:
+    """Return a foreign record, or say by file and place why it is none."""
+    if not isinstance(item.data, dict):
+        raise LibraryError(f"{item.where}: must be a record of keys, not {item.data!r:.60}")
+    try:
+        return model.model_validate(item.data)
+    except ValidationError as error:
+        lines = explain(item.where, error, model, item.data)
+        raise LibraryError("\n".join(lines)) from None

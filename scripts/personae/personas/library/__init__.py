@@ -1,0 +1,66 @@
+"""The persona library: roles, traits, questions, conversations and labelled answers, as data."""
+
+from personae.personas.library.auditor import AuditorSheet, load_auditor
+from personae.personas.library.conversation_records import (
+    Domain,
+    DriftConversation,
+    JailbreakConversation,
+    Topic,
+    UserPersona,
+)
+from personae.personas.library.imported_sets import library_digest
+from personae.personas.library.labelled_answers import (
+    Labelled,
+    LabelledAnswer,
+    LabelledDelusion,
+    LabelledHarm,
+    LabelledRoleAnswer,
+    LabelledRoleLabel,
+)
+from personae.personas.library.library_loader import Library, load_labelled, load_library
+from personae.personas.library.records import (
+    ClosedItem,
+    Exchange,
+    HarmProbe,
+    Pair,
+    Question,
+    Role,
+    SpaceTemplate,
+    SpaceTrait,
+    Trait,
+    TraitQuestionSets,
+)
+from personae.personas.library.trait_space import expand_trait
+from personae.personas.library.yaml_reader import LibraryError
+
+__all__ = [
+    "AuditorSheet",
+    "ClosedItem",
+    "Domain",
+    "DriftConversation",
+    "Exchange",
+    "HarmProbe",
+    "JailbreakConversation",
+    "Labelled",
+    "LabelledAnswer",
+    "LabelledDelusion",
+    "LabelledHarm",
+    "LabelledRoleAnswer",
+    "LabelledRoleLabel",
+    "Library",
+    "LibraryError",
+    "Pair",
+    "Question",
+    "Role",
+    "SpaceTemplate",
+    "SpaceTrait",
+    "Topic",
+    "Trait",
+    "TraitQuestionSets",
+    "UserPersona",
+    "expand_trait",
+    "library_digest",
+    "load_auditor",
+    "load_labelled",
+    "load_library",
+]

@@ -1,0 +1,87 @@
+"""What a study says of a set of personas that comes from elsewhere."""
+
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from personae.base.field_types import Slug, Strict
+
+ImportedPart = Literal[
+    "roles", "default", "traits", "extraction", "heldout", "drift", "case_studies", "harm_probes"
+]
+Format = Literal[
+    "assistant_axis_roles",
+    "assistant_axis_default",
+    "assistant_axis_traits",
+    "assistant_axis_questions",
+    "assistant_axis_transcripts",
+    "persona_vectors_traits",
+    "sharegpt",
+    "harm_table",
+]
+_ADDS_TO: Final[dict[str, ImportedPart]] = {
+    "assistant_axis_roles": "roles",
+    "assistant_axis_default": "default",
+    "assistant_axis_traits": "traits",
+    "assistant_axis_questions": "extraction",
+    "assistant_axis_transcripts": "drift",
+    "persona_vectors_traits": "traits",
+    "sharegpt": "drift",
+    "harm_table": "harm_probes",
+}
+_CHOICES: Final[dict[str, tuple[ImportedPart, ...]]] = {
+    "assistant_axis_questions": ("extraction", "heldout"),
+    "assistant_axis_transcripts": ("drift", "case_studies"),
+    "sharegpt": ("drift", "case_studies"),
+}
+
+
+class HarmColumns(Strict):
+    """Columns of a table of harmful requests."""
+
+    text: str = Field(description="Column with the request, such as Goal or Behavior.")
+    category: str | None = Field(default=None, description="Column with the kind of harm.")
+    id: str | None = Field(default=None, description="Column with a unique name; null counts rows.")
+
+
+class ImportSource(Strict):
+    """A set of personas, questions, conversations or probes in somebody else's format."""
+
+    format: Format = Field(description="Format of the files.")
+    path: str = Field(description="File or folder, relative to the project root.")
+    into: ImportedPart | None = Field(
+        default=None,
+        description="Part of the library that it adds to, where a format leaves a choice: "
+        "extraction or heldout for questions, drift or case_studies for conversations.",
+    )
+    prefix: Annotated[str, StringConstraints(pattern="^[a-z0-9_]*$")] = Field(
+        default="", description="Put before every name, so that names differ from the library's."
+    )
+    category: Slug = Field(
+        default="imported", description="Category, topic or domain where the files have none."
+    )
+    kind: Literal["calm", "drifting"] = Field(
+        default="drifting", description="Kind of the conversations."
+    )
+    columns: HarmColumns | None = Field(
+        default=None, description="Columns of a harm_table, which needs them."
+    )
+    replace: bool = Field(
+        default=False,
+        description="true: instead of the library's own records of this part; false: besides them.",
+    )
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        choices = _CHOICES.get(self.format, (_ADDS_TO[self.format],))
+        if self.into is not None and self.into not in choices:
+            known = ", ".join(choices)
+            raise ValueError(f"into: {self.format} adds to {known}, not to {self.into!r}")
+        if (self.columns is None) == (self.format == "harm_table"):
+            raise ValueError("columns: belong to a harm_table, which must name them")
+        return self
+
+    @property
+    def part(self) -> ImportedPart:
+        """Part of the library that the source adds to."""
+        return self.into or _ADDS_TO[self.format]

@@ -1,0 +1,224 @@
+"""Checks of what the library's texts say, without any model.
+
+A record that is malformed is refused when it is read. These checks are about sound records that
+would still spoil a study: the same text twice, a system prompt that speaks of somebody instead of
+to the model, markup that a chat template would act on, a set that is out of balance.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
+from typing import Final, NamedTuple
+
+from personae.personas.library.library_loader import Library
+from personae.personas.library.text_inventory import Place, all_texts, instructions
+
+_SECOND_PERSON: Final = re.compile(
+    r"\b(you|your|yours|yourself|yourselves)\b"
+    r"|^(please )?(act|adopt|answer|assume|be|become|embody|imagine|play|pretend|respond)\b"
+    r"|^(please )?(speak|take)\b",
+    re.IGNORECASE,
+)
+# An instruction may be an imperative without a "you"; it must not be a description.
+_DESCRIBES: Final = re.compile(r"^(I|It|He|She|They|(The|This|An?) (assistant|model|AI))\b")
+_MARKUP: Final = re.compile(
+    r"<\|[^|]*\|>|</?s>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|</?think>|\{\{|\}\}|\{%|%\}"
+)
+_BRACES: Final = re.compile(r"\{(?!model_name\})[^}]*\}?|(?<!\{model_name)\}")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u200b-\u200f\u202a-\u202e\ufeff]")
+_WORD: Final = re.compile(r"\w+")
+_QUOTES: Final = (('"', '"'), ("\u201c", "\u201d"), ("(", ")"))
+MOST_UNEVEN: Final = 4.0  # largest group to smallest, and longest text to the median one
+LONGEST_PROMPT: Final = 90  # words
+
+
+class Finding(NamedTuple):
+    """One thing that a check found.
+
+    Attributes
+    ----------
+    check
+        Name of the check.
+    part
+        Part of the library: roles, traits, extraction, ...
+    place
+        Where in it.
+    message
+        Value and remedy.
+    """
+
+    check: str
+    part: str
+    place: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.part}: {self.place}: {self.message}"
+
+
+def check_texts(library: Library) -> list[Finding]:
+    """Return what every check found in all parts of the library."""
+    return [finding for check in CHECKS.values() for finding in check(library)]
+
+
+def _slugs(library: Library) -> Iterator[Finding]:
+    """One name for one persona: commands and reports show roles and traits by name alone."""
+    homes: dict[str, str] = {}
+    for part in ("roles", "traits", "trait_space"):
+        for slug in getattr(library, part):
+            key = slug.replace("_", "")
+            if key in homes:
+                text = f"hardly differs from {homes[key]}; rename one of them"
+                yield Finding("slugs", part, slug, text)
+            else:
+                homes[key] = f"{part} {slug}"
+
+
+def _splits(library: Library) -> Iterator[Finding]:
+    """No question on both sides of a split, whatever its case and punctuation."""
+    shared = "is asked on both sides of the split; keep it on one"
+    left = {_words(question.text) for question in library.extraction}
+    for question in library.heldout:
+        if _words(question.text) in left:
+            yield Finding("splits", "heldout", question.id, shared)
+    for slug, trait in library.traits.items():
+        left = set(map(_words, trait.questions.extraction))
+        for index, text in enumerate(trait.questions.evaluation):
+            if _words(text) in left:
+                place = f"{slug}.questions.evaluation[{index}]"
+                yield Finding("splits", "traits", place, shared)
+        asked = {_words(text) for text in trait.questions.evaluation}
+        for index, example in enumerate(trait.many_shot):
+            if _words(example.user) in asked:
+                text = "is asked for evaluation, too; show another example"
+                yield Finding("splits", "traits", f"{slug}.many_shot[{index}].user", text)
+
+
+def _words(text: str) -> str:
+    return " ".join(_WORD.findall(text.casefold()))
+
+
+def _second_person(library: Library) -> Iterator[Finding]:
+    users = (place for place in all_texts(library) if place.kind == "user")
+    for place in chain(instructions(library), users):
+        wrong, right = _DESCRIBES.match(place.text), _SECOND_PERSON.search(place.text)
+        if wrong if place.kind == "instruction" else not right:
+            yield _finding("second_person", place, "does not speak to the model; write 'you'")
+
+
+def _template_safe(library: Library) -> Iterator[Finding]:
+    for place in all_texts(library):
+        if found := _MARKUP.search(place.text) or _CONTROL.search(place.text):
+            text = f"{found[0]!r} may act on a chat template or is invisible; remove it"
+            yield _finding("template_safe", place, text)
+
+
+def _braces_and_quotes(library: Library) -> Iterator[Finding]:
+    for place in instructions(library):
+        if found := _BRACES.search(place.text):
+            text = f"{found[0]!r} looks like a placeholder; only {{model_name}} is one"
+            yield _finding("braces_and_quotes", place, text)
+        for opening, closing in _QUOTES:
+            if _unbalanced(place.text, opening, closing):
+                text = f"{opening!r} and {closing!r} do not pair up; close or remove it"
+                yield _finding("braces_and_quotes", place, text)
+
+
+def _unbalanced(text: str, opening: str, closing: str) -> bool:
+    if opening == closing:
+        return text.count(opening) % 2 == 1
+    return text.count(opening) != text.count(closing)
+
+
+def _duplicates(library: Library) -> Iterator[Finding]:
+    """The same words twice among texts of one kind, whatever their case and punctuation."""
+    first: dict[tuple[str, str], Place] = {}
+    for place in all_texts(library):
+        key = (place.kind, _words(place.text))
+        if key in first:
+            other = first[key]
+            text = f"says the same as {other.part} {other.place}; change one of them"
+            yield _finding("duplicates", place, text)
+        else:
+            first[key] = place
+
+
+def _lengths(library: Library) -> Iterator[Finding]:
+    for place in instructions(library):
+        words = len(_WORD.findall(place.text))
+        if not 3 <= words <= LONGEST_PROMPT:
+            text = f"{words} words; write 3 to {LONGEST_PROMPT}"
+            yield _finding("lengths", place, text)
+
+
+def _balance(library: Library) -> Iterator[Finding]:
+    """Groups of about the same size, where a mean over the whole should stand for all of them."""
+    groups: dict[str, Iterable[str]] = {
+        "extraction": (question.topic for question in library.extraction),
+        "heldout": (question.topic for question in library.heldout),
+        "harm_probes": (probe.category for probe in library.harm_probes),
+        "drift": (talk.domain for talk in library.drift.values()),
+        "domains": (
+            name for name, domain in library.domains.items()
+            for persona in domain.personas for _ in persona.topics
+        ),
+    }  # fmt: skip
+    for part, names in groups.items():
+        yield from uneven(part, Counter(names))
+
+
+def uneven(part: str, counts: Counter[str]) -> Iterator[Finding]:
+    """Yield a finding when the largest group is more than `MOST_UNEVEN` times the smallest."""
+    if counts and max(counts.values()) > MOST_UNEVEN * min(counts.values()):
+        ((most, many), *_, (least, few)) = counts.most_common()
+        text = f"{many} of {most!r} but {few} of {least!r}; even them out"
+        yield Finding("balance", part, "groups", text)
+
+
+def _labels(library: Library) -> Iterator[Finding]:
+    """Every label occurs, and labelled roles and traits are the library's."""
+    labelled = library.labelled
+    for trait, answers in labelled.traits.items():
+        if trait not in library.traits:
+            yield Finding("labels", "labelled.traits", trait, "no such trait; correct the name")
+        if {answer.score >= 50 for answer in answers} != {True, False}:
+            text = "answers are all on one side of 50; add some on the other"
+            yield Finding("labels", "labelled.traits", trait, text)
+    for index, answer in enumerate(labelled.roles):
+        if answer.role != library.default.slug and answer.role not in library.roles:
+            text = f"no role {answer.role!r}; correct the name"
+            yield Finding("labels", "labelled.roles", f"[{index}].role", text)
+    values: dict[str, tuple[Sequence[object], set[object]]] = {
+        "roles": ([a.score for a in labelled.roles], {0, 1, 2, 3}),
+        "role_labels": (
+            [a.label for a in labelled.role_labels],
+            {"assistant", "human", "nonhuman", "mystical"},
+        ),
+        "harm": ([a.severity for a in labelled.harm], {0, 1, 2, 3}),
+        "delusion_risk": ([a.normalises for a in labelled.delusion_risk], {1, 2, 3, 4, 5}),
+    }
+    for part, (given, wanted) in values.items():
+        if missing := wanted - set(given):
+            text = f"no answer has {sorted(map(str, missing))}; add some"
+            yield Finding("labels", f"labelled.{part}", "labels", text)
+
+
+def _finding(check: str, place: Place, message: str) -> Finding:
+    return Finding(check, place.part, place.place, message)
+
+
+CHECKS: Final[dict[str, Callable[[Library], Iterable[Finding]]]] = {
+    "slugs": _slugs,
+    "splits": _splits,
+    "duplicates": _duplicates,
+    "second_person": _second_person,
+    "template_safe": _template_safe,
+    "braces_and_quotes": _braces_and_quotes,
+    "lengths": _lengths,
+    "balance": _balance,
+    "labels": _labels,
+}
+"""Checks by name."""

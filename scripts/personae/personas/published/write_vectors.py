@@ -1,0 +1,91 @@
+"""The way back: vectors of a table as a file that others can read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from personae.base.atomic_files import replace_atomically
+from personae.base.errors import PersonaeError
+from personae.data import tables
+from personae.data.vector_stacks import stack
+
+_KEYS: Final = {"directions": "direction", "role_vectors": "role", "trait_vectors": "trait"}
+_ORIENTED: Final = {"directions": "toward", "role_vectors": "none", "trait_vectors": "toward"}
+_POINTS: Final = {
+    "directions": "toward the default Assistant",
+    "role_vectors": "means, without a sign",
+    "trait_vectors": "toward the trait",
+}
+
+
+def write_vectors(table: Path, schema: str, path_out: Path, variant: str = "response_mean") -> None:
+    """Write the vectors of a table by name, each ``[n_layers, hidden]`` float32.
+
+    Row ``l`` is layer ``l``, the residual stream after block ``l``. A ``.safetensors`` file says so
+    in its metadata, with the orientation; a ``.pt`` file holds the mapping alone. Of roles, means
+    of fully played answers are written, and the default Assistant's.
+
+    Raises
+    ------
+    PersonaeError
+        When the format is not one of the two, there are no vectors, or not of all layers from 0.
+    """
+    key = _KEYS[schema]
+    found = tables.read(table, schema)
+    if schema == "trait_vectors":
+        found = found.filter([value == variant for value in found["variant"].to_pylist()])
+    if schema == "role_vectors":
+        found = found.filter([value != "somewhat" for value in found["kind"].to_pylist()])
+    try:
+        held = stack(found, key)
+    except ValueError as error:
+        raise PersonaeError(f"{table}: {error}; name a table with all layers") from None
+    if not held.keys:
+        raise PersonaeError(f"{table}: no vectors of {variant}; name another table or variant")
+    if held.layers != list(range(len(held.layers))):
+        raise PersonaeError(f"{table}: vectors of some layers only; name a table with all of them")
+    vectors = {name: held.vectors[i] for i, name in enumerate(held.keys)}
+    about = {"layers": "blocks", "orientation": _ORIENTED[schema], "points": _POINTS[schema]}
+    save(vectors, vectors, about, path_out)
+
+
+def save(
+    vectors: Mapping[str, NDArray[np.float32]],
+    content: Mapping[str, Any],
+    about: Mapping[str, str],
+    path_out: Path,
+) -> None:
+    """Write vectors with metadata (``.safetensors``), or nested content with vectors (``.pt``).
+
+    Raises
+    ------
+    PersonaeError
+        When the format is not one of the two.
+    """
+    import torch
+    from safetensors.torch import save_file
+
+    if path_out.suffix not in (".pt", ".safetensors"):
+        raise PersonaeError(f"{path_out}: of neither format; end its name in .pt or .safetensors")
+    with replace_atomically(path_out) as partial:
+        if path_out.suffix == ".safetensors":
+            tensors = {name: torch.tensor(value) for name, value in vectors.items()}
+            save_file(tensors, partial, metadata={"format": "pt", **about})
+        else:
+            torch.save(_tensors(content), partial)
+
+
+def _tensors(content: Any) -> Any:
+    """Return nested content with tensors in place of arrays."""
+    import torch
+
+    if isinstance(content, Mapping):
+        return {key: _tensors(value) for key, value in content.items()}
+    if isinstance(content, list):
+        return [_tensors(value) for value in content]
+    return torch.tensor(content) if isinstance(content, np.ndarray) else content

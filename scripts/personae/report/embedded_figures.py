@@ -1,0 +1,76 @@
+"""Figures of the report: pictures that bring their own title and finding along."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+from xml.etree import ElementTree
+
+from personae.base.errors import PersonaeError
+
+_DUBLIN_CORE = {"dc": "http://purl.org/dc/elements/1.1/"}
+
+
+class FigureView(NamedTuple):
+    """A figure as the page shows it.
+
+    Attributes
+    ----------
+    name
+        Name of the figure, as of its rule and file.
+    title
+        Heading.
+    finding
+        The sentence, computed from the data, that says what to see.
+    caption
+        How to read the figure.
+    source
+        The SVG as a data URI: inside an image, so that ids and styles of figures never meet.
+    """
+
+    name: str
+    title: str
+    finding: str
+    caption: str
+    source: str
+
+
+def load_figure(path: str, captions: Mapping[str, str]) -> FigureView:
+    """Read a figure that `personae.report.plots.style.save` wrote.
+
+    Parameters
+    ----------
+    path
+        SVG file, named after the figure.
+    captions
+        Name of a figure to its caption.
+
+    Raises
+    ------
+    PersonaeError
+        When the file is no SVG, or lacks its title or finding.
+    """
+    try:
+        root = ElementTree.parse(path).getroot()
+    except ElementTree.ParseError as error:
+        raise PersonaeError(f"{path}: not an SVG file ({error}); delete it and run again") from None
+    texts = {
+        name: root.findtext(f".//dc:{name}", default="", namespaces=_DUBLIN_CORE)
+        for name in ("title", "description")
+    }
+    if not all(texts.values()):
+        raise PersonaeError(f"{path}: a figure without title or finding; delete it and run again")
+    name = Path(path).stem
+    encoded = base64.b64encode(Path(path).read_bytes()).decode("ascii")
+    source = f"data:image/svg+xml;base64,{encoded}"
+    return FigureView(name, texts["title"], texts["description"], captions[name], source)
+
+
+def load_captions(paths: Iterable[str]) -> dict[str, str]:
+    """Read the captions of the rules, ``plot_<figure>.rst``: plain text without markup."""
+    return {
+        Path(path).stem.removeprefix("plot_"): " ".join(Path(path).read_text("utf-8").split())
+        for path in paths
+    }

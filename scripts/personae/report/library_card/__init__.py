@@ -1,0 +1,6 @@
+"""The library card: what a persona library holds, and what checks of its texts found."""
+
+from personae.personas.library.text_checks import CHECKS, Finding, check_texts
+from personae.report.library_card.card_table import card_rows
+
+__all__ = ["CHECKS", "Finding", "card_rows", "check_texts"]

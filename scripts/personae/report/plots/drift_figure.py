@@ -1,0 +1,162 @@
+"""Persona drift: where each turn of a conversation stands on the Assistant Axis."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from personae.data.effect_tables import POOLED, late_turns
+from personae.report.plots import style
+from personae.report.plots.style import Illustration, illustrated, panels
+from personae.report.wording import capital, count, listed, readable
+
+
+class Curve(NamedTuple):
+    """One line of a row of panels: the arm and the kind of conversation it shows."""
+
+    arm: str
+    kind: str
+    color: str
+    dashes: str
+
+
+ROWS: dict[str, tuple[Curve, ...]] = {
+    "Shipped transcripts": (
+        Curve("shipped", "calm", style.ASSISTANT, "-"),
+        Curve("shipped", "drifting", style.PERSONA, "-"),
+    ),
+    "Drifting user turns,\nanswered anew": (
+        Curve("replayed", "drifting", style.PERSONA, "--"),
+        Curve("capped", "drifting", style.CAPPED, "-"),
+    ),
+    "Calm user turns,\nanswered anew": (
+        Curve("replayed", "calm", style.ASSISTANT, "--"),
+        Curve("capped", "calm", style.CAPPED, "-"),
+    ),
+    "Simulated users": (Curve("simulated", "simulated", style.PERSONA, "-"),),
+}
+_AVERAGED = "simulated"
+"""Arm with so many conversations that domains show their mean, not every one of them."""
+_LABELS = {
+    ("shipped", "calm"): "shipped, calm",
+    ("shipped", "drifting"): "shipped, drifting",
+    ("replayed", "drifting"): "answered anew, drifting",
+    ("replayed", "calm"): "answered anew, calm",
+    ("capped", "drifting"): "answered anew, capped",
+    ("simulated", "simulated"): "simulated, mean",
+}
+
+
+@illustrated
+def drift(projections: pd.DataFrame, summary: pd.DataFrame, *, middle_layer: int) -> Illustration:
+    """Projection of every assistant turn by domain, and their mean over domains.
+
+    Of simulated conversations, where there are any, each domain shows the mean and its interval.
+
+    Parameters
+    ----------
+    projections
+        Rows of ``drift_projections`` along the axis at the middle layer.
+    summary
+        Rows of ``drift_summary`` at the middle layer.
+    middle_layer
+        Layer that is shown.
+    """
+    domains = sorted(projections.domain.unique())
+    present = {
+        name: curves
+        for name, curves in ROWS.items()
+        if projections.arm.isin([curve.arm for curve in curves]).any()
+    }
+    figure, axes = panels(
+        len(present), len(domains) + 1, height=0.7 + 1.95 * len(present), sharex=True, sharey=True
+    )
+    for row, (name, curves) in enumerate(present.items()):
+        for column, domain in enumerate(domains):
+            if curves[0].arm == _AVERAGED:
+                _mean(axes[row, column], summary[summary.domain == domain], curves)
+            else:
+                _domain(axes[row, column], projections[projections.domain == domain], curves)
+        _mean(axes[row, -1], summary[summary.domain == POOLED], curves)
+        axes[row, -1].set_facecolor("#F7F8FA")
+        axes[row, 0].set_ylabel(name)
+    for column, title in enumerate([*map(readable, domains), "all domains"]):
+        axes[0, column].set_title(capital(title))
+        axes[-1, column].set_xlabel("Assistant turn")
+    axes[0, 0].xaxis.set_major_locator(MaxNLocator(integer=True))
+    handles = [
+        Line2D([], [], color=c.color, ls=c.dashes, marker="o", label=_LABELS[c.arm, c.kind])
+        for curves in present.values()
+        for c in curves
+        if (c.arm, c.kind) in _LABELS
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+    figure.supylabel(f"Projection on the Assistant Axis, layer {middle_layer}", fontsize=8.5)
+    return Illustration(figure, "Turn by turn along the axis", _finding(projections))
+
+
+def _domain(axes: Axes, rows: pd.DataFrame, curves: tuple[Curve, ...]) -> None:
+    """Draw every conversation of a domain as its own line, turns counted from 1."""
+    for curve in curves:
+        chosen = rows[(rows.arm == curve.arm) & (rows.kind == curve.kind)]
+        for _, turns in chosen.groupby("conversation"):
+            turns = turns.sort_values("turn")
+            axes.plot(
+                turns.turn + 1,
+                turns.projection,
+                color=curve.color,
+                ls=curve.dashes,
+                lw=1.4,
+                marker="o",
+                ms=3.5,
+            )
+
+
+def _mean(axes: Axes, summary: pd.DataFrame, curves: tuple[Curve, ...]) -> None:
+    for curve in curves:
+        rows = summary[(summary.arm == curve.arm) & (summary.kind == curve.kind)].sort_values(
+            "turn"
+        )
+        style.band(axes, rows.turn + 1, rows.low, rows.high, curve.color)
+        axes.plot(rows.turn + 1, rows["mean"], color=curve.color, ls=curve.dashes, marker="o", ms=4)
+
+
+def _finding(projections: pd.DataFrame) -> str:
+    """Compare the second half of the conversations: that is where drift has had time."""
+    means = late_turns(projections).groupby(["arm", "kind"]).projection.mean()
+    pooled = projections[projections.arm == "shipped"].projection.std()
+
+    def gap(first: tuple[str, str], second: tuple[str, str]) -> str:
+        if first not in means.index or second not in means.index:
+            return "not measured"
+        return f"{means[first] - means[second]:+.2f}"
+
+    text = (
+        f"In the second half of the shipped transcripts drifting turns lie "
+        f"{gap(('shipped', 'drifting'), ('shipped', 'calm'))} from calm ones on the axis "
+        f"(negative: away from the Assistant; standard deviation of all turns {pooled:.2f})."
+    )
+    if ("capped", "drifting") in means.index:
+        text += (
+            f" Answered anew with capping, drifting turns lie "
+            f"{gap(('capped', 'drifting'), ('replayed', 'drifting'))} from those answered without."
+        )
+    return text + _simulated(projections[projections.arm == _AVERAGED])
+
+
+def _simulated(rows: pd.DataFrame) -> str:
+    """Name the domains of simulated conversations in the order of their late turns."""
+    if rows.empty:
+        return ""
+    late = late_turns(rows).groupby("domain").projection.mean().sort_values()
+    if late.empty:
+        return ""
+    placed = [f"{readable(str(domain))} {value:.2f}" for domain, value in late.items()]
+    return (
+        f" In the second half of {count(rows.conversation.nunique(), 'simulated conversation')} "
+        f"the means, furthest from the Assistant first, are {listed(placed)}."
+    )

@@ -1,0 +1,146 @@
+"""Cosine matrices, of roles and of traits, as heat maps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.image import AxesImage
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from personae.data.effect_tables import AXIS
+from personae.report.plots import style
+from personae.report.plots.style import Illustration, illustrated, panels
+from personae.report.wording import capital, count, listed, readable, typeset
+
+_MOST_NAMED = 60
+_MOST_NUMBERED = 18
+_MOST_LINES = 8
+
+
+def matrix(cosines: pd.DataFrame, layer: int) -> pd.DataFrame:
+    """Return the square matrix of cosines at ``layer``, ordered along the Assistant Axis."""
+    square = cosines[cosines.layer == layer].pivot(index="left", columns="right", values="cosine")
+    order = square[AXIS].drop(index=AXIS).sort_values(ascending=False).index.tolist()
+    return square.loc[[AXIS, *order], [AXIS, *order]]
+
+
+def draw_matrix(axes: Axes, square: pd.DataFrame) -> AxesImage:
+    """Draw a cosine matrix with its first row, the axis, set apart; numbers where they fit."""
+    values = square.to_numpy(dtype=np.float64)
+    image = axes.imshow(values, cmap=style.DIVERGING, vmin=-1, vmax=1, interpolation="nearest")
+    n = len(square)
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+    if n <= _MOST_NAMED:
+        names = [readable(str(name)) for name in square.index]
+        size = 8.0 if n <= 24 else 5.5
+        axes.set_xticks(
+            range(n), names, rotation=50, ha="right", rotation_mode="anchor", fontsize=size
+        )
+        axes.set_yticks(range(n), names, fontsize=size)
+    else:
+        axes.set(xticks=[], yticks=[], ylabel=f"{n - 1} directions, ordered along the axis")
+    axes.tick_params(length=0)
+    axes.axhline(0.5, color="white", lw=3)
+    axes.axvline(0.5, color="white", lw=3)
+    if n <= _MOST_NUMBERED:
+        _write_numbers(axes, values, size=7.2 if n <= 10 else 6.4)
+    return image
+
+
+def _write_numbers(axes: Axes, values: NDArray[np.float64], size: float) -> None:
+    for (i, j), value in np.ndenumerate(values):
+        if i == j:
+            continue
+        color = style.readable_on(style.DIVERGING((value + 1) / 2))
+        axes.text(
+            j, i, typeset(f"{value:.2f}"), ha="center", va="center", fontsize=size, color=color
+        )
+
+
+@illustrated
+def role_cosines(cosines: pd.DataFrame, *, middle_layer: int) -> Illustration:
+    """Cosines between role vectors, less their mean, and with the axis.
+
+    Parameters
+    ----------
+    cosines
+        Table ``cosines`` of the axis stage.
+    middle_layer
+        Layer that is shown.
+    """
+    square = matrix(cosines, middle_layer)
+    side = float(np.clip(2.6 + 0.33 * len(square), 4.6, 8.6))
+    figure, axes = panels(1, 1, width=side + 1.2, height=side)
+    style.color_bar(draw_matrix(axes[0, 0], square), axes[0, 0], "Cosine")
+    axes[0, 0].set_title(f"Role vectors less their mean, layer {middle_layer}")
+    along = square[AXIS].drop(index=AXIS)
+    ends = [listed([readable(str(r)) for r in part.index]) for part in (along[:3], along[::-1][:3])]
+    roles = square.drop(index=AXIS, columns=AXIS).to_numpy(dtype=np.float64)
+    pairs = np.ma.masked_array(roles, np.tril(np.ones_like(roles)) > 0)
+    i, j = np.unravel_index(int(pairs.argmax()), roles.shape)
+    names = [readable(str(along.index[k])) for k in (i, j)]
+    finding = (
+        f"Ordered by their cosine with the Assistant Axis, roles run from {ends[0]} (up to "
+        f"{along.iloc[0]:+.2f}) to {ends[1]} (down to {along.iloc[-1]:+.2f}); the two most alike "
+        f"are {listed(names)} ({roles[i, j]:+.2f})."
+    )
+    return Illustration(figure, "How alike the roles are", finding)
+
+
+@illustrated
+def trait_geometry(cosines: pd.DataFrame, *, middle_layer: int) -> Illustration:
+    """Cosines between trait vectors and with the axis, and the latter at every layer.
+
+    Parameters
+    ----------
+    cosines
+        Table ``cosines`` of the traits stage.
+    middle_layer
+        Layer of the matrix.
+    """
+    square = matrix(cosines, middle_layer)
+    figure, axes = panels(1, 2, height=4.4, width_ratios=[1.15, 1.0])
+    style.color_bar(draw_matrix(axes[0, 0], square), axes[0, 0], "Cosine")
+    axes[0, 0].set_title(f"Trait vectors and the axis, layer {middle_layer}")
+    _lines(axes[0, 1], cosines, square.index.drop(AXIS).tolist(), middle_layer)
+    return Illustration(
+        figure, "Geometry of the trait vectors", _trait_finding(square, middle_layer)
+    )
+
+
+def _lines(axes: Axes, cosines: pd.DataFrame, traits: list[str], middle_layer: int) -> None:
+    half = _MOST_LINES // 2
+    shown = traits if len(traits) <= _MOST_LINES else [*traits[:half], *traits[-half:]]
+    with_axis = cosines[cosines.right == AXIS]
+    for color, trait in zip(style.CYCLE, shown, strict=False):
+        rows = with_axis[with_axis.left == trait].sort_values("layer")
+        axes.plot(rows.layer, rows.cosine, color=color, label=readable(trait))
+    axes.axhline(0, color=style.MUTED, lw=0.9)
+    style.rule(axes, middle_layer, vertical=True)
+    axes.set(xlabel="Layer", ylabel="Cosine with the Assistant Axis")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_title("With the Assistant Axis, by layer")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2)
+
+
+def _trait_finding(square: pd.DataFrame, layer: int) -> str:
+    along = square[AXIS].drop(index=AXIS)
+    signed = [f"{readable(str(name))} ({value:+.2f})" for name, value in along.items()]
+    away, toward = (
+        [text for text, v in zip(signed, along, strict=True) if v < 0],
+        [text for text, v in zip(signed, along, strict=True) if v >= 0],
+    )
+    parts = [
+        f"{count(len(away), 'trait')} point{'s' if len(away) == 1 else ''} away from the Assistant"
+        + (f": {listed(away[::-1][:5])}" if away else ""),
+        f"{count(len(toward), 'trait')} toward it" + (f": {listed(toward[:5])}" if toward else ""),
+    ]
+    traits = square.drop(index=AXIS, columns=AXIS).to_numpy(dtype=np.float64)
+    between = np.abs(traits[np.triu_indices(len(traits), 1)])
+    text = f"At layer {layer}, {'; '.join(parts)}."
+    if between.size:
+        text += f" Two traits have a mean |cosine| of {between.mean():.2f}."
+    return capital(text)

@@ -1,0 +1,194 @@
+"""Steering along trait vectors: the layer sweep, and the sweep of the coefficient."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from personae.data.effect_tables import baseline, usable_coefficient
+from personae.report.plots import style
+from personae.report.plots.style import Illustration, illustrated, panels
+from personae.report.wording import capital, listed, readable
+
+_MOST_TRAITS = 12  # the first by name; the tables hold all
+_PER_ROW = 5
+
+Grid = list[tuple[str, Axes, Axes]]
+"""Trait, panel of its trait score, panel of its coherence."""
+
+
+def _grid(traits: Sequence[str]) -> tuple[Figure, Grid]:
+    """Two stacked panels per trait, in as few even rows of traits as fit."""
+    blocks = int(np.ceil(len(traits) / _PER_ROW))
+    columns = int(np.ceil(len(traits) / blocks))
+    figure, axes = panels(
+        2 * blocks,
+        columns,
+        height=3.9 * blocks + 0.35,
+        height_ratios=[1.5, 1.0] * blocks,
+        sharex=True,
+        sharey="row",
+    )
+    grid: Grid = []
+    for i in range(blocks * columns):
+        block, column = divmod(i, columns)
+        top, bottom = axes[2 * block, column], axes[2 * block + 1, column]
+        if i >= len(traits):
+            top.set_axis_off()
+            bottom.set_axis_off()
+            continue
+        grid.append((traits[i], top, bottom))
+        top.set_title(capital(readable(traits[i])))
+        bottom.tick_params(labelbottom=True)
+        if column == 0:
+            top.set_ylabel("Trait score (0-100)")
+            bottom.set_ylabel("Coherence (0-100)")
+    return figure, grid
+
+
+@illustrated
+def layer_sweep(effects: pd.DataFrame, *, coherence_floor: float) -> Illustration:
+    """Trait score and coherence by steered layer, with the chosen layer marked.
+
+    Parameters
+    ----------
+    effects
+        Rows of ``steering_effects`` of all traits' layer sweeps, of one judge.
+    coherence_floor
+        Coherence that a layer must keep to be chosen.
+    """
+    traits = sorted(effects.trait.unique())[:_MOST_TRAITS]
+    figure, grid = _grid(traits)
+    coefficients = sorted(effects.coefficient[effects.coefficient != 0].unique())
+    shades = style.SEQUENTIAL(np.linspace(0.85, 0.4, len(coefficients)))[::-1]
+    chosen, incoherent = [], []
+    for trait, top, bottom in grid:
+        rows = effects[effects.trait == trait]
+        for rubric, axes in (("trait", top), ("coherence", bottom)):
+            style.rule(axes, baseline(rows, rubric), "unsteered" if rubric == "trait" else "")
+            for shade, coefficient in zip(shades, coefficients, strict=True):
+                line = rows[(rows.rubric == rubric) & (rows.coefficient == coefficient)]
+                line = line.sort_values("layer")
+                style.band(axes, line.layer, line.low, line.high, shade, alpha=0.13)
+                axes.plot(line.layer, line["mean"], color=shade, marker="o")
+        _coherence_panel(bottom, coherence_floor, "Steered layer")
+        bottom.xaxis.set_major_locator(MaxNLocator(integer=True))
+        words, coherence = _mark_chosen(rows, top, bottom)
+        chosen.append(f"{readable(trait)} at {words}")
+        if coherence < coherence_floor:
+            incoherent.append(readable(trait))
+    _sweep_legend(figure, dict(zip(coefficients, shades, strict=True)))
+    finding = (
+        f"The layer with the largest gain in trait score whose coherence stays at "
+        f"{coherence_floor:g} or more is chosen: {listed(chosen)}."
+    )
+    if incoherent:
+        finding += f" No layer of {listed(incoherent)} stays coherent; the most coherent is taken."
+    return Illustration(figure, "Layer sweep", finding)
+
+
+def _sweep_legend(figure: Figure, shades: dict[float, Any]) -> None:
+    handles = [
+        *(
+            Line2D([], [], color=s, marker="o", label=f"coefficient {c:g}")
+            for c, s in shades.items()
+        ),
+        Line2D([], [], color=style.PERSONA, lw=0.9, ls=":", label="coherence floor"),
+        Line2D([], [], color=style.ASSISTANT, lw=6, alpha=0.2, label="chosen layer"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+
+
+def _coherence_panel(axes: Axes, floor: float, horizontal: str) -> None:
+    """Mark the floor in a panel of coherence, and name the axis that a trait's panels share."""
+    axes.axhline(floor, color=style.PERSONA, lw=0.9, ls=(0, (1, 2)))
+    axes.set_xlabel(horizontal)
+
+
+def _mark_chosen(rows: pd.DataFrame, top: Axes, bottom: Axes) -> tuple[str, float]:
+    """Shade the chosen layer; return what it gained, in words, and its coherence."""
+    picked = rows[rows.chosen.fillna(False).astype(bool)].set_index("rubric")
+    best = picked.loc["trait"]
+    half = 0.3 * float(np.diff(np.unique(rows.layer)).min()) if rows.layer.nunique() > 1 else 0.5
+    for axes in (top, bottom):
+        span = (best.layer - half, best.layer + half)
+        axes.axvspan(*span, color=style.ASSISTANT, alpha=0.12, lw=0)
+    gain = best["mean"] - baseline(rows, "trait")
+    words = f"layer {int(best.layer)} ({gain:+.0f} points at coefficient {best.coefficient:g})"
+    return words, float(picked["mean"]["coherence"])
+
+
+@illustrated
+def steering(effects: pd.DataFrame, *, coherence_floor: float) -> Illustration:
+    """Trait score and coherence against the coefficient, trait direction against random.
+
+    Parameters
+    ----------
+    effects
+        Rows of ``steering_effects`` of all traits' coefficient sweeps, of one judge.
+    coherence_floor
+        Coherence below which a response no longer counts as fluent.
+    """
+    traits = sorted(effects.trait.unique())[:_MOST_TRAITS]
+    figure, grid = _grid(traits)
+    for trait, top, bottom in grid:
+        rows = effects[effects.trait == trait]
+        random = rows.direction.str.startswith("random")
+        unsteered = rows.coefficient == 0  # generated once: the same in every direction
+        for rubric, axes, color in (
+            ("trait", top, style.ASSISTANT),
+            ("coherence", bottom, style.COHERENCE),
+        ):
+            of_rubric = rows.rubric == rubric
+            _curve(axes, rows[of_rubric & (random | unsteered)], style.NULL, "s")
+            _curve(axes, rows[of_rubric & ~random], color, "o")
+            axes.axvline(0, color=style.MUTED, lw=0.7)
+            axes.set_ylim(0, 100)
+        _coherence_panel(bottom, coherence_floor, "Coefficient")
+    _steering_legend(figure)
+    found = [_effect(effects[effects.trait == trait], coherence_floor) for trait in traits]
+    finding = (
+        f"From no steering to the largest positive coefficient whose coherence stays at "
+        f"{coherence_floor:g} or more, the trait score changes by {'; '.join(found)}."
+    )
+    return Illustration(figure, "Steering along trait vectors", finding)
+
+
+def _steering_legend(figure: Figure) -> None:
+    handles = [
+        Line2D([], [], color=style.ASSISTANT, marker="o", label="trait score, trait vector"),
+        Line2D([], [], color=style.COHERENCE, marker="o", label="coherence, trait vector"),
+        Line2D([], [], color=style.NULL, marker="s", label="random direction of the same length"),
+        Line2D([], [], color=style.PERSONA, lw=0.9, ls=":", label="coherence floor"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=4)
+
+
+def _curve(axes: Axes, rows: pd.DataFrame, color: str, marker: str) -> None:
+    """Draw the mean over directions with the outermost bounds of their intervals."""
+    line = rows.groupby("coefficient", as_index=False).agg(
+        mean=("mean", "mean"), low=("low", "min"), high=("high", "max")
+    )
+    style.band(axes, line.coefficient, line.low, line.high, color)
+    axes.plot(line.coefficient, line["mean"], color=color, marker=marker, ms=4)
+
+
+def _effect(rows: pd.DataFrame, coherence_floor: float) -> str:
+    trait = readable(str(rows.trait.iloc[0]))
+    coefficient = usable_coefficient(rows, coherence_floor)
+    if coefficient is None:
+        return f"no coherent coefficient for {trait}"
+    here = rows[(rows.coefficient == coefficient) & (rows.rubric == "trait")]
+    random = here.direction.str.startswith("random")
+    start = baseline(rows, "trait")
+    text = f"{here[~random]['mean'].mean() - start:+.0f} for {trait} (coefficient {coefficient:g}"
+    if random.any():
+        text += f"; random {here[random]['mean'].mean() - start:+.0f}"
+    return text + ")"

@@ -1,0 +1,201 @@
+"""One look for every figure: colours, type, panels, and SVG files that explain themselves.
+
+An `Illustration` is a figure with its title and its *finding*: the sentence, computed from the
+data, that says what to see. Both are saved inside the SVG, so that the picture carries its own
+alternative text wherever it goes.
+
+Colours are the colour-blind safe set of Okabe and Ito, darkened where thin lines need contrast on
+white. Their meaning never changes: blue is the default Assistant or the direction under study,
+vermilion a persona, grey a null. Text is drawn as paths, so that a figure looks the same on a
+machine without its font.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple, ParamSpec
+
+import matplotlib as mpl
+import numpy as np
+from cycler import cycler
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.patheffects import withStroke
+from numpy.typing import ArrayLike
+
+from personae.base.atomic_files import replace_atomically
+from personae.report.wording import typeset
+
+ASSISTANT: Final = "#0B5C9E"
+PERSONA: Final = "#C4500C"
+NULL: Final = "#7F8792"
+COHERENCE: Final = "#6E4B9E"
+CAPPED: Final = "#00805A"
+INK: Final = "#1C2430"
+MUTED: Final = "#5A6472"
+FAINT: Final = "#E3E7EC"
+CYCLE: Final = (
+    "#0B5C9E",
+    "#C4500C",
+    "#00805A",
+    "#A6437E",
+    "#B07A00",
+    "#3E9BCB",
+    "#6E4B9E",
+    "#5A6472",
+)
+"""Line colours of unordered families such as traits and layer bands."""
+
+DIVERGING: Final = LinearSegmentedColormap.from_list(
+    "persona_to_assistant",
+    ["#8A2F00", "#C4500C", "#EBA36E", "#F6F4F1", "#7FB2DB", "#0B5C9E", "#053A69"],
+)
+"""Vermilion (persona, negative) through white to blue (Assistant, positive)."""
+
+SEQUENTIAL: Final = LinearSegmentedColormap.from_list("share", ["#FFFFFF", "#7FB2DB", "#053A69"])
+
+_FACTS: Final = ("study", "model", "revision", "weights_digest", "config_digest", "code_digest")
+
+_THEME: Final[Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 8.5,
+    "text.color": INK,
+    "axes.edgecolor": "#9AA3AF",
+    "axes.labelcolor": INK,
+    "axes.labelsize": 8.5,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 9.5,
+    "axes.titleweight": "bold",
+    "axes.titlepad": 8.0,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.prop_cycle": cycler(color=CYCLE),
+    "grid.color": FAINT,
+    "grid.linewidth": 0.7,
+    "xtick.color": "#9AA3AF",
+    "ytick.color": "#9AA3AF",
+    "xtick.labelcolor": MUTED,
+    "ytick.labelcolor": MUTED,
+    "xtick.labelsize": 8.0,
+    "ytick.labelsize": 8.0,
+    "xtick.major.size": 3.0,
+    "ytick.major.size": 3.0,
+    "legend.frameon": False,
+    "legend.fontsize": 8.0,
+    "legend.handlelength": 2.4,
+    "lines.linewidth": 1.8,
+    "lines.markersize": 4.5,
+    "lines.solid_capstyle": "round",
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "svg.fonttype": "path",
+    "svg.hashsalt": "personae",
+}
+
+
+Look = dict[str, Any]
+"""Keyword arguments that say how a mark is drawn."""
+
+
+class Illustration(NamedTuple):
+    """A figure, its title, and the sentence that says what to see in it."""
+
+    figure: Figure
+    title: str
+    finding: str
+
+
+_P = ParamSpec("_P")
+
+
+def illustrated(draw: Callable[_P, Illustration]) -> Callable[_P, Illustration]:
+    """Draw under the project's theme, whatever the user's matplotlibrc says."""
+
+    @functools.wraps(draw)
+    def themed(*args: _P.args, **kwargs: _P.kwargs) -> Illustration:
+        with mpl.rc_context(_THEME):
+            return draw(*args, **kwargs)
+
+    return themed
+
+
+def panels(
+    rows: int, columns: int, *, width: float = 9.4, height: float = 3.6, **options: Any
+) -> tuple[Figure, np.ndarray[Any, np.dtype[np.object_]]]:
+    """Return a figure of ``width x height`` inches and its ``[rows, columns]`` array of axes.
+
+    The figure belongs to no pyplot state. ``options`` go to ``Figure.subplots``.
+    """
+    spacing = ConstrainedLayoutEngine(w_pad=0.06, h_pad=0.06, wspace=0.03, hspace=0.02)
+    figure = Figure(figsize=(width, height), layout=spacing)
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def save(illustration: Illustration, path: str | Path, provenance: Mapping[str, str]) -> None:
+    """Write an illustration as SVG with its title, finding and provenance in the metadata.
+
+    The file is replaced atomically, and holds no date: the same tables give the same bytes.
+    """
+    metadata = {
+        "Title": illustration.title,
+        "Description": typeset(illustration.finding),
+        "Creator": "personae",
+        "Source": "; ".join(f"{name}={provenance[name]}" for name in _FACTS if name in provenance),
+        "Date": None,
+    }
+    with mpl.rc_context(_THEME), replace_atomically(Path(path)) as partial:
+        illustration.figure.savefig(partial, format="svg", metadata=metadata)
+
+
+def band(
+    axes: Axes, x: ArrayLike, low: ArrayLike, high: ArrayLike, color: str, alpha: float = 0.18
+) -> None:
+    """Shade an interval; positions whose bounds are missing stay empty."""
+    bounds = (np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64))
+    axes.fill_between(np.asarray(x), *bounds, color=color, alpha=alpha, linewidth=0)
+
+
+def rule(axes: Axes, value: float, text: str = "", *, vertical: bool = False) -> None:
+    """Draw a thin dashed reference line, with a muted label at its far end."""
+    draw = axes.axvline if vertical else axes.axhline
+    draw(value, color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1.5)
+    if not text:
+        return
+    halo = [withStroke(linewidth=2.5, foreground="white")]
+    look: Look = {"color": MUTED, "fontsize": 7.2, "va": "bottom", "path_effects": halo}
+    if vertical:
+        axes.text(value, 1.0, text, transform=axes.get_xaxis_transform(), ha="center", **look)
+    else:
+        axes.text(1.0, value, text, transform=axes.get_yaxis_transform(), ha="right", **look)
+
+
+def color_bar(marks: ScalarMappable, axes: Axes, label: str) -> None:
+    """Put a slim colour bar beside a panel."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    bar = figure.colorbar(marks, ax=axes, shrink=0.6, aspect=28, pad=0.015)
+    bar.outline.set_visible(False)
+    bar.set_label(label, fontsize=7.5)
+
+
+def readable_on(background: tuple[float, ...]) -> str:
+    """Return ink or white, whichever stands out more on an RGB background (0-1)."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in background[:3]]
+    luminance = float(np.dot([0.2126, 0.7152, 0.0722], linear))
+    return INK if luminance > 0.22 else "white"
+
+
+def absent(axes: Axes, reason: str) -> None:
+    """Say in an otherwise empty panel why nothing can be drawn."""
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, reason, transform=axes.transAxes, ha="center", va="center", color=MUTED)

@@ -1,0 +1,77 @@
+"""What was run on what: counts from the tables, and the provenance in their metadata."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from personae.data import tables
+
+_FACTS = {
+    "model": "Model",
+    "revision": "Revision",
+    "weights_digest": "SHA-256 of the weights",
+    "dtype": "Number format",
+    "device": "Device",
+    "seed": "Seed",
+    "config_digest": "SHA-256 of the configuration",
+}
+
+
+class NodeFacts(NamedTuple):
+    """One table that the report read: by which rule, with which code, when."""
+
+    path: str
+    rule: str
+    rows: int
+    code: str
+    time: str
+
+
+class ModelFacts(NamedTuple):
+    """Provenance of one model's results: named facts, package versions, and the tables read."""
+
+    facts: dict[str, str]
+    versions: dict[str, str]
+    nodes: list[NodeFacts]
+
+
+def model_facts(paths: Iterable[tuple[str, str]]) -> ModelFacts:
+    """Gather the provenance of tables, given as (path, schema name); the first gives the facts."""
+    found = [(path, schema, tables.provenance(path)) for path, schema in paths]
+    first = found[0][2]
+    nodes = [
+        NodeFacts(
+            path,
+            facts.get("rule", ""),
+            count_rows([path], schema),
+            facts.get("code_digest", "")[:12],
+            facts.get("time", ""),
+        )
+        for path, schema, facts in found
+    ]
+    facts = {label: first[name] for name, label in _FACTS.items() if first.get(name)}
+    return ModelFacts(facts, json.loads(first.get("versions", "{}")), nodes)
+
+
+def count_rows(paths: Sequence[str], schema: str) -> int:
+    """Count the rows of checked tables, reading one column of each."""
+    return sum(tables.read(path, schema, columns=["response_id"]).num_rows for path in paths)
+
+
+def rollout_counts(inputs: Mapping[str, Sequence[str]]) -> list[tuple[str, int]]:
+    """Count the responses of every arm that the study has, in words."""
+    kinds = {
+        "role_responses": ("role_responses", "responses in roles and as the default Assistant"),
+        "trait_responses": ("trait_responses", "responses under trait instructions"),
+        "steered_responses": ("steered_responses", "steered responses"),
+        "capped_responses": ("capped_responses", "responses with and without capping"),
+        "replays": ("replays", "replayed conversation turns"),
+        "simulated": ("replays", "turns of conversations with a simulated user"),
+    }
+    return [
+        (words, count_rows(files, schema))
+        for name, (schema, words) in kinds.items()
+        if (files := inputs.get(name))
+    ]

@@ -1,0 +1,40 @@
+"""All claims, in the order of the papers' steps."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from personae.report.scorecard import (
+    axis_claims,
+    capping_claims,
+    drift_claims,
+    monitoring_claims,
+    persona_space_claims,
+    steering_claims,
+    trait_claims,
+)
+from personae.report.scorecard.claim import Claim, CrossClaim
+
+_PAPERS: Final = ("AA", "PV")
+
+
+def _place(claim: Claim) -> tuple[int, int]:
+    """Order by paper, then by the number that a section starts with."""
+    return _PAPERS.index(claim.paper), int(claim.section.split()[0])
+
+
+CLAIMS: Final[tuple[Claim, ...]] = tuple(
+    sorted(
+        (
+            *axis_claims.CLAIMS,
+            *persona_space_claims.CLAIMS,
+            *drift_claims.CLAIMS,
+            *capping_claims.CLAIMS,
+            *trait_claims.CLAIMS,
+            *steering_claims.CLAIMS,
+            *monitoring_claims.CLAIMS,
+        ),
+        key=_place,
+    )
+)
+CROSS_CLAIMS: Final[tuple[CrossClaim, ...]] = persona_space_claims.CROSS_CLAIMS

@@ -1,0 +1,176 @@
+"""What a claim is, and how it is scored."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, NamedTuple
+
+from personae.report.scorecard.evidence import Evidence
+from personae.report.wording import typeset
+from personae.science.resampling import Interval
+
+REPRODUCED: Final = "reproduced"
+NOT_REPRODUCED: Final = "not reproduced"
+NOT_TESTABLE: Final = "not testable here"
+VERDICTS: Final = (REPRODUCED, NOT_REPRODUCED, NOT_TESTABLE)
+
+MIN_CLUSTERS: Final = 4
+"""Fewest questions or conversations whose resampling is taken for an interval."""
+
+_ALL_MODELS: Final = "all models"
+_EMPTY: Final[dict[str, Any]] = {
+    "value": None,
+    "low": None,
+    "high": None,
+    "null": None,
+    "judge": "",
+    "n": 0,
+    "verdict": NOT_TESTABLE,
+}
+
+
+class Measured(NamedTuple):
+    """The statistic of a claim, as measured.
+
+    Attributes
+    ----------
+    interval
+        Value with its 95% interval; NaN bounds where none can be given.
+    met
+        Whether the criterion of the claim holds.
+    n
+        What the interval is over: roles, questions, conversations, ... as the statistic says.
+    null
+        The same statistic under the null that the criterion names; ``None`` without one.
+    judge
+        Judge whose scores were used; empty when none was.
+    detail
+        What a reader should know beside the numbers.
+    """
+
+    interval: Interval
+    met: bool
+    n: int
+    null: float | None = None
+    judge: str = ""
+    detail: str = ""
+
+
+class Untestable(NamedTuple):
+    """Why a claim cannot be tested with what this study ran."""
+
+    reason: str
+
+
+Outcome = Measured | Untestable
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim of a paper.
+
+    Attributes
+    ----------
+    paper
+        AA or PV.
+    section
+        Step of the paper's method, by number and name.
+    text
+        The claim, as a sentence that can be true or false.
+    statistic
+        What is measured, with its unit.
+    published
+        The paper's value; "not reported" where the check is our own.
+    criterion
+        When the claim counts as reproduced. Fixed here, next to the claim.
+    measure
+        Measures it in one model.
+    """
+
+    paper: Literal["AA", "PV"]
+    section: str
+    text: str
+    statistic: str
+    published: str
+    criterion: str
+    measure: Callable[[Evidence], Outcome]
+
+
+@dataclass(frozen=True)
+class CrossClaim:
+    """A claim about all models of a study together; attributes as of `Claim`."""
+
+    paper: Literal["AA", "PV"]
+    section: str
+    text: str
+    statistic: str
+    published: str
+    criterion: str
+    measure: Callable[[Sequence[Evidence]], Outcome]
+
+
+def point(value: float) -> Interval:
+    """Return a value for which no interval can be given."""
+    return Interval(value, math.nan, math.nan)
+
+
+def untestable(reason: str) -> Callable[[Evidence], Outcome]:
+    """Return a measure for a claim whose experiment is not part of this workflow."""
+
+    def measure(_: Evidence) -> Outcome:
+        return Untestable(reason)
+
+    return measure
+
+
+def score_claims(
+    claims: Iterable[Claim], cross_claims: Iterable[CrossClaim], models: Sequence[Evidence]
+) -> list[dict[str, Any]]:
+    """Score every claim in every model, and the cross-model claims once.
+
+    Returns
+    -------
+    list of dict
+        Rows of the ``scorecard`` table, in the order of the claims.
+    """
+    rows = [
+        _row(claim, evidence.model, claim.measure(evidence))
+        for claim in claims
+        for evidence in models
+    ]
+    return rows + [_row(claim, _ALL_MODELS, claim.measure(models)) for claim in cross_claims]
+
+
+def _row(claim: Claim | CrossClaim, model: str, outcome: Outcome) -> dict[str, Any]:
+    """Return the row of the ``scorecard`` table of one claim in one model."""
+    if isinstance(outcome, Measured) and math.isnan(outcome.interval.estimate):
+        outcome = Untestable("the statistic is undefined in these data")
+    row = {
+        "claim": claim.text,
+        "paper": claim.paper,
+        "section": claim.section,
+        "statistic": claim.statistic,
+        "published": claim.published,
+        "model": model,
+    }
+    criterion = f"Criterion: {claim.criterion}."
+    if isinstance(outcome, Untestable):
+        return row | _EMPTY | {"note": f"{criterion} Not testable: {outcome.reason}."}
+    detail = f" Here: {typeset(outcome.detail)}." if outcome.detail else ""
+    return row | {
+        "value": outcome.interval.estimate,
+        "low": _number(outcome.interval.low),
+        "high": _number(outcome.interval.high),
+        "null": _number(outcome.null),
+        "judge": outcome.judge,
+        "n": outcome.n,
+        "verdict": REPRODUCED if outcome.met else NOT_REPRODUCED,
+        "note": criterion + detail,
+    }
+
+
+def _number(value: float | None) -> float | None:
+    """Return a float, or ``None`` for a missing or undefined one."""
+    return None if value is None or math.isnan(value) else float(value)

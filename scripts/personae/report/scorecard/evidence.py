@@ -1,0 +1,112 @@
+"""What the claims are judged on: the tables of one model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from personae.data.data_frames import read_frame
+from personae.science.resampling import Bootstrap
+
+SCHEMA_OF = {
+    "role_vectors": "role_vectors",
+    "directions": "directions",
+    "space_layers": "space_layers",
+    "space_coordinates": "space_coordinates",
+    "role_cosines": "cosines",
+    "separation": "separation",
+    "trait_cosines": "cosines",
+    "trait_vectors": "trait_vectors",
+    "trait_pairs": "trait_pairs",
+    "monitoring": "monitoring",
+    "sweep_effects": "steering_effects",
+    "steering_effects": "steering_effects",
+    "steered_responses": "steered_responses",
+    "steered_scores": "scores",
+    "floors": "floors",
+    "tradeoff": "capping_tradeoff",
+    "capped_responses": "capped_responses",
+    "drift": "drift_projections",
+    "agreement": "agreement",
+}
+"""Inputs of the scorecard by name, with the schema of their tables."""
+
+
+@dataclass(frozen=True)
+class Criteria:
+    """Settings of the study that statistics and criteria refer to.
+
+    Attributes
+    ----------
+    variance_threshold
+        Share of variance for which components are counted.
+    coherence_floor
+        Mean coherence below which a coefficient does not count.
+    judge, second_judge
+        Primary judge, and the second opinion or ``None``.
+    draws, seed
+        Bootstrap draws and seed behind the scorecard's own intervals.
+    """
+
+    variance_threshold: float
+    coherence_floor: float
+    judge: str
+    second_judge: str | None
+    draws: int
+    seed: int
+
+    @property
+    def plan(self) -> Bootstrap:
+        """How intervals are drawn."""
+        return Bootstrap(self.draws, self.seed)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Tables of one model of a study, read when a claim asks for them.
+
+    Attributes
+    ----------
+    model
+        Name in the model table.
+    middle_layer
+        Layer at which the papers' middle-layer claims are tested.
+    n_roles
+        Roles of the study, without the default Assistant.
+    files
+        Name of an input, as in `SCHEMA_OF`, to its files: one, or one per trait.
+    criteria
+        Settings of the study.
+    """
+
+    model: str
+    middle_layer: int
+    n_roles: int
+    files: Mapping[str, Sequence[str]]
+    criteria: Criteria
+
+    def read(
+        self, name: str, columns: list[str] | None = None, filters: Any = None
+    ) -> pd.DataFrame:
+        """Read an input; the tables of several traits stand on top of each other."""
+        return read_frame(list(self.files[name]), SCHEMA_OF[name], columns, filters)
+
+    @property
+    def at_middle(self) -> list[tuple[str, str, int]]:
+        """Filter that keeps the middle layer."""
+        return [("layer", "==", self.middle_layer)]
+
+
+def files_of_model(
+    inputs: Mapping[str, Sequence[str]], study_folder: Path, model: str
+) -> dict[str, list[str]]:
+    """Pick the files of one model: those below ``study_folder/model``."""
+    folder = study_folder / model
+    return {
+        name: [path for path in paths if folder in Path(path).parents]
+        for name, paths in inputs.items()
+    }

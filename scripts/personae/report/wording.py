@@ -1,0 +1,47 @@
+"""Words for people: readable names, counted nouns, lists, and numbers in prose."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from personae.data.schemas import DEFAULT
+
+_ACRONYMS = {"ai": "AI", "llm": "LLM"}
+
+
+def readable(slug: str) -> str:
+    """Turn a slug into words: ``pirate_speech`` becomes ``pirate speech``."""
+    if slug == DEFAULT:
+        return "default Assistant"
+    if slug in ("axis", "assistant_axis"):
+        return "Assistant Axis"
+    return " ".join(_ACRONYMS.get(word, word) for word in slug.split("_"))
+
+
+def capital(text: str) -> str:
+    """Return ``text`` with a capital first letter and the rest unchanged."""
+    return text[:1].upper() + text[1:]
+
+
+def count(n: int, noun: str) -> str:
+    """Return ``1 role``, ``12 roles``."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def listed(items: Sequence[str]) -> str:
+    """Join words as prose: ``a``, ``a and b``, ``a, b and c``."""
+    if len(items) < 2:
+        return "".join(items)
+    return f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def typeset(text: str) -> str:
+    """Give negative numbers in prose a true minus sign, and take the sign off a rounded zero."""
+    unsigned = re.sub(r"(?<![\w.])[-+](?=0(?:\.0+)?(?![\d.]*[1-9]))", "", text)
+    return re.sub(r"(?<![\w.])-(?=\d)", "\N{MINUS SIGN}", unsigned)
+
+
+def span(band: str) -> str:
+    """Write a band of layers with an en dash between its ends."""
+    return band.replace("-", "\N{EN DASH}")

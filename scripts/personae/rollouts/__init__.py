@@ -1,0 +1,1 @@
+"""From personas and studies to responses and activations."""

@@ -1,0 +1,170 @@
+"""Conversations turn by turn: replays of given user turns, and where each turn projects."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from personae.api.requests import ActivationRow, Intervention, Message, RenderRow, Span
+from personae.data import tables
+from personae.data.schemas import SIMULATED
+from personae.data.vector_stacks import Stack, stack
+from personae.inference.client import EngineClient
+from personae.rollouts.conversation import Dialogue
+from personae.science.projection import project
+from personae.science.projection_tables import direction_stack
+
+SHIPPED: Final = "shipped"
+TRANSCRIPT: Final = ("conversation", "domain", "kind", "arm", "turn", "messages", "response")
+"""Columns of ``replays`` that `replayed_transcripts` needs."""
+_AT_ONCE: Final = 32  # conversations whose activations, at all layers, are in memory at a time
+
+
+class Transcript(NamedTuple):
+    """One conversation of one arm: ``[user, assistant, user, assistant, ...]``."""
+
+    id: str
+    columns: dict[str, str]
+    messages: list[Message]
+
+
+def replay_dialogues(
+    conversations: Sequence[Mapping[str, Any]], arms: Mapping[str, tuple[Intervention, ...]]
+) -> list[Dialogue]:
+    """Cross conversations (records with ``slug``, ``domain``, ``kind``, ``turns``) with arms."""
+    return [
+        Dialogue(
+            id=f"{conversation['slug']}-{arm}",
+            seed_key=("drift", conversation["slug"]),
+            system=None,
+            users=tuple(turn["user"] for turn in conversation["turns"]),
+            columns=_columns(conversation, arm),
+            interventions=interventions,
+        )
+        for arm, interventions in arms.items()
+        for conversation in conversations
+    ]
+
+
+def _columns(conversation: Mapping[str, Any], arm: str) -> dict[str, str]:
+    return {
+        "conversation": conversation["slug"],
+        "domain": conversation["domain"],
+        "kind": conversation["kind"],
+        "arm": arm,
+    }
+
+
+def shipped_transcripts(conversations: Sequence[Mapping[str, Any]]) -> list[Transcript]:
+    """Return the transcripts as written."""
+    return [
+        Transcript(
+            f"{conversation['slug']}-{SHIPPED}",
+            _columns(conversation, SHIPPED),
+            [
+                Message(role=role, content=turn[role])
+                for turn in conversation["turns"]
+                for role in ("user", "assistant")
+            ],
+        )
+        for conversation in conversations
+    ]
+
+
+def replayed_transcripts(replays: pa.Table) -> list[Transcript]:
+    """Return the played conversations: the history of the last turn and its answer.
+
+    An empty last answer, which ends a simulated conversation, has nothing to project: the
+    conversation is read up to the turn before.
+    """
+    last: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in replays.select(TRANSCRIPT).to_pylist():
+        key = (row["conversation"], row["arm"])
+        if key not in last or row["turn"] > last[key]["turn"]:
+            last[key] = row
+    found = [
+        Transcript(
+            f"{conversation}-{arm}",
+            {name: row[name] for name in ("conversation", "domain", "kind", "arm")},
+            _said(row),
+        )
+        for (conversation, arm), row in last.items()
+    ]
+    return [transcript for transcript in found if transcript.messages]
+
+
+def _said(row: Mapping[str, Any]) -> list[Message]:
+    history = [Message(**message) for message in json.loads(row["messages"])]
+    if row["arm"] == SIMULATED and not row["response"].strip():
+        return history[:-1]
+    return [*history, Message(role="assistant", content=row["response"])]
+
+
+def turn_projections(
+    engine: EngineClient, transcripts: Sequence[Transcript], directions: pa.Table
+) -> pa.Table:
+    """Project the mean activation of every assistant turn on every direction and layer.
+
+    The chat is rendered once per conversation; an empty turn has no tokens and no row. Columns of
+    ``drift_projections``; larger along ``axis`` means more like the default Assistant.
+    """
+    axes = direction_stack(directions)
+    parts = []
+    for first in range(0, len(transcripts), _AT_ONCE):
+        parts += _projected(engine, transcripts[first : first + _AT_ONCE], axes)
+    return tables.assemble(parts, "drift_projections")
+
+
+def _projected(
+    engine: EngineClient, transcripts: Sequence[Transcript], axes: Stack
+) -> list[pa.Table]:
+    """Return one table per direction."""
+    means, n_tokens = _turn_means(engine, transcripts)
+    known = {transcript.id: transcript.columns for transcript in transcripts}
+    places = [key.split("\t") for key in means.keys]
+    columns = {
+        **{name: [known[i][name] for i, _ in places] for name in TRANSCRIPT[:4]},
+        "turn": [int(span.removeprefix("turn")) for _, span in places],
+        "n_tokens": [n_tokens[key] for key in means.keys],
+    }
+    repeated = {name: np.repeat(np.asarray(c), len(means.layers)) for name, c in columns.items()}
+    layers = np.tile(np.asarray(means.layers, dtype=np.int16), len(places))
+    return [
+        pa.table(
+            {
+                **repeated,
+                "direction": np.repeat([name], len(layers)),
+                "layer": layers,
+                "projection": project(means.vectors, vectors).reshape(-1),
+            }
+        )
+        for name, vectors in zip(axes.keys, axes.vectors, strict=True)
+    ]
+
+
+def _turn_means(
+    engine: EngineClient, transcripts: Sequence[Transcript]
+) -> tuple[Stack, dict[str, int]]:
+    """Return mean activations and numbers of tokens, by id of the transcript, tab, turn."""
+    rendered = engine.render([RenderRow(id=t.id, messages=t.messages) for t in transcripts])
+    rows = [
+        ActivationRow(
+            id=chat.id,
+            token_ids=chat.token_ids,
+            n_prompt=chat.turns[0].start,
+            spans=[Span(name=turn.name, start=turn.start, end=turn.end) for turn in chat.turns],
+        )
+        for chat in rendered
+        if chat.turns
+    ]
+    result = engine.activations(rows)
+    turns = [
+        f"{i}\t{s}"
+        for i, s in zip(result["id"].to_pylist(), result["span"].to_pylist(), strict=True)
+    ]
+    n_tokens = dict(zip(turns, result["n_tokens"].to_pylist(), strict=True))
+    return stack(result.append_column("turn", pa.array(turns)), "turn"), n_tokens

@@ -1,0 +1,101 @@
+"""From rollouts to a table of responses: the one way in which every arm generates.
+
+The column ``ids_from`` says where token ids come from: ``generation``, or ``rendering`` where an
+endpoint returned text alone.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from personae.api.requests import GenerateRow, Sampling
+from personae.api.rollout import Rollout
+from personae.data.schemas import SCHEMAS
+from personae.endpoints.runtime import Runtime
+from personae.inference.client import EngineClient
+
+LOG = logging.getLogger("personae")
+
+
+def generate_responses(
+    engine: EngineClient,
+    rollouts: Sequence[Rollout],
+    sampling: Sampling,
+    schema_name: str,
+    vectors: Mapping[str, NDArray[np.float32]] | None = None,
+) -> pa.Table:
+    """Generate one response per rollout and return them in the declared schema.
+
+    Parameters
+    ----------
+    rollouts
+        Their ``columns`` must hold what ``schema_name`` declares beyond the common columns.
+    vectors
+        float32 ``[hidden]`` arrays that the rollouts' interventions name.
+    """
+    rows = [
+        GenerateRow(
+            id=r.id, messages=list(r.messages), seed=r.seed, interventions=list(r.interventions)
+        )
+        for r in rollouts
+    ]
+    LOG.info("generating %d responses, at most %d tokens each", len(rows), sampling.max_new_tokens)
+    result = engine.generate(rows, sampling, vectors or {})
+    replies = [{**row, "ids_from": "generation"} for row in result.to_pylist()]
+    return _assemble(rollouts, replies, SCHEMAS[schema_name])
+
+
+def plain_responses(
+    engine: EngineClient,
+    rollouts: Sequence[Rollout],
+    sampling: Sampling,
+    schema_name: str,
+    generator: Mapping[str, Any] | None,
+    config: Mapping[str, Any],
+) -> pa.Table:
+    """Generate responses without interventions, here or at the endpoint that stands in.
+
+    Parameters
+    ----------
+    generator
+        From `personae.workflow.node_params.generator`; None generates on the model server.
+    config
+        Configuration of the run: limits and budget of endpoints.
+    """
+    if generator is None:
+        return generate_responses(engine, rollouts, sampling, schema_name)
+    # Imported here: the client library takes longer to load than a node here to generate.
+    from personae.endpoints.remote_generation import generate_remotely
+
+    runtime = Runtime.of(config)
+    name = str(generator["endpoint"])
+    LOG.info("generating %d responses at the endpoint %s", len(rollouts), name)
+    replies = generate_remotely(name, rollouts, sampling, runtime, engine)
+    return _assemble(rollouts, replies, SCHEMAS[schema_name])
+
+
+def _assemble(
+    rollouts: Sequence[Rollout], result: Sequence[Mapping[str, Any]], schema: pa.Schema
+) -> pa.Table:
+    replies = {row["id"]: row for row in result}
+    records = []
+    for rollout in rollouts:
+        reply = replies[rollout.id]
+        records.append(
+            {
+                "response_id": rollout.id,
+                "messages": json.dumps(
+                    [m.model_dump() for m in rollout.messages], ensure_ascii=False
+                ),
+                **{key: value for key, value in reply.items() if key != "id"},
+                **rollout.columns,
+            }
+        )
+    return pa.Table.from_pylist(records, schema=schema)

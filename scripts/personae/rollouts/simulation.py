@@ -1,0 +1,191 @@
+"""Simulated conversations: an endpoint, the auditor, plays the user (AA, persona drift).
+
+The auditor is told who it is and what it brings up, and sees the conversation with the roles
+flipped. The studied model gets no system prompt. A conversation has a user turn only where the
+auditor wrote one: when it writes none (it has nothing more to say, or a filter or a refusal took
+its place) the conversation ends before that turn, and the node says so; when it cannot be reached
+the node fails, and resumes from the answers that are kept.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from personae.api.requests import Message, RenderRow
+from personae.api.rollout import seed_of
+from personae.base.errors import PersonaeError
+from personae.data.schemas import SIMULATED
+from personae.endpoints.answers import SEEDS, Failure, make_body
+from personae.endpoints.ask import Outcome, ask_all
+from personae.endpoints.runtime import Runtime
+from personae.inference.client import EngineClient
+from personae.personas.library import AuditorSheet
+from personae.rollouts.conversation import Dialogue
+
+LOG = logging.getLogger("personae")
+_CONTENT_FREE: Final = ("content_filter", "refusal")
+MARGIN: Final = 32
+"""Tokens by which a chat template opens the answer, generously."""
+_FLIPPED: Final[dict[str, Any]] = {"user": "assistant", "assistant": "user"}
+
+
+@dataclass(frozen=True)
+class Talk:
+    """One simulated conversation: who talks to the model, and about what."""
+
+    id: str
+    domain: str
+    persona: str
+    topic: str
+
+    @property
+    def dialogue(self) -> Dialogue:
+        """The conversation, of which nothing is said yet."""
+        columns = {"conversation": self.id, "domain": self.domain}
+        return Dialogue(
+            id=f"{self.id}-{SIMULATED}",
+            seed_key=(SIMULATED, self.id),
+            system=None,
+            columns={**columns, "kind": SIMULATED, "arm": SIMULATED},
+        )
+
+
+def talks_of(users: Sequence[Mapping[str, Any]]) -> list[Talk]:
+    """Return one conversation for every topic of every user.
+
+    Parameters
+    ----------
+    users
+        Records with ``domain``, ``persona`` (id), ``description`` and ``topics``, which are pairs
+        of id and text.
+    """
+    return [
+        Talk(f"{u['domain']}-{u['persona']}-{topic}", u["domain"], u["description"], text)
+        for u in users
+        for topic, text in u["topics"]
+    ]
+
+
+@dataclass
+class Auditor:
+    """Writes the user turns; see `personae.rollouts.conversation.Users`.
+
+    Attributes
+    ----------
+    endpoint
+        Name of the endpoint that plays the user.
+    max_new_tokens
+        Most tokens of an answer: a conversation ends before a turn for which the model's context
+        has no room.
+    seed
+        Of the study. A request's own seed derives from it, the conversation and the turn, so that
+        all models of a study are told the same in the first turn.
+    ended
+        Conversations that ended before ``turns``, by id, and why.
+    """
+
+    endpoint: str
+    runtime: Runtime
+    sheet: AuditorSheet
+    talks: Sequence[Talk]
+    turns: int
+    engine: EngineClient
+    max_new_tokens: int
+    seed: int
+    ended: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Look up the conversations by the ids of their dialogues."""
+        self._talks = {talk.dialogue.id: talk for talk in self.talks}
+        self._context = self.engine.info().max_length
+
+    def __call__(
+        self,
+        dialogues: Sequence[Dialogue],
+        histories: Mapping[str, Sequence[Message]],
+        turn: int,
+    ) -> list[str | None]:
+        """Return the next message of every user; None where the conversation ends."""
+        if turn == self.turns:
+            return [None] * len(dialogues)
+        answered = [d.id for d in dialogues if self._answered(d.id, histories[d.id], turn)]
+        LOG.info("turn %d: %d messages from the auditor", turn + 1, len(answered))
+        outcomes = self._ask({name: histories[name] for name in answered}, turn)
+        said = {
+            name: text
+            for name, outcome in zip(answered, outcomes, strict=True)
+            if (text := self._message(name, outcome, turn)) is not None
+        }
+        fitting = set(self._fitting(said, histories, turn))
+        return [said[d.id] if d.id in fitting else None for d in dialogues]
+
+    def view(self, name: str, history: Sequence[Message]) -> list[Message]:
+        """Return the conversation as the auditor sees it: its own messages are the assistant's."""
+        talk = self._talks[name]
+        return [
+            Message(role="system", content=self.sheet.prompt(talk.persona, talk.topic)),
+            Message(role="user", content=self.sheet.opening),
+            *(Message(role=_FLIPPED[m.role], content=m.content) for m in history),
+        ]
+
+    def _answered(self, name: str, history: Sequence[Message], turn: int) -> bool:
+        """Tell whether there is something to reply to: an empty answer ends a conversation."""
+        if history and not history[-1].content.strip():
+            return self._end(name, turn, "the model's last answer is empty")
+        return True
+
+    def _ask(self, histories: Mapping[str, Sequence[Message]], turn: int) -> list[Outcome]:
+        endpoint = self.runtime.endpoint(self.endpoint)
+        bodies = [
+            make_body(
+                endpoint,
+                self.view(name, history),
+                seed=seed_of(self.seed, "auditor", self._talks[name].id, turn) % SEEDS,
+            )
+            for name, history in histories.items()
+        ]
+        return ask_all(self.endpoint, bodies, self.runtime, most_failures=0)
+
+    def _message(self, name: str, outcome: Outcome, turn: int) -> str | None:
+        """Return what the user says, or None where the auditor wrote nothing to be sent.
+
+        # ASSUME: a message that was cut off at the endpoint's max_tokens is sent as it stands.
+        """
+        if isinstance(outcome, Failure):
+            if outcome.reason != "filtered":
+                raise PersonaeError(f"{name}: no user message ({outcome.detail}); run again")
+            self._end(name, turn, f"the auditor was filtered ({outcome.detail})")
+        elif outcome.finish_reason in _CONTENT_FREE:
+            self._end(name, turn, f"the auditor's endpoint says {outcome.finish_reason}")
+        elif self.sheet.end in outcome.text:
+            self._end(name, turn, "the auditor has nothing more to say")
+        elif not outcome.text.strip():
+            self._end(name, turn, "the auditor's message is empty")
+        else:
+            return outcome.text.strip()
+        return None
+
+    def _fitting(
+        self, said: Mapping[str, str], histories: Mapping[str, Sequence[Message]], turn: int
+    ) -> Iterator[str]:
+        """Yield the conversations for whose next answer the model's context has room.
+
+        # ASSUME: a conversation ends there; nothing that was said before is cut to make room.
+        """
+        rows = [
+            RenderRow(id=n, messages=[*histories[n], Message(role="user", content=text)])
+            for n, text in said.items()
+        ]
+        for chat in self.engine.render(rows) if rows else []:
+            if len(chat.token_ids) + MARGIN + self.max_new_tokens <= self._context:
+                yield chat.id
+            else:
+                self._end(chat.id, turn, f"the model's context of {self._context} tokens is full")
+
+    def _end(self, name: str, turn: int, why: str) -> bool:
+        self.ended[self._talks[name].id] = f"before turn {turn + 1}: {why}"
+        LOG.info("%s ends before turn %d: %s", self._talks[name].id, turn + 1, why)
+        return False

@@ -1,0 +1,216 @@
+"""Summaries, classification and correlation with honest intervals.
+
+A judge score that is missing is NaN (``None`` on the way in): it is never turned into a number and
+never dropped in silence. Intervals resample clusters (questions, conversations), never rollouts;
+see :mod:`personae.science.resampling`.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtri
+
+from personae.science.resampling import (
+    Bootstrap,
+    Interval,
+    Scores,
+    bootstrap_mean,
+    draw_clusters,
+    encode,
+    interval,
+    midranks,
+    ratio,
+)
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+
+class ScoredSummary(NamedTuple):
+    """Mean of judge scores with what is missing.
+
+    Attributes
+    ----------
+    n, n_scored, n_unscored
+        Items in all, with and without a score.
+    mean
+        Mean over scored items with its interval; NaN when nothing is scored.
+    if_lowest, if_highest
+        Mean as if every unscored item had the lowest, or the highest, score of the scale: the
+        truth lies between them whatever the reason for missing.
+    """
+
+    n: int
+    n_scored: int
+    n_unscored: int
+    mean: Interval
+    if_lowest: float
+    if_highest: float
+
+
+def summarise(
+    scores: Scores, clusters: ArrayLike, plan: Bootstrap, *, scale: tuple[float, float]
+) -> ScoredSummary:
+    """Summarise judge scores ``[n]`` (NaN or ``None``: unscored) clustered by ``clusters [n]``.
+
+    Raises
+    ------
+    ValueError
+        When a score lies outside ``scale``, or there are no items.
+    """
+    data = np.asarray(scores, dtype=np.float64)
+    low, high = scale
+    if data.size == 0:
+        raise ValueError("cannot summarise 0 scores")
+    if (outside := data[(data < low) | (data > high)]).size:
+        raise ValueError(f"score {outside[0]} is outside the scale {low}-{high}")
+    missing = np.isnan(data)
+    n_unscored = int(missing.sum())
+    return ScoredSummary(
+        n=data.size,
+        n_scored=data.size - n_unscored,
+        n_unscored=n_unscored,
+        mean=bootstrap_mean(data, clusters, plan),
+        if_lowest=float(np.where(missing, low, data).mean()),
+        if_highest=float(np.where(missing, high, data).mean()),
+    )
+
+
+def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
+    """Wilson interval of a proportion; estimate NaN and bounds 0-1 when ``n`` is 0.
+
+    Raises
+    ------
+    ValueError
+        Unless ``0 <= successes <= n``.
+    """
+    if not 0 <= successes <= n:
+        raise ValueError(f"{successes} successes of {n}: expected 0 <= successes <= n")
+    if n == 0:
+        return Interval(np.nan, 0.0, 1.0)
+    z, share = float(ndtri((1.0 + level) / 2.0)), successes / n
+    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    return Interval(share, max(0.0, float(centre - half)), min(1.0, float(centre + half)))
+
+
+def auc(positive: FloatArray, negative: FloatArray) -> FloatArray:
+    """Probability that a positive exceeds a negative, ties counting half.
+
+    Parameters
+    ----------
+    positive, negative
+        ``[n, ...]`` and ``[m, ...]`` values; trailing axes (layers) are treated one by one.
+
+    Raises
+    ------
+    ValueError
+        When a side is empty or holds NaN.
+    """
+    both = np.concatenate([positive, negative]).astype(np.float64)
+    n, m = len(positive), len(negative)
+    if n == 0 or m == 0 or np.isnan(both).any():
+        raise ValueError(f"AUC of {n} positives and {m} negatives: a side is empty or holds NaN")
+    ranks = np.apply_along_axis(midranks, 0, both)[:n].sum(axis=0)
+    return np.asarray((ranks - n * (n + 1) / 2.0) / (n * m), dtype=np.float64)
+
+
+def auc_interval(
+    positive: FloatArray,
+    negative: FloatArray,
+    positive_clusters: ArrayLike,
+    negative_clusters: ArrayLike,
+    plan: Bootstrap,
+) -> Interval:
+    """AUC of ``positive [n]`` over ``negative [m]`` with clusters resampled jointly.
+
+    Notes
+    -----
+    Wins between every two clusters are counted once in a ``[clusters, clusters]`` matrix; each draw
+    is then a quadratic form in it.
+    """
+    estimate = float(auc(positive, negative))
+    labels = np.concatenate([np.asarray(positive_clusters), np.asarray(negative_clusters)])
+    draws = draw_clusters(labels, plan)
+    of_positive, of_negative = draws.codes[: len(positive)], draws.codes[len(positive) :]
+    k = draws.counts.shape[1]
+    wins = np.empty((k, k))
+    for other in range(k):
+        rivals = np.sort(negative[of_negative == other])
+        below = np.searchsorted(rivals, positive, side="left")
+        tied_or_below = np.searchsorted(rivals, positive, side="right")
+        wins[:, other] = np.bincount(of_positive, (below + tied_or_below) / 2.0, minlength=k)
+    sizes = [draws.counts @ np.bincount(codes, minlength=k) for codes in (of_positive, of_negative)]
+    won = ((draws.counts @ wins) * draws.counts).sum(axis=1)
+    return interval(estimate, ratio(won, sizes[0] * sizes[1]), plan.level)
+
+
+class Correlations(NamedTuple):
+    """Pearson correlation over everything, and within conditions.
+
+    Attributes
+    ----------
+    pooled
+        All items together: inflated when conditions differ in both variables.
+    within
+        After the mean of each condition is removed from both variables.
+    n, n_unscored, n_conditions
+        Items used, items left out for a NaN, and conditions among those used.
+    """
+
+    pooled: Interval
+    within: Interval
+    n: int
+    n_unscored: int
+    n_conditions: int
+
+
+def correlations(
+    x: Scores, y: Scores, conditions: ArrayLike, clusters: ArrayLike, plan: Bootstrap
+) -> Correlations:
+    """Pooled and within-condition correlation of ``x [n]`` and ``y [n]`` (PV, monitoring).
+
+    Parameters
+    ----------
+    x, y
+        Projection and score; pairs with a NaN (unscored) are left out and counted.
+    conditions
+        ``[n]`` system prompt or number of shots under which the item was generated.
+    clusters
+        ``[n]`` question labels, resampled for the intervals.
+    """
+    pair = np.stack([np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)])
+    keep = ~np.isnan(pair).any(axis=0)
+    n, n_unscored = int(keep.sum()), int((~keep).sum())
+    if n == 0:
+        empty = Interval(np.nan, np.nan, np.nan)
+        return Correlations(empty, empty, 0, n_unscored, 0)
+    # Centred first, so that sums of squares do not cancel to rounding errors.
+    a, b = pair[:, keep] - pair[:, keep].mean(axis=1, keepdims=True)
+    condition = encode(np.asarray(conditions)[keep])
+    draws = draw_clusters(np.asarray(clusters)[keep], plan)
+    n_conditions, k = int(condition.max()) + 1, draws.counts.shape[1]
+    cell = draws.codes * n_conditions + condition
+    sums = [np.bincount(cell, v, k * n_conditions) for v in (a**0, a, b, a * a, b * b, a * b)]
+    moments = np.stack(sums).reshape(6, k, n_conditions)
+    resampled = np.einsum("bk,mkc->mbc", draws.counts, moments, optimize=True)
+    observed = moments.sum(axis=1)
+
+    def result(pool: bool) -> Interval:
+        parts = [m.sum(axis=-1, keepdims=True) if pool else m for m in (observed, resampled)]
+        return interval(float(_pearson(parts[0])), _pearson(parts[1]), plan.level)
+
+    return Correlations(result(True), result(False), n, n_unscored, n_conditions)
+
+
+def _pearson(moments: FloatArray) -> FloatArray:
+    """Correlation ``[...]`` from ``[6, ..., conditions]``: n and sums of x, y, xx, yy, xy."""
+    n, x, y, xx, yy, xy = moments
+    size = np.where(n > 0.0, n, 1.0)
+    var_x = (xx - x * x / size).sum(axis=-1)
+    var_y = (yy - y * y / size).sum(axis=-1)
+    spread = np.sqrt(np.maximum(var_x, 0.0) * np.maximum(var_y, 0.0))
+    # A variable that is constant within all conditions leaves rounding errors, no correlation.
+    spread = np.where(spread > 1e-12 * np.sqrt(xx.sum(axis=-1) * yy.sum(axis=-1)), spread, 0.0)
+    return ratio((xy - x * y / size).sum(axis=-1), spread)

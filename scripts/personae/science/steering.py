@@ -1,0 +1,101 @@
+"""Steering along trait vectors: which rollouts, how their effect is summed up, which layer wins.
+
+Steering adds ``coefficient * v`` to the residual stream after block ``layer``, ``v`` being the
+trait vector as extracted (not normalised), which points toward the trait: positive coefficients
+induce it, negative ones suppress it (PV, steering).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final, NamedTuple
+
+import pyarrow as pa
+
+from personae.data import tables
+from personae.data.judge_scores import in_order, judged_members, scores_by_judge
+from personae.science.resampling import Bootstrap
+from personae.science.statistics import summarise
+from personae.science.steering_arms import Setting
+
+_DRAWS: Final = 1000
+_SCALE: Final = (0.0, 100.0)
+
+
+def effect_table(responses: pa.Table, scores: pa.Table, trait: str, seed: int) -> pa.Table:
+    """Mean score of every arm by judge and rubric, with intervals over questions.
+
+    Columns of ``steering_effects``; no arm is marked as chosen.
+    """
+    arms: dict[Setting, list[dict[str, Any]]] = {}
+    for row in responses.select(
+        ["response_id", "direction", "layer", "coefficient", "question_id"]
+    ).to_pylist():
+        arms.setdefault(Setting(row["direction"], row["layer"], row["coefficient"]), []).append(row)
+    rows = []
+    for rubric in ("trait", "coherence"):
+        for judge, judged in scores_by_judge(scores, rubric).items():
+            for setting, members in judged_members(arms, judged).items():
+                summary = summarise(
+                    in_order(judged, (m["response_id"] for m in members)),
+                    [m["question_id"] for m in members],
+                    Bootstrap(_DRAWS, seed),
+                    scale=_SCALE,
+                )
+                rows.append(
+                    {
+                        "trait": trait,
+                        "judge": judge,
+                        "rubric": rubric,
+                        **setting._asdict(),
+                        "n": summary.n_scored,
+                        "n_unscored": summary.n_unscored,
+                        "mean": summary.mean.estimate,
+                        "low": summary.mean.low,
+                        "high": summary.mean.high,
+                        "if_lowest": summary.if_lowest,
+                        "if_highest": summary.if_highest,
+                        "chosen": False,
+                    }
+                )
+    return tables.from_rows(rows, "steering_effects")
+
+
+class Choice(NamedTuple):
+    """The layer with the largest gain among arms whose coherence stays above the floor."""
+
+    setting: Setting
+    gain: float
+    coherent: bool
+
+
+def choose_setting(effects: pa.Table, judge: str, coherence_floor: float) -> Choice:
+    """Choose the arm, and so the layer, with the largest trait gain at sufficient coherence.
+
+    # ASSUME: where no steered arm reaches the floor, the most coherent one is taken and marked
+    # (``coherent`` False), so that a model that cannot be steered coherently still gives a result.
+
+    Raises
+    ------
+    ValueError
+        When no steered arm has both scores.
+    """
+    means: dict[str, dict[Setting, float]] = {"trait": {}, "coherence": {}}
+    for row in effects.to_pylist():
+        if row["judge"] == judge:
+            setting = Setting(row["direction"], row["layer"], row["coefficient"])
+            means[row["rubric"]][setting] = math.nan if row["mean"] is None else row["mean"]
+    baseline = next(m for s, m in means["trait"].items() if s.coefficient == 0)
+    gains = {
+        s: mean - baseline
+        for s, mean in means["trait"].items()
+        if s.coefficient > 0 and not math.isnan(mean + means["coherence"][s])
+    }
+    if not gains:
+        raise ValueError(f"no steered arm was scored by {judge!r}: no layer can be chosen")
+    coherent = {s: g for s, g in gains.items() if means["coherence"][s] >= coherence_floor}
+    if coherent:
+        best = max(coherent, key=lambda s: coherent[s])
+        return Choice(best, coherent[best], True)
+    best = max(gains, key=lambda s: means["coherence"][s])
+    return Choice(best, gains[best], False)

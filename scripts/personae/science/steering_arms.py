@@ -1,0 +1,30 @@
+"""The arms of a steering sweep: along what, at which layer, how far."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import pyarrow as pa
+
+VARIANT: Final = "response_mean"  # the paper's choice for steering
+
+
+class Setting(NamedTuple):
+    """One arm of a sweep: along what, where, how far."""
+
+    direction: str
+    layer: int
+    coefficient: float
+
+    @property
+    def vector(self) -> str:
+        """Key of the arm's vector in a request."""
+        return f"{self.direction}@{self.layer}"
+
+
+def chosen_layer(effects: pa.Table) -> int:
+    """Return the layer that a ``steering_effects`` table marks as chosen."""
+    layers = {row["layer"] for row in effects.to_pylist() if row["chosen"]}
+    if len(layers) != 1:
+        raise ValueError(f"{len(layers)} layers are marked as chosen; exactly 1 is expected")
+    return int(layers.pop())

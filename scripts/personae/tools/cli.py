@@ -1,0 +1,33 @@
+"""The command ``personae``: what can be done beside the workflow itself."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from personae.base.errors import PersonaeError
+from personae.tools import export
+from personae.tools import library_cli as library
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; return 1 when something is wrong, with one line that says what."""
+    parser = argparse.ArgumentParser(prog="personae", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    library.add_parser(commands)
+    export.add_parser(commands)
+    options = parser.parse_args(arguments)
+    try:
+        code: int = options.run(options)
+    except PersonaeError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        # The reader, such as `head`, has seen enough.
+        sys.stderr.close()
+        return 0
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

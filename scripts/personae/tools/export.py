@@ -1,0 +1,64 @@
+"""``personae export``: vectors and floors of a study as files that others can read."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any, Final
+
+from personae.base.errors import PersonaeError
+
+_KINDS: Final = {"role": "role_vectors", "trait": "trait_vectors", "direction": "directions"}
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the subparsers of ``personae``."""
+    about = (
+        "write directions, role vectors, trait vectors or floors of a study as .pt or .safetensors"
+    )
+    parser = commands.add_parser("export", help=about, description=about)
+    parser.add_argument("table", type=Path, help="directions, role_vectors or vectors .parquet")
+    parser.add_argument("out", type=Path, help="file to write, in .pt or .safetensors")
+    parser.add_argument(
+        "--floors", type=Path, help="floors.parquet along these directions: a capping configuration"
+    )
+    parser.add_argument(
+        "--variant", default="response_mean", help="of trait vectors (default: response_mean)"
+    )
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    # Imported here: the library's commands need none of it.
+    from personae.personas import published
+
+    if options.floors:
+        published.write_caps(options.table, options.floors, options.out)
+    else:
+        published.write_vectors(options.table, _kind(options.table), options.out, options.variant)
+    print(f"{options.out}: layers: blocks, vectors point toward the Assistant or the trait")
+    return 0
+
+
+def _kind(path: Path) -> str:
+    """Return the kind of a table of vectors by its columns; reading it checks the rest.
+
+    Raises
+    ------
+    PersonaeError
+        When it is missing, or of another kind.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        names = pq.read_schema(path).names
+    except FileNotFoundError:
+        raise PersonaeError(f"{path}: no such table; correct the path") from None
+    except (pa.ArrowException, OSError):
+        raise PersonaeError(f"{path}: no table; name one of a study's .parquet files") from None
+    for column, kind in _KINDS.items():
+        if column in names and "vector" in names:
+            return kind
+    known = ", ".join(_KINDS.values())
+    raise PersonaeError(f"{path}: no vectors by role, trait or direction; name one of {known}")

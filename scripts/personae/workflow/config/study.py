@@ -1,0 +1,230 @@
+"""A study together with what it selects from the library and the model table."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+from personae.base.field_types import Band
+from personae.data.model_table import ModelRow
+from personae.endpoints.endpoint_settings import Endpoint
+from personae.personas.library import (
+    AuditorSheet,
+    ClosedItem,
+    Domain,
+    DriftConversation,
+    JailbreakConversation,
+    Library,
+    Question,
+    Role,
+    SpaceTrait,
+    Trait,
+    expand_trait,
+    load_auditor,
+)
+from personae.workflow.config.experiment_sections import SimulatedSection
+from personae.workflow.config.study_config import StudyConfig
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Study:
+    """A checked study. "all" expands in the order of the library's files.
+
+    Attributes
+    ----------
+    config
+        What the configuration says.
+    library
+        Everything that could be selected.
+    models
+        The whole model table, by name.
+    base
+        Project root, to which all paths are relative.
+    """
+
+    config: StudyConfig
+    library: Library
+    models: Mapping[str, ModelRow]
+    base: Path
+
+    @cached_property
+    def role_names(self) -> list[str]:
+        """Roles of the study, without the default Assistant."""
+        names = expand(self.config.roles.names, self.library.roles)
+        return spread(names, self.library.roles, self.config.roles.count)
+
+    @cached_property
+    def trait_names(self) -> list[str]:
+        """Traits of the study."""
+        return expand(self.config.traits.names, self.library.traits)
+
+    @cached_property
+    def space(self) -> dict[str, Trait]:
+        """Traits of the trait space that the study includes, expanded, by name."""
+        section = self.config.trait_space
+        if (names := section.names) == "none":
+            return {}
+        library = self.library
+        return {
+            name: expand_trait(library.trait_space[name], library.trait_space_templates)
+            for name in spread(
+                expand(names, library.trait_space), library.trait_space, section.count
+            )
+        }
+
+    @cached_property
+    def space_names(self) -> list[str]:
+        """Traits of the trait space that the study includes."""
+        return list(self.space)
+
+    @property
+    def model_names(self) -> list[str]:
+        """Chat models of the study."""
+        return list(self.config.models)
+
+    @cached_property
+    def roles(self) -> dict[str, Role]:
+        """Roles of the study by name, without the default Assistant."""
+        return {name: self.library.roles[name] for name in self.role_names}
+
+    @cached_property
+    def traits(self) -> dict[str, Trait]:
+        """Traits of the study by name."""
+        return {name: self.library.traits[name] for name in self.trait_names}
+
+    @cached_property
+    def extraction_questions(self) -> list[Question]:
+        """Questions on which role vectors are extracted."""
+        return take(self.library.extraction, self.config.roles.questions.extraction)
+
+    @cached_property
+    def heldout_questions(self) -> list[Question]:
+        """Questions on which directions from roles are evaluated."""
+        return take(self.library.heldout, self.config.roles.questions.heldout)
+
+    @cached_property
+    def capped_roles(self) -> dict[str, Role]:
+        """Roles whose adherence is measured under capping."""
+        names = expand(self.config.capping.roles, self.role_names)
+        return {name: self.library.roles[name] for name in names}
+
+    @property
+    def jailbreaks(self) -> dict[str, JailbreakConversation]:
+        """Persona jailbreaks that are replayed under capping."""
+        names = expand(self.config.capping.conversations, self.library.jailbreak)
+        return {name: self.library.jailbreak[name] for name in names}
+
+    @property
+    def drift_conversations(self) -> dict[str, DriftConversation]:
+        """Transcripts that are projected and replayed."""
+        names = expand(self.config.drift.conversations, self.library.drift)
+        return {name: self.library.drift[name] for name in names}
+
+    @property
+    def simulated(self) -> SimulatedSection | None:
+        """Which conversations are simulated; None when none are."""
+        section = self.config.drift.simulated
+        return None if section is None or section.domains == "none" else section
+
+    @cached_property
+    def simulated_domains(self) -> dict[str, Domain]:
+        """Domains of the simulated conversations, with the personas and topics that are used."""
+        if (section := self.simulated) is None:
+            return {}
+        domains = self.library.domains
+        return {
+            name: domains[name].first(section.personas, section.topics)
+            for name in expand(section.domains, domains)
+        }
+
+    @property
+    def auditor(self) -> Endpoint | None:
+        """The endpoint that plays the user; None when no conversations are simulated."""
+        name = self.config.assignments.auditor
+        return self.config.endpoints[name] if self.simulated and name else None
+
+    @cached_property
+    def auditor_sheet(self) -> AuditorSheet:
+        """What the endpoint that plays the user is told."""
+        return load_auditor(self.config.library.conversations, self.base)
+
+    @property
+    def closed_answers(self) -> list[ClosedItem]:
+        """Closed questions that measure the cost of capping."""
+        return take(self.library.closed, self.config.capping.closed_answers)
+
+    @property
+    def endpoint_names(self) -> list[str]:
+        """Endpoints that the jobs of the study use, in the order of its configuration."""
+        config = self.config
+        used: set[str | None] = {*config.judging.names, *config.assignments.generators.values()}
+        if self.simulated:
+            used.add(config.assignments.auditor)
+        return [name for name in config.endpoints if name in used]
+
+    @property
+    def chat_judges(self) -> dict[str, float]:
+        """Endpoints that judge, with the share of responses that each of them scores."""
+        shares = self.config.judging.shares
+        return {name: share for name, share in shares.items() if name in self.config.endpoints}
+
+    @property
+    def card_scope(self) -> dict[str, list[str]] | None:
+        """What of the library its card embeds and judges: what is used here, or None for all."""
+        if self.config.report.library_card == "all":
+            return None
+        return {
+            "roles": self.role_names,
+            "traits": self.trait_names,
+            "trait_space": self.space_names,
+            "extraction": [question.id for question in self.extraction_questions],
+            "heldout": [question.id for question in self.heldout_questions],
+        }
+
+    def bands(self, model: str) -> list[Band]:
+        """Return the bands of layers to cap in ``model``: the study's, or its own."""
+        return list(self.config.capping.bands or self.models[model].capping_bands)
+
+    def candidate_layers(self, model: str) -> list[int]:
+        """Return the layers of the layer sweep in ``model``, ascending."""
+        return self.config.layer_sweep.candidates(self.models[model].n_layers)
+
+
+def expand(names: str | Sequence[str], known: Iterable[str]) -> list[str]:
+    """Return the listed names, or all the known ones in their order."""
+    return list(known) if names == "all" else list(names)
+
+
+def spread(
+    names: Sequence[str], known: Mapping[str, Role | SpaceTrait], count: int | None
+) -> list[str]:
+    """Return ``count`` names, taken in turn from every category, in the order of ``names``."""
+    if count is None or count >= len(names):
+        return list(names)
+    seen: Counter[str] = Counter()
+    turns: dict[str, int] = {}
+    for name in names:
+        category = known[name].category
+        turns[name] = seen[category]
+        seen[category] += 1
+    # Sorting is stable: all first ones of a category come before all second ones.
+    chosen = set(sorted(names, key=turns.__getitem__)[:count])
+    return [name for name in names if name in chosen]
+
+
+def own_first(labelled: Sequence[str], own: Sequence[str], least: int) -> list[str]:
+    """Return the labelled names that are a study's own, and others up to ``least``, in order."""
+    chosen = {name for name in labelled if name in own}
+    for name in labelled:
+        if len(chosen) < least:
+            chosen.add(name)
+    return [name for name in labelled if name in chosen]
+
+
+def take(items: Sequence[_T], count: int | None) -> list[_T]:
+    """Return the first ``count`` items, or all."""
+    return list(items[:count])

@@ -1,0 +1,236 @@
+"""Checks of a study against the library and the model table, before any job starts."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from personae.base.errors import PersonaeError
+from personae.base.strict_yaml import read_yaml
+from personae.base.validation_messages import did_you_mean
+from personae.data.model_table import read_models
+from personae.data.schemas import DEFAULT
+from personae.personas.library import load_library
+from personae.workflow.config.endpoint_check import check_endpoints, unknown_endpoints
+from personae.workflow.config.simulation_check import check_simulated, unknown_domains
+from personae.workflow.config.study import Study, expand
+from personae.workflow.config.study_config import ConfigError, load_config
+
+
+def load_study(config: Mapping[str, Any], base: Path, sources: Sequence[str | Path] = ()) -> Study:
+    """Return the checked study that ``config`` describes.
+
+    Parameters
+    ----------
+    config
+        Content of the study's configuration.
+    base
+        Project root, to which the paths in it are relative.
+    sources
+        The files that ``config`` was read from: messages name the last one, and a key that
+        occurs twice in one of them, which ``config`` cannot show, is refused.
+
+    Raises
+    ------
+    ConfigError
+        One line per problem: file, place, value and remedy.
+    """
+    try:
+        for path in sources:
+            read_yaml(base / path, str(path))
+        source = str(sources[-1]) if sources else "config"
+        parsed = load_config(config, source)
+        table = parsed.model_table
+        models = read_models(base / table, table)
+        study = Study(parsed, load_library(parsed.library, base), models, base)
+    except ConfigError:
+        raise
+    except PersonaeError as error:
+        raise ConfigError(str(error).splitlines()) from None
+    if problems := check_study(study):
+        raise ConfigError([f"{source}: {problem}" for problem in problems])
+    return study
+
+
+def check_study(study: Study) -> list[str]:
+    """Return one line per problem: place, value and remedy."""
+    names = list(_names(study))
+    # Counts and layers can only be checked for things that exist.
+    return names or [
+        *_models(study),
+        *_counts(study),
+        *_layers(study),
+        *_floors(study),
+        *check_endpoints(study),
+        *check_simulated(study),
+    ]
+
+
+def _names(study: Study) -> Iterator[str]:
+    """Names that neither the library nor the model table knows."""
+    config, library = study.config, study.library
+    table = f"in {config.model_table}"
+    chat = [name for name, row in study.models.items() if row.kind == "chat"]
+    embedders = [name for name, row in study.models.items() if row.kind == "embedder"]
+    yield from _unknown("models", config.models, chat, "chat model", table)
+    yield from _unknown("embedder", [config.embedder], embedders, "embedder", table)
+    choices = (
+        ("roles.names", config.roles.names, library.roles, "role"),
+        ("traits.names", config.traits.names, library.traits, "trait"),
+        ("capping.roles", config.capping.roles, library.roles, "role"),
+        ("capping.conversations", config.capping.conversations, library.jailbreak, "conversation"),
+        ("drift.conversations", config.drift.conversations, library.drift, "conversation"),
+    )
+    for place, names, known, what in choices:
+        if names != "all":
+            yield from _unknown(place, names, known, what, "in the library")
+    yield from unknown_endpoints(study)
+    yield from unknown_domains(study)
+    for index, source in enumerate(config.published):
+        if source.model not in config.models:
+            here = did_you_mean(source.model, config.models)
+            yield f"published[{index}].model: {source.model!r} is not in models{here}; add it"
+    if isinstance(space := config.trait_space.names, list):
+        where = "in the trait space"
+        yield from _unknown("trait_space.names", space, library.trait_space, "trait", where)
+
+
+def _unknown(
+    place: str, names: Sequence[str], known: Collection[str], what: str, where: str
+) -> Iterator[str]:
+    for index, name in enumerate(names):
+        at = place if place == "embedder" else f"{place}[{index}]"
+        if name in known:
+            continue
+        if name == DEFAULT:
+            yield f"{at}: {name!r} is the default Assistant, which is always there; remove it"
+        else:
+            yield f"{at}: no {what} {name!r} {where}{did_you_mean(name, known)}"
+
+
+def _models(study: Study) -> Iterator[str]:
+    for index, source in enumerate(study.config.published):
+        if not all(path.is_file() for path in source.files(study.base) or [Path("missing")]):
+            yield (
+                f"published[{index}].path: no .pt or .safetensors file at {source.path!r}; put it "
+                "there or correct the path"
+            )
+    for name in (*study.config.models, study.config.embedder):
+        row = study.models[name]
+        if row.source == "folder" and not (study.base / row.id / "config.json").is_file():
+            yield (
+                f"{study.config.model_table}: {name}: {row.id!r} is no folder with a config.json; "
+                "put the model there or correct the path"
+            )
+
+
+def _counts(study: Study) -> Iterator[str]:
+    """Counts that ask for more than there is."""
+    config, library = study.config, study.library
+    roles, capping = config.roles, config.capping
+    heldout = len(study.heldout_questions)
+    there = len(expand(roles.names, library.roles))
+    limits = [
+        ("roles.count", roles.count, there),
+        ("roles.questions.extraction", roles.questions.extraction, len(library.extraction)),
+        ("roles.questions.heldout", roles.questions.heldout, len(library.heldout)),
+        ("capping.questions", capping.questions, heldout),
+        ("capping.neutral_questions", capping.neutral_questions, heldout),
+        ("capping.closed_answers", capping.closed_answers, len(library.closed)),
+    ]
+    yield from _too_many(limits, "there are")
+    for name, role in {DEFAULT: library.default, **study.roles}.items():
+        yield from _too_many([("roles.prompts", roles.prompts, len(role.prompts))], f"{name} has")
+    for name, role in study.capped_roles.items():
+        limits = [("capping.prompts", capping.prompts, len(role.prompts))]
+        yield from _too_many(limits, f"{name} has")
+    yield from _trait_counts(study)
+    yield from _space_counts(study)
+    rollouts = roles.prompts * len(study.extraction_questions) * roles.samples
+    for place, least in (("fully", roles.min_fully), ("somewhat", roles.min_somewhat)):
+        yield from _too_many([(f"roles.min_{place}", least, rollouts)], "a role's responses are")
+
+
+def _space_counts(study: Study) -> Iterator[str]:
+    if not study.space:
+        return
+    asked, library = study.config.trait_space, study.library
+    named = len(library.trait_space) if asked.names == "all" else len(asked.names)
+    limits = [
+        ("trait_space.pairs", asked.pairs, len(library.trait_space_templates)),
+        ("trait_space.count", asked.count, named),
+    ]
+    yield from _too_many(limits, "there are")
+    limits = [("trait_space.questions", asked.questions, len(study.extraction_questions))]
+    yield from _too_many(limits, "roles answer")
+
+
+def _trait_counts(study: Study) -> Iterator[str]:
+    traits = study.config.traits
+    for name, trait in study.traits.items():
+        sets = trait.questions
+        extraction, evaluation = len(sets.extraction), len(sets.evaluation)
+        limits = [
+            ("traits.pairs", traits.pairs, len(trait.pairs)),
+            ("traits.questions.extraction", traits.questions.extraction, extraction),
+            ("traits.questions.evaluation", traits.questions.evaluation, evaluation),
+        ]
+        yield from _too_many(limits, f"{name} has")
+        # The layer is chosen on the first questions and its effect measured on the others.
+        chosen, there = study.config.layer_sweep.questions, traits.questions.evaluation
+        there = min(there or evaluation, evaluation)
+        monitoring = study.config.monitoring
+        others = {
+            "steering": study.config.steering.questions,
+            "monitoring": monitoring.questions,
+        }
+        most = max(others, key=lambda name: others[name])
+        limits = [(f"layer_sweep.questions + {most}.questions", chosen + others[most], there)]
+        yield from _too_many(limits, f"evaluation questions of {name} in use are")
+        limits = [("monitoring.prompts", monitoring.prompts, len(trait.graded))]
+        if examples := len(trait.many_shot):
+            limits += [("monitoring.shots", shots, examples) for shots in monitoring.shots]
+        yield from _too_many(limits, f"{name} has")
+
+
+def _too_many(limits: Sequence[tuple[str, int | None, int]], holder: str) -> Iterator[str]:
+    for place, asked, there in limits:
+        if asked is not None and asked > there:
+            yield f"{place}: {asked} is too many, {holder} {there}; lower it or add more"
+
+
+def _layers(study: Study) -> Iterator[str]:
+    """Layers and bands that a model of the study does not have."""
+    sweep, capping = study.config.layer_sweep, study.config.capping
+    for name in study.config.models:
+        n_layers = study.models[name].n_layers
+        fits = f"{name} has layers 0 to {n_layers - 1}"
+        if isinstance(sweep.layers, int) and sweep.layers >= n_layers:
+            yield f"layer_sweep.layers: {sweep.layers} is too many, {fits}; lower it"
+        for index, layer in enumerate(sweep.layers if isinstance(sweep.layers, list) else []):
+            if layer >= n_layers:
+                yield f"layer_sweep.layers[{index}]: {layer} is out of range, {fits}; lower it"
+        for index, band in enumerate(capping.bands or []):
+            if band.last >= n_layers:
+                yield f"capping.bands[{index}]: {band} is out of range, {fits}; lower it"
+        if not study.bands(name):
+            table = study.config.model_table
+            yield f"capping.bands: null, but {table} has none for {name}; give them in either"
+        elif study.config.drift.cap.band >= len(study.bands(name)):
+            asked, count = study.config.drift.cap.band, len(study.bands(name))
+            yield f"drift.cap.band: {asked} is out of range, {name} has bands 0 to {count - 1}"
+
+
+def _floors(study: Study) -> Iterator[str]:
+    """Floors that are used but not calibrated."""
+    capping, cap = study.config.capping, study.config.drift.cap
+    used: list[tuple[str, object, Sequence[object]]] = [
+        ("capping.evaluated.pool", capping.evaluated.pool, capping.pools),
+        ("capping.evaluated.reading", capping.evaluated.reading, capping.readings),
+        ("drift.cap.pool", cap.pool, capping.pools),
+        ("drift.cap.reading", cap.reading, capping.readings),
+        ("drift.cap.percentile", cap.percentile, capping.percentiles),
+    ]
+    for place, value, calibrated in used:
+        if value not in calibrated:
+            choices = ", ".join(map(str, calibrated))
+            yield f"{place}: {value} is not calibrated; choose from capping's {choices}, or add it"

@@ -1,0 +1,108 @@
+"""The whole configuration of a study: the one model that the schema and the docs come from."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from personae.base.errors import PersonaeError
+from personae.base.field_types import NameList, Slug, Strict
+from personae.base.strict_yaml import YamlError, read_yaml
+from personae.base.validation_messages import explain
+from personae.endpoints.endpoint_settings import AssignmentsSection, Endpoint
+from personae.judging.judging_settings import JudgingSection
+from personae.personas.library.settings import LibrarySection
+from personae.personas.published.published_source import PublishedSource
+from personae.workflow.config.experiment_sections import (
+    CappingSection,
+    DriftSection,
+    LayerSweepSection,
+    MonitoringSection,
+    ReportSection,
+    SteeringSection,
+)
+from personae.workflow.config.persona_sections import (
+    AxisSection,
+    EngineSection,
+    RolesSection,
+    TraitSpaceSection,
+    TraitsSection,
+)
+
+
+class ConfigError(PersonaeError):
+    """A study that cannot run as written: one line per problem."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class StudyConfig(Strict):
+    """One study: which models, which personas, which experiments."""
+
+    study: Slug = Field(description="Name of the study; results go to results/<study>.")
+    models: NameList = Field(description="Chat models, by their names in the model table.")
+    model_table: str = Field(
+        default="config/models.tsv", description="Table of models; see below for its columns."
+    )
+    embedder: Slug = Field(
+        default="minilm_l6", description="Sentence embedder, by its name in the model table."
+    )
+    seed: int = Field(default=0, ge=0, description="Every random choice derives from this number.")
+    library: LibrarySection = Field(default=LibrarySection(), description="The persona library.")
+    engine: EngineSection = Field(default=EngineSection(), description="The model server.")
+    roles: RolesSection = Field(default=RolesSection(), description="The roles arm.")
+    axis: AxisSection = Field(default=AxisSection(), description="The axis and persona space.")
+    traits: TraitsSection = Field(default=TraitsSection(), description="The traits arm.")
+    trait_space: TraitSpaceSection = Field(
+        default=TraitSpaceSection(), description="The trait space."
+    )
+    layer_sweep: LayerSweepSection = Field(
+        default=LayerSweepSection(), description="The choice of each trait's layer."
+    )
+    steering: SteeringSection = Field(default=SteeringSection(), description="Steering.")
+    monitoring: MonitoringSection = Field(default=MonitoringSection(), description="Monitoring.")
+    capping: CappingSection = Field(default=CappingSection(), description="Activation capping.")
+    drift: DriftSection = Field(default=DriftSection(), description="Persona drift.")
+    judging: JudgingSection = Field(default=JudgingSection(), description="The judges.")
+    endpoints: dict[Slug, Endpoint] = Field(
+        default={}, description="Chat models reached over HTTP, by the names used here."
+    )
+    assignments: AssignmentsSection = Field(
+        default=AssignmentsSection(), description="Further work of endpoints."
+    )
+    published: list[PublishedSource] = Field(
+        default=[], description="Vectors of others, imported and held against the study's own."
+    )
+    report: ReportSection = Field(default=ReportSection(), description="The report.")
+
+
+def load_config(study: Path | Mapping[str, Any], source: str | None = None) -> StudyConfig:
+    """Return the study that a file or an already loaded mapping describes.
+
+    Parameters
+    ----------
+    study
+        YAML file, or its content.
+    source
+        How messages name it; the path, or "config", by default.
+
+    Raises
+    ------
+    ConfigError
+        One line per problem: file, place, value and remedy.
+    """
+    if isinstance(study, Mapping):
+        source, data = source or "config", dict(study)
+    else:
+        source = source or str(study)
+        try:
+            data = read_yaml(study, source)
+        except YamlError as error:
+            raise ConfigError([str(error)]) from None
+    try:
+        return StudyConfig.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(explain(source, error, StudyConfig, data)) from None

@@ -1,0 +1,6 @@
+"""What a study will cost, before anything is submitted: GPU hours, judge calls, disk, jobs."""
+
+from personae.workflow.estimate.rates import Rates, load_rates
+from personae.workflow.estimate.totals import Estimate, estimate_study, node_seconds
+
+__all__ = ["Estimate", "Rates", "estimate_study", "load_rates", "node_seconds"]

@@ -1,0 +1,247 @@
+"""How much every node of a study does, counted from the same records that the node is given.
+
+Token counts of prompts come from their characters, those of responses from the study's limits; both
+factors stand in ``config/rates.yaml``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from personae.workflow import node_params
+from personae.workflow.config import Study
+from personae.workflow.estimate.rates import Rates
+
+_TEMPLATE = 20
+"""Tokens that a chat template adds."""
+
+_LIKELIHOOD_PASSES = 2
+"""The likelihood judge reads every answer under a positive and under a negative prompt."""
+
+
+class Work(NamedTuple):
+    """What one node does.
+
+    Attributes
+    ----------
+    responses
+        Responses generated.
+    generated, read
+        Tokens generated, and tokens read in forward passes without generation.
+    verdicts, judge_tokens
+        Verdicts asked for, and tokens of prompts to a judge behind an API.
+    vectors
+        Activation vectors written, each of the model's width, in float32.
+    messages, auditor_read, auditor_written
+        User messages that an auditor behind an API writes, and its tokens.
+    """
+
+    responses: int = 0
+    generated: float = 0
+    read: float = 0
+    verdicts: int = 0
+    judge_tokens: float = 0
+    vectors: int = 0
+    messages: int = 0
+    auditor_read: float = 0
+    auditor_written: float = 0
+
+    def plus(self, other: Work) -> Work:
+        """Return the work of both."""
+        mine, more = self._asdict(), other._asdict()
+        return Work(**{name: mine[name] + more[name] for name in mine})
+
+
+class _Rows(NamedTuple):
+    """Responses of one arm: how many, and mean tokens of prompt and response."""
+
+    number: int
+    prompt: float
+    response: float
+
+
+class Counter:
+    """Counts the work of the nodes of one model in a study."""
+
+    def __init__(self, study: Study, model: str, rates: Rates) -> None:
+        self.study, self.model, self.rates = study, model, rates
+        self._layers = study.models[model].n_layers
+
+    def node(self, rule: str, wildcards: Mapping[str, str]) -> Work | None:
+        """Return the work of a node; None for a rule that needs neither a model nor a judge."""
+        count = _COUNTS.get(rule)
+        return count(self, wildcards) if count else None
+
+    def role(self, wildcards: Mapping[str, str]) -> _Rows:
+        """Responses of a role or of the default Assistant."""
+        record = node_params.role_rollouts(self.study, self.model, wildcards["role"])
+        questions = [text for part in record["questions"].values() for _, text in part]
+        return self._crossed(record["prompts"], questions, record)
+
+    def trait(self, wildcards: Mapping[str, str]) -> _Rows:
+        """Responses of one polarity of a trait."""
+        record = node_params.trait_rollouts(self.study, wildcards["trait"], wildcards["polarity"])
+        questions = [text for _, text in record["questions"]]
+        return self._crossed(record["instructions"], questions, record)
+
+    def layer_sweep(self, wildcards: Mapping[str, str]) -> _Rows:
+        """Responses of a trait's layer sweep."""
+        record = node_params.layer_sweep(self.study, self.model, wildcards["trait"])
+        steered = sum(c != 0 for c in record["coefficients"])
+        return self._steered(1 + steered * len(record["layers"]), record)
+
+    def steering(self, wildcards: Mapping[str, str]) -> _Rows:
+        """Responses of a trait's alpha sweep."""
+        record = node_params.steering(self.study, wildcards["trait"])
+        steered = sum(c != 0 for c in record["coefficients"])
+        return self._steered(1 + steered * (1 + record["random_directions"]), record)
+
+    def monitoring(self, wildcards: Mapping[str, str]) -> _Rows:
+        """Responses of a trait under its graded prompts and after example exchanges."""
+        record = node_params.monitoring(self.study, wildcards["trait"])
+        talks = [" ".join(map(" ".join, record["examples"][:n])) for n in record["shots"]]
+        questions = [text for _, text in record["questions"]]
+        return self._crossed([*record["prompts"], *talks], questions, record)
+
+    def capping(self, _: Mapping[str, str]) -> _Rows:
+        """Responses of the capping arms, the uncapped one included."""
+        record = node_params.capping_rollouts(self.study)
+        prompts = [text for texts in record["roles"].values() for text in texts]
+        questions = [text for _, text in record["questions"]]
+        rows = self._crossed(prompts, questions, {**record, "samples": 1})
+        turns = sum(len(item["turns"]) for item in node_params.jailbreaks(self.study))
+        return rows._replace(number=self._arms * (rows.number + turns))
+
+    def replays(self, _: Mapping[str, str]) -> _Rows:
+        """Replayed turns, capped and not; each is answered with all turns before it in view."""
+        talks = node_params.drift_conversations(self.study)
+        turns = sum(len(talk["turns"]) for talk in talks)
+        response = self._response(self.study.config.drift.sampling.model_dump())
+        middle = turns / max(1, len(talks)) / 2
+        return _Rows(2 * turns, middle * (response + 50), response)
+
+    def simulated(self, _: Mapping[str, str]) -> _Rows:
+        """Turns of simulated conversations, each answered with all before it in view."""
+        if (section := self.study.simulated) is None:
+            return _Rows(0, 0, 0)
+        response = self._response(self.study.config.drift.sampling.model_dump())
+        middle = (section.turns - 1) / 2
+        prompt = middle * response + (middle + 1) * self._message + _TEMPLATE
+        return _Rows(section.turns * len(self._talks), prompt, response)
+
+    @property
+    def _talks(self) -> list[str]:
+        """What the auditor is told, for every simulated conversation."""
+        users = [p for d in self.study.simulated_domains.values() for p in d.personas]
+        sheet = self.study.auditor_sheet
+        return [sheet.prompt(user.description, t.text) for user in users for t in user.topics]
+
+    @property
+    def _message(self) -> float:
+        """Tokens of a simulated user's message."""
+        most = self.study.auditor.max_tokens if self.study.auditor else 0
+        return self.rates.response_fill * most
+
+    @property
+    def _arms(self) -> int:
+        return 1 + len(node_params.capping_arms(self.study, self.model))
+
+    def _crossed(
+        self, prompts: Sequence[str | None], questions: Sequence[str], record: Mapping[str, Any]
+    ) -> _Rows:
+        count = len(prompts) * len(questions) * record["samples"]
+        prompt = self._mean([text or "" for text in prompts]) + self._mean(questions) + _TEMPLATE
+        return _Rows(count, prompt, self._response(record["sampling"]))
+
+    def _steered(self, arms: int, record: Mapping[str, Any]) -> _Rows:
+        questions = [text for _, text in record["questions"]]
+        return self._crossed([""] * arms, questions, record)
+
+    def _mean(self, texts: Sequence[str]) -> float:
+        characters = sum(len(text) for text in texts) / max(1, len(texts))
+        return characters / self.rates.characters_per_token
+
+    def _response(self, sampling: Mapping[str, Any]) -> float:
+        return self.rates.response_fill * float(sampling["max_new_tokens"])
+
+    def generate(self, rows: _Rows) -> Work:
+        """Generate them."""
+        return Work(
+            responses=rows.number,
+            generated=rows.number * rows.response,
+            read=rows.number * rows.prompt,
+        )
+
+    def extract(self, rows: _Rows, spans: int) -> Work:
+        """Extract means over ``spans`` spans at every layer."""
+        tokens = rows.number * (rows.prompt + rows.response)
+        return Work(read=tokens, vectors=rows.number * spans * self._layers)
+
+    def project(self, rows: _Rows) -> Work:
+        """Read their prompts alone."""
+        return Work(read=rows.number * rows.prompt)
+
+    def judge(self, rows: _Rows, rubrics: int) -> Work:
+        """Score them by ``rubrics`` rubrics each."""
+        judging, verdicts = self.study.config.judging, rows.number * rubrics
+        read = tokens = 0.0
+        if judging.needs_model:
+            read = verdicts * _LIKELIHOOD_PASSES * (rows.prompt + rows.response)
+        if self.study.chat_judges:
+            tokens = verdicts * (self.rates.judge_instructions + rows.prompt + rows.response)
+        return Work(read=read, verdicts=verdicts, judge_tokens=tokens)
+
+    def calibrate(self) -> Work:
+        """Judge the labelled set."""
+        labelled = self.study.library.labelled
+        answers = len(labelled.traits) + len(labelled.roles) + len(labelled.coherence)
+        return self.judge(_Rows(answers, 100, 60), 1)
+
+    def cost(self) -> Work:
+        """Score neutral answers and the choices of closed questions under every arm."""
+        section = self.study.config.capping
+        neutral = section.neutral_questions * len(self.study.library.default.prompts)
+        choices = sum(len(item["choices"]) for item in node_params.closed_answers(self.study))
+        response = self._response(section.sampling.model_dump())
+        return Work(read=self._arms * (neutral * (50 + response) + choices * 60))
+
+    def simulate(self, rows: _Rows) -> Work:
+        """Generate them, each after a user's message that the auditor writes."""
+        read = rows.number * (self._mean(self._talks) + rows.prompt)
+        return self.generate(rows)._replace(
+            messages=rows.number, auditor_read=read, auditor_written=rows.number * self._message
+        )
+
+    def conversations(self, rows: _Rows, simulated: _Rows) -> Work:
+        """Project the shipped, the replayed and the simulated turns."""
+        turns = rows.number + rows.number // 2
+        further = simulated.number * (self._message + simulated.response)
+        return Work(read=turns * (50 + rows.response) + further)
+
+
+_COUNTS: dict[str, Callable[[Counter, Mapping[str, str]], Work]] = {
+    "generate_role_responses": lambda c, w: c.generate(c.role(w)),
+    "extract_role_activations": lambda c, w: c.extract(c.role(w), 1),
+    "judge_role_responses": lambda c, w: c.judge(c.role(w), 1),
+    "generate_trait_responses": lambda c, w: c.generate(c.trait(w)),
+    "extract_trait_activations": lambda c, w: c.extract(c.trait(w), 3),
+    "judge_trait_responses": lambda c, w: c.judge(c.trait(w), 2),
+    "sweep_trait_layers": lambda c, w: c.generate(c.layer_sweep(w)),
+    "judge_layer_sweep": lambda c, w: c.judge(c.layer_sweep(w), 2),
+    "steer_trait": lambda c, w: c.generate(c.steering(w)),
+    "judge_steering": lambda c, w: c.judge(c.steering(w), 2),
+    "generate_monitored_responses": lambda c, w: c.generate(c.monitoring(w)),
+    "judge_monitored_responses": lambda c, w: c.judge(c.monitoring(w), 2),
+    "project_last_prompts": lambda c, w: c.project(c.monitoring(w)),
+    "cap_responses": lambda c, w: c.generate(c.capping(w)),
+    "judge_capping": lambda c, w: c.judge(c.capping(w), 2),
+    "measure_capping_cost": lambda c, w: c.cost(),
+    "replay_conversations": lambda c, w: c.generate(c.replays(w)),
+    "simulate_conversations": lambda c, w: c.simulate(c.simulated(w)),
+    "project_conversations": lambda c, w: c.conversations(c.replays(w), c.simulated(w)),
+    "calibrate_judges": lambda c, w: c.calibrate(),
+}
+
+RULES = frozenset(_COUNTS)
+"""Rules whose work is counted."""

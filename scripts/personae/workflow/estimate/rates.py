@@ -1,0 +1,129 @@
+"""How fast models generate and read: measured where it was, else the roofline of their GPUs."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import Field, ValidationError
+
+from personae.base.errors import PersonaeError
+from personae.base.field_types import Strict
+from personae.base.strict_yaml import YamlError, read_yaml
+from personae.base.validation_messages import explain
+from personae.data.model_table import ModelRow
+
+PATH = Path("config/rates.yaml")
+
+_BYTES_PER_PARAMETER = 2  # bfloat16
+_FLOP_PER_PARAMETER = 2  # one multiplication and one addition per token
+
+
+class RatesError(PersonaeError):
+    """A file of rates that cannot be used."""
+
+
+class MeasuredRate(Strict):
+    """Tokens per second that a model reached."""
+
+    generate: float = Field(gt=0, description="Generated tokens per second.")
+    read: float = Field(gt=0, description="Tokens per second in extraction and likelihoods.")
+    load_seconds: float = Field(ge=0, description="Seconds to load it.")
+
+
+class Roofline(Strict):
+    """What a GPU can do, and the shares of it that are reached."""
+
+    gpu: str = Field(description="The GPU.")
+    bandwidth: float = Field(gt=0, description="Bytes per second from its memory.")
+    arithmetic: float = Field(gt=0, description="FLOP per second.")
+    bandwidth_share: float = Field(gt=0, le=1, description="Share reached in decoding.")
+    arithmetic_share: float = Field(gt=0, le=1, description="Share reached in reading.")
+    step_seconds: float = Field(ge=0, description="Fixed cost of one decoding step.")
+    rows: int = Field(ge=1, description="Responses that are decoded together.")
+    load_bytes: float = Field(gt=0, description="Bytes of weights per second from disk.")
+
+
+class Price(Strict):
+    """Dollars per million tokens."""
+
+    input: float = Field(ge=0, description="Of a prompt.")
+    output: float = Field(ge=0, description="Of an answer.")
+
+
+class Rates(Strict):
+    """The content of ``config/rates.yaml``."""
+
+    response_fill: float = Field(gt=0, le=1, description="Share of max_new_tokens that is used.")
+    characters_per_token: float = Field(gt=0, description="Characters of a token.")
+    measured: dict[str, MeasuredRate] = Field(description="By model.")
+    roofline: Roofline = Field(description="For models that were not measured.")
+    parameters: dict[str, float] = Field(description="Billions of parameters, by model.")
+    judges: dict[str, Price] = Field(description="By name of an endpoint's model.")
+    judge_instructions: int = Field(ge=0, description="Tokens of a judge's instructions.")
+    judge_verdict: int = Field(ge=0, description="Tokens of a verdict.")
+    allocation_hours: float = Field(gt=0, description="Hours that an allocation should work.")
+
+
+class Speed(NamedTuple):
+    """Of one copy of a model: tokens per second, seconds to load, and where this is from."""
+
+    generate: float
+    read: float
+    load_seconds: float
+    source: str
+
+
+@cache
+def load_rates(path: Path = PATH) -> Rates:
+    """Read a file of rates.
+
+    Raises
+    ------
+    RatesError
+        One line per problem.
+    """
+    try:
+        data = read_yaml(path, str(path))
+        return Rates.model_validate(data)
+    except YamlError as error:
+        raise RatesError(str(error)) from None
+    except ValidationError as error:
+        raise RatesError("\n".join(explain(str(path), error, Rates, data))) from None
+
+
+def parameters(name: str, row: ModelRow, rates: Rates) -> float:
+    """Return the number of parameters; 18 L h^2 where the file of rates does not know the model.
+
+    # ASSUME: attention, a gated feed-forward layer of the usual width and the embeddings come to
+    # about 18 h^2 per block in the models of the table.
+    """
+    known = rates.parameters.get(name)
+    return 1e9 * known if known else 18.0 * row.n_layers * row.hidden_size**2
+
+
+def speed(name: str, row: ModelRow, rates: Rates) -> Speed:
+    """Return how fast one copy of a model is."""
+    if found := rates.measured.get(name):
+        return Speed(found.generate, found.read, found.load_seconds, "measured")
+    size = parameters(name, row, rates)
+    if not row.gpus:
+        return _scaled(size, rates)
+    line = rates.roofline
+    # Blocks on several GPUs work one after another, so their speed is that of one GPU.
+    step = _BYTES_PER_PARAMETER * size / (line.bandwidth * line.bandwidth_share)
+    return Speed(
+        generate=line.rows / (step + line.step_seconds),
+        read=line.arithmetic * line.arithmetic_share / (_FLOP_PER_PARAMETER * size),
+        load_seconds=60 + _BYTES_PER_PARAMETER * size / line.load_bytes,
+        source=f"roofline of {row.gpus} x {line.gpu}",
+    )
+
+
+def _scaled(size: float, rates: Rates) -> Speed:
+    """Return the speed of a model without GPU: a measured one's, in proportion to its size."""
+    base = rates.measured["smollm2_135m"]
+    ratio = 0.135e9 / size
+    source = "scaled from smollm2_135m"
+    return Speed(base.generate * ratio, base.read * ratio, base.load_seconds / ratio, source)

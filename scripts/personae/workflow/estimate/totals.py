@@ -1,0 +1,229 @@
+"""From the work of single nodes to the cost of a study, and how many nodes an allocation takes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from personae.data.schemas import DEFAULT
+from personae.endpoints.endpoint_settings import Endpoint
+from personae.workflow.config import Study
+from personae.workflow.estimate.node_work import Counter, Work
+from personae.workflow.estimate.rates import Rates, Speed, load_rates, speed
+
+NODE_SECONDS = 3.0
+"""Starting a node and its tables; measured on two CPU cores."""
+
+TABLE_SECONDS = 300.0
+"""What a node without model and judge is given."""
+
+_BYTES_PER_TOKEN = 8  # its id, and its characters, before compression
+_API_SECONDS = 1.5  # of one verdict or user message, with `concurrency` of them at a time
+_JUDGES = ("judge_", "calibrate_")
+_OF_A_TRAIT = (
+    "sweep_trait_layers",
+    "judge_layer_sweep",
+    "steer_trait",
+    "judge_steering",
+    "generate_monitored_responses",
+    "judge_monitored_responses",
+    "project_last_prompts",
+)
+_PERSONA = ("generate_role_responses", "judge_role_responses", "extract_role_activations")
+
+
+class ModelEstimate(NamedTuple):
+    """What one model of a study costs."""
+
+    model: str
+    nodes: int
+    responses: int
+    generated: float
+    hours: float
+    gpus: int
+    verdicts: int
+    judge_tokens: float
+    verdict_tokens: float
+    disk: float
+    speed: Speed
+    group: int
+    allocations: int
+    messages: int
+    auditor_read: float
+    auditor_written: float
+
+    @property
+    def gpu_hours(self) -> float:
+        """Hours of a model's copy, times its GPUs."""
+        return self.hours * self.gpus
+
+
+class Estimate(NamedTuple):
+    """What a study costs, by model; dollars are None where no price is known.
+
+    ``dollars`` are those of the judges, ``auditor_dollars`` those of the endpoint that plays the
+    user; ``auditor`` is None where nobody does.
+    """
+
+    models: list[ModelEstimate]
+    dollars: float | None
+    judge: str
+    auditor: str | None = None
+    auditor_dollars: float | None = 0.0
+
+
+def node_seconds(
+    study: Study, rule: str, wildcards: Mapping[str, str], rates: Rates | None = None
+) -> float:
+    """Return the time that a node of a model is expected to take, without loading the model."""
+    model = wildcards["model"]
+    counter = _counter(id(study), model, study, rates or load_rates(study.base / _RATES))
+    work = counter.node(rule, wildcards)
+    if work is None:
+        return TABLE_SECONDS
+    return _seconds(work, study, counter.rates, model)
+
+
+_RATES = "config/rates.yaml"
+_counters: dict[tuple[int, str], Counter] = {}
+
+
+def _counter(key: int, model: str, study: Study, rates: Rates) -> Counter:
+    return _counters.setdefault((key, model), Counter(study, model, rates))
+
+
+def _seconds(work: Work, study: Study, rates: Rates, model: str) -> float:
+    fast = speed(model, study.models[model], rates)
+    seconds = NODE_SECONDS + work.generated / fast.generate + work.read / fast.read
+    for name, share in study.chat_judges.items():
+        asked = share * work.verdicts if work.judge_tokens else 0.0
+        seconds += asked * _API_SECONDS / study.config.endpoints[name].concurrency
+    if auditor := study.auditor:
+        # A turn's messages are asked for together, and the model waits for all of them.
+        seconds += work.messages * _API_SECONDS / auditor.concurrency
+    return seconds
+
+
+def estimate_study(study: Study, rates: Rates | None = None) -> Estimate:
+    """Return what a study costs, every node of it counted."""
+    rates = rates or load_rates(study.base / _RATES)
+    models = [_model(study, model, rates) for model in study.model_names]
+    found = Estimate(models, 0.0, study.config.judging.primary)
+    if study.chat_judges:
+        named = ", ".join(study.config.endpoints[name].model for name in study.chat_judges)
+        found = found._replace(dollars=_judges_cost(study, models, rates), judge=named)
+    if auditor := study.auditor:
+        read = sum(model.auditor_read for model in models)
+        written = sum(model.auditor_written for model in models)
+        cost = _dollars(auditor, read, written, rates)
+        found = found._replace(auditor=auditor.model, auditor_dollars=cost)
+    return found
+
+
+def _judges_cost(study: Study, models: list[ModelEstimate], rates: Rates) -> float | None:
+    dollars = 0.0
+    for name, share in study.chat_judges.items():
+        read = share * sum(model.judge_tokens for model in models)
+        written = share * sum(model.verdict_tokens for model in models)
+        cost = _dollars(study.config.endpoints[name], read, written, rates)
+        if cost is None:
+            return None
+        dollars += cost
+    return dollars
+
+
+def _dollars(endpoint: Endpoint, read: float, written: float, rates: Rates) -> float | None:
+    """Return what tokens cost at an endpoint, by the study's prices or else the table's."""
+    listed = rates.judges.get(endpoint.model)
+    price_in = endpoint.price_in if listed is None else listed.input
+    price_out = endpoint.price_out if listed is None else listed.output
+    if endpoint.price_in is not None and endpoint.price_out is not None:
+        price_in, price_out = endpoint.price_in, endpoint.price_out
+    if price_in is None or price_out is None:
+        return None
+    return (read * price_in + written * price_out) / 1e6
+
+
+def _model(study: Study, model: str, rates: Rates) -> ModelEstimate:
+    row, counter = study.models[model], Counter(study, model, rates)
+    fast = speed(model, row, rates)
+    seconds = disk = 0.0
+    totals = Work()
+    nodes = 0
+    for rule, wildcards in nodes_of(study, model):
+        work = counter.node(rule, wildcards) or Work()
+        nodes += 1
+        totals = totals.plus(work)
+        disk += 4.0 * row.hidden_size * work.vectors + _BYTES_PER_TOKEN * work.generated
+        if study.config.judging.needs_model or not rule.startswith(_JUDGES):
+            seconds += _seconds(work, study, rates, model)
+    verdict_tokens = totals.verdicts * rates.judge_verdict if totals.judge_tokens else 0.0
+    return ModelEstimate(
+        model=model,
+        nodes=nodes,
+        responses=totals.responses,
+        generated=totals.generated,
+        hours=seconds / 3600,
+        gpus=row.gpus,
+        verdicts=totals.verdicts,
+        judge_tokens=totals.judge_tokens,
+        verdict_tokens=verdict_tokens,
+        disk=disk,
+        speed=fast,
+        group=(group := _group(study, model, counter, rates, fast)),
+        allocations=_allocations(study, group),
+        messages=totals.messages,
+        auditor_read=totals.auditor_read,
+        auditor_written=totals.auditor_written,
+    )
+
+
+def _allocations(study: Study, group: int) -> int:
+    """Return how many batch jobs load the model, with groups of that size."""
+    personas = 1 + len(study.role_names) + 2 * len(study.trait_names)
+    single = 4  # calibration, capping, its cost, drift
+    # Without a judge in the model's allocation, a trait is steered in two of them.
+    stages = 1 if study.config.judging.needs_model else 2
+    steered = stages * math.ceil(len(study.trait_names) / group)
+    return math.ceil(personas / group) + steered + single
+
+
+def _group(study: Study, model: str, counter: Counter, rates: Rates, fast: Speed) -> int:
+    """Return how many personas fill an allocation.
+
+    As many as work for the hours that an allocation should last, and enough of them that loading
+    the model is a twentieth of the time at most.
+    """
+    wildcards = {"model": model, "role": DEFAULT}
+    persona = sum(
+        _seconds(work, study, rates, model)
+        for rule in _PERSONA
+        if (work := counter.node(rule, wildcards))
+    )
+    wished = math.floor(3600 * rates.allocation_hours / persona)
+    fewest = math.ceil(20 * fast.load_seconds / persona)
+    return max(1, min(max(wished, fewest), len(study.role_names) + 1))
+
+
+def nodes_of(study: Study, model: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield rule and wildcards of every node of a model that needs it, or a judge."""
+    at = {"model": model}
+    for role in (*study.role_names, DEFAULT):
+        yield "generate_role_responses", {**at, "role": role}
+        yield "extract_role_activations", {**at, "role": role}
+        if role != DEFAULT:
+            yield "judge_role_responses", {**at, "role": role}
+    for trait in (*study.trait_names, *study.space_names):
+        for polarity in ("positive", "negative"):
+            for rule in ("generate_trait_responses", "judge_trait_responses"):
+                yield rule, {**at, "trait": trait, "polarity": polarity}
+            yield "extract_trait_activations", {**at, "trait": trait, "polarity": polarity}
+        for rule in _OF_A_TRAIT if trait in study.traits else ():
+            yield rule, {**at, "trait": trait}
+    for rule in ("calibrate_judges", "cap_responses", "judge_capping", "measure_capping_cost"):
+        yield rule, at
+    yield "replay_conversations", at
+    if study.simulated:
+        yield "simulate_conversations", at
+    yield "project_conversations", at

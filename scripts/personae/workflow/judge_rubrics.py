@@ -1,0 +1,34 @@
+"""What the chat judges of a study are told: its rubrics, and prompts from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from personae.judging.judge_prompts import read_template
+from personae.judging.judge_types import RubricKind
+from personae.judging.rubrics import Sheet, load_sheets
+
+if TYPE_CHECKING:
+    from personae.workflow.config.study import Study
+
+
+def judge_sheets(study: Study) -> dict[RubricKind, Sheet]:
+    """The rubrics that chat judges read, by kind."""
+    return load_sheets(f"{study.config.library.judging}/rubrics", study.base)
+
+
+def judge_templates(study: Study, kind: RubricKind, targets: Iterable[str]) -> dict[str, str]:
+    """The prompts from elsewhere that take the place of a rubric, by target.
+
+    A target without such a file (a persona that is no role of the study) is judged by the rubric.
+    """
+    path = study.config.judging.templates.get(kind)
+    if path is None:
+        return {}
+    named = {target: path.replace("{target}", target) for target in targets}
+    return {
+        target: read_template(study.base / name, name)
+        for target, name in named.items()
+        if (study.base / name).is_file()
+    }

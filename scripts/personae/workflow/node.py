@@ -1,0 +1,174 @@
+"""The frame in which every node of the DAG runs: its log, its errors, its provenance.
+
+A script's ``__main__`` block hands its ``main`` to `run_node` (pure tables) or `run_model_node`
+(a client of the model server). Both write a readable log, turn every foreseen error into one
+line, and exit non-zero on any error.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from personae.base.errors import PersonaeError
+from personae.endpoints.keys import Scrubber, scrub
+from personae.workflow.cluster.finished_nodes import FOLDER, Keeper, in_batch_job
+from personae.workflow.provenance import collect
+
+if TYPE_CHECKING:
+    from personae.inference.client.row_cache import KeptRows
+
+LOG = logging.getLogger("personae")
+
+
+def run_node(snakemake: Any, main: Callable[..., None], **arguments: Any) -> None:
+    """Run ``main(**arguments, provenance=...)`` as the node that ``snakemake`` describes."""
+    with _node_frame(snakemake):
+        main(**arguments, provenance=_provenance(snakemake))
+
+
+def run_model_node(snakemake: Any, main: Callable[..., None], **arguments: Any) -> None:
+    """Like `run_node`, with ``engine``: a client of the warm server of this node's model."""
+    from personae.api.requests import EngineSpec
+    from personae.inference.client import connect
+
+    with _node_frame(snakemake), _kept(snakemake) as restored:
+        if restored:
+            return
+        spec = EngineSpec(**snakemake.params.engine, **_runtime(snakemake.config))
+        with connect(spec, LOG) as engine:
+            facts = engine.info().model_dump(mode="json")
+            with _told_to_end(), engine.keeping(_kept_rows(snakemake, facts)):
+                main(**arguments, engine=engine, provenance=_provenance(snakemake, facts))
+
+
+def run_judge_node(snakemake: Any, main: Callable[..., None], **arguments: Any) -> None:
+    """Like `run_model_node`, but where no judge needs the model, none is loaded.
+
+    Judges behind an endpoint, and the embedder, then run in this process, without a GPU; without
+    an offline judge ``engine`` is None. The judges are those of ``snakemake.params.judging``.
+    """
+    judging = snakemake.params.judging
+    names = {judging["primary"], judging["second"], *(j["judge"] for j in judging["sampled"])}
+    if "likelihood" in names:
+        run_model_node(snakemake, main, **arguments)
+        return
+    from personae.judging.local_embedder import EmbedderAlone
+
+    with _node_frame(snakemake), _kept(snakemake) as restored:
+        if not restored:
+            engine = None
+            if "embedding" in names:
+                engine = EmbedderAlone(Path(snakemake.params.engine["embedder"]))
+            main(**arguments, engine=engine, provenance=_provenance(snakemake))
+
+
+@contextmanager
+def _kept(snakemake: Any) -> Iterator[bool]:
+    """Yield whether the node's outputs were restored; keep those that the block makes.
+
+    Only in a batch job, whose failure deletes the outputs of finished nodes as well.
+    """
+    if not in_batch_job():
+        yield False
+        return
+    keeper = Keeper(
+        Path("results") / snakemake.config["study"],
+        rule=snakemake.rule,
+        wildcards=dict(snakemake.wildcards),
+        params=dict(snakemake.params.items()),
+        inputs=[str(path) for path in snakemake.input],
+        outputs=[str(path) for path in snakemake.output],
+    )
+    restored = keeper.restore()
+    if restored:
+        LOG.info("restored what an earlier attempt had finished")
+    yield restored
+    if not restored:
+        keeper.keep()
+
+
+@contextmanager
+def _told_to_end() -> Iterator[None]:
+    """Let SIGTERM, with which a batch system ends a job, end the block in order: rows are kept."""
+
+    def end(number: int, _frame: object) -> None:
+        LOG.error("told to end by %s", signal.Signals(number).name)
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _kept_rows(snakemake: Any, engine: Mapping[str, Any]) -> KeptRows:
+    """Return where this node's rows are kept should it fail: they outlive it, unlike its outputs.
+
+    Prompts, seeds and vectors are in the requests; the code and the model are not.
+    """
+    from personae.inference.client.row_cache import KeptRows
+
+    node = {
+        "rule": snakemake.rule,
+        "wildcards": dict(snakemake.wildcards),
+        "code": getattr(snakemake.params, "code", ""),
+        "model": [engine["weights_digest"], engine["dtype"]],
+    }
+    return KeptRows(Path("results") / snakemake.config["study"] / FOLDER, node)
+
+
+def _runtime(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the engine settings that change no result, so they are not part of any node."""
+    from personae.workflow.config import EngineSection
+
+    section = EngineSection(**config.get("engine", {}))
+    return section.model_dump(exclude={"dtype"})
+
+
+def _provenance(snakemake: Any, engine: Mapping[str, Any] | None = None) -> dict[str, str]:
+    return collect(
+        config=snakemake.config,
+        code=getattr(snakemake.params, "code", ""),
+        rule=snakemake.rule,
+        wildcards=dict(snakemake.wildcards),
+        engine=engine,
+        inputs=[str(path) for path in snakemake.input],
+    )
+
+
+@contextmanager
+def _node_frame(snakemake: Any) -> Iterator[None]:
+    path = Path(snakemake.log[0])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(path, mode="w", encoding="utf-8")
+    handler.setFormatter(Scrubber("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
+    LOG.addHandler(handler)
+    LOG.setLevel(logging.INFO)
+    LOG.info("%s %s", snakemake.rule, " ".join(f"{k}={v}" for k, v in snakemake.wildcards.items()))
+    try:
+        yield
+        LOG.info("done")
+    except PersonaeError as error:
+        _fail(snakemake, str(error))
+    except Exception as error:  # unforeseen: the log gets the traceback, the console one line
+        LOG.error("%s", traceback.format_exc())
+        _fail(snakemake, f"{type(error).__name__}: {error}")
+    finally:
+        LOG.removeHandler(handler)
+        handler.close()
+
+
+def _fail(snakemake: Any, message: str) -> None:
+    """Say ``message`` in the log and on the console, and end the node with exit status 1."""
+    line = scrub(" ".join(message.split()))
+    LOG.error("%s", line)
+    print(f"{snakemake.rule}: {line} (log: {snakemake.log[0]})", file=sys.stderr)
+    raise SystemExit(1)

@@ -1,0 +1,62 @@
+"""What each node of a study depends on, and nothing more.
+
+The rules hand these records to their nodes as ``params``; Snakemake reruns a node when its record
+changes. A record holds the persona's own data and not the whole configuration, so that editing one
+role reruns one role. Everything here is plain data that survives being written down.
+"""
+
+from __future__ import annotations
+
+from personae.workflow.node_params.capping_params import (
+    capping_arms,
+    capping_personas,
+    capping_rollouts,
+    capping_settings,
+    closed_answers,
+    jailbreaks,
+)
+from personae.workflow.node_params.drift_params import drift_cap, drift_conversations, simulation
+from personae.workflow.node_params.judging_params import (
+    card_judging,
+    judged_roles,
+    judged_trait,
+    judged_traits,
+    judging,
+    measuring,
+    role_record,
+)
+from personae.workflow.node_params.persona_params import (
+    effective_cells,
+    engine_record,
+    generator,
+    role_rollouts,
+    trait_rollouts,
+)
+from personae.workflow.node_params.sweep_params import layer_sweep, monitoring, steering
+
+__all__ = [
+    "capping_arms",
+    "capping_personas",
+    "capping_rollouts",
+    "capping_settings",
+    "card_judging",
+    "closed_answers",
+    "drift_cap",
+    "drift_conversations",
+    "effective_cells",
+    "engine_record",
+    "generator",
+    "jailbreaks",
+    "judged_roles",
+    "judged_trait",
+    "judged_traits",
+    "judging",
+    "layer_sweep",
+    "measuring",
+    "monitoring",
+    "role_record",
+    "role_rollouts",
+    "simulation",
+    "steering",
+    "trait_rollouts",
+]

@@ -1,0 +1,61 @@
+"""Which arms are capped, on what, and what capping may cost."""
+
+from __future__ import annotations
+
+from personae.workflow.config.study import Study
+from personae.workflow.node_params.judging_params import role_record
+from personae.workflow.node_params.question_texts import Record, texts
+
+
+def capping_arms(study: Study, model: str) -> list[Record]:
+    """Every direction x band x percentile; the uncapped arm is understood."""
+    section = study.config.capping
+    directions = ["axis", *(f"random{i}" for i in range(section.random_directions))]
+    return [
+        {"direction": direction, "band": str(band), "percentile": percentile}
+        for direction in directions
+        for band in study.bands(model)
+        for percentile in section.percentiles
+    ]
+
+
+def capping_settings(study: Study) -> Record:
+    """Which floors are evaluated, and at which tokens."""
+    section = study.config.capping
+    return {**section.evaluated.model_dump(), "positions": section.positions}
+
+
+def capping_rollouts(study: Study) -> Record:
+    """Role prompts x held-out questions that are answered under every arm."""
+    section = study.config.capping
+    return {
+        **capping_settings(study),
+        "roles": {
+            name: list(role.prompts[: section.prompts]) for name, role in study.capped_roles.items()
+        },
+        "questions": texts(study.heldout_questions[: section.questions]),
+        "seed": study.config.seed,
+        "sampling": section.sampling.model_dump(),
+    }
+
+
+def jailbreaks(study: Study) -> list[Record]:
+    """Persona jailbreaks: system prompt and user turns."""
+    return [
+        {"slug": slug, "system": conversation.system, "turns": list(conversation.turns)}
+        for slug, conversation in study.jailbreaks.items()
+    ]
+
+
+def capping_personas(study: Study) -> dict[str, Record]:
+    """What judges know of every persona whose adherence is judged under capping."""
+    roles = {name: role_record(study, name) for name in study.capped_roles}
+    return roles | {
+        slug: {"slug": slug, "description": conversation.description}
+        for slug, conversation in study.jailbreaks.items()
+    }
+
+
+def closed_answers(study: Study) -> list[Record]:
+    """Closed questions that measure the cost of capping."""
+    return [item.model_dump() for item in study.closed_answers]

@@ -1,0 +1,47 @@
+"""Which conversations are played, with whom, and under which cap."""
+
+from __future__ import annotations
+
+from personae.workflow.config.study import Study
+from personae.workflow.node_params.question_texts import Record
+
+
+def drift_conversations(study: Study) -> list[Record]:
+    """Transcripts: who they are, and the turns of both sides."""
+    kept = {"slug", "domain", "kind", "turns"}
+    return [c.model_dump(include=kept) for c in study.drift_conversations.values()]
+
+
+def simulation(study: Study) -> Record | None:
+    """Who talks to the model about what, and the endpoint that plays these users; None: nobody."""
+    section, auditor = study.simulated, study.auditor
+    if section is None or auditor is None:
+        return None
+    return {
+        "users": [
+            {
+                "domain": name,
+                "persona": persona.id,
+                "description": persona.description,
+                "topics": [[topic.id, topic.text] for topic in persona.topics],
+            }
+            for name, domain in study.simulated_domains.items()
+            for persona in domain.personas
+        ],
+        "turns": section.turns,
+        "sheet": study.auditor_sheet.model_dump(),
+        # Each request has a seed of its own; log-probabilities are for judges.
+        "auditor": {k: v for k, v in auditor.answering().items() if k not in ("seed", "logprobs")},
+        "seed": study.config.seed,
+        "sampling": study.config.drift.sampling.model_dump(),
+    }
+
+
+def drift_cap(study: Study, model: str) -> Record:
+    """The one cap of the capped replays."""
+    cap = study.config.drift.cap
+    return {
+        **cap.model_dump(exclude={"band"}),
+        "band": str(study.bands(model)[cap.band]),
+        "positions": study.config.capping.positions,
+    }

@@ -1,0 +1,88 @@
+"""Who judges what by which rubrics, and what judges know of roles and traits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from personae.judging.judge_types import RubricKind
+from personae.judging.rubrics import KINDS
+from personae.workflow.config.study import Study, own_first
+from personae.workflow.judge_rubrics import judge_sheets, judge_templates
+from personae.workflow.node_params.question_texts import Record
+
+_MEASURED_TRAITS: Final = 6
+_MEASURED_ROLES: Final = 8
+
+
+def judging(study: Study, targets: Mapping[RubricKind, Sequence[str]]) -> Record:
+    """Who judges by which rubrics, as far as scores depend on it: no key, limit or price.
+
+    ``targets`` are the roles or traits of every kind of rubric that the node judges by.
+    """
+    section = study.config.judging
+    record = section.model_dump(include={"primary", "second", "sampled"})
+    chat = [name for name in section.names if name in study.config.endpoints]
+    if not chat:
+        return record
+    templates = {kind: judge_templates(study, kind, targets[kind]) for kind in targets}
+    return {
+        **record,
+        "endpoints": {name: study.config.endpoints[name].answering() for name in chat},
+        "sheets": {kind: judge_sheets(study)[kind].model_dump() for kind in targets},
+        "templates": {kind: found for kind, found in templates.items() if found},
+    }
+
+
+def card_judging(study: Study) -> Record:
+    """Which offline judge tells whether the sides of a trait are opposed, beside the embedder."""
+    asks_model = study.config.judging.needs_model
+    primary = "likelihood" if asks_model else "embedding"
+    return {"primary": primary, "second": None, "sampled": []}
+
+
+def measuring(study: Study) -> Record:
+    """Who is measured on the labelled set, by which rubrics."""
+    targets: dict[RubricKind, Sequence[str]] = {kind: [""] for kind in KINDS}
+    targets |= {"trait": list(judged_traits(study)), "role_adherence": list(judged_roles(study))}
+    return {**judging(study, targets), "bias_checks": study.config.judging.bias_checks}
+
+
+def role_record(study: Study, role: str) -> Record:
+    """What judges know of a role."""
+    record = study.library.roles[role]
+    return {"slug": role, "description": record.description, "rubric": record.rubric or ""}
+
+
+def judged_trait(study: Study, trait: str) -> Record:
+    """What judges know of a trait."""
+    record = study.space.get(trait) or study.library.traits[trait]
+    return {
+        "slug": trait,
+        "name": record.name,
+        "antonym": record.antonym,
+        "description": record.description,
+        "positive": " ".join(pair.positive for pair in record.pairs),
+        "negative": " ".join(pair.negative for pair in record.pairs),
+        "rubric": record.rubric,
+    }
+
+
+def judged_traits(study: Study) -> dict[str, Record]:
+    """Traits on whose labelled answers judges are measured: the study's own, and six at least.
+
+    # ASSUME: the pooled mapping, for traits without labels, is fitted on at least six, however
+    # few the study has. The rest of the labelled set would only cost time. The price is that a
+    # study that adds a labelled trait or role measures its judges anew.
+    """
+    labelled = [slug for slug in study.library.labelled.traits if slug in study.library.traits]
+    chosen = own_first(labelled, study.trait_names, _MEASURED_TRAITS)
+    return {slug: judged_trait(study, slug) for slug in chosen}
+
+
+def judged_roles(study: Study) -> dict[str, Record]:
+    """Roles on whose labelled answers judges are measured: the study's own, and eight at least."""
+    roles = dict.fromkeys(answer.role for answer in study.library.labelled.roles)
+    labelled = [slug for slug in roles if slug in study.library.roles]
+    chosen = own_first(labelled, study.role_names, _MEASURED_ROLES)
+    return {slug: role_record(study, slug) for slug in chosen}

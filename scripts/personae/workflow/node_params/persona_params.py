@@ -1,0 +1,79 @@
+"""Who generates the responses from which vectors come, and to what."""
+
+from __future__ import annotations
+
+from personae.data.schemas import DEFAULT
+from personae.workflow.config.persona_sections import TraitSpaceSection, TraitsSection
+from personae.workflow.config.study import Study
+from personae.workflow.node_params.question_texts import Record, numbered, texts
+
+
+def engine_record(study: Study, model: str) -> Record:
+    """The model, the embedder and the one engine setting that changes results."""
+    return {
+        "model": f"results/models/{model}",
+        "embedder": f"results/models/{study.config.embedder}",
+        "dtype": study.config.engine.dtype,
+    }
+
+
+def generator(study: Study, model: str) -> Record | None:
+    """The endpoint that generates plain responses of a model, or None: the model server does."""
+    name = study.config.assignments.generators.get(model)
+    if name is None:
+        return None
+    # What is sampled, and how, is part of the rollouts.
+    own = study.config.endpoints[name].answering()
+    return {"endpoint": name, **{key: own[key] for key in ("base_url", "model", "extra_body")}}
+
+
+def role_rollouts(study: Study, model: str, role: str) -> Record:
+    """System prompts x questions x samples of a role, or of the default Assistant."""
+    section = study.config.roles
+    record = study.library.default if role == DEFAULT else study.roles[role]
+    return {
+        "role": role,
+        "prompts": list(record.prompts[: section.prompts]),
+        "questions": {
+            "extraction": texts(study.extraction_questions),
+            "heldout": texts(study.heldout_questions),
+        },
+        "samples": section.samples,
+        "model_name": study.models[model].display_name,
+        "seed": study.config.seed,
+        "sampling": section.sampling.model_dump(),
+    }
+
+
+def trait_rollouts(study: Study, trait: str, polarity: str) -> Record:
+    """Instructions x extraction questions x samples of one side of a trait.
+
+    A trait of the trait space has no questions of its own: it answers the roles' (AA, trait space).
+    """
+    section: TraitsSection | TraitSpaceSection
+    if trait in study.space:
+        section, record = study.config.trait_space, study.space[trait]
+        questions = texts(study.extraction_questions[: section.questions])
+    else:
+        section, record = study.config.traits, study.traits[trait]
+        questions = numbered(record.questions.extraction[: section.questions.extraction])
+    return {
+        "trait": trait,
+        "polarity": polarity,
+        "adjective": record.name if polarity == "positive" else record.antonym,
+        "instructions": [getattr(pair, polarity) for pair in record.pairs[: section.pairs]],
+        "questions": questions,
+        "samples": section.samples,
+        "seed": study.config.seed,
+        "sampling": section.sampling.model_dump(),
+    }
+
+
+def effective_cells(study: Study, trait: str) -> Record:
+    """Which (pair, question) cells of a trait enter its vector."""
+    if trait in study.space:
+        space = study.config.trait_space
+        kept = ("min_coherence", "min_difference", "min_cells")
+        return {"min_trait": None} | {name: getattr(space, name) for name in kept}
+    traits = study.config.traits
+    return {"min_trait": traits.min_trait_score, "min_coherence": traits.min_coherence}

@@ -1,0 +1,20 @@
+"""How questions enter a record, and what a record is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from personae.personas.library import Question
+
+Record = dict[str, Any]
+
+
+def texts(questions: Sequence[Question]) -> list[list[str]]:
+    """Return name and text of every question."""
+    return [[question.id, question.text] for question in questions]
+
+
+def numbered(questions: Sequence[str]) -> list[list[str]]:
+    """Return texts that have no name with their place as one."""
+    return [[f"q{index:02d}", text] for index, text in enumerate(questions)]

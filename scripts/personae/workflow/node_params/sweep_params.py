@@ -1,0 +1,68 @@
+"""What is steered, and what is said before the prompts that a vector monitors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from personae.workflow.config.study import Study
+from personae.workflow.node_params.question_texts import Record, numbered
+
+
+def layer_sweep(study: Study, model: str, trait: str) -> Record:
+    """Candidate layers and coefficients, on the first evaluation questions of the trait."""
+    section = study.config.layer_sweep
+    questions = study.traits[trait].questions.evaluation
+    return {
+        "layers": study.candidate_layers(model),
+        "coefficients": list(section.coefficients),
+        "questions": numbered(questions[: section.questions]),
+        "samples": section.samples,
+        "positions": section.positions,
+        "seed": study.config.seed,
+        "sampling": section.sampling.model_dump(),
+    }
+
+
+def steering(study: Study, trait: str) -> Record:
+    """Coefficients of both signs, on evaluation questions that chose no layer.
+
+    # ASSUME: the alpha sweep starts behind the layer sweep's questions, so that the effect at the
+    # chosen layer is not measured on the questions that chose it.
+    """
+    section, used = study.config.steering, study.config.layer_sweep.questions
+    questions = numbered(study.traits[trait].questions.evaluation)
+    return {
+        "coefficients": list(section.coefficients),
+        "questions": questions[used : used + section.questions],
+        "samples": section.samples,
+        "positions": section.positions,
+        "random_directions": section.random_directions,
+        "seed": study.config.seed,
+        "sampling": section.sampling.model_dump(),
+    }
+
+
+def monitoring(study: Study, trait: str) -> Record:
+    """Graded system prompts and example exchanges, on questions that chose no layer."""
+    section, record = study.config.monitoring, study.traits[trait]
+    used = study.config.layer_sweep.questions
+    shots = [shots for shots in section.shots if shots <= len(record.many_shot)]
+    shown = record.many_shot[: max(shots, default=0)]
+    return {
+        "trait": trait,
+        "prompts": _spread(record.graded, section.prompts),
+        "examples": [[shot.user, shot.assistant] for shot in shown],
+        "shots": shots,
+        "questions": numbered(record.questions.evaluation)[used : used + section.questions],
+        "samples": section.samples,
+        "seed": study.config.seed,
+        "sampling": section.sampling.model_dump(),
+    }
+
+
+def _spread(graded: Sequence[str], number: int | None) -> list[str]:
+    """Take ``number`` prompts from one end of the grades to the other, or all of them."""
+    if number is None or number >= len(graded):
+        return list(graded)
+    step = (len(graded) - 1) / max(number - 1, 1)
+    return [graded[round(index * step)] for index in range(number)]

@@ -1,0 +1,47 @@
+"""Score every claim of the two papers on the tables of all models of a study.
+
+Columns: those of ``scorecard``. A claim is ``reproduced``, ``not reproduced`` or ``not testable
+here``; its criterion, fixed beside the claim, heads its note.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from personae.data import tables
+from personae.report.scorecard.all_claims import CLAIMS, CROSS_CLAIMS
+from personae.report.scorecard.claim import score_claims
+from personae.report.scorecard.evidence import SCHEMA_OF, Criteria, Evidence, files_of_model
+
+
+def main(
+    *,
+    inputs: Mapping[str, Sequence[str]],
+    path_out: str,
+    middle_layers: Mapping[str, int],
+    n_roles: int,
+    criteria: Mapping[str, Any],
+    provenance: dict[str, str],
+) -> None:
+    """Write one row per claim and model; ``inputs`` hold the files of all models by name."""
+    folder = Path(path_out).parent
+    models = [
+        Evidence(model, layer, n_roles, files_of_model(inputs, folder, model), Criteria(**criteria))
+        for model, layer in middle_layers.items()
+    ]
+    rows = score_claims(CLAIMS, CROSS_CLAIMS, models)
+    tables.write(tables.from_rows(rows, "scorecard"), path_out, "scorecard", provenance)
+
+
+if __name__ == "__main__":
+    from personae.workflow.node import run_node
+
+    run_node(
+        snakemake,
+        main,
+        inputs={name: list(snakemake.input[name]) for name in SCHEMA_OF},
+        path_out=snakemake.output[0],
+        middle_layers=dict(snakemake.params.middle_layers),
+        n_roles=snakemake.params.n_roles,
+        criteria=dict(snakemake.params.criteria),
+    )

@@ -1,0 +1,36 @@
+"""Draw the last prompt token's projection against the trait score of the response.
+
+From ``monitoring_points`` and ``monitoring`` of every trait (PV, monitoring).
+"""
+
+from collections.abc import Sequence
+
+from personae.data.data_frames import read_frame
+from personae.report.plots.monitoring_figure import monitoring
+from personae.report.plots.style import save
+
+
+def main(
+    *,
+    points: Sequence[str],
+    correlations: Sequence[str],
+    path_out: str,
+    provenance: dict[str, str],
+) -> None:
+    """Write the figure as SVG."""
+    figure = monitoring(
+        read_frame(points, "monitoring_points"), read_frame(correlations, "monitoring")
+    )
+    save(figure, path_out, provenance)
+
+
+if __name__ == "__main__":
+    from personae.workflow.node import run_node
+
+    run_node(
+        snakemake,
+        main,
+        points=list(snakemake.input.points),
+        correlations=list(snakemake.input.correlations),
+        path_out=snakemake.output[0],
+    )

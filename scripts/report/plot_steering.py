@@ -1,0 +1,36 @@
+"""Draw trait score and coherence against the coefficient, trait vector against random.
+
+From ``steering_effects`` of every trait, scores of the primary judge (PV, steering).
+"""
+
+from collections.abc import Sequence
+
+from personae.data.data_frames import read_frame
+from personae.report.plots.steering_figure import steering
+from personae.report.plots.style import save
+
+
+def main(
+    *,
+    effects: Sequence[str],
+    path_out: str,
+    judge: str,
+    coherence_floor: float,
+    provenance: dict[str, str],
+) -> None:
+    """Write the figure as SVG."""
+    table = read_frame(effects, "steering_effects", filters=[("judge", "==", judge)])
+    save(steering(table, coherence_floor=coherence_floor), path_out, provenance)
+
+
+if __name__ == "__main__":
+    from personae.workflow.node import run_node
+
+    run_node(
+        snakemake,
+        main,
+        effects=list(snakemake.input),
+        path_out=snakemake.output[0],
+        judge=snakemake.params.judge,
+        coherence_floor=snakemake.params.coherence_floor,
+    )
