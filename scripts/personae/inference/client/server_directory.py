@@ -24,7 +24,7 @@ FOLDER_VARIABLES = ("PERSONAE_SOCKET_DIR", "SLURM_TMPDIR")
 # The kernel's limit on a socket's path is 108 bytes, 104 on some systems.
 _LONGEST_PATH = 100
 _BACKLOG = 512
-_SERVER_CODE = ("engine", "server")
+_SERVER_CODE = ("api", "inference")
 
 
 class Place(NamedTuple):
@@ -80,8 +80,7 @@ def _code_stamp() -> str:
     find it. An owned one ends with its workflow.
     """
     package = Path(personae.__file__).parent
-    files = [package / "requests.py", package / "wire.py"]
-    files += [path for part in _SERVER_CODE for path in sorted((package / part).glob("*.py"))]
+    files = [path for part in _SERVER_CODE for path in sorted((package / part).rglob("*.py"))]
     return " ".join(f"{path}:{path.stat().st_mtime_ns}" for path in files)
 
 

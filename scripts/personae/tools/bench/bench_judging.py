@@ -97,7 +97,7 @@ async def _bare(port: int, concurrency: int, requests: int) -> float:
 def _judge(url: str, concurrency: int, folder: Path) -> ChatJudge:
     endpoint = Endpoint(base_url=url, model="bench", key_variable=None, concurrency=concurrency)
     runtime = Runtime("bench", {"bench": endpoint}, folder / "answers")
-    root = Path(__file__).resolve().parents[3]
+    root = Path(__file__).resolve().parents[4]
     return ChatJudge("bench", runtime, load_sheets(_RUBRICS, root))
 
 
