@@ -1,11 +1,13 @@
 """What is said to the engine: typed requests and small replies, free of torch.
 
 Both the thin client in every node and the model server import this module.
-Conventions (METHODS, "Conventions used everywhere"):
+Conventions:
 
 * a *layer* ``l`` is 0-based and means the residual stream **after** decoder block ``l``;
 * *positions* partition a sequence at ``n_prompt``, the length of the rendered prompt: below it
-  is ``"prompt"``, from it on ``"response"``; ``"all"`` is both. Padding is never touched;
+  is ``"prompt"``, from it on ``"response"``; ``"all"`` is both. ``"response_from_prompt_end"`` is
+  the response and the last prompt token, from whose stream the first response token is drawn: what
+  the reference code of Persona Vectors steers. Padding is never touched;
 * *spans* are token indices, end exclusive, into the row's own ids (no padding);
 * *vectors* travel as base64 of little-endian float32, see `personae.api.wire_encoding`.
 """
@@ -20,7 +22,7 @@ from pydantic import Field, FiniteFloat, model_validator
 
 from personae.api.wire_encoding import Vector, Wire
 
-Positions = Literal["response", "prompt", "all"]
+Positions = Literal["response", "response_from_prompt_end", "prompt", "all"]
 Operation = Literal["add", "cap", "ablate"]
 
 

@@ -41,6 +41,7 @@ def steering_rollouts(
                 "direction": s.direction,
                 "layer": s.layer,
                 "coefficient": s.coefficient,
+                "positions": positions,
                 "question_id": question_id,
                 "question": text,
                 "sample": sample,

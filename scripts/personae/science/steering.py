@@ -29,7 +29,7 @@ def effect_table(responses: pa.Table, scores: pa.Table, trait: str, seed: int) -
     """
     arms: dict[Setting, list[dict[str, Any]]] = {}
     for row in responses.select(
-        ["response_id", "direction", "layer", "coefficient", "question_id"]
+        ["response_id", "direction", "layer", "coefficient", "positions", "question_id"]
     ).to_pylist():
         arms.setdefault(Setting(row["direction"], row["layer"], row["coefficient"]), []).append(row)
     rows = []
@@ -48,6 +48,7 @@ def effect_table(responses: pa.Table, scores: pa.Table, trait: str, seed: int) -
                         "judge": judge,
                         "rubric": rubric,
                         **setting._asdict(),
+                        "positions": members[0]["positions"],
                         "n": summary.n_scored,
                         "n_unscored": summary.n_unscored,
                         "mean": summary.mean.estimate,

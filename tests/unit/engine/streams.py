@@ -26,7 +26,10 @@ MIXED: dict[int, list[Intervention]] = {
     1: [Intervention(op="add", layer=2, vector="v", coefficient=-2.5, positions="response")],
     2: [Intervention(op="cap", layer=1, vector="axis", floor=1.5)],
     3: [Intervention(op="cap", layer=x, vector="axis", floor=0.5 * x) for x in (1, 2, 3)],
-    4: [Intervention(op="ablate", layer=0, vector="w", positions="prompt")],
+    4: [
+        Intervention(op="ablate", layer=0, vector="w", positions="prompt"),
+        Intervention(op="add", layer=2, vector="v", positions="response_from_prompt_end"),
+    ],
     6: [
         Intervention(op="add", layer=2, vector="w", positions="prompt"),
         Intervention(op="ablate", layer=2, vector="v"),
@@ -52,9 +55,11 @@ def reference(
             for i in (i for i in interventions if i.layer == layer):
                 v = torch.from_numpy(vectors[i.vector].astype(np.float64))
                 u = v / v.norm()
-                first, last = {"prompt": (0, n_prompt), "response": (n_prompt, len(ids))}.get(
-                    i.positions, (0, len(ids))
-                )
+                first, last = {
+                    "prompt": (0, n_prompt),
+                    "response": (n_prompt, len(ids)),
+                    "response_from_prompt_end": (max(n_prompt - 1, 0), len(ids)),
+                }.get(i.positions, (0, len(ids)))
                 for place in range(first, last):
                     h = hidden[0, place]
                     if i.op == "add":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pytest
 import torch
@@ -40,7 +42,7 @@ IDS = [int(i) for i in np.random.default_rng(1).integers(0, 256, size=20)]
 
 
 @pytest.mark.parametrize("layer", range(4))
-@pytest.mark.parametrize("positions", ["prompt", "response", "all"])
+@pytest.mark.parametrize("positions", get_args(Positions))
 @pytest.mark.parametrize("op", ["add", "cap", "ablate"])
 def test_each_operation_is_the_reference_at_every_position_and_layer(
     tiny: LoadedModel, exact: LoadedModel, op: Operation, positions: Positions, layer: int
@@ -54,7 +56,11 @@ def test_each_operation_is_the_reference_at_every_position_and_layer(
     assert_close(found, expected)
     assert (found[:layer] == plain[:layer]).all(), "earlier layers keep their bits"
     moved = (found[layer] != plain[layer]).any(-1)
-    rule = {"prompt": np.arange(20) < 12, "response": np.arange(20) >= 12}
+    rule = {
+        "prompt": np.arange(20) < 12,
+        "response": np.arange(20) >= 12,
+        "response_from_prompt_end": np.arange(20) >= 11,
+    }
     assert not moved[~rule.get(positions, np.ones(20, dtype=bool))].any()
     assert moved.any()
 
@@ -261,3 +267,29 @@ def test_what_does_not_fit_the_model_is_refused(
     rows = generate_rows(prompts(1), {0: [intervention]})
     with pytest.raises(RequestError, match=message):
         generate(tiny, generate_request(rows, vectors=vectors))
+
+
+def test_rows_whose_prompts_end_at_different_places_of_one_beginning_keep_their_own_last_token(
+    tiny: LoadedModel, exact: LoadedModel
+) -> None:
+    from_end = Intervention(
+        op="add", layer=1, vector="v", coefficient=2.0, positions="response_from_prompt_end"
+    )
+    request = ActivationsRequest(
+        rows=[
+            ActivationRow(
+                id=f"{n_prompt}-{first}",
+                token_ids=[first, *(5 * i % 250 for i in range(61)), 7, 8],
+                n_prompt=n_prompt,
+                spans=[Span(name="end", start=n_prompt, end=64)],
+                interventions=[from_end],
+            )
+            for first in range(4)
+            for n_prompt in (60, 62)
+        ],
+        vectors={"v": pack_vector(VECTORS["v"])},
+    )
+    found = {result.id: result.vectors for result in activations(tiny, request)}
+    for row in request.rows:
+        stream = np.stack(reference(exact, row.token_ids, row.n_prompt, [from_end])[1])
+        assert_close(found[row.id], stream[:, row.n_prompt :].mean(1))

@@ -172,7 +172,7 @@ def test_a_beginning_is_computed_once_for_all_batches_that_go_on_from_it(tiny: L
     rows = [Fed((*begin, *range(own)), (), len(begin)) for own in range(4, 84, 2)]
     [group] = divide(tiny, rows, [len(begin)] * len(rows), 1000)
     assert len(group.batches) > 3
-    assert {row.key for row in group.rows} == {((), begin)}
+    assert {row.key for row in group.rows} == {((), begin, False)}
     assert all(
         len(batch) * max(len(row.ids) for _, row in batch) <= 1000 for batch in group.batches
     )

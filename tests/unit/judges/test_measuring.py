@@ -128,7 +128,7 @@ def test_what_a_judge_on_a_sample_never_saw_is_not_unscored() -> None:
     responses = tables.from_rows(
         [
             {"response_id": f"r{i}", "direction": "trait", "layer": 3, "coefficient": c,
-             "question_id": f"q{i % 4}", "trait": "t"}
+             "positions": "response", "question_id": f"q{i % 4}", "trait": "t"}
             for i, c in enumerate([0.0] * 8 + [2.0] * 8)
         ],
         "steered_responses",

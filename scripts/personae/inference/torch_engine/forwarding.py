@@ -57,7 +57,9 @@ class Fed:
     @property
     def key(self) -> Hashable:
         """What rows must have in common to share their prefix."""
-        return self.in_prompt, self.ids[: self.shared]
+        # Where a rule begins at the last prompt token, a prefix that ends there is another one.
+        from_end = any(i.positions == "response_from_prompt_end" for i in self.interventions)
+        return self.in_prompt, self.ids[: self.shared], from_end and self.shared == self.n_prompt
 
 
 def check_ids(loaded: LoadedModel, name: str, ids: Sequence[int]) -> None:

@@ -30,7 +30,12 @@ from personae.inference.engine_errors import RequestError
 from personae.inference.torch_engine.model_loading import LoadedModel, device_of
 
 # Codes of position rules; 0 is "no intervention here".
-RULES: dict[Positions, int] = {"prompt": 1, "response": 2, "all": 3}
+RULES: dict[Positions, int] = {
+    "prompt": 1,
+    "response": 2,
+    "all": 3,
+    "response_from_prompt_end": 4,
+}
 
 
 class PlanRow(NamedTuple):

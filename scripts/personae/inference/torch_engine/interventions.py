@@ -78,9 +78,11 @@ class Plan:
 
     def at(self, index: NDArray[np.int64]) -> None:
         """Announce the next forward pass: token indices [batch, time], -1 for padding."""
-        prompt = (index >= 0) & (index < self._n_prompt[self._batch, None])
-        response = index >= self._n_prompt[self._batch, None]
-        masks = np.stack((np.zeros_like(prompt), prompt, response, prompt | response))
+        n_prompt, token = self._n_prompt[self._batch, None], index >= 0
+        response = token & (index >= n_prompt)
+        from_end = token & (index >= n_prompt - 1)
+        # In the order of the codes in `RULES`; code 0 acts nowhere.
+        masks = np.stack((np.zeros_like(token), token & ~response, response, token, from_end))
         # From one decoding step to the next they are the same as a rule.
         if not np.array_equal(masks, self._masks):
             self._masks = masks
@@ -151,6 +153,8 @@ def expected_positions(positions: Positions, n_prompt: int, start: int, stop: in
         stop = min(stop, n_prompt)
     elif positions == "response":
         start = max(start, n_prompt)
+    elif positions == "response_from_prompt_end":
+        start = max(start, n_prompt - 1)
     return max(stop - start, 0)
 
 

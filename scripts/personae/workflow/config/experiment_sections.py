@@ -20,6 +20,12 @@ from personae.base.field_types import (
 from personae.workflow.config.persona_sections import RoleSampling, TraitSampling
 
 
+_STEERED = (
+    "Tokens that are steered; response_from_prompt_end is the response and the last prompt token, "
+    "as the code of Persona Vectors steers."
+)
+
+
 class LayerSweepSection(Strict):
     """Steering at candidate layers, by which the layer of each trait is chosen."""
 
@@ -31,7 +37,7 @@ class LayerSweepSection(Strict):
     )
     questions: Count = Field(default=5, description="Evaluation questions per layer.")
     samples: Count = Field(default=1, description="Responses per question and arm.")
-    positions: Positions = Field(default="response", description="Tokens that are steered.")
+    positions: Positions = Field(default="response", description=_STEERED)
     coherence_floor: Score = Field(
         default=50, description="A layer qualifies while mean coherence is at least this."
     )
@@ -59,7 +65,7 @@ class SteeringSection(Strict):
     )
     questions: Count = Field(default=10, description="Evaluation questions per coefficient.")
     samples: Count = Field(default=1, description="Responses per question and arm.")
-    positions: Positions = Field(default="response", description="Tokens that are steered.")
+    positions: Positions = Field(default="response", description=_STEERED)
     random_directions: int = Field(
         default=1, ge=0, description="Random directions of the vector's norm, as a null."
     )

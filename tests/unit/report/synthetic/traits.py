@@ -145,6 +145,7 @@ def _steered(
                     direction=direction,
                     layer=layer,
                     coefficient=c,
+                    positions="response",
                     sample=0,
                 )
             )
@@ -162,6 +163,7 @@ def _steered(
                 "direction": direction,
                 "layer": layer,
                 "coefficient": c,
+                "positions": "response",
                 "rubric": rubric,
                 "n": len(QUESTIONS),
                 "n_unscored": 0,
