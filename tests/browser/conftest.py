@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from ..unit.report.synthetic.study import Study, score, write_page, write_study
+from tests.unit.report.synthetic.study import Study, score, write_page, write_study
+
 from .driver import Browser, browser, missing
 
 

@@ -176,7 +176,7 @@ def cluster() -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a random-weight model of four small layers."""
-    from tests.unit.engine.families import FAMILIES, make_model, make_tokenizer
+    from tests.unit.inference.engine.families import FAMILIES, make_model, make_tokenizer
 
     folder = tmp_path_factory.mktemp("tiny")
     make_model("llama3").save_pretrained(folder)

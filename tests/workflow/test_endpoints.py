@@ -26,8 +26,8 @@ import yaml
 
 from personae.api.requests import EngineSpec
 from personae.data import tables
+from tests.unit.remote.misbehaving import Endpoint, Reply, completion
 
-from ..unit.remote.misbehaving import Endpoint, Reply, completion
 from .conftest import MINI, Project, counts, parse_jobs
 
 KEY = "planted-key-51c0de"

@@ -31,7 +31,7 @@ import sys
 from pathlib import Path
 from personae.endpoints.endpoint_settings import Endpoint
 from personae.endpoints.runtime import Runtime
-from tests.unit.remote.asking import ask
+from .asking import ask
 url, folder, name, count, limits = sys.argv[1:]
 import json
 endpoint = Endpoint(base_url=url, model="judge", key_variable="PLANTED_KEY", **json.loads(limits))

@@ -1,0 +1,123 @@
+"""Generated files: up to date, complete, and in agreement with the lock."""
+
+import ast
+import importlib.metadata
+import re
+import shutil
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from personae.tools.docgen.__main__ import main
+from personae.tools.docgen.generated_files import generated, readme, schema
+from personae.workflow.config import StudyConfig
+from tests.unit.conftest import ROOT
+
+
+@pytest.mark.parametrize("name", [str(path) for path in generated(ROOT)])
+def test_generated_files_are_up_to_date(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert text == generated(ROOT)[Path(name)], f"{name} is out of date; run make schema"
+
+
+def test_the_command_finds_and_mends_drift(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("config", "envs"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    for name in ("requirements.lock", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    assert main(["--check", "--root", str(tmp_path)]) == 0
+    (tmp_path / "config/schema.json").write_text("{}", encoding="utf-8")
+    assert main(["--check", "--root", str(tmp_path)]) == 1
+    assert "config/schema.json: out of date" in capsys.readouterr().err
+    assert main(["--root", str(tmp_path)]) == 0
+    assert main(["--check", "--root", str(tmp_path)]) == 0
+
+
+def test_a_lost_block_is_an_error() -> None:
+    with pytest.raises(ValueError, match="lacks the blocks"):
+        readme("# Configuration\n")
+
+
+def properties(part: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield every property of a schema and its definitions."""
+    definitions = part.get("$defs", {}).values()
+    for owner in (part, *definitions):
+        yield from owner.get("properties", {}).items()
+
+
+def test_every_key_is_described() -> None:
+    bare = [name for name, field in properties(StudyConfig.model_json_schema())
+            if not field.get("description")]  # fmt: skip
+    assert bare == []
+
+
+@pytest.mark.parametrize("name", ["demo", "paper", "small"])
+def test_shipped_studies_satisfy_the_schema(name: str) -> None:
+    study = yaml.safe_load((ROOT / f"config/{name}.yaml").read_text(encoding="utf-8"))
+    jsonschema.validate(study, yaml.safe_load(schema()))
+
+
+def pins() -> dict[str, str]:
+    """Return the locked version of every package, by normalised name."""
+    lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in lines)
+    return {normal(line.split("==")[0]): line.split("==")[1] for line in lines}
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def project() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def declared() -> set[str]:
+    """Return the packages that pyproject.toml names, for users and for developers."""
+    found = project()
+    requirements = found["project"]["dependencies"] + found["dependency-groups"]["dev"]
+    return {normal(re.split("[<>=]", requirement)[0]) for requirement in requirements}
+
+
+def test_the_conda_environment_holds_what_the_lock_holds() -> None:
+    environment = yaml.safe_load((ROOT / "envs/personae.yaml").read_text(encoding="utf-8"))
+    installed = list(environment["dependencies"][-1]["pip"])
+    installed += (ROOT / "envs/personae.post-deploy.sh").read_text(encoding="utf-8").split()
+    locked = (ROOT / "requirements.lock").read_text(encoding="utf-8").split()
+    assert sorted(word for word in installed if "==" in word) == sorted(locked)
+
+
+def test_the_lock_holds_every_declared_package() -> None:
+    assert declared() <= set(pins())
+    assert pins()["torch"] == "2.13.0"
+
+
+def test_the_lock_is_what_is_installed() -> None:
+    for name in declared():
+        assert importlib.metadata.version(name).split("+")[0] == pins()[name]
+
+
+def imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.split(".")[0]
+
+
+def test_every_import_is_declared() -> None:
+    own = {path.stem for path in (ROOT / "scripts").iterdir()}
+    owners = importlib.metadata.packages_distributions()
+    used = {name for path in (ROOT / "scripts").rglob("*.py") for name in imported(path)}
+    foreign = used - own - set(sys.stdlib_module_names)
+    missing = [name for name in foreign
+               if not {normal(owner) for owner in owners.get(name, [])} & declared()]  # fmt: skip
+    assert missing == []
