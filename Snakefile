@@ -31,3 +31,6 @@ rule all:
     default_target: True
     input:
         study_targets(),
+
+
+start_with_targets()

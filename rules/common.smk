@@ -5,7 +5,6 @@ nothing heavy.
 """
 
 import atexit
-import re
 import sys
 from pathlib import Path
 
@@ -18,7 +17,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 from personae.workflow import node_params
 from personae.inference.client import claim_ownership
 from personae.workflow.cluster import finished_nodes, head_process, resources
-from personae.workflow.config import ConfigError, check_ready, load_study
+from personae.workflow.config import check_ready, load_study, shortfalls
 from personae.data.integrity import damaged_tables
 from personae.base.errors import PersonaeError
 from personae.workflow.estimate import estimate_study, node_seconds
@@ -28,13 +27,14 @@ from personae.data.schemas import DEFAULT
 from personae.personas.library import library_digest
 from personae.workflow.code_digest import code_digest
 from personae.workflow.package_path import use_package_of
+from personae.workflow.requested_targets import command_line, target_problems
 from personae.base.strict_yaml import restore_types
 
 use_package_of(ROOT / "scripts")
-restore_types(config, workflow.config_settings.config)
 try:
+    restore_types(config, workflow.config_settings.config)
     selected = load_study(config, ROOT, sources=workflow.configfiles)
-except ConfigError as error:
+except PersonaeError as error:
     raise WorkflowError(str(error)) from None
 
 validate(config, str(ROOT / "config" / "schema.json"))
@@ -60,12 +60,6 @@ wildcard_constraints:
 # Model servers that nodes start end with this process.
 claim_ownership()
 
-# A dry run ends with what the run would cost; --quiet silences it. Snakemake sets no flag this early.
-options = " ".join(sys.argv[1:])
-if re.search(r"(^| )(-[a-zA-Z]*n[a-zA-Z]*|--dry-?run)( |$)", options):
-    if not re.search(r"(^| )(-[a-zA-Z]*q[a-zA-Z]*|--quiet)( |$)", options):
-        atexit.register(print, render(estimate_study(selected)), file=sys.stderr)
-
 
 onstart:
     try:
@@ -84,6 +78,27 @@ onstart:
 
 onsuccess:
     finished_nodes.forget(Path("results") / STUDY)
+
+
+def start_with_targets():
+    """Refuse targets that nothing makes; say what personas lack, and what a dry run would cost."""
+    if not workflow.is_main_process:
+        return
+    asked = command_line()
+    outputs = [output for rule in workflow.rules for output in rule.output]
+    if problems := target_problems(
+        asked.targets,
+        [rule.name for rule in workflow.rules],
+        lambda name: any(output.match(name) for output in outputs),
+        study_targets,
+    ):
+        raise WorkflowError("\n".join(problems))
+    if asked.is_quiet:
+        return
+    for line in shortfalls(selected):
+        print(f"note: {line}", file=sys.stderr)
+    if asked.is_dry:
+        atexit.register(print, render(estimate_study(selected)), file=sys.stderr)
 
 
 def keep_group_going():

@@ -2,6 +2,9 @@
 
 Loaded by ``--logger personae``, which the local profile sets. One line per finished node; warnings,
 errors and the failing node's log are passed on as they are. Dry runs look as they do without it.
+
+Snakemake imports this module in every run, before it reads any study: so this is where a broken
+study file is refused.
 """
 
 from __future__ import annotations
@@ -9,12 +12,16 @@ from __future__ import annotations
 import sys
 import time
 from logging import WARNING, Handler, LogRecord
+from pathlib import Path
 from typing import Any, Final
 
 from snakemake.logging import ColorizingTextHandler, DefaultFilter, DefaultFormatter
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 from snakemake_interface_logger_plugins.settings import OutputSettingsLoggerInterface
+
+from personae.workflow.requested_targets import called_by_snakemake
+from personae.workflow.study_files import study_file_problem
 
 # The node that completes a persona in each arm.
 _PERSONA_RULES: Final = ("compute_role_vectors", "compute_trait_vectors")
@@ -128,6 +135,16 @@ def _plain(settings: OutputSettingsLoggerInterface) -> Handler:
     )
     handler.setFormatter(DefaultFormatter(settings.quiet, settings.show_failed_logs))
     return handler
+
+
+def _refuse_broken_study() -> None:
+    """End Snakemake with one line if a file of its study cannot be read, in this project only."""
+    here = called_by_snakemake() and Path("scripts/personae/workflow").is_dir()
+    if here and (problem := study_file_problem(sys.argv[1:])):
+        sys.exit(problem)
+
+
+_refuse_broken_study()
 
 
 def _field(record: LogRecord, name: str) -> int:

@@ -1,6 +1,6 @@
 """The small types that studies, the library and the model table are made of."""
 
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -13,11 +13,16 @@ from pydantic import (
 )
 
 SLUG_PATTERN = "^[a-z0-9_]+$"
-Slug = Annotated[str, StringConstraints(pattern=SLUG_PATTERN)]
+Slug = Annotated[str, StringConstraints(pattern=SLUG_PATTERN, max_length=80)]
+"""A name of which a file's name is made; file systems take 255 characters."""
 Percentile = Annotated[float, Field(gt=0, lt=100)]
 Score = Annotated[float, Field(ge=0, le=100)]
 Fraction = Annotated[float, Field(gt=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=10_000_000)]
+Samples = Annotated[int, Field(ge=1, le=10_000)]
+Draws = Annotated[int, Field(ge=0, le=100_000)]
+"""Resamples and shuffles; more change no digit of an interval and take days."""
+Tokens = Annotated[int, Field(ge=1, le=1_000_000)]
 Layer = Annotated[int, Field(ge=0)]
 
 Pool = Literal["roles_and_traits", "roles", "default"]
@@ -30,19 +35,28 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-def _no_repeats(names: Any) -> Any:
+def no_repeats(names: Any) -> Any:
+    """Refuse a list that holds one value twice; numbers count as written."""
     if isinstance(names, list):
-        for index, name in enumerate(names):
-            if name in names[:index]:
+        seen: set[str] = set()
+        for name in names:
+            if (written := repr(name)) in seen:
                 raise ValueError(f"{name!r} is listed twice; keep one of them")
+            seen.add(written)
     return names
+
+
+_T = TypeVar("_T")
+
+Distinct = Annotated[list[_T], Field(min_length=1), BeforeValidator(no_repeats)]
+"""A list without repetition, of one entry at least."""
 
 
 def _list_or_not(value: Any) -> str:
     return "list" if isinstance(value, list) else "other"
 
 
-NameList = Annotated[list[Slug], Field(min_length=1), BeforeValidator(_no_repeats)]
+NameList = Distinct[Slug]
 """Names without repetition."""
 
 # The discriminators keep messages to the branch that was meant.
@@ -59,7 +73,7 @@ NamesOrNone = Annotated[
 """The words "all" or "none", or a list of names."""
 
 LayersOrCount = Annotated[
-    Annotated[list[Layer], Field(min_length=1), Tag("list")] | Annotated[Count, Tag("other")],
+    Annotated[Distinct[Layer], Tag("list")] | Annotated[Count, Tag("other")],
     Discriminator(_list_or_not),
 ]
 """Layers, or how many evenly spaced ones."""

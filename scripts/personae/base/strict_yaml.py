@@ -1,12 +1,17 @@
-"""YAML read strictly: a key that occurs twice, and anything that is not YAML, is refused."""
+"""YAML read strictly: repeated keys, YAML that grows when read, and other files are refused."""
 
+import stat
 from collections.abc import Hashable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
 from personae.base.errors import PersonaeError
+from personae.base.yaml_limits import check_depth, check_growth
+
+_MOST_BYTES: Final = 64 * 2**20
+_MERGE: Final = "tag:yaml.org,2002:merge"
 
 
 class YamlError(PersonaeError):
@@ -16,14 +21,24 @@ class YamlError(PersonaeError):
 class _StrictLoader(yaml.CSafeLoader):  # type: ignore[misc]  # PyYAML has no types
     """The C parser, with mappings that refuse a repeated key (plain YAML keeps the last one)."""
 
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep=deep)
+        except (ValueError, OverflowError) as error:
+            # A number of 5,000 digits, the 30th of February.
+            problem = f"{str(node.value)[:40]!r} cannot be read ({error}); correct or quote it"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from None
+
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
         seen: dict[Hashable, int] = {}
         for key_node, _ in node.value:
+            if key_node.tag == _MERGE:
+                continue
             key = self.construct_object(key_node, deep=True)
             line = key_node.start_mark.line + 1
             if not isinstance(key, Hashable):
                 raise yaml.MarkedYAMLError(
-                    problem=f"{key!r} cannot be a key; write a plain name before the colon",
+                    problem=f"{str(key)[:40]} cannot be a key; write a plain name before the colon",
                     problem_mark=key_node.start_mark,
                 )
             if key in seen:
@@ -53,16 +68,53 @@ def read_yaml(path: Path, source: str | None = None) -> Any:
     """
     source = source or str(path)
     try:
-        with path.open(encoding="utf-8") as stream:
-            return yaml.load(stream, Loader=_StrictLoader)
-    except FileNotFoundError:
-        raise YamlError(f"{source}: no such file; create it or correct the path") from None
+        return parse_yaml(_text(path, source))
     except UnicodeDecodeError as error:
         raise YamlError(f"{source}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
     except yaml.MarkedYAMLError as error:
         raise YamlError(_marked(source, error)) from None
     except yaml.YAMLError as error:
-        raise YamlError(f"{source}: not YAML: {' '.join(str(error).split())}") from None
+        raise YamlError(f"{source}: not YAML: {_one_line(error)}") from None
+
+
+def parse_yaml(text: str) -> Any:
+    """Return what a YAML text says.
+
+    Raises
+    ------
+    yaml.YAMLError
+        When it is not YAML, says one thing twice, or is nested or repeated beyond all reason.
+    """
+    check_depth(text)
+    loader = _StrictLoader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        if "&" in text and "*" in text:
+            check_growth(node)
+        return loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _text(path: Path, source: str) -> str:
+    """Return the text of a regular file; a pipe would never end."""
+    try:
+        found = path.stat()
+        if stat.S_ISDIR(found.st_mode):
+            raise YamlError(f"{source}: is a folder, not a file; rename it or correct the path")
+        if not stat.S_ISREG(found.st_mode):
+            raise YamlError(f"{source}: is no regular file; put a text file there")
+        if found.st_size > _MOST_BYTES:
+            raise YamlError(
+                f"{source}: has {found.st_size:,} bytes; a YAML file has 64 MiB at most"
+            )
+        return path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        raise YamlError(f"{source}: no such file; create it or correct the path") from None
+    except OSError as error:
+        raise YamlError(f"{source}: cannot be read ({error.strerror}); mend it") from None
 
 
 def restore_types(config: dict[str, Any], given: Mapping[str, Any]) -> None:
@@ -70,6 +122,11 @@ def restore_types(config: dict[str, Any], given: Mapping[str, Any]) -> None:
 
     Snakemake leaves everything inside a nested ``--config key={...}`` a string; a number on the
     command line must mean what it means in a file.
+
+    Raises
+    ------
+    YamlError
+        When a value is not YAML.
     """
     for key, value in given.items():
         if isinstance(value, Mapping) and isinstance(config.get(key), dict):
@@ -80,7 +137,10 @@ def restore_types(config: dict[str, Any], given: Mapping[str, Any]) -> None:
 
 def _typed(value: Any) -> Any:
     if isinstance(value, str):
-        return yaml.safe_load(value) if value else value
+        try:
+            return parse_yaml(value) if value else value
+        except yaml.YAMLError as error:
+            raise YamlError(f"--config: {value[:60]!r} is not YAML: {_one_line(error)}") from None
     if isinstance(value, Mapping):
         return {key: _typed(item) for key, item in value.items()}
     return [_typed(item) for item in value] if isinstance(value, list) else value
@@ -90,4 +150,8 @@ def _marked(source: str, error: yaml.MarkedYAMLError) -> str:
     """Return file, line and problem; and where the thing began that was not finished."""
     line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
     began = f" ({error.context}, line {error.context_mark.line + 1})" if error.context_mark else ""
-    return f"{source}{line}: {error.problem}{began}"
+    return f"{source}{line}: {_one_line(error.problem)}{began}"
+
+
+def _one_line(problem: object) -> str:
+    return " ".join(str(problem).split())

@@ -1,6 +1,8 @@
 """Turns what pydantic has to say into one line per problem: file, place, value, remedy."""
 
 import difflib
+import re
+import reprlib
 from collections.abc import Iterable, Sequence
 from typing import Any, get_args
 
@@ -8,6 +10,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 _SHOWN = 60  # characters of an offending value
+_LONGEST = 600  # characters of a message that a check of our own wrote
+_PLAIN = re.compile(r"[^\s\x00-\x1f]{1,80}")
 
 
 def did_you_mean(word: object, known: Iterable[str]) -> str:
@@ -23,7 +27,8 @@ def place(location: Iterable[str | int]) -> str:
     """Render a location as in ``roles.names[3]``."""
     text = ""
     for part in location:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}"
+        name = part if isinstance(part, int) or _PLAIN.fullmatch(part) else shown(part)
+        text += f"[{name}]" if isinstance(part, int) else f".{name}"
     return text.removeprefix(".")
 
 
@@ -35,16 +40,22 @@ def explain(source: str, error: ValidationError, model: type[BaseModel], data: A
 def _line(source: str, details: ErrorDetails, model: type[BaseModel], data: Any) -> str:
     location = _in_data(details["loc"], details["type"], data)
     where = f"{source}: {place(location)}" if location else source
-    value = _shown(details["input"])
+    value = shown(details["input"])
     match details["type"]:
         case "extra_forbidden":
             key = location[-1]
             known = _fields_at(model, details["loc"][:-1])
-            return f"{where}: unknown key {key!r}{did_you_mean(key, known)}; correct or remove it"
+            return (
+                f"{where}: unknown key {shown(key)}{did_you_mean(key, known)}; correct or remove it"
+            )
         case "missing":
             return f"{where}: missing; add it"
         case "value_error":
-            return f"{where}: {details['ctx']['error']}"
+            message = " ".join(str(details["ctx"]["error"]).split())
+            return f"{where}: {message[:_LONGEST]}"
+        case "string_too_long":
+            length, most = len(details["input"]), details["ctx"]["max_length"]
+            return f"{where}: {value} has {length} characters; give {most} at most"
         case "string_pattern_mismatch":
             return f"{where}: {value} is not a name; use only a-z, 0-9 and _"
         case "too_short":
@@ -85,6 +96,24 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
     return next((model for model in found if model), None)
 
 
-def _shown(value: object) -> str:
-    text = repr(value)
+def shown(value: object) -> str:
+    """Return an offending value in at most 60 characters, without going through all of it."""
+    # Sliced first: the repr of a long text is as long.
+    text = repr(value[: _SHOWN + 1]) if isinstance(value, str | bytes) else _SHORT.repr(value)
     return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
+
+
+class _Short(reprlib.Repr):
+    """Representations of bounded length, whatever the value."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlist = self.maxtuple = self.maxdict = self.maxset = 12
+        self.maxstring = self.maxother = 2 * _SHOWN
+
+    def repr_int(self, x: int, level: int) -> str:
+        """Return the digits, or how long the number is: Python refuses to print 5,000 digits."""
+        return repr(x) if x.bit_length() < _SHOWN else f"a number of {x.bit_length()} bits"
+
+
+_SHORT = _Short()

@@ -2,6 +2,7 @@
 
 import csv
 import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -44,17 +45,21 @@ class ModelRow(BaseModel):
     revision: str = Field(
         description="hub: the commit, 40 hex digits; package: its version; folder: empty."
     )
-    n_layers: int = Field(ge=1, description="Number of decoder blocks.")
-    hidden_size: int = Field(ge=1, description="Width of the residual stream.")
+    n_layers: int = Field(ge=1, le=1000, description="Number of decoder blocks.")
+    hidden_size: int = Field(ge=1, le=1_000_000, description="Width of the residual stream.")
     middle_layer: Annotated[int | None, BeforeValidator(_none_if_empty)] = Field(
         ge=0, description="Layer (0-based) of summaries at one layer; empty for embedders."
     )
     capping_bands: Annotated[tuple[Band, ...], BeforeValidator(_bands)] = Field(
         description='Bands of layers to cap, as "16-20;20-24"; may be empty.'
     )
-    gpus: int = Field(ge=0, description="GPUs that one copy of the model needs; 0 runs on CPU.")
-    gpu_mem_gb: float = Field(ge=0, description="Memory of each of those GPUs, in GB.")
-    mem_gb: float = Field(gt=0, description="Main memory of a node that holds the model, in GB.")
+    gpus: int = Field(
+        ge=0, le=1000, description="GPUs that one copy of the model needs; 0 runs on CPU."
+    )
+    gpu_mem_gb: float = Field(ge=0, le=10_000, description="Memory of each of those GPUs, in GB.")
+    mem_gb: float = Field(
+        gt=0, le=100_000, description="Main memory of a node that holds the model, in GB."
+    )
     license: str = Field(min_length=1, description="Licence of the weights.")
 
     @model_validator(mode="after")
@@ -86,17 +91,16 @@ def read_models(path: Path, source: str | None = None) -> dict[str, ModelRow]:
         One line per problem: file, line, column, value and remedy.
     """
     source = source or str(path)
-    if not path.is_file():
-        raise RegistryError(f"{source}: no such file; correct model_table")
-    with path.open(encoding="utf-8", newline="") as stream:
-        lines = [(n, line) for n, line in enumerate(stream, 1) if line.strip() and line[0] != "#"]
+    lines = [(n, x) for n, x in _lines(path, source) if x.strip() and x[0] != "#"]
+    if not lines:
+        raise RegistryError(f"{source}: empty; its first line must name the columns")
+    columns = _cells(f"{source}:{lines[0][0]}", lines[0][1])
     rows: dict[str, ModelRow] = {}
     problems = []
-    reader = csv.DictReader((line for _, line in lines), delimiter="\t", strict=True)
-    for (number, _), cells in zip(lines[1:], reader, strict=False):
+    for number, line in lines[1:]:
         where = f"{source}:{number}"
         try:
-            row = _row(where, cells)
+            row = _row(where, columns, _cells(where, line))
         except RegistryError as error:
             problems.append(str(error))
             continue
@@ -108,10 +112,39 @@ def read_models(path: Path, source: str | None = None) -> dict[str, ModelRow]:
     return rows
 
 
-def _row(where: str, cells: dict[str, str]) -> ModelRow:
-    if None in cells or None in cells.values():
-        raise RegistryError(f"{where}: not as many cells as the header has; separate them by tabs")
+def _lines(path: Path, source: str) -> Iterator[tuple[int, str]]:
+    """Yield number and text of every line."""
+    if not path.is_file():
+        what = "is no file" if path.exists() else "no such file"
+        raise RegistryError(f"{source}: {what}; correct model_table")
     try:
-        return ModelRow.model_validate(cells)
+        content = path.read_bytes()
+    except OSError as error:
+        raise RegistryError(f"{source}: cannot be read ({error.strerror}); mend it") from None
+    for number, line in enumerate(content.split(b"\n"), 1):
+        try:
+            yield number, line.decode("utf-8-sig").removesuffix("\r")
+        except UnicodeDecodeError as error:
+            place = f"{source}:{number}: not UTF-8 at byte {error.start} of the line"
+            raise RegistryError(f"{place}; save the table as UTF-8") from None
+
+
+def _cells(where: str, line: str) -> list[str]:
+    """Return the cells of one line; a row never goes on in the next."""
+    try:
+        return next(csv.reader([line], delimiter="\t", strict=True))
+    except csv.Error as error:
+        raise RegistryError(f"{where}: {error}; remove or pair the quotation marks") from None
+
+
+def _row(where: str, columns: Sequence[str], cells: Sequence[str]) -> ModelRow:
+    if len(cells) != len(columns):
+        counts = f"{len(cells)} cells, but the header has {len(columns)}"
+        raise RegistryError(f"{where}: not as many cells as the header has: {counts}; use tabs")
+    named = dict(zip(columns, cells, strict=True))
+    if len(named) < len(columns):
+        raise RegistryError(f"{where}: the header names a column twice; rename one of them")
+    try:
+        return ModelRow.model_validate(named)
     except ValidationError as error:
-        raise RegistryError("\n".join(explain(where, error, ModelRow, cells))) from None
+        raise RegistryError("\n".join(explain(where, error, ModelRow, named))) from None

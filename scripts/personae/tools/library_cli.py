@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from personae.base.errors import PersonaeError
+from personae.base.strict_yaml import read_yaml
 from personae.personas.library.library_loader import PARTS, Library
 from personae.personas.library.settings import LibrarySection
 from personae.personas.library.text_inventory import all_texts
 from personae.tools.library_display import Entry, entries, find, system_prompts
-from personae.workflow.config import load_config
+from personae.workflow.config import load_config, load_study, shortfalls
 
 
 def add_parser(commands: Any) -> None:
@@ -138,11 +139,28 @@ def _check(options: argparse.Namespace) -> int:
     library = _library(options)
     problems = [line for part in PARTS for line in _unreadable(library, part)]
     if not problems:
-        problems = [str(finding) for finding in check_texts(library)]
+        problems = [str(finding) for finding in check_texts(library)] + _broken_studies(options)
     for line in problems:
         print(line, file=sys.stderr)
     print(f"{len(problems)} problems" if problems else "the library is sound")
     return int(bool(problems))
+
+
+def _broken_studies(options: argparse.Namespace) -> list[str]:
+    """Return why a study of the project, or the one that is named, no longer loads."""
+    paths = [options.study] if options.study else sorted(options.root.glob("config/*.yaml"))
+    problems = []
+    for path in paths:
+        source = path.absolute() if options.study else path.relative_to(options.root)
+        try:
+            content = read_yaml(path, str(source))
+            if isinstance(content, dict) and "study" in content:
+                study = load_study(content, options.root, [source])
+                for line in shortfalls(study):
+                    print(f"{source}: {line}")
+        except PersonaeError as error:
+            problems += str(error).splitlines()
+    return problems
 
 
 def _unreadable(library: Library, part: str) -> list[str]:

@@ -1,5 +1,6 @@
 """Records of labelled answers. Descriptions are shown in config/README.md."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -81,3 +82,33 @@ class Labelled(Strict):
     role_labels: list[LabelledRoleLabel] = Field(description="Who speaks.")
     delusion_risk: list[LabelledDelusion] = Field(description="Delusion risk.")
     harm: list[LabelledHarm] = Field(description="Harm.")
+
+    @model_validator(mode="after")
+    def _once(self) -> Self:
+        parts: dict[str, Sequence[_Labelled]] = {
+            **{f"traits.{name}": answers for name, answers in self.traits.items()},
+            "roles": self.roles,
+            "coherence": self.coherence,
+            "role_labels": self.role_labels,
+            "delusion_risk": self.delusion_risk,
+            "harm": self.harm,
+        }
+        for part, answers in parts.items():
+            seen: dict[str, int] = {}
+            for index, answer in enumerate(answers):
+                said = repr((getattr(answer, "role", ""), *_asked(answer), answer.response))
+                if said in seen:
+                    raise ValueError(
+                        f"{part}[{index}] is labelled already, in [{seen[said]}]; keep one of them"
+                    )
+                seen[said] = index
+        return self
+
+
+_Labelled = (
+    LabelledAnswer | LabelledRoleAnswer | LabelledRoleLabel | LabelledDelusion | LabelledHarm
+)
+
+
+def _asked(answer: _Labelled) -> tuple[str]:
+    return (answer.user if isinstance(answer, LabelledDelusion) else answer.question,)

@@ -2,11 +2,12 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, FiniteFloat, model_validator
 
 from personae.api.requests import Positions
 from personae.base.field_types import (
     Count,
+    Distinct,
     LayerBand,
     LayersOrCount,
     Names,
@@ -14,11 +15,12 @@ from personae.base.field_types import (
     Percentile,
     Pool,
     Reading,
+    Samples,
     Score,
     Strict,
+    no_repeats,
 )
 from personae.workflow.config.persona_sections import RoleSampling, TraitSampling
-
 
 _STEERED = (
     "Tokens that are steered; response_from_prompt_end is the response and the last prompt token, "
@@ -32,11 +34,11 @@ class LayerSweepSection(Strict):
     layers: LayersOrCount = Field(
         default=6, description="Candidate layers, or how many evenly spaced ones."
     )
-    coefficients: list[float] = Field(
-        default=[2.0], min_length=1, description="Coefficients of the sweep: h + coefficient * v."
+    coefficients: Distinct[FiniteFloat] = Field(
+        default=[2.0], description="Coefficients of the sweep: h + coefficient * v."
     )
     questions: Count = Field(default=5, description="Evaluation questions per layer.")
-    samples: Count = Field(default=1, description="Responses per question and arm.")
+    samples: Samples = Field(default=1, description="Responses per question and arm.")
     positions: Positions = Field(default="response", description=_STEERED)
     coherence_floor: Score = Field(
         default=50, description="A layer qualifies while mean coherence is at least this."
@@ -58,16 +60,16 @@ class LayerSweepSection(Strict):
 class SteeringSection(Strict):
     """Steering up and down at the chosen layer, against random directions of the same norm."""
 
-    coefficients: list[float] = Field(
+    coefficients: list[FiniteFloat] = Field(
         default=[-2.0, -1.0, 0.0, 1.0, 2.0],
         min_length=3,
         description="Coefficients of both signs, and 0 (the unsteered arm).",
     )
     questions: Count = Field(default=10, description="Evaluation questions per coefficient.")
-    samples: Count = Field(default=1, description="Responses per question and arm.")
+    samples: Samples = Field(default=1, description="Responses per question and arm.")
     positions: Positions = Field(default="response", description=_STEERED)
     random_directions: int = Field(
-        default=1, ge=0, description="Random directions of the vector's norm, as a null."
+        default=1, ge=0, le=1000, description="Random directions of the vector's norm, as a null."
     )
     sampling: TraitSampling = Field(default=TraitSampling(), description="How responses are drawn.")
 
@@ -88,13 +90,13 @@ class MonitoringSection(Strict):
         default=None,
         description="Graded system prompts of each trait, evenly spread; null: all.",
     )
-    shots: list[Count] = Field(
+    shots: Annotated[list[Count], BeforeValidator(no_repeats)] = Field(
         default=[4], description="Numbers of example exchanges put before the question."
     )
     questions: Count = Field(
         default=5, description="Evaluation questions per prompt, none of which chose the layer."
     )
-    samples: Count = Field(default=1, description="Responses per prompt and question.")
+    samples: Samples = Field(default=1, description="Responses per prompt and question.")
     sampling: TraitSampling = Field(default=TraitSampling(), description="How responses are drawn.")
 
 
@@ -114,23 +116,21 @@ class EvaluatedFloors(Strict):
 class CappingSection(Strict):
     """Activation capping: floors, harm held back, capability kept."""
 
-    pools: list[Pool] = Field(
+    pools: Distinct[Pool] = Field(
         default=["roles_and_traits", "roles", "default"],
-        min_length=1,
         description="Pools of projections on which floors are calibrated.",
     )
-    percentiles: list[Percentile] = Field(
-        default=[1, 25, 50, 75], min_length=1, description="Percentiles, above 0 and below 100."
+    percentiles: Distinct[Percentile] = Field(
+        default=[1, 25, 50, 75], description="Percentiles, above 0 and below 100."
     )
-    readings: list[Reading] = Field(
+    readings: Distinct[Reading] = Field(
         default=["floor", "ceiling"],
-        min_length=1,
         description="Readings of the published threshold that are calibrated.",
     )
     evaluated: EvaluatedFloors = Field(
         default=EvaluatedFloors(), description="The floors that are evaluated."
     )
-    bands: Annotated[list[LayerBand], Field(min_length=1)] | None = Field(
+    bands: Distinct[LayerBand] | None = Field(
         default=None,
         description="Bands of layers [first, last], both included; null takes the model table's.",
     )
@@ -150,7 +150,10 @@ class CappingSection(Strict):
         default=None, description="Closed questions that measure the cost by accuracy; null is all."
     )
     random_directions: int = Field(
-        default=1, ge=0, description="Random directions that are capped likewise, as a null."
+        default=1,
+        ge=0,
+        le=1000,
+        description="Random directions that are capped likewise, as a null.",
     )
     positions: Positions = Field(default="all", description="Tokens that are capped.")
     sampling: RoleSampling = Field(default=RoleSampling(), description="How responses are drawn.")
@@ -183,7 +186,7 @@ class SimulatedSection(Strict):
         default=None, description="Topics used of every persona, from the first; null is all."
     )
     turns: Count = Field(default=15, description="Most turns of a conversation.")
-    min_samples: Count = Field(
+    min_samples: Samples = Field(
         default=10,
         description="Turn positions that fewer conversations of a domain reach are not averaged.",
     )
@@ -194,7 +197,7 @@ class DriftSection(Strict):
 
     conversations: Names = Field(default="all", description="Drift conversations, or all.")
     cap: DriftCap = Field(default=DriftCap(), description="The cap of the capped arm.")
-    min_samples: Count = Field(
+    min_samples: Samples = Field(
         default=10, description="Turn positions with fewer conversations are not averaged."
     )
     simulated: SimulatedSection | None = Field(

@@ -1,11 +1,23 @@
 """Sections of a study about its personas: where they come from, and how vectors are extracted."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import ConfigDict, Field, FiniteFloat
 
 from personae.api.requests import Sampling
-from personae.base.field_types import Count, Fraction, Names, NamesOrNone, Score, Strict
+from personae.base.field_types import (
+    Count,
+    Draws,
+    Fraction,
+    Names,
+    NamesOrNone,
+    Samples,
+    Score,
+    Strict,
+    Tokens,
+)
+
+_YEAR: Final = 365 * 24 * 3600
 
 
 class RoleSampling(Sampling):
@@ -13,7 +25,7 @@ class RoleSampling(Sampling):
 
     model_config = ConfigDict(strict=True)
 
-    max_new_tokens: int = Field(default=512, ge=1, description="Most tokens of a response.")
+    max_new_tokens: Tokens = Field(default=512, description="Most tokens of a response.")
 
 
 class TraitSampling(Sampling):
@@ -27,7 +39,7 @@ class TraitSampling(Sampling):
     top_p: FiniteFloat = Field(
         default=1.0, gt=0, le=1, description="Keep the fewest tokens that reach this probability."
     )
-    max_new_tokens: int = Field(default=1000, ge=1, description="Most tokens of a response.")
+    max_new_tokens: Tokens = Field(default=1000, description="Most tokens of a response.")
 
 
 class EngineSection(Strict):
@@ -45,10 +57,13 @@ class EngineSection(Strict):
         default=32768, description="Most tokens (rows x longest row) of one batch."
     )
     idle_seconds: float = Field(
-        default=300, gt=0, description="A server ends after so many seconds without a request."
+        default=300,
+        gt=0,
+        le=_YEAR,
+        description="A server ends after so many seconds without a request.",
     )
     start_timeout: float = Field(
-        default=600, gt=0, description="Most seconds to wait until a model is loaded."
+        default=600, gt=0, le=_YEAR, description="Most seconds to wait until a model is loaded."
     )
 
 
@@ -76,7 +91,7 @@ class RolesSection(Strict):
     questions: RoleQuestions = Field(
         default=RoleQuestions(), description="How many questions each role answers."
     )
-    samples: Count = Field(default=1, description="Responses per system prompt and question.")
+    samples: Samples = Field(default=1, description="Responses per system prompt and question.")
     sampling: RoleSampling = Field(default=RoleSampling(), description="How responses are drawn.")
     min_fully: Count = Field(
         default=10,
@@ -94,13 +109,13 @@ class AxisSection(Strict):
     variance_threshold: Fraction = Field(
         default=0.7, description="Share of variance for which components are counted."
     )
-    bootstrap: int = Field(
+    bootstrap: Draws = Field(
         default=1000, ge=100, description="Bootstrap samples behind every interval."
     )
-    permutations: int = Field(
+    permutations: Draws = Field(
         default=200, ge=20, description="Shuffles of the labels behind every null."
     )
-    null_rollouts: int = Field(
+    null_rollouts: Draws = Field(
         default=30,
         ge=2,
         description="Rollouts of each role that enter the shuffled-label null and the reliability.",
@@ -132,7 +147,7 @@ class TraitSpaceSection(Strict):
     questions: Count | None = Field(
         default=None, description="Questions used, of those that the roles answer; null is all."
     )
-    samples: Count = Field(default=1, description="Responses per instruction and question.")
+    samples: Samples = Field(default=1, description="Responses per instruction and question.")
     sampling: RoleSampling = Field(default=RoleSampling(), description="How responses are drawn.")
     min_difference: Score = Field(
         default=50, description="A (pair, question) is kept when its scores differ by this or more."
@@ -155,7 +170,7 @@ class TraitsSection(Strict):
     questions: TraitQuestions = Field(
         default=TraitQuestions(), description="How many questions each trait uses."
     )
-    samples: Count = Field(default=1, description="Responses per instruction and question.")
+    samples: Samples = Field(default=1, description="Responses per instruction and question.")
     sampling: TraitSampling = Field(default=TraitSampling(), description="How responses are drawn.")
     min_trait_score: Score = Field(
         default=50,

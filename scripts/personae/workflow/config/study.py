@@ -189,6 +189,19 @@ class Study:
         """Return the bands of layers to cap in ``model``: the study's, or its own."""
         return list(self.config.capping.bands or self.models[model].capping_bands)
 
+    def sweep_questions(self, trait: str) -> int:
+        """Return how many evaluation questions of a trait choose its layer, the first ones.
+
+        # ASSUME: a trait with fewer than the layer sweep and what follows ask for together shares
+        # them in the same proportion, so that some are left on which no layer was chosen.
+        """
+        there = len(self.traits[trait].questions.evaluation)
+        asked = self.config.layer_sweep.questions
+        others = max(self.config.steering.questions, self.config.monitoring.questions)
+        if there >= asked + others:
+            return asked
+        return max(1, min(there - 1, there * asked // (asked + others)))
+
     def candidate_layers(self, model: str) -> list[int]:
         """Return the layers of the layer sweep in ``model``, ascending."""
         return self.config.layer_sweep.candidates(self.models[model].n_layers)

@@ -11,6 +11,7 @@ from personae.data.model_table import read_models
 from personae.data.schemas import DEFAULT
 from personae.personas.library import load_library
 from personae.workflow.config.endpoint_check import check_endpoints, unknown_endpoints
+from personae.workflow.config.shortfalls import unmet
 from personae.workflow.config.simulation_check import check_simulated, unknown_domains
 from personae.workflow.config.study import Study, expand
 from personae.workflow.config.study_config import ConfigError, load_config
@@ -138,12 +139,7 @@ def _counts(study: Study) -> Iterator[str]:
         ("capping.closed_answers", capping.closed_answers, len(library.closed)),
     ]
     yield from _too_many(limits, "there are")
-    for name, role in {DEFAULT: library.default, **study.roles}.items():
-        yield from _too_many([("roles.prompts", roles.prompts, len(role.prompts))], f"{name} has")
-    for name, role in study.capped_roles.items():
-        limits = [("capping.prompts", capping.prompts, len(role.prompts))]
-        yield from _too_many(limits, f"{name} has")
-    yield from _trait_counts(study)
+    yield from unmet(study)
     yield from _space_counts(study)
     rollouts = roles.prompts * len(study.extraction_questions) * roles.samples
     for place, least in (("fully", roles.min_fully), ("somewhat", roles.min_somewhat)):
@@ -162,34 +158,6 @@ def _space_counts(study: Study) -> Iterator[str]:
     yield from _too_many(limits, "there are")
     limits = [("trait_space.questions", asked.questions, len(study.extraction_questions))]
     yield from _too_many(limits, "roles answer")
-
-
-def _trait_counts(study: Study) -> Iterator[str]:
-    traits = study.config.traits
-    for name, trait in study.traits.items():
-        sets = trait.questions
-        extraction, evaluation = len(sets.extraction), len(sets.evaluation)
-        limits = [
-            ("traits.pairs", traits.pairs, len(trait.pairs)),
-            ("traits.questions.extraction", traits.questions.extraction, extraction),
-            ("traits.questions.evaluation", traits.questions.evaluation, evaluation),
-        ]
-        yield from _too_many(limits, f"{name} has")
-        # The layer is chosen on the first questions and its effect measured on the others.
-        chosen, there = study.config.layer_sweep.questions, traits.questions.evaluation
-        there = min(there or evaluation, evaluation)
-        monitoring = study.config.monitoring
-        others = {
-            "steering": study.config.steering.questions,
-            "monitoring": monitoring.questions,
-        }
-        most = max(others, key=lambda name: others[name])
-        limits = [(f"layer_sweep.questions + {most}.questions", chosen + others[most], there)]
-        yield from _too_many(limits, f"evaluation questions of {name} in use are")
-        limits = [("monitoring.prompts", monitoring.prompts, len(trait.graded))]
-        if examples := len(trait.many_shot):
-            limits += [("monitoring.shots", shots, examples) for shots in monitoring.shots]
-        yield from _too_many(limits, f"{name} has")
 
 
 def _too_many(limits: Sequence[tuple[str, int | None, int]], holder: str) -> Iterator[str]:

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Final
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from personae.base.errors import PersonaeError
 from personae.base.field_types import NameList, Slug, Strict
@@ -39,10 +39,22 @@ class ConfigError(PersonaeError):
         self.problems = problems
 
 
+_TAKEN: Final = ("models", "bench")
+"""Folders of results that belong to no study."""
+
+
+def _free(name: str) -> str:
+    if name in _TAKEN:
+        raise ValueError(f"{name!r} is the folder results/{name}, which all studies share; rename")
+    return name
+
+
 class StudyConfig(Strict):
     """One study: which models, which personas, which experiments."""
 
-    study: Slug = Field(description="Name of the study; results go to results/<study>.")
+    study: Annotated[Slug, AfterValidator(_free)] = Field(
+        description="Name of the study; results go to results/<study>."
+    )
     models: NameList = Field(description="Chat models, by their names in the model table.")
     model_table: str = Field(
         default="config/models.tsv", description="Table of models; see below for its columns."
@@ -50,7 +62,9 @@ class StudyConfig(Strict):
     embedder: Slug = Field(
         default="minilm_l6", description="Sentence embedder, by its name in the model table."
     )
-    seed: int = Field(default=0, ge=0, description="Every random choice derives from this number.")
+    seed: int = Field(
+        default=0, ge=0, lt=2**63, description="Every random choice derives from this number."
+    )
     library: LibrarySection = Field(default=LibrarySection(), description="The persona library.")
     engine: EngineSection = Field(default=EngineSection(), description="The model server.")
     roles: RolesSection = Field(default=RolesSection(), description="The roles arm.")

@@ -15,7 +15,7 @@ def layer_sweep(study: Study, model: str, trait: str) -> Record:
     return {
         "layers": study.candidate_layers(model),
         "coefficients": list(section.coefficients),
-        "questions": numbered(questions[: section.questions]),
+        "questions": numbered(questions[: study.sweep_questions(trait)]),
         "samples": section.samples,
         "positions": section.positions,
         "seed": study.config.seed,
@@ -29,7 +29,7 @@ def steering(study: Study, trait: str) -> Record:
     # ASSUME: the alpha sweep starts behind the layer sweep's questions, so that the effect at the
     # chosen layer is not measured on the questions that chose it.
     """
-    section, used = study.config.steering, study.config.layer_sweep.questions
+    section, used = study.config.steering, study.sweep_questions(trait)
     questions = numbered(study.traits[trait].questions.evaluation)
     return {
         "coefficients": list(section.coefficients),
@@ -45,7 +45,7 @@ def steering(study: Study, trait: str) -> Record:
 def monitoring(study: Study, trait: str) -> Record:
     """Graded system prompts and example exchanges, on questions that chose no layer."""
     section, record = study.config.monitoring, study.traits[trait]
-    used = study.config.layer_sweep.questions
+    used = study.sweep_questions(trait)
     shots = [shots for shots in section.shots if shots <= len(record.many_shot)]
     shown = record.many_shot[: max(shots, default=0)]
     return {
