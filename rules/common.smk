@@ -23,7 +23,7 @@ from personae.base.errors import PersonaeError
 from personae.workflow.estimate import estimate_study, node_seconds
 from personae.workflow.estimate.estimate_table import render
 from personae.judging.judge_types import OFFLINE
-from personae.data.schemas import DEFAULT
+from personae.data.table_values import DEFAULT
 from personae.personas.library import library_digest
 from personae.workflow.code_digest import code_digest
 from personae.workflow.package_path import use_package_of

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from personae.data import tables
-from personae.data.schemas import DEFAULT
+from personae.data.table_values import DEFAULT
 from personae.science.persona_space import load_space
 from personae.science.question_spread import load_cells
 from personae.science.resampling import Bootstrap

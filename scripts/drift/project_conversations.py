@@ -12,11 +12,11 @@ from typing import Any
 from personae.data import tables
 from personae.inference.client import EngineClient
 from personae.rollouts.drift_replay import (
+    TRANSCRIPT,
     replayed_transcripts,
     shipped_transcripts,
     turn_projections,
 )
-from personae.science.drift import TRANSCRIPT
 
 
 def main(

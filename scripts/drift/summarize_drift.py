@@ -7,7 +7,7 @@ with fewer than ``simulated_min_samples`` of simulated ones (AA, persona drift).
 """
 
 from personae.data import tables
-from personae.data.schemas import SIMULATED
+from personae.data.table_values import SIMULATED
 from personae.science.drift import along_axis, drift_summary
 
 

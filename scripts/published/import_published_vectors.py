@@ -15,8 +15,17 @@ import pyarrow.compute as pc
 from personae.data import tables
 from personae.data.model_table import ModelRow
 from personae.data.vector_stacks import stack
-from personae.personas import published
+from personae.personas.published.capping_files import Cap, read_caps
+from personae.personas.published.own_tables import (
+    Own,
+    comparison,
+    direction_table,
+    floor_table,
+    role_table,
+    trait_table,
+)
 from personae.personas.published.published_source import PublishedSource
+from personae.personas.published.vector_files import Family, read_families
 
 
 def main(
@@ -32,14 +41,12 @@ def main(
     """Write the five tables; those of kinds that no source has are without rows."""
     families, caps = _read(sources, ModelRow(**model))
     own = _own(own_directions, own_role_vectors, own_trait_vectors)
-    cosines = [
-        line for kind, found in families.items() for line in published.comparison(kind, found, own)
-    ]
+    cosines = [line for kind, found in families.items() for line in comparison(kind, found, own)]
     results = {
-        "directions": published.direction_table(families["axis"], caps),
-        "role_vectors": published.role_table(families["role"]),
-        "trait_vectors": published.trait_table(families["trait"]),
-        "floors": published.floor_table(caps),
+        "directions": direction_table(families["axis"], caps),
+        "role_vectors": role_table(families["role"]),
+        "trait_vectors": trait_table(families["trait"]),
+        "floors": floor_table(caps),
         "published_cosines": tables.from_rows(cosines, "published_cosines"),
     }
     for name, table in results.items():
@@ -48,19 +55,19 @@ def main(
 
 def _read(
     sources: Sequence[Mapping[str, Any]], model: ModelRow
-) -> tuple[dict[str, list[published.Family]], list[published.Cap]]:
-    families: dict[str, list[published.Family]] = {"axis": [], "role": [], "trait": []}
-    caps: list[published.Cap] = []
+) -> tuple[dict[str, list[Family]], list[Cap]]:
+    families: dict[str, list[Family]] = {"axis": [], "role": [], "trait": []}
+    caps: list[Cap] = []
     for each in sources:
         source = PublishedSource(**each)
         if source.kind == "capping":
-            caps += published.read_caps(source, model, Path())
+            caps += read_caps(source, model, Path())
         else:
-            families[source.kind] += published.read_families(source, model, Path())
+            families[source.kind] += read_families(source, model, Path())
     return families, caps
 
 
-def _own(directions: str, role_vectors: str, trait_vectors: Sequence[str]) -> published.Own:
+def _own(directions: str, role_vectors: str, trait_vectors: Sequence[str]) -> Own:
     axes = stack(tables.read(directions, "directions"), "direction")
     found = {("axis", "axis"): axes.select(["axis"]).vectors[0]}
     roles = tables.read(role_vectors, "role_vectors")

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from personae.data import tables
 from personae.data.judge_scores import check_unscored, primary_scores
-from personae.data.schemas import DEFAULT
+from personae.data.table_values import DEFAULT
 from personae.data.vector_stacks import Stack, stack, vector_rows
 from personae.science.vectors import mean_activation, role_vectors
 

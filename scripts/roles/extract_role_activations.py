@@ -5,7 +5,7 @@ means are accumulated in float32. Columns: those of ``activations``.
 """
 
 from personae.data import tables
-from personae.data.schemas import ROLE_SPANS
+from personae.data.table_values import ROLE_SPANS
 from personae.inference.client import EngineClient
 from personae.rollouts.extraction import extract_activations
 

@@ -6,7 +6,7 @@ same layer; along ``axis`` larger means more like the default Assistant. Columns
 """
 
 from personae.data import tables
-from personae.data.schemas import DEFAULT
+from personae.data.table_values import DEFAULT
 from personae.science.projection_tables import project_rollouts
 
 

@@ -8,21 +8,12 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
 from personae.base.errors import PersonaeError
-
-SCALES: Final[dict[str, tuple[float, float]]] = {
-    "role_adherence": (0.0, 3.0),
-    "trait": (0.0, 100.0),
-    "coherence": (0.0, 100.0),
-    "role_label": (0.0, 1.0),
-    "delusion_risk": (0.0, 100.0),
-    "harm": (0.0, 3.0),
-}
-"""Lowest and highest score of each rubric."""
+from personae.data.table_values import SCALES
 
 Scores = dict[str, float]
 Row = Mapping[str, Any]

@@ -20,22 +20,6 @@ import pyarrow as pa
 VECTOR: Final = pa.binary()
 """Stands for a fixed-size binary of any multiple of four bytes in a declared schema."""
 
-DEFAULT: Final = "default"
-"""Stands for the default Assistant where a table names a role; no role may be called so."""
-
-SIMULATED: Final = "simulated"
-"""Arm and kind of conversations whose user turns are written as the talk goes on."""
-
-SYSTEM_PROMPT: Final = "system_prompt"
-MANY_SHOT: Final = "many_shot"
-"""Kinds of condition under which a trait is monitored."""
-
-ROLE_SPANS: Final = ("response_mean",)
-"""Spans of the activations of a role's rollouts."""
-
-TRAIT_SPANS: Final = ("response_mean", "prompt_mean", "last_prompt")
-"""Spans of the activations of a trait's rollouts."""
-
 _TEXT = pa.string()
 _INDEX = pa.int16()
 _COUNT = pa.int32()

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from personae.data.schemas import DEFAULT
+from personae.data.table_values import DEFAULT
 from personae.judging.calibration import Calibration
 from personae.judging.engine_protocols import EmbeddingEngine
 from personae.judging.judge_types import Judge, JudgeItem, Rubric, Verdict, verdict

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from personae.data.judge_scores import SCALES
+from personae.data.table_values import SCALES
 from personae.judging.agreement import spearman
 from personae.science.resampling import Bootstrap, Interval, bootstrap_mean
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple, Protocol
 
-from personae.data.judge_scores import SCALES
+from personae.data.table_values import SCALES
 from personae.personas.system_prompts import trait_prompt
 
 RubricKind = Literal["role_adherence", "trait", "coherence", "role_label", "delusion_risk", "harm"]

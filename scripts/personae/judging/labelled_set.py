@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from personae.data.schemas import DEFAULT
+from personae.data.table_values import DEFAULT
 from personae.judging.judge_types import (
     JudgeItem,
     Rubric,

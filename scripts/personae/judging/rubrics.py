@@ -17,7 +17,7 @@ from personae.base.errors import PersonaeError
 from personae.base.field_types import Slug, Strict
 from personae.base.strict_yaml import read_yaml
 from personae.base.validation_messages import explain
-from personae.data.judge_scores import SCALES
+from personae.data.table_values import SCALES
 from personae.judging.judge_types import RubricKind
 
 KINDS: Final[tuple[RubricKind, ...]] = get_args(RubricKind)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from personae.data.schemas import DEFAULT
+from personae.data.table_values import DEFAULT
 
 _ACRONYMS = {"ai": "AI", "llm": "LLM"}
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from personae.api.requests import ActivationRow, Intervention, Message, RenderRow, Span
 from personae.data import tables
-from personae.data.schemas import SIMULATED
+from personae.data.table_values import SIMULATED
 from personae.data.vector_stacks import Stack, stack
 from personae.inference.client import EngineClient
 from personae.rollouts.conversation import Dialogue

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from personae.api.requests import Message
 from personae.api.rollout import Questions, Rollout, chat, seed_of
-from personae.data.schemas import MANY_SHOT, SYSTEM_PROMPT
+from personae.data.table_values import MANY_SHOT, SYSTEM_PROMPT
 
 
 def monitoring_rollouts(

@@ -17,7 +17,7 @@ from typing import Any, Final
 from personae.api.requests import Message, RenderRow
 from personae.api.rollout import seed_of
 from personae.base.errors import PersonaeError
-from personae.data.schemas import SIMULATED
+from personae.data.table_values import SIMULATED
 from personae.endpoints.answers import SEEDS, Failure, make_body
 from personae.endpoints.ask import Outcome, ask_all
 from personae.endpoints.runtime import Runtime

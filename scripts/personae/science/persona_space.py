@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from personae.data import tables
-from personae.data.schemas import DEFAULT
+from personae.data.table_values import DEFAULT
 from personae.data.vector_stacks import Stack, stack
 from personae.science.alignment import (
     QuestionCells,

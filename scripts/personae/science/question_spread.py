@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from personae.data import tables
 from personae.data.judge_scores import in_order, primary_scores
-from personae.data.schemas import DEFAULT
+from personae.data.table_values import DEFAULT
 from personae.data.vector_stacks import stack
 from personae.science.alignment import (
     LayerIntervals,

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from personae.data import tables
-from personae.data.schemas import DEFAULT
+from personae.data.table_values import DEFAULT
 from personae.data.vector_stacks import of_span, stack
 from personae.science.projection import FloatArray
 from personae.science.reliability import contrast_weights, split_half_reliability

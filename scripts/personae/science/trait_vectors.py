@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from personae.base.errors import PersonaeError
 from personae.data import tables
 from personae.data.judge_scores import check_unscored, in_order, primary_scores
-from personae.data.schemas import TRAIT_SPANS
+from personae.data.table_values import TRAIT_SPANS
 from personae.data.vector_stacks import of_span, stack, vector_rows
 from personae.science.reliability import split_half_reliability
 from personae.science.vectors import EffectivePairs, Ratings, effective_pairs, trait_vectors

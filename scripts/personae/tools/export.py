@@ -30,12 +30,13 @@ def add_parser(commands: Any) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     # Imported here: the library's commands need none of it.
-    from personae.personas import published
+    from personae.personas.published.write_caps import write_caps
+    from personae.personas.published.write_vectors import write_vectors
 
     if options.floors:
-        published.write_caps(options.table, options.floors, options.out)
+        write_caps(options.table, options.floors, options.out)
     else:
-        published.write_vectors(options.table, _kind(options.table), options.out, options.variant)
+        write_vectors(options.table, _kind(options.table), options.out, options.variant)
     print(f"{options.out}: layers: blocks, vectors point toward the Assistant or the trait")
     return 0
 

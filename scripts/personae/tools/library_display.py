@@ -10,7 +10,7 @@ import yaml
 from personae.base.errors import PersonaeError
 from personae.base.field_types import Strict
 from personae.base.validation_messages import did_you_mean
-from personae.data.schemas import DEFAULT
+from personae.data.table_values import DEFAULT
 from personae.personas.library.labelled_answers import Labelled
 from personae.personas.library.library_loader import Library
 from personae.personas.library.records import Role, SpaceTrait, Trait

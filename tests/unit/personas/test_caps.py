@@ -12,7 +12,10 @@ import torch
 
 from personae.base.errors import PersonaeError
 from personae.data import tables
-from personae.personas import published
+from personae.personas.published.capping_files import Cap, read_caps
+from personae.personas.published.own_tables import direction_table, floor_table, trait_table
+from personae.personas.published.vector_files import Family, read_families
+from personae.personas.published.write_caps import write_caps
 from personae.tools.cli import main
 
 from .test_published import AXIS, MODEL, capping, save, source
@@ -20,11 +23,11 @@ from .test_published import AXIS, MODEL, capping, save, source
 Spoil = Callable[[dict[str, Any]], object]
 
 
-def written(folder: Path, caps: list[published.Cap]) -> tuple[str, str]:
+def written(folder: Path, caps: list[Cap]) -> tuple[str, str]:
     """Write directions and floors of some caps, and return the paths of both tables."""
     paths = str(folder / "directions.parquet"), str(folder / "floors.parquet")
-    tables.write(published.direction_table([], caps), paths[0], "directions", {})
-    tables.write(published.floor_table(caps), paths[1], "floors", {})
+    tables.write(direction_table([], caps), paths[0], "directions", {})
+    tables.write(floor_table(caps), paths[1], "floors", {})
     return paths
 
 
@@ -32,11 +35,11 @@ def written(folder: Path, caps: list[published.Cap]) -> tuple[str, str]:
 @pytest.mark.parametrize("orientation", ["toward", "away"])
 def test_a_round_trip_changes_no_cap(tmp_path: Path, suffix: str, orientation: str) -> None:
     path = save(tmp_path / "capping.pt", capping(0.5))
-    first = published.read_caps(source(path, "capping", orientation=orientation), MODEL, Path())
+    first = read_caps(source(path, "capping", orientation=orientation), MODEL, Path())
     directions, floors = written(tmp_path, first)
     out = tmp_path / f"again{suffix}"
     assert main(["export", directions, str(out), "--floors", floors]) == 0
-    again = published.read_caps(source(out, "capping"), MODEL, Path())
+    again = read_caps(source(out, "capping"), MODEL, Path())
     assert [cap[:3] for cap in again] == [cap[:3] for cap in first]
     for left, right in zip(again, first, strict=True):
         assert left.floor == right.floor
@@ -44,14 +47,14 @@ def test_a_round_trip_changes_no_cap(tmp_path: Path, suffix: str, orientation: s
 
 
 def test_own_floors_are_named_by_pool_reading_and_percentile(tmp_path: Path) -> None:
-    axis = [published.Family("axis", "response_mean", 3 * AXIS.numpy())]
+    axis = [Family("axis", "response_mean", 3 * AXIS.numpy())]
     directions, floors = written(tmp_path, [])
-    tables.write(published.direction_table(axis, []), directions, "directions", {})
+    tables.write(direction_table(axis, []), directions, "directions", {})
     row = {"direction": "axis", "pool": "roles", "reading": "floor", "percentile": 25.0}
     rows = [{**row, "orientation": "toward_assistant", "layer": 2, "floor": -1.5}]
     tables.write(tables.from_rows(rows, "floors"), floors, "floors", {})
-    published.write_caps(Path(directions), Path(floors), tmp_path / "out.safetensors")
-    (cap,) = published.read_caps(source(tmp_path / "out.safetensors", "capping"), MODEL, Path())
+    write_caps(Path(directions), Path(floors), tmp_path / "out.safetensors")
+    (cap,) = read_caps(source(tmp_path / "out.safetensors", "capping"), MODEL, Path())
     assert (cap.experiment, cap.percentile) == ("axis-roles-floor-p0.25", 25)
     assert (cap.layer, cap.floor) == (2, -1.5)
     unit = AXIS[2].numpy() / np.linalg.norm(AXIS[2].numpy())
@@ -60,23 +63,23 @@ def test_own_floors_are_named_by_pool_reading_and_percentile(tmp_path: Path) -> 
 
 def test_floors_of_another_study_are_refused(tmp_path: Path) -> None:
     path = save(tmp_path / "capping.pt", capping(0.5))
-    caps = published.read_caps(source(path, "capping"), MODEL, Path())
+    caps = read_caps(source(path, "capping"), MODEL, Path())
     directions, floors = written(tmp_path, caps)
-    tables.write(published.direction_table([], caps[:1]), directions, "directions", {})
+    tables.write(direction_table([], caps[:1]), directions, "directions", {})
     with pytest.raises(PersonaeError, match=r"has no 'layers_1:3-p0\.25' at layer 2"):
-        published.write_caps(Path(directions), Path(floors), tmp_path / "out.pt")
+        write_caps(Path(directions), Path(floors), tmp_path / "out.pt")
 
 
 def test_export_writes_vectors_by_the_kind_of_table(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    families = [published.Family("evil", "response_mean", AXIS.numpy())]
+    families = [Family("evil", "response_mean", AXIS.numpy())]
     table = tmp_path / "vectors.parquet"
-    tables.write(published.trait_table(families), table, "trait_vectors", {})
+    tables.write(trait_table(families), table, "trait_vectors", {})
     out = tmp_path / "evil.safetensors"
     assert main(["export", str(table), str(out)]) == 0
     assert "layers: blocks" in capsys.readouterr().out
-    (family,) = published.read_families(source(out, "trait"), MODEL, Path())
+    (family,) = read_families(source(out, "trait"), MODEL, Path())
     np.testing.assert_array_equal(family.vectors, AXIS.numpy())
 
 
@@ -93,7 +96,7 @@ def test_what_cannot_be_exported_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
 ) -> None:
     path = save(tmp_path / "capping.pt", capping(0.5))
-    caps = published.read_caps(source(path, "capping"), MODEL, Path())
+    caps = read_caps(source(path, "capping"), MODEL, Path())
     written(tmp_path, caps)
     floors = ["--floors", str(tmp_path / "floors.parquet")] if "npy" in arguments[1] else []
     assert main(["export", *(str(tmp_path / name) for name in arguments), *floors]) == 1
@@ -143,7 +146,7 @@ def test_a_malformed_configuration_is_refused_by_place(
     spoil(content)
     path = save(tmp_path / "c.pt", content)
     with pytest.raises(PersonaeError, match=rf"c\.pt: .*{words}") as caught:
-        published.read_caps(source(path, "capping"), MODEL, Path())
+        read_caps(source(path, "capping"), MODEL, Path())
     assert len(str(caught.value).splitlines()) == 1
 
 
@@ -153,4 +156,4 @@ def test_malformed_metadata_of_a_configuration_are_refused(tmp_path: Path) -> No
     path = tmp_path / "c.safetensors"
     save_file({"v": torch.ones(4)}, path, metadata={"capping": "{"})
     with pytest.raises(PersonaeError, match=r"c\.safetensors: metadata 'capping' is malformed"):
-        published.read_caps(source(path, "capping"), MODEL, Path())
+        read_caps(source(path, "capping"), MODEL, Path())

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from personae.base.errors import PersonaeError
-from personae.data.schemas import DEFAULT
+from personae.data.table_values import DEFAULT
 from personae.personas.library import LabelledDelusion, Library, load_library
 from personae.personas.library.library_loader import PARTS
 from personae.personas.library.settings import LibrarySection

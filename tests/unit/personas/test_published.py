@@ -13,8 +13,16 @@ from personae.base.errors import PersonaeError
 from personae.data import tables
 from personae.data.model_table import ModelRow
 from personae.data.vector_stacks import stack, vector_rows
-from personae.personas import published
+from personae.personas.published.capping_files import read_caps
+from personae.personas.published.own_tables import (
+    direction_table,
+    floor_table,
+    role_table,
+    trait_table,
+)
 from personae.personas.published.published_source import PublishedSource
+from personae.personas.published.vector_files import Family, read_families
+from personae.personas.published.write_vectors import write_vectors
 
 N_LAYERS, HIDDEN = 3, 4
 MODEL = ModelRow(
@@ -37,7 +45,7 @@ def save(path: Path, content: Any) -> Path:
     return path
 
 
-def only(found: list[published.Family]) -> published.Family:
+def only(found: list[Family]) -> Family:
     (family,) = found
     return family
 
@@ -45,7 +53,7 @@ def only(found: list[published.Family]) -> published.Family:
 @pytest.mark.parametrize("content", [AXIS, {"axis": AXIS, "n_roles": 275}, AXIS.bfloat16()])
 def test_an_axis_is_read_in_every_form(tmp_path: Path, content: Any) -> None:
     path = save(tmp_path / "axis.pt", content)
-    family = only(published.read_families(source(path, "axis"), MODEL, Path()))
+    family = only(read_families(source(path, "axis"), MODEL, Path()))
     assert family.name == "axis"
     assert family.vectors.dtype == np.float32
     np.testing.assert_array_equal(family.vectors, AXIS.numpy())
@@ -55,7 +63,7 @@ def test_orientation_and_layers_are_turned(tmp_path: Path) -> None:
     states = torch.cat([torch.full((1, HIDDEN), 99.0), AXIS])
     path = save(tmp_path / "evil_response_avg_diff.pt", states)
     away = source(path, "trait", layers="hidden_states", orientation="away")
-    family = only(published.read_families(away, MODEL, Path()))
+    family = only(read_families(away, MODEL, Path()))
     assert (family.name, family.span) == ("evil", "response_mean")
     np.testing.assert_array_equal(family.vectors, -AXIS.numpy())
 
@@ -63,8 +71,8 @@ def test_orientation_and_layers_are_turned(tmp_path: Path) -> None:
 def test_a_folder_of_role_vectors(tmp_path: Path) -> None:
     save(tmp_path / "r/pirate.pt", {"vector": AXIS, "type": "pos_3", "role": "pirate"})
     save(tmp_path / "r/default.pt", {"vector": 2 * AXIS, "type": "mean", "role": "default"})
-    found = published.read_families(source(tmp_path / "r", "role"), MODEL, Path())
-    table = published.role_table(found)
+    found = read_families(source(tmp_path / "r", "role"), MODEL, Path())
+    table = role_table(found)
     kinds = dict(zip(table["role"].to_pylist(), table["kind"].to_pylist(), strict=True))
     assert kinds == {"default": "default", "pirate": "fully"}
     assert table["n"].null_count == 2 * N_LAYERS
@@ -80,7 +88,7 @@ def capping(away: float) -> dict[str, Any]:
 
 def test_a_ceiling_away_from_the_assistant_is_a_floor_toward_it(tmp_path: Path) -> None:
     path = save(tmp_path / "capping.pt", capping(0.5))
-    caps = published.read_caps(source(path, "capping", orientation="away"), MODEL, Path())
+    caps = read_caps(source(path, "capping", orientation="away"), MODEL, Path())
     assert [(cap.layer, cap.floor, cap.percentile) for cap in caps] == [(1, -0.5, 25), (2, -1, 25)]
     unit = -AXIS[1].numpy() / np.linalg.norm(AXIS[1].numpy())
     np.testing.assert_allclose(caps[0].direction, unit, atol=1e-6)
@@ -93,9 +101,9 @@ def test_a_ceiling_away_from_the_assistant_is_a_floor_toward_it(tmp_path: Path) 
 
 def test_a_floor_toward_the_assistant_stays_one(tmp_path: Path) -> None:
     path = save(tmp_path / "capping.pt", capping(0.5))
-    caps = published.read_caps(source(path, "capping"), MODEL, Path())
+    caps = read_caps(source(path, "capping"), MODEL, Path())
     assert [cap.floor for cap in caps] == [0.5, 1.0]
-    floors = published.floor_table(caps)
+    floors = floor_table(caps)
     assert set(floors["direction"].to_pylist()) == {"layers_1:3-p0.25"}
     assert set(floors["percentile"].to_pylist()) == {25.0}
 
@@ -104,19 +112,19 @@ def test_a_floor_toward_the_assistant_stays_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("schema", "kind", "table"),
     [
-        ("directions", "axis", lambda f: published.direction_table(f, [])),
-        ("role_vectors", "role", published.role_table),
-        ("trait_vectors", "trait", published.trait_table),
+        ("directions", "axis", lambda f: direction_table(f, [])),
+        ("role_vectors", "role", role_table),
+        ("trait_vectors", "trait", trait_table),
     ],
 )
 def test_a_round_trip_changes_nothing(
     tmp_path: Path, suffix: str, schema: str, kind: str, table: Any
 ) -> None:
-    families = [published.Family("axis", "response_mean", AXIS.numpy())]
+    families = [Family("axis", "response_mean", AXIS.numpy())]
     tables.write(table(families), tmp_path / "t.parquet", schema, {})
     path = tmp_path / f"out{suffix}"
-    published.write_vectors(tmp_path / "t.parquet", schema, path)
-    family = only(published.read_families(source(path, kind), MODEL, Path()))
+    write_vectors(tmp_path / "t.parquet", schema, path)
+    family = only(read_families(source(path, kind), MODEL, Path()))
     assert family.name == "axis"
     np.testing.assert_array_equal(family.vectors, AXIS.numpy())
 
@@ -131,13 +139,13 @@ def test_a_round_trip_changes_nothing(
 def test_a_file_that_says_otherwise_than_the_study_is_refused(
     tmp_path: Path, settings: dict[str, str], words: str
 ) -> None:
-    families = [published.Family("axis", "response_mean", AXIS.numpy())]
-    table = published.direction_table(families, [])
+    families = [Family("axis", "response_mean", AXIS.numpy())]
+    table = direction_table(families, [])
     tables.write(table, tmp_path / "t.parquet", "directions", {})
     path = tmp_path / "axis.safetensors"
-    published.write_vectors(tmp_path / "t.parquet", "directions", path)
+    write_vectors(tmp_path / "t.parquet", "directions", path)
     with pytest.raises(PersonaeError, match=rf"axis\.safetensors: {words}; correct one"):
-        published.read_families(source(path, "axis", **settings), MODEL, Path())
+        read_families(source(path, "axis", **settings), MODEL, Path())
 
 
 class Harmless:
@@ -163,16 +171,16 @@ def test_a_file_that_does_not_fit_is_refused(
 ) -> None:
     path = save(tmp_path / "axis.pt", content)
     with pytest.raises(PersonaeError, match=rf"axis\.pt: .*{words}"):
-        published.read_families(source(path, "axis", **settings), MODEL, Path())
+        read_families(source(path, "axis", **settings), MODEL, Path())
 
 
 def test_damaged_and_missing_files_are_refused(tmp_path: Path) -> None:
     for name in ("axis.pt", "axis.safetensors"):
         (tmp_path / name).write_bytes(b"not tensors")
         with pytest.raises(PersonaeError, match=name):
-            published.read_families(source(tmp_path / name, "axis"), MODEL, Path())
+            read_families(source(tmp_path / name, "axis"), MODEL, Path())
     with pytest.raises(PersonaeError, match="no such file"):
-        published.read_families(source(tmp_path / "other.pt", "axis"), MODEL, Path())
+        read_families(source(tmp_path / "other.pt", "axis"), MODEL, Path())
 
 
 @pytest.mark.parametrize(
@@ -185,12 +193,12 @@ def test_orientation_is_said_where_there_is_one(kind: str, settings: dict[str, A
 
 def test_the_node_holds_them_against_the_studys_own(tmp_path: Path) -> None:
     own = {"axis": -AXIS.numpy(), "random0": AXIS.numpy()}
-    directions = [published.Family(name, "response_mean", v) for name, v in own.items()]
-    roles = [published.Family("pirate", "response_mean", AXIS.numpy())]
+    directions = [Family(name, "response_mean", v) for name, v in own.items()]
+    roles = [Family("pirate", "response_mean", AXIS.numpy())]
     paths = {name: str(tmp_path / f"{name}.parquet") for name in ("d", "r", "t")}
-    tables.write(published.direction_table(directions, []), paths["d"], "directions", {})
-    tables.write(published.role_table(roles), paths["r"], "role_vectors", {})
-    tables.write(published.trait_table(roles), paths["t"], "trait_vectors", {})
+    tables.write(direction_table(directions, []), paths["d"], "directions", {})
+    tables.write(role_table(roles), paths["r"], "role_vectors", {})
+    tables.write(trait_table(roles), paths["t"], "trait_vectors", {})
     files = [
         source(save(tmp_path / "axis.pt", AXIS), "axis"),
         source(save(tmp_path / "pirate.pt", 2 * AXIS), "role"),

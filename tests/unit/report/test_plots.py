@@ -260,7 +260,7 @@ def test_judges_leave_single_roles_and_undefined_areas_out(study: Study) -> None
 
 
 def test_damaged_figures_are_refused_by_name(tmp_path: Path) -> None:
-    path = tmp_path / "capping_figure.svg"
+    path = tmp_path / "capping.svg"
     path.write_text("<svg", "utf-8")
     with pytest.raises(PersonaeError, match=r"capping\.svg: not an SVG"):
         load_figure(str(path), {})

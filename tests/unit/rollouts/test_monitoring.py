@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from personae.data.schemas import MANY_SHOT, SYSTEM_PROMPT
+from personae.data.table_values import MANY_SHOT, SYSTEM_PROMPT
 from personae.rollouts.extraction import last_prompt_rows
 from personae.rollouts.monitored_rollouts import monitoring_rollouts
 from personae.science.monitoring import ALL, Monitored

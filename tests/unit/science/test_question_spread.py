@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from personae.data import tables
-from personae.data.schemas import DEFAULT
+from personae.data.table_values import DEFAULT
 from personae.science.question_spread import load_cells, nowhere_but, question_intervals
 from personae.science.resampling import Bootstrap
 from personae.science.rollout_stacks import Source

@@ -224,7 +224,7 @@ def test_a_traceback_holds_no_key(
     def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError(f"request with {KEY}")
 
-    monkeypatch.setattr("judge_role_responses.judge_table", broken)
+    monkeypatch.setattr("scripts.roles.judge_role_responses.judge_table", broken)
     monkeypatch.setattr("personae.judging.score_responses.Runtime.of", lambda config: broken())
     from personae.endpoints.keys import find_key
 
@@ -346,7 +346,7 @@ def test_role_vectors_say_how_many_responses_had_no_score(
 def test_the_client_library_is_loaded_only_where_an_endpoint_judges() -> None:
     code = (
         "import sys, personae.judging.score_responses, personae.workflow.node;"
-        "import personae.workflow.node_params, scripts.roles.judge_role_responses;"
+        "import personae.workflow.node_params, roles.judge_role_responses;"
         "sys.exit(bool({'openai', 'torch', 'dotenv'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT / "scripts", timeout=60)

@@ -19,6 +19,7 @@ from typing import Literal
 import personae
 from personae.api.requests import EngineSpec
 from personae.api.wire_encoding import Wire
+from personae.base.errors import PersonaeError
 from personae.base.workflow_owner import Owner, current_owner
 from personae.inference.allocator import keeping_memory
 from personae.inference.client.server_directory import Place, is_listening, listen, locked, place_of
@@ -60,7 +61,10 @@ def ensure_server(spec: EngineSpec, say: Say) -> tuple[Place, bool]:
     EngineError
         If no server can be started here, or this node's workflow has ended.
     """
-    owner = current_owner()
+    try:
+        owner = current_owner()
+    except PersonaeError as error:
+        raise EngineError(str(error)) from None
     place = place_of(spec, owner)
     with locked(place.lock, spec.start_timeout):
         starts = not is_listening(place.socket)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from personae.base.field_types import Strict
-from personae.data.schemas import DEFAULT
+from personae.data.table_values import DEFAULT
 from personae.personas.library.conversation_records import (
     Domain,
     DriftConversation,

@@ -6,7 +6,7 @@ from typing import Annotated, Final, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from personae.base.field_types import Slug, Strict
-from personae.data.schemas import DEFAULT
+from personae.data.table_values import DEFAULT
 from personae.personas.system_prompts import trait_prompt
 
 

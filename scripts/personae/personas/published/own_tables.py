@@ -10,7 +10,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from personae.data import tables
-from personae.data.schemas import DEFAULT, SCHEMAS
+from personae.data.schemas import SCHEMAS
+from personae.data.table_values import DEFAULT
 from personae.data.vector_stacks import vector_rows
 from personae.personas.published.capping_files import Cap
 from personae.personas.published.vector_files import Family

@@ -12,7 +12,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from personae.data.schemas import MANY_SHOT, SYSTEM_PROMPT
+from personae.data.table_values import MANY_SHOT, SYSTEM_PROMPT
 from personae.report.plots import style
 from personae.report.plots.style import Illustration, illustrated, panels
 from personae.report.wording import capital, count, readable

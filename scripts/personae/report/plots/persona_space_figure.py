@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
-from personae.data.schemas import DEFAULT
+from personae.data.table_values import DEFAULT
 from personae.report.plots import style
 from personae.report.plots.label_placement import place_labels, select_extremes, settle
 from personae.report.plots.style import Illustration, illustrated, panels

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from scipy.stats import gaussian_kde
 
-from personae.data.schemas import DEFAULT
+from personae.data.table_values import DEFAULT
 from personae.report.plots import style
 from personae.report.plots.label_placement import select_extremes
 from personae.report.plots.style import Illustration, illustrated, panels

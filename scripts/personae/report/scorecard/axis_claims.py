@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from personae.data.schemas import DEFAULT
+from personae.data.table_values import DEFAULT
 from personae.report.scorecard.claim import Claim, Measured, Outcome, Untestable, point
 from personae.report.scorecard.evidence import Evidence
 from personae.science.resampling import Interval

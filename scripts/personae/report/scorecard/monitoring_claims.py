@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from personae.data.schemas import MANY_SHOT, SYSTEM_PROMPT
+from personae.data.table_values import MANY_SHOT, SYSTEM_PROMPT
 from personae.report.scorecard.claim import Claim, Measured, Outcome, Untestable
 from personae.report.scorecard.evidence import Evidence
 from personae.report.wording import readable

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from personae.data.effect_tables import AXIS
-from personae.data.schemas import DEFAULT
+from personae.data.table_values import DEFAULT
 from personae.report.scorecard.axis_claims import layers
 from personae.report.scorecard.claim import (
     Claim,

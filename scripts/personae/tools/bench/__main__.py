@@ -98,7 +98,7 @@ def _prepare(folder: Path) -> None:
     from personae.inference.weights_manifest import ModelSource
     from personae.inference.weights_preparation import prepare_model
 
-    models = read_models(Path("config/bench_models.tsv"))
+    models = read_models(Path("config/models.tsv"))
     if folder.name not in models:
         raise ModelError(
             f"{folder} is no prepared model, and the model table has no {folder.name!r}"

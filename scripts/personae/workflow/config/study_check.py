@@ -8,7 +8,7 @@ from personae.base.errors import PersonaeError
 from personae.base.strict_yaml import read_yaml
 from personae.base.validation_messages import did_you_mean
 from personae.data.model_table import read_models
-from personae.data.schemas import DEFAULT
+from personae.data.table_values import DEFAULT
 from personae.personas.library import load_library
 from personae.workflow.config.endpoint_check import check_endpoints, unknown_endpoints
 from personae.workflow.config.shortfalls import unmet

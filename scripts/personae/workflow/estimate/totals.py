@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from personae.data.schemas import DEFAULT
+from personae.data.table_values import DEFAULT
 from personae.endpoints.endpoint_settings import Endpoint
 from personae.workflow.config import Study
 from personae.workflow.estimate.node_work import Counter, Work

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from personae.data.schemas import DEFAULT
+from personae.data.table_values import DEFAULT
 from personae.workflow.config.persona_sections import TraitSpaceSection, TraitsSection
 from personae.workflow.config.study import Study
 from personae.workflow.node_params.question_texts import Record, numbered, texts

@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+from personae.base.errors import PersonaeError
 from personae.base.workflow_owner import (
     VARIABLE,
     Owner,
@@ -14,7 +15,7 @@ from personae.base.workflow_owner import (
     neighbourhood,
     process_start,
 )
-from personae.inference.client import EngineError, claim_ownership
+from personae.inference.client import claim_ownership
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +48,7 @@ def test_a_living_owner_above_is_kept() -> None:
 
 def test_an_ended_owner_is_replaced_by_a_workflow_and_refused_by_a_node() -> None:
     os.environ[VARIABLE] = str(ended_owner())
-    with pytest.raises(EngineError, match=r"workflow that started this node .* has ended"):
+    with pytest.raises(PersonaeError, match=r"workflow that started this node .* has ended"):
         current_owner()
     claimed = claim_ownership()
     assert claimed is not None
@@ -78,7 +79,7 @@ def test_a_slurm_job_claims_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_nonsense_is_named() -> None:
     os.environ[VARIABLE] = "me"
-    with pytest.raises(EngineError, match="PERSONAE_OWNER='me'"):
+    with pytest.raises(PersonaeError, match="PERSONAE_OWNER='me'"):
         claim_ownership()
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from personae.data.schemas import MANY_SHOT, SYSTEM_PROMPT
+from personae.data.table_values import MANY_SHOT, SYSTEM_PROMPT
 from personae.science.monitoring import Monitored
 from personae.science.resampling import Bootstrap
 
