@@ -34,7 +34,7 @@ rule cap_responses:
     benchmark:
         "results/{study}/{model}/benchmarks/cap_responses.tsv"
     group:
-        "capping_{model}"
+        batch_group("cap_responses")
     conda:
         "../envs/personae.yaml"
     resources:
@@ -44,7 +44,7 @@ rule cap_responses:
         slurm_partition=model_partition,
     params:
         engine=engine_params,
-        arms=capping_arms,
+        arms=from_study(node_params.capping_arms),
         rollouts=node_params.capping_rollouts(selected),
         conversations=node_params.jailbreaks(selected),
         code=code_digest("capping/cap_responses"),
@@ -64,7 +64,7 @@ rule judge_capping:
     benchmark:
         "results/{study}/{model}/benchmarks/judge_capping.tsv"
     group:
-        judging_group("capping")
+        batch_group("judge_capping")
     conda:
         "../envs/personae.yaml"
     resources:
@@ -103,7 +103,7 @@ rule measure_capping_cost:
         slurm_partition=model_partition,
     params:
         engine=engine_params,
-        arms=capping_arms,
+        arms=from_study(node_params.capping_arms),
         settings=node_params.capping_settings(selected),
         closed=node_params.closed_answers(selected),
         neutral_questions=study.capping.neutral_questions,
@@ -126,7 +126,7 @@ rule summarize_capping:
     conda:
         "../envs/personae.yaml"
     params:
-        arms=capping_arms,
+        arms=from_study(node_params.capping_arms),
         max_unscored=study.judging.max_unscored,
         seed=study.seed,
         code=code_digest("capping/summarize_capping"),

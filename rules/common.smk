@@ -6,6 +6,8 @@ nothing heavy.
 
 import atexit
 import sys
+from functools import cache
+from inspect import signature
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -14,7 +16,7 @@ from snakemake.utils import validate
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from personae.workflow import node_params
+from personae.workflow import node_params, snakemake_internals
 from personae.inference.client import claim_ownership
 from personae.workflow.cluster import finished_nodes, head_process, resources
 from personae.workflow.config import check_ready, load_study, shortfalls
@@ -28,6 +30,7 @@ from personae.personas.library import library_digest
 from personae.workflow.code_digest import code_digest
 from personae.workflow.package_path import use_package_of
 from personae.workflow.requested_targets import command_line, target_problems
+from personae.workflow.stages import registry
 from personae.base.strict_yaml import restore_types
 
 use_package_of(ROOT / "scripts")
@@ -70,8 +73,7 @@ onstart:
             raise WorkflowError("\n".join(problems))
         if head_process.cancel_leftovers():
             # Those jobs deleted their outputs as they ended: what is there has to be looked at anew.
-            workflow.persistence.unlock()
-            head_process.start_again()
+            snakemake_internals.start_again(workflow)
     except PersonaeError as error:
         raise WorkflowError(str(error)) from None
 
@@ -101,39 +103,98 @@ def start_with_targets():
         atexit.register(print, render(estimate_study(selected)), file=sys.stderr)
 
 
-def keep_group_going():
-    """In an allocation, let one failing persona not keep the others from being finished.
+# What follows from the registry of stages.
 
-    Snakemake passes `--keep-going` on to no group, and has its settings only when it asks for inputs.
-    """
-    if workflow.remote_exec and workflow.execution_settings is not None:
-        workflow.execution_settings.keep_going = True
+
+def files_of(stage, patterns, *models, trait_space=True):
+    """Return the files of all nodes of a stage for these models, one or more per node."""
+    patterns = [patterns] if isinstance(patterns, str) else list(patterns)
+    if stage.per == "study":
+        return [str(pattern).format(study=STUDY) for pattern in patterns]
+    return [
+        str(pattern).format(study=STUDY, **wildcards)
+        for model in models
+        for wildcards in registry.nodes(stage, selected, model, trait_space=trait_space)
+        for pattern in patterns
+    ]
+
+
+def output_of(stage, name):
+    """Return the path of an output, with wildcards; a single one has no name."""
+    written = getattr(rules, stage.rule).output
+    return written[name] if name else written[0]
+
+
+def targets(wanted):
+    """Return the files of the outputs for which ``wanted(stage, output)`` is true, of all models."""
+    return [
+        path
+        for stage, name, output in registry.outputs()
+        if wanted(stage, output)
+        for path in files_of(stage, output_of(stage, name), *MODELS)
+    ]
 
 
 def study_targets():
     """Report, scorecard, and every persona's tables: one that is deleted is made again."""
-    kept = ["responses.parquet", "activations.parquet"]
-    personas = [
-        path for name in kept for path in role_files(name) + polarity_files(name)
-    ]
-    personas += [
-        f"results/{{study}}/{{model}}/traits/{trait}/vectors.parquet" for trait in SPACE
-    ]
-    imported = sorted({source.model for source in study.published})
-    return [
-        f"results/{STUDY}/report.html",
-        f"results/{STUDY}/scorecard.parquet",
-        *expand(personas, study=STUDY, model=MODELS),
-        *expand(
-            "results/{study}/{model}/published/cosines.parquet",
-            study=STUDY,
-            model=imported,
-        ),
-    ]
+    return targets(lambda stage, output: output.study_target)
+
+
+def arm_targets(arm):
+    """The tables of one arm that `snakemake <arm>` makes, for all models of the study."""
+    return targets(lambda stage, output: output.arm_target and stage.arm == arm)
+
+
+def read_by(reader):
+    """Inputs of ``scorecard`` or ``report``: name to files of all models.
+
+    Traits of the trait space have vectors but are not steered: neither reads them.
+    """
+
+    def files(wildcards):
+        found = {}
+        for stage, name, output in registry.outputs():
+            if key := getattr(output, reader):
+                found.setdefault(key, []).extend(
+                    files_of(stage, output_of(stage, name), *MODELS, trait_space=False)
+                )
+        return found
+
+    return files
+
+
+def judged_tables(wildcards):
+    """All judged responses of a model and their scores, by their names in the score summary."""
+    found = {}
+    for stage in registry.STAGES.values():
+        if name := stage.score_summary:
+            judged = getattr(rules, stage.rule)
+            found[name] = files_of(stage, judged.output[0], wildcards.model)
+            found[f"{name}_responses"] = files_of(
+                stage, judged.input.responses, wildcards.model
+            )
+    return found
+
+
+def batch_group(rule):
+    """Return the nodes of a model that share a batch job, see `Stage`."""
+    group = registry.STAGES[rule].group_of(study.judging.needs_model)
+    return f"{group}_{{model}}"
+
+
+def from_study(record):
+    """Return a params function that calls ``record(study, ...)`` with the wildcards it names."""
+    names = list(signature(record).parameters)[1:]
+    made = cache(lambda *values: record(selected, *values))
+
+    def of_node(wildcards):
+        return made(*(wildcards[name] for name in names))
+
+    return of_node
 
 
 def model_manifest(wildcards):
-    keep_group_going()
+    snakemake_internals.keep_group_going(workflow)
     return f"results/models/{wildcards.model}/manifest.json"
 
 
@@ -210,21 +271,6 @@ def middle_layer(wildcards):
     return selected.models[wildcards.model].middle_layer
 
 
-def engine_params(wildcards):
-    return node_params.engine_record(selected, wildcards.model)
-
-
-def judging_group(stage):
-    """Nodes that judge: in the allocation of the model if a judge asks it, else without its GPU."""
-    asks_model = study.judging.needs_model
-    return f"{stage}_{{model}}" if asks_model else f"{stage}_judging_{{model}}"
-
-
-def sweep_group(stage):
-    """A stage of the steering chain: all of a trait in one allocation if judging stays in it."""
-    return "steering_{model}" if study.judging.needs_model else f"{stage}_{{model}}"
-
-
 def model_gres(wildcards):
     return resources.gpu_request(selected.models[wildcards.model])
 
@@ -262,6 +308,9 @@ def judge_partition(wildcards):
 judge_minutes = model_minutes
 
 
+engine_params = from_study(node_params.engine_record)
+
+
 def judging_params(*kinds):
     """Who judges by rubrics of these kinds; of a role or trait if the node is about one."""
 
@@ -284,46 +333,6 @@ def labelled_answers():
     return selected.library.labelled.model_dump()
 
 
-def generator_params(wildcards):
-    return node_params.generator(selected, wildcards.model)
-
-
-def role_record(wildcards):
-    return node_params.role_record(selected, wildcards.role)
-
-
-def role_rollouts(wildcards):
-    return node_params.role_rollouts(selected, wildcards.model, wildcards.role)
-
-
-def trait_rollouts(wildcards):
-    return node_params.trait_rollouts(selected, wildcards.trait, wildcards.polarity)
-
-
-def judged_trait(wildcards):
-    return node_params.judged_trait(selected, wildcards.trait)
-
-
-def effective_cells(wildcards):
-    return node_params.effective_cells(selected, wildcards.trait)
-
-
-def layer_sweep_params(wildcards):
-    return node_params.layer_sweep(selected, wildcards.model, wildcards.trait)
-
-
-def steering_params(wildcards):
-    return node_params.steering(selected, wildcards.trait)
-
-
-def monitoring_params(wildcards):
-    return node_params.monitoring(selected, wildcards.trait)
-
-
-def capping_arms(wildcards):
-    return node_params.capping_arms(selected, wildcards.model)
-
-
 def simulated_conversations(wildcards):
     """Conversations of which an endpoint plays the user, where the study has any."""
     if selected.simulated is None:
@@ -333,7 +342,3 @@ def simulated_conversations(wildcards):
 
 def simulated_min_samples():
     return selected.simulated.min_samples if selected.simulated else None
-
-
-def drift_cap(wildcards):
-    return node_params.drift_cap(selected, wildcards.model)

@@ -13,7 +13,7 @@ rule replay_conversations:
     benchmark:
         "results/{study}/{model}/benchmarks/replay_conversations.tsv"
     group:
-        "drift_{model}"
+        batch_group("replay_conversations")
     conda:
         "../envs/personae.yaml"
     resources:
@@ -23,7 +23,7 @@ rule replay_conversations:
         slurm_partition=model_partition,
     params:
         engine=engine_params,
-        cap=drift_cap,
+        cap=from_study(node_params.drift_cap),
         conversations=node_params.drift_conversations(selected),
         sampling=study.drift.sampling.model_dump(),
         seed=study.seed,
@@ -42,7 +42,7 @@ rule simulate_conversations:
     benchmark:
         "results/{study}/{model}/benchmarks/simulate_conversations.tsv"
     group:
-        "drift_{model}"
+        batch_group("simulate_conversations")
     conda:
         "../envs/personae.yaml"
     resources:
@@ -71,7 +71,7 @@ rule project_conversations:
     benchmark:
         "results/{study}/{model}/benchmarks/project_conversations.tsv"
     group:
-        "drift_{model}"
+        batch_group("project_conversations")
     conda:
         "../envs/personae.yaml"
     resources:

@@ -36,30 +36,7 @@ rule calibrate_judges:
 
 rule summarize_scores:
     input:
-        roles=judged_role_files("scores.parquet"),
-        roles_responses=judged_role_files("responses.parquet"),
-        traits=polarity_files("scores.parquet"),
-        traits_responses=polarity_files("responses.parquet"),
-        layer_sweep=expand(
-            "results/{{study}}/{{model}}/steering/{trait}/layer_sweep/scores.parquet",
-            trait=TRAITS,
-        ),
-        layer_sweep_responses=expand(
-            "results/{{study}}/{{model}}/steering/{trait}/layer_sweep/responses.parquet",
-            trait=TRAITS,
-        ),
-        alpha_sweep=expand(
-            "results/{{study}}/{{model}}/steering/{trait}/alpha_sweep/scores.parquet",
-            trait=TRAITS,
-        ),
-        alpha_sweep_responses=expand(
-            "results/{{study}}/{{model}}/steering/{trait}/alpha_sweep/responses.parquet",
-            trait=TRAITS,
-        ),
-        monitoring=monitoring_files("scores.parquet"),
-        monitoring_responses=monitoring_files("responses.parquet"),
-        capping="results/{study}/{model}/capping/scores.parquet",
-        capping_responses="results/{study}/{model}/capping/responses.parquet",
+        unpack(judged_tables),
     output:
         summary="results/{study}/{model}/judging/score_summary.parquet",
         pairs="results/{study}/{model}/judging/study_pairs.parquet",
@@ -71,14 +48,7 @@ rule summarize_scores:
     conda:
         "../envs/personae.yaml"
     params:
-        arms={
-            "roles": "role_responses",
-            "traits": "trait_responses",
-            "layer_sweep": "steered_responses",
-            "alpha_sweep": "steered_responses",
-            "monitoring": "monitored_responses",
-            "capping": "capped_responses",
-        },
+        kinds=registry.judged_kinds(),
         seed=study.seed,
         code=code_digest("judging/summarize_scores"),
     script:

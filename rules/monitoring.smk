@@ -11,7 +11,7 @@ rule generate_monitored_responses:
     benchmark:
         "results/{study}/{model}/benchmarks/generate_monitored_responses/{trait}.tsv"
     group:
-        "monitoring_{model}"
+        batch_group("generate_monitored_responses")
     conda:
         "../envs/personae.yaml"
     resources:
@@ -21,7 +21,7 @@ rule generate_monitored_responses:
         slurm_partition=model_partition,
     params:
         engine=engine_params,
-        rollouts=monitoring_params,
+        rollouts=from_study(node_params.monitoring),
         code=code_digest("monitoring/generate_monitored_responses"),
     script:
         "../scripts/monitoring/generate_monitored_responses.py"
@@ -39,7 +39,7 @@ rule judge_monitored_responses:
     benchmark:
         "results/{study}/{model}/benchmarks/judge_monitored_responses/{trait}.tsv"
     group:
-        judging_group("monitoring")
+        batch_group("judge_monitored_responses")
     conda:
         "../envs/personae.yaml"
     resources:
@@ -51,7 +51,7 @@ rule judge_monitored_responses:
         engine=engine_params,
         judging=judging_params("trait", "coherence"),
         labelled=study.library.judging,
-        trait=judged_trait,
+        trait=from_study(node_params.judged_trait),
         code=code_digest("monitoring/judge_monitored_responses"),
     script:
         "../scripts/monitoring/judge_monitored_responses.py"
@@ -69,7 +69,7 @@ rule project_last_prompts:
     benchmark:
         "results/{study}/{model}/benchmarks/project_last_prompts/{trait}.tsv"
     group:
-        "monitoring_{model}"
+        batch_group("project_last_prompts")
     conda:
         "../envs/personae.yaml"
     resources:
@@ -98,7 +98,7 @@ rule measure_monitoring:
     benchmark:
         "results/{study}/{model}/benchmarks/measure_monitoring/{trait}.tsv"
     group:
-        "correlations_{model}"
+        batch_group("measure_monitoring")
     conda:
         "../envs/personae.yaml"
     params:

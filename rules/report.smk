@@ -1,7 +1,5 @@
 """Figures, the scorecard of both papers' claims, and the report that holds them all."""
 
-from personae.report.sections import FIGURES
-
 
 rule plot_persona_space:
     input:
@@ -19,7 +17,7 @@ rule plot_persona_space:
     benchmark:
         "results/{study}/{model}/benchmarks/plot_persona_space.tsv"
     group:
-        "figures_{model}"
+        batch_group("plot_persona_space")
     conda:
         "../envs/personae.yaml"
     params:
@@ -45,7 +43,7 @@ rule plot_axis_layers:
     benchmark:
         "results/{study}/{model}/benchmarks/plot_axis_layers.tsv"
     group:
-        "figures_{model}"
+        batch_group("plot_axis_layers")
     conda:
         "../envs/personae.yaml"
     params:
@@ -70,7 +68,7 @@ rule plot_role_cosines:
     benchmark:
         "results/{study}/{model}/benchmarks/plot_role_cosines.tsv"
     group:
-        "figures_{model}"
+        batch_group("plot_role_cosines")
     conda:
         "../envs/personae.yaml"
     params:
@@ -96,7 +94,7 @@ rule plot_separation:
     benchmark:
         "results/{study}/{model}/benchmarks/plot_separation.tsv"
     group:
-        "figures_{model}"
+        batch_group("plot_separation")
     conda:
         "../envs/personae.yaml"
     params:
@@ -121,7 +119,7 @@ rule plot_trait_geometry:
     benchmark:
         "results/{study}/{model}/benchmarks/plot_trait_geometry.tsv"
     group:
-        "figures_{model}"
+        batch_group("plot_trait_geometry")
     conda:
         "../envs/personae.yaml"
     params:
@@ -149,7 +147,7 @@ rule plot_layer_sweep:
     benchmark:
         "results/{study}/{model}/benchmarks/plot_layer_sweep.tsv"
     group:
-        "figures_{model}"
+        batch_group("plot_layer_sweep")
     conda:
         "../envs/personae.yaml"
     params:
@@ -178,7 +176,7 @@ rule plot_steering:
     benchmark:
         "results/{study}/{model}/benchmarks/plot_steering.tsv"
     group:
-        "figures_{model}"
+        batch_group("plot_steering")
     conda:
         "../envs/personae.yaml"
     params:
@@ -205,7 +203,7 @@ rule plot_monitoring:
     benchmark:
         "results/{study}/{model}/benchmarks/plot_monitoring.tsv"
     group:
-        "figures_{model}"
+        batch_group("plot_monitoring")
     conda:
         "../envs/personae.yaml"
     params:
@@ -229,7 +227,7 @@ rule plot_capping:
     benchmark:
         "results/{study}/{model}/benchmarks/plot_capping.tsv"
     group:
-        "figures_{model}"
+        batch_group("plot_capping")
     conda:
         "../envs/personae.yaml"
     params:
@@ -255,7 +253,7 @@ rule plot_drift:
     benchmark:
         "results/{study}/{model}/benchmarks/plot_drift.tsv"
     group:
-        "figures_{model}"
+        batch_group("plot_drift")
     conda:
         "../envs/personae.yaml"
     params:
@@ -281,7 +279,7 @@ rule plot_judges:
     benchmark:
         "results/{study}/{model}/benchmarks/plot_judges.tsv"
     group:
-        "figures_{model}"
+        batch_group("plot_judges")
     conda:
         "../envs/personae.yaml"
     params:
@@ -292,75 +290,7 @@ rule plot_judges:
 
 rule build_scorecard:
     input:
-        role_vectors=expand(
-            "results/{{study}}/{model}/axis/role_vectors.parquet", model=MODELS
-        ),
-        directions=expand(
-            "results/{{study}}/{model}/axis/directions.parquet", model=MODELS
-        ),
-        space_layers=expand(
-            "results/{{study}}/{model}/axis/space_layers.parquet", model=MODELS
-        ),
-        space_coordinates=expand(
-            "results/{{study}}/{model}/axis/space_coordinates.parquet", model=MODELS
-        ),
-        separation=expand(
-            "results/{{study}}/{model}/axis/separation.parquet", model=MODELS
-        ),
-        role_cosines=expand(
-            "results/{{study}}/{model}/axis/cosines.parquet", model=MODELS
-        ),
-        trait_cosines=expand(
-            "results/{{study}}/{model}/traits/cosines.parquet", model=MODELS
-        ),
-        monitoring=expand(
-            "results/{{study}}/{model}/monitoring/{trait}/correlations.parquet",
-            model=MODELS,
-            trait=TRAITS,
-        ),
-        trait_vectors=expand(
-            "results/{{study}}/{model}/traits/{trait}/vectors.parquet",
-            model=MODELS,
-            trait=TRAITS,
-        ),
-        trait_pairs=expand(
-            "results/{{study}}/{model}/traits/{trait}/pairs.parquet",
-            model=MODELS,
-            trait=TRAITS,
-        ),
-        sweep_effects=expand(
-            "results/{{study}}/{model}/steering/{trait}/layer_sweep/effects.parquet",
-            model=MODELS,
-            trait=TRAITS,
-        ),
-        steering_effects=expand(
-            "results/{{study}}/{model}/steering/{trait}/alpha_sweep/effects.parquet",
-            model=MODELS,
-            trait=TRAITS,
-        ),
-        steered_responses=expand(
-            "results/{{study}}/{model}/steering/{trait}/alpha_sweep/responses.parquet",
-            model=MODELS,
-            trait=TRAITS,
-        ),
-        steered_scores=expand(
-            "results/{{study}}/{model}/steering/{trait}/alpha_sweep/scores.parquet",
-            model=MODELS,
-            trait=TRAITS,
-        ),
-        floors=expand("results/{{study}}/{model}/capping/floors.parquet", model=MODELS),
-        tradeoff=expand(
-            "results/{{study}}/{model}/capping/tradeoff.parquet", model=MODELS
-        ),
-        capped_responses=expand(
-            "results/{{study}}/{model}/capping/responses.parquet", model=MODELS
-        ),
-        drift=expand(
-            "results/{{study}}/{model}/drift/projections.parquet", model=MODELS
-        ),
-        agreement=expand(
-            "results/{{study}}/{model}/judging/agreement.parquet", model=MODELS
-        ),
+        unpack(read_by("scorecard")),
     output:
         "results/{study}/scorecard.parquet",
     log:
@@ -387,73 +317,12 @@ rule build_scorecard:
 
 rule write_report:
     input:
+        unpack(read_by("report")),
         page="scripts/personae/report/page.html.j2",
         style="scripts/personae/report/page.css",
-        captions=expand("rules/report/plot_{figure}.rst", figure=FIGURES),
-        figures=expand(
-            "results/{{study}}/{model}/figures/{figure}.svg",
-            model=MODELS,
-            figure=FIGURES,
-        ),
-        scorecard="results/{study}/scorecard.parquet",
-        library_card="results/{study}/library_card.parquet",
-        role_responses=expand(
-            "results/{{study}}/{model}/roles/{role}/responses.parquet",
-            model=MODELS,
-            role=ROLES,
-        ),
-        trait_responses=expand(
-            "results/{{study}}/{model}/traits/{trait}/{polarity}/responses.parquet",
-            model=MODELS,
-            trait=TRAITS,
-            polarity=POLARITIES,
-        ),
-        steered_responses=expand(
-            "results/{{study}}/{model}/steering/{trait}/alpha_sweep/responses.parquet",
-            model=MODELS,
-            trait=TRAITS,
-        ),
-        steered_scores=expand(
-            "results/{{study}}/{model}/steering/{trait}/alpha_sweep/scores.parquet",
-            model=MODELS,
-            trait=TRAITS,
-        ),
-        steering_effects=expand(
-            "results/{{study}}/{model}/steering/{trait}/alpha_sweep/effects.parquet",
-            model=MODELS,
-            trait=TRAITS,
-        ),
-        capped_responses=expand(
-            "results/{{study}}/{model}/capping/responses.parquet", model=MODELS
-        ),
-        capped_scores=expand(
-            "results/{{study}}/{model}/capping/scores.parquet", model=MODELS
-        ),
-        replays=expand("results/{{study}}/{model}/drift/replays.parquet", model=MODELS),
-        simulated=expand(
-            "results/{{study}}/{model}/drift/simulated.parquet",
-            model=MODELS if selected.simulated else [],
-        ),
-        agreement=expand(
-            "results/{{study}}/{model}/judging/agreement.parquet", model=MODELS
-        ),
-        confusion=expand(
-            "results/{{study}}/{model}/judging/confusion.parquet", model=MODELS
-        ),
-        judge_pairs=expand(
-            "results/{{study}}/{model}/judging/judge_pairs.parquet", model=MODELS
-        ),
-        study_pairs=expand(
-            "results/{{study}}/{model}/judging/study_pairs.parquet", model=MODELS
-        ),
-        study_confusion=expand(
-            "results/{{study}}/{model}/judging/study_confusion.parquet", model=MODELS
-        ),
-        judge_bias=expand(
-            "results/{{study}}/{model}/judging/judge_bias.parquet", model=MODELS
-        ),
-        score_summary=expand(
-            "results/{{study}}/{model}/judging/score_summary.parquet", model=MODELS
+        captions=expand(
+            "rules/report/plot_{figure}.rst",
+            figure=registry.figure_names(),
         ),
     output:
         "results/{study}/report.html",
@@ -473,6 +342,8 @@ rule write_report:
             "transcripts": study.report.transcripts,
             "coherence_floor": study.layer_sweep.coherence_floor,
         },
+        sections=registry.figure_sections(),
+        titles=registry.titles(),
         code=code_digest("report/write_report"),
     script:
         "../scripts/report/write_report.py"

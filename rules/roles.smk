@@ -11,7 +11,7 @@ rule generate_role_responses:
     benchmark:
         "results/{study}/{model}/benchmarks/generate_role_responses/{role}.tsv"
     group:
-        "persona_{model}"
+        batch_group("generate_role_responses")
     conda:
         "../envs/personae.yaml"
     resources:
@@ -21,8 +21,8 @@ rule generate_role_responses:
         slurm_partition=model_partition,
     params:
         engine=engine_params,
-        rollouts=role_rollouts,
-        generator=generator_params,
+        rollouts=from_study(node_params.role_rollouts),
+        generator=from_study(node_params.generator),
         code=code_digest("roles/generate_role_responses"),
     script:
         "../scripts/roles/generate_role_responses.py"
@@ -40,7 +40,7 @@ rule judge_role_responses:
     benchmark:
         "results/{study}/{model}/benchmarks/judge_role_responses/{role}.tsv"
     group:
-        judging_group("persona")
+        batch_group("judge_role_responses")
     conda:
         "../envs/personae.yaml"
     resources:
@@ -52,7 +52,7 @@ rule judge_role_responses:
         engine=engine_params,
         judging=judging_params("role_adherence"),
         labelled=study.library.judging,
-        role=role_record,
+        role=from_study(node_params.role_record),
         code=code_digest("roles/judge_role_responses"),
     script:
         "../scripts/roles/judge_role_responses.py"
@@ -69,7 +69,7 @@ rule extract_role_activations:
     benchmark:
         "results/{study}/{model}/benchmarks/extract_role_activations/{role}.tsv"
     group:
-        "persona_{model}"
+        batch_group("extract_role_activations")
     conda:
         "../envs/personae.yaml"
     resources:
@@ -96,7 +96,7 @@ rule compute_role_vectors:
     benchmark:
         "results/{study}/{model}/benchmarks/compute_role_vectors/{role}.tsv"
     group:
-        "vectors_{model}"
+        batch_group("compute_role_vectors")
     conda:
         "../envs/personae.yaml"
     params:
@@ -120,7 +120,7 @@ rule project_role_responses:
     benchmark:
         "results/{study}/{model}/benchmarks/project_role_responses/{role}.tsv"
     group:
-        "projections_{model}"
+        batch_group("project_role_responses")
     conda:
         "../envs/personae.yaml"
     params:

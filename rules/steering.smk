@@ -12,7 +12,7 @@ rule sweep_trait_layers:
     benchmark:
         "results/{study}/{model}/benchmarks/sweep_trait_layers/{trait}.tsv"
     group:
-        sweep_group("sweep")
+        batch_group("sweep_trait_layers")
     conda:
         "../envs/personae.yaml"
     resources:
@@ -22,7 +22,7 @@ rule sweep_trait_layers:
         slurm_partition=model_partition,
     params:
         engine=engine_params,
-        sweep=layer_sweep_params,
+        sweep=from_study(node_params.layer_sweep),
         code=code_digest("steering/sweep_trait_layers"),
     script:
         "../scripts/steering/sweep_trait_layers.py"
@@ -40,7 +40,7 @@ rule judge_layer_sweep:
     benchmark:
         "results/{study}/{model}/benchmarks/judge_layer_sweep/{trait}.tsv"
     group:
-        sweep_group("choice")
+        batch_group("judge_layer_sweep")
     conda:
         "../envs/personae.yaml"
     resources:
@@ -52,7 +52,7 @@ rule judge_layer_sweep:
         engine=engine_params,
         judging=judging_params("trait", "coherence"),
         labelled=study.library.judging,
-        trait=judged_trait,
+        trait=from_study(node_params.judged_trait),
         code=code_digest("steering/judge_layer_sweep"),
     script:
         "../scripts/steering/judge_layer_sweep.py"
@@ -69,7 +69,7 @@ rule choose_trait_layer:
     benchmark:
         "results/{study}/{model}/benchmarks/choose_trait_layer/{trait}.tsv"
     group:
-        sweep_group("choice")
+        batch_group("choose_trait_layer")
     conda:
         "../envs/personae.yaml"
     resources:
@@ -98,7 +98,7 @@ rule steer_trait:
     benchmark:
         "results/{study}/{model}/benchmarks/steer_trait/{trait}.tsv"
     group:
-        "steering_{model}"
+        batch_group("steer_trait")
     conda:
         "../envs/personae.yaml"
     resources:
@@ -108,7 +108,7 @@ rule steer_trait:
         slurm_partition=model_partition,
     params:
         engine=engine_params,
-        steering=steering_params,
+        steering=from_study(node_params.steering),
         code=code_digest("steering/steer_trait"),
     script:
         "../scripts/steering/steer_trait.py"
@@ -126,7 +126,7 @@ rule judge_steering:
     benchmark:
         "results/{study}/{model}/benchmarks/judge_steering/{trait}.tsv"
     group:
-        sweep_group("effects")
+        batch_group("judge_steering")
     conda:
         "../envs/personae.yaml"
     resources:
@@ -138,7 +138,7 @@ rule judge_steering:
         engine=engine_params,
         judging=judging_params("trait", "coherence"),
         labelled=study.library.judging,
-        trait=judged_trait,
+        trait=from_study(node_params.judged_trait),
         code=code_digest("steering/judge_steering"),
     script:
         "../scripts/steering/judge_steering.py"
@@ -155,7 +155,7 @@ rule summarize_steering:
     benchmark:
         "results/{study}/{model}/benchmarks/summarize_steering/{trait}.tsv"
     group:
-        sweep_group("effects")
+        batch_group("summarize_steering")
     conda:
         "../envs/personae.yaml"
     resources:

@@ -17,67 +17,39 @@ localrules:
 
 rule roles:
     input:
-        expand(role_files("vectors.parquet"), study=STUDY, model=MODELS),
+        arm_targets("roles"),
 
 
 rule axis:
     input:
-        expand(
-            "results/{study}/{model}/axis/{table}.parquet",
-            study=STUDY,
-            model=MODELS,
-            table=["directions", "space_layers", "separation"],
-        ),
+        arm_targets("axis"),
 
 
 rule traits:
     input:
-        expand(
-            "results/{study}/{model}/traits/cosines.parquet", study=STUDY, model=MODELS
-        ),
+        arm_targets("traits"),
 
 
 rule steering:
     input:
-        expand(
-            "results/{study}/{model}/steering/{trait}/alpha_sweep/effects.parquet",
-            study=STUDY,
-            model=MODELS,
-            trait=TRAITS,
-        ),
+        arm_targets("steering"),
 
 
 rule monitoring:
     input:
-        expand(
-            monitoring_files("correlations.parquet"),
-            study=STUDY,
-            model=MODELS,
-        ),
+        arm_targets("monitoring"),
 
 
 rule capping:
     input:
-        expand(
-            "results/{study}/{model}/capping/tradeoff.parquet",
-            study=STUDY,
-            model=MODELS,
-        ),
+        arm_targets("capping"),
 
 
 rule drift:
     input:
-        expand(
-            "results/{study}/{model}/drift/summary.parquet",
-            study=STUDY,
-            model=MODELS,
-        ),
+        arm_targets("drift"),
 
 
 rule judging:
     input:
-        expand(
-            "results/{study}/{model}/judging/agreement.parquet",
-            study=STUDY,
-            model=MODELS,
-        ),
+        arm_targets("judging"),

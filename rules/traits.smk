@@ -11,7 +11,7 @@ rule generate_trait_responses:
     benchmark:
         "results/{study}/{model}/benchmarks/generate_trait_responses/{trait}_{polarity}.tsv"
     group:
-        "persona_{model}"
+        batch_group("generate_trait_responses")
     conda:
         "../envs/personae.yaml"
     resources:
@@ -21,8 +21,8 @@ rule generate_trait_responses:
         slurm_partition=model_partition,
     params:
         engine=engine_params,
-        rollouts=trait_rollouts,
-        generator=generator_params,
+        rollouts=from_study(node_params.trait_rollouts),
+        generator=from_study(node_params.generator),
         code=code_digest("traits/generate_trait_responses"),
     script:
         "../scripts/traits/generate_trait_responses.py"
@@ -40,7 +40,7 @@ rule judge_trait_responses:
     benchmark:
         "results/{study}/{model}/benchmarks/judge_trait_responses/{trait}_{polarity}.tsv"
     group:
-        judging_group("persona")
+        batch_group("judge_trait_responses")
     conda:
         "../envs/personae.yaml"
     resources:
@@ -52,7 +52,7 @@ rule judge_trait_responses:
         engine=engine_params,
         judging=judging_params("trait", "coherence"),
         labelled=study.library.judging,
-        trait=judged_trait,
+        trait=from_study(node_params.judged_trait),
         code=code_digest("traits/judge_trait_responses"),
     script:
         "../scripts/traits/judge_trait_responses.py"
@@ -69,7 +69,7 @@ rule extract_trait_activations:
     benchmark:
         "results/{study}/{model}/benchmarks/extract_trait_activations/{trait}_{polarity}.tsv"
     group:
-        "persona_{model}"
+        batch_group("extract_trait_activations")
     conda:
         "../envs/personae.yaml"
     resources:
@@ -100,11 +100,11 @@ rule compute_trait_vectors:
     benchmark:
         "results/{study}/{model}/benchmarks/compute_trait_vectors/{trait}.tsv"
     group:
-        "vectors_{model}"
+        batch_group("compute_trait_vectors")
     conda:
         "../envs/personae.yaml"
     params:
-        effective=effective_cells,
+        effective=from_study(node_params.effective_cells),
         max_unscored=study.judging.max_unscored,
         seed=study.seed,
         code=code_digest("traits/compute_trait_vectors"),
@@ -124,7 +124,7 @@ rule project_trait_responses:
     benchmark:
         "results/{study}/{model}/benchmarks/project_trait_responses/{trait}_{polarity}.tsv"
     group:
-        "projections_{model}"
+        batch_group("project_trait_responses")
     conda:
         "../envs/personae.yaml"
     params:

@@ -66,7 +66,7 @@ def as_list(paths: str | Sequence[str]) -> list[str]:
 if __name__ == "__main__":
     from personae.workflow.node import run_node
 
-    kinds = dict(snakemake.params.arms)
+    kinds = dict(snakemake.params.kinds)
     run_node(
         snakemake,
         main,

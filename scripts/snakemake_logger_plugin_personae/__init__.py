@@ -21,10 +21,10 @@ from snakemake_interface_logger_plugins.common import LogEvent
 from snakemake_interface_logger_plugins.settings import OutputSettingsLoggerInterface
 
 from personae.workflow.requested_targets import called_by_snakemake
+from personae.workflow.stages.registry import persona_completing_rules
 from personae.workflow.study_files import study_file_problem
 
-# The node that completes a persona in each arm.
-_PERSONA_RULES: Final = ("compute_role_vectors", "compute_trait_vectors")
+_PERSONA_RULES: Final = persona_completing_rules()
 
 
 class LogHandler(LogHandlerBase):

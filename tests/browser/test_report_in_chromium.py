@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from personae.report.sections import FIGURES
+from personae.workflow.stages.registry import figure_names
 
 from .driver import Browser
 
@@ -39,7 +39,7 @@ def test_every_figure_is_drawn(report: Browser) -> None:
     images = report.run(
         "return [...document.images].map(i => [i.complete, i.naturalWidth, i.width, i.height])"
     )
-    assert len(images) == len(FIGURES)
+    assert len(images) == len(figure_names())
     for complete, natural, width, height in images:
         assert complete
         assert natural > 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from personae.data.data_frames import read_frame
 from personae.report.embedded_figures import load_captions, load_figure
@@ -21,17 +22,13 @@ from personae.report.shown_transcripts import (
     steered,
     take_turns,
 )
+from personae.workflow.stages.registry import report_kinds
 
 Files = Mapping[str, Sequence[str]]
 """Name of an input to its files."""
 
-_RESPONSES = {
-    "steered_responses": "steered_responses",
-    "capped_responses": "capped_responses",
-    "replays": "replays",
-    "simulated": "replays",
-}
-"""Inputs whose making is told, with the kind of table that they are."""
+_RESPONSES: Final = ("steered_responses", "capped_responses", "replays", "simulated")
+"""Inputs whose making is told."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +102,7 @@ def assemble(
 def _model_part(
     name: str, files: Files, captions: Mapping[str, str], settings: Settings
 ) -> ModelPart:
+    kinds = report_kinds()
     return ModelPart(
         name=name,
         display_name=settings.models[name],
@@ -112,7 +110,7 @@ def _model_part(
         transcripts=_transcripts(files, settings),
         judges=read_judges(files),
         facts=model_facts(
-            (path, kind) for input_, kind in _RESPONSES.items() for path in files.get(input_, ())
+            (path, kinds[input_]) for input_ in _RESPONSES for path in files.get(input_, ())
         ),
     )
 

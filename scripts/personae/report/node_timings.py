@@ -7,48 +7,18 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-STAGES: Final[dict[str, tuple[str, ...]]] = {
-    "Models": ("prepare_model",),
-    "Library": ("write_library_card",),
-    "Judges": ("calibrate_judges", "summarize_scores"),
-    "Roles": (
-        "generate_role_responses", "judge_role_responses", "extract_role_activations",
-        "compute_role_vectors", "project_role_responses",
-    ),
-    "Axis": ("compute_axis", "analyze_persona_space", "measure_separation"),
-    "Traits": (
-        "generate_trait_responses", "judge_trait_responses", "extract_trait_activations",
-        "compute_trait_vectors", "project_trait_responses", "compare_trait_vectors",
-    ),
-    "Steering": (
-        "sweep_trait_layers", "judge_layer_sweep", "choose_trait_layer", "steer_trait",
-        "judge_steering", "summarize_steering",
-    ),
-    "Monitoring": (
-        "generate_monitored_responses", "judge_monitored_responses", "project_last_prompts",
-        "measure_monitoring",
-    ),
-    "Capping": (
-        "calibrate_floors", "cap_responses", "judge_capping", "measure_capping_cost",
-        "summarize_capping",
-    ),
-    "Drift": (
-        "replay_conversations", "simulate_conversations", "project_conversations",
-        "summarize_drift",
-    ),
-}  # fmt: skip
-"""Stages of the workflow with their rules, in order; other rules make figures and report."""
+from personae.workflow.stages.registry import titles
 
-_REPORT: Final = "Figures and report"
+_ELSEWHERE: Final = "Other"
 
 
 class Timing(NamedTuple):
-    """Time and memory of all nodes of one rule.
+    """Time and memory of all nodes of one stage.
 
     Attributes
     ----------
-    stage, rule
-        Stage of the workflow, and rule.
+    arm, title, rule
+        Titles of the arm and of the stage, and its rule.
     nodes
         Nodes that were run.
     seconds
@@ -59,7 +29,8 @@ class Timing(NamedTuple):
         Largest resident memory of a node's own process in MB; the model server is another one.
     """
 
-    stage: str
+    arm: str
+    title: str
     rule: str
     nodes: int
     seconds: float
@@ -74,11 +45,10 @@ def collect_timings(folders: Iterable[Path]) -> list[Timing]:
         for path in sorted(folder.rglob("*.tsv")):
             rule = path.relative_to(folder).parts[0].removesuffix(".tsv")
             runs.setdefault(rule, []).extend(_read(path))
-    order = {rule: (stage, i) for stage, rules in STAGES.items() for i, rule in enumerate(rules)}
-    stages = [*STAGES, _REPORT]
+    order = titles()
     timings = [
         Timing(
-            order.get(rule, (_REPORT, 0))[0],
+            *order.get(rule, (_ELSEWHERE, rule)),
             rule,
             len(times),
             sum(seconds for seconds, _ in times),
@@ -88,9 +58,8 @@ def collect_timings(folders: Iterable[Path]) -> list[Timing]:
         for rule, times in runs.items()
         if times
     ]
-    return sorted(
-        timings, key=lambda t: (stages.index(t.stage), order.get(t.rule, ("", 0))[1], t.rule)
-    )
+    place = {rule: index for index, rule in enumerate(order)}
+    return sorted(timings, key=lambda timing: (place.get(timing.rule, len(place)), timing.rule))
 
 
 def _read(path: Path) -> list[tuple[float, float]]:

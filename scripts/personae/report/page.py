@@ -18,9 +18,9 @@ from personae.report.judge_quality import OFFLINE_LABELS, JudgeTables
 from personae.report.node_timings import Timing
 from personae.report.run_facts import ModelFacts
 from personae.report.scorecard.claim import VERDICTS
-from personae.report.sections import SECTIONS
 from personae.report.shown_transcripts import Transcript
 from personae.report.wording import capital, count, listed, readable, typeset
+from personae.workflow.stages.registry import figure_sections
 
 PAPERS = {
     "AA": "The Assistant Axis (Lu et al., arXiv 2601.10387)",
@@ -56,7 +56,8 @@ class ModelPart:
     @property
     def sections(self) -> list[tuple[str, list[FigureView]]]:
         """Headings with their figures, in order."""
-        return [(title, [self.figures[n] for n in names]) for title, names in SECTIONS.items()]
+        sections = figure_sections().items()
+        return [(title, [self.figures[name] for name in names]) for title, names in sections]
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ def render(report: Report, page: str, style: str) -> str:
         verdicts=verdict_counts(report.scorecard),
         summary=summary(report),
         slowest=max((t.seconds for t in report.timings), default=0.0),
-        stages=stage_totals(report.timings),
+        arms=arm_totals(report.timings),
         offline=OFFLINE_LABELS,
     )
 
@@ -149,11 +150,11 @@ def verdict_counts(scorecard: pd.DataFrame) -> list[tuple[str, str, int]]:
     return [(verdict, verdict.replace(" ", "-"), found[verdict]) for verdict in VERDICTS]
 
 
-def stage_totals(timings: Sequence[Timing]) -> dict[str, float]:
-    """Seconds of all nodes by stage, in order."""
+def arm_totals(timings: Sequence[Timing]) -> dict[str, float]:
+    """Seconds of all nodes by arm, in order."""
     totals: dict[str, float] = {}
     for timing in timings:
-        totals[timing.stage] = totals.get(timing.stage, 0.0) + timing.seconds
+        totals[timing.arm] = totals.get(timing.arm, 0.0) + timing.seconds
     return totals
 
 

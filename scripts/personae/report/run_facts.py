@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from personae.data import tables
+from personae.workflow.stages.registry import outputs
 
 _FACTS = {
     "model": "Model",
@@ -62,16 +63,8 @@ def count_rows(paths: Sequence[str], schema: str) -> int:
 
 def rollout_counts(inputs: Mapping[str, Sequence[str]]) -> list[tuple[str, int]]:
     """Count the responses of every arm that the study has, in words."""
-    kinds = {
-        "role_responses": ("role_responses", "responses in roles and as the default Assistant"),
-        "trait_responses": ("trait_responses", "responses under trait instructions"),
-        "steered_responses": ("steered_responses", "steered responses"),
-        "capped_responses": ("capped_responses", "responses with and without capping"),
-        "replays": ("replays", "replayed conversation turns"),
-        "simulated": ("replays", "turns of conversations with a simulated user"),
-    }
     return [
-        (words, count_rows(files, schema))
-        for name, (schema, words) in kinds.items()
-        if (files := inputs.get(name))
+        (output.counted_as, count_rows(files, output.kind))
+        for _, _, output in outputs()
+        if output.counted_as and (files := inputs.get(output.report))
     ]

@@ -17,8 +17,8 @@ from personae.data.data_frames import read_frame
 from personae.report.judge_quality import levels, pooled_first
 from personae.report.node_timings import collect_timings
 from personae.report.page import duration, note_lines, number, with_interval
-from personae.report.sections import FIGURES
 from personae.report.shown_transcripts import Scores, steered, take_turns
+from personae.workflow.stages.registry import figure_names
 
 from .synthetic.basics import TRAITS
 from .synthetic.study import PROJECT, Study
@@ -91,7 +91,7 @@ def test_every_figure_of_every_model_is_inside_with_its_finding(
     elements: Elements, study: Study
 ) -> None:
     images = elements.all("img")
-    assert len(images) == len(FIGURES) * len(study.models)
+    assert len(images) == len(figure_names()) * len(study.models)
     for image in images:
         assert len(image["alt"]) > 40
         content = base64.b64decode(image["src"].removeprefix("data:image/svg+xml;base64,"))
@@ -240,7 +240,7 @@ def test_timings_are_summed_by_rule_in_the_order_of_stages(study: Study) -> None
 def test_figures_count_as_one_stage_at_the_end(tmp_path: Path) -> None:
     for rule in ("plot_drift", "prepare_model"):
         (tmp_path / f"{rule}.tsv").write_text("s\tmax_rss\n1.0\t2.0\n", "utf-8")
-    assert [t.stage for t in collect_timings([tmp_path])] == ["Models", "Figures and report"]
+    assert [t.arm for t in collect_timings([tmp_path])] == ["Models", "Figures and report"]
 
 
 def test_numbers_and_durations() -> None:
@@ -286,7 +286,7 @@ def contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", figure_names())
 def test_every_figure_has_a_script_and_a_plain_caption(name: str) -> None:
     assert f"plot_{name}" in SCRIPTS
     caption = (PROJECT / f"rules/report/plot_{name}.rst").read_text("utf-8")

@@ -25,8 +25,8 @@ from personae.report.plots import (
 )
 from personae.report.plots.label_placement import select_extremes
 from personae.report.plots.style import Illustration, save
-from personae.report.sections import FIGURES
 from personae.report.wording import count, listed, readable, typeset
+from personae.workflow.stages.registry import figure_names
 
 from .synthetic.basics import JUDGES, MIDDLE, ROLES, TRAITS
 from .synthetic.study import COHERENCE_FLOOR, Study, provenance
@@ -50,7 +50,7 @@ def tradeoff(study: Study) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("model", ["good", "flat"])
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", figure_names())
 def test_every_figure_carries_its_title_and_finding(study: Study, model: str, name: str) -> None:
     view = load_figure(study.figure(model, name), {name: "how to read it"})
     assert view.title
@@ -59,7 +59,7 @@ def test_every_figure_carries_its_title_and_finding(study: Study, model: str, na
     assert "- " not in view.finding
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", figure_names())
 def test_figures_are_vector_text_as_paths_and_link_nowhere(study: Study, name: str) -> None:
     text = Path(study.figure("good", name)).read_text("utf-8")
     root = ElementTree.fromstring(text)

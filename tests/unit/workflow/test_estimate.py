@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import re
+import math
 from pathlib import Path
 
 import pytest
 
 from personae.base.strict_yaml import read_yaml
 from personae.data.table_values import DEFAULT
+from personae.judging.labelled_set import labelled_items
+from personae.workflow import node_params
 from personae.workflow.config import Study, load_study
 from personae.workflow.estimate import estimate_study, load_rates, node_seconds
 from personae.workflow.estimate.estimate_table import render
-from personae.workflow.estimate.node_work import RULES, Counter
+from personae.workflow.estimate.node_work import Counter
 from personae.workflow.estimate.rates import RatesError, speed
 from personae.workflow.estimate.totals import TABLE_SECONDS, nodes_of
+from personae.workflow.stages.registry import STAGES
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -33,19 +36,29 @@ def paper() -> Study:
     return study("paper.yaml")
 
 
-def test_every_rule_that_runs_a_model_or_a_judge_is_counted_and_asks_for_its_resources() -> None:
-    rules = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
-    parts = {part.split(":")[0]: part for part in re.split(r"(?m)^rule ", rules)[1:]}
-    for path in (ROOT / "scripts").glob("*/*.py"):
-        if "personae" in path.parent.name:
-            continue
-        runs = re.search(r"import run_(model|judge)_node", path.read_text())
-        if "{model}" not in parts[path.stem]:
-            continue  # of a study, not of a model: it asks by itself
-        assert (path.stem in RULES) == bool(runs), path.stem
-        if runs:
-            for name in ("gres", "memory", "minutes", "partition"):
-                assert f"={runs[1]}_{name}," in parts[path.stem], path.stem
+def test_the_labelled_set_is_counted_answer_by_answer(demo: Study, paper: Study) -> None:
+    rates = load_rates(ROOT / "config/rates.yaml")
+    work = Counter(demo, "smollm2_135m", rates).node("calibrate_judges", {"model": "smollm2_135m"})
+    items = labelled_items(
+        demo.library.labelled, node_params.judged_traits(demo), node_params.judged_roles(demo)
+    )
+    assert work is not None
+    assert work.verdicts == len(items) > 100
+    read_twice = Counter(paper, "qwen3_32b", rates).node("calibrate_judges", {"model": "qwen3_32b"})
+    assert read_twice is not None
+    all_traits = labelled_items(
+        paper.library.labelled, node_params.judged_traits(paper), node_params.judged_roles(paper)
+    )
+    assert paper.config.judging.bias_checks
+    assert read_twice.verdicts == 2 * len(all_traits)
+
+
+def test_allocations_are_counted_by_what_shares_one(paper: Study) -> None:
+    found = estimate_study(paper).models[0]
+    personas = len(paper.role_names) + 1 + 2 * len(paper.trait_names + paper.space_names)
+    steered = 3 * math.ceil(len(paper.trait_names) / found.group)  # sweep, steering, monitoring
+    single = 3  # capping, its cost, drift
+    assert found.allocations == math.ceil(personas / found.group) + steered + single
 
 
 def test_a_role_is_counted_by_prompts_questions_and_samples(demo: Study) -> None:
@@ -77,7 +90,7 @@ def test_the_demo_is_free_and_the_paper_is_not(demo: Study, paper: Study) -> Non
     )
     assert dear.dollars == pytest.approx(expected / 1e6)
     assert by_name["llama33_70b"].gpu_hours > by_name["gemma2_27b"].gpu_hours > 0
-    nodes = list(nodes_of(paper, "gemma2_27b"))
+    nodes = [(s.rule, at) for s, at in nodes_of(paper, "gemma2_27b")]
     assert by_name["gemma2_27b"].nodes == len(nodes) == len({str(node) for node in nodes})
     assert 1 <= by_name["gemma2_27b"].group <= len(paper.role_names) + 1
 
@@ -103,7 +116,7 @@ def test_simulated_conversations_are_counted_with_the_auditors_tokens(
     )
     assert found.auditor_dollars == pytest.approx(expected / 1e6)
     assert "Auditor openai/gpt-5-chat: 30,000 user messages" in render(found)
-    assert ("simulate_conversations", at) in list(nodes_of(paper, "qwen3_32b"))
+    assert (STAGES["simulate_conversations"], at) in list(nodes_of(paper, "qwen3_32b"))
     assert "Auditor" not in render(estimate_study(demo))
     nothing = Counter(demo, "smollm2_135m", rates).node("simulate_conversations", at)
     assert nothing is not None

@@ -93,14 +93,15 @@ def test_a_model_asks_for_its_gpus_and_memory(monkeypatch: pytest.MonkeyPatch) -
         resources.gpu_request(large)
 
 
-def test_the_profile_names_the_groups_of_the_rules() -> None:
-    text = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
-    named = set(re.findall(r'^        "(\w+_\{model\})"$', text, re.M))
-    named |= {f"{stage}_{{model}}" for stage in re.findall(r'sweep_group\("(\w+)"\)', text)}
-    stages = re.findall(r'judging_group\("(\w+)"\)', text)
-    named |= {f"{stage}{kind}_{{model}}" for stage in stages for kind in ("", "_judging")}
-    single = {"capping_{model}", "capping_judging_{model}", "drift_{model}"}  # one node each
-    assert set(site_settings.group_components()) == named - single
+def test_groups_that_run_the_model_hold_personas_and_others_hold_tables(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PERSONAE_SLURM_GROUP", "3")
+    monkeypatch.setenv("PERSONAE_SLURM_TABLE_GROUP", "5")
+    sizes = site_settings.group_components()
+    assert sizes["persona_{model}"] == sizes["sweep_{model}"] == sizes["monitoring_{model}"] == 3
+    assert sizes["persona_judging_{model}"] == sizes["vectors_{model}"] == 5
+    assert sizes["choice_{model}"] == sizes["figures_{model}"] == 5
 
 
 def test_every_variable_is_documented() -> None:

@@ -5,34 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 
 from personae.data.data_frames import read_frame
 from personae.science.resampling import Bootstrap
+from personae.workflow.stages.registry import scorecard_kinds
 
-SCHEMA_OF = {
-    "role_vectors": "role_vectors",
-    "directions": "directions",
-    "space_layers": "space_layers",
-    "space_coordinates": "space_coordinates",
-    "role_cosines": "cosines",
-    "separation": "separation",
-    "trait_cosines": "cosines",
-    "trait_vectors": "trait_vectors",
-    "trait_pairs": "trait_pairs",
-    "monitoring": "monitoring",
-    "sweep_effects": "steering_effects",
-    "steering_effects": "steering_effects",
-    "steered_responses": "steered_responses",
-    "steered_scores": "scores",
-    "floors": "floors",
-    "tradeoff": "capping_tradeoff",
-    "capped_responses": "capped_responses",
-    "drift": "drift_projections",
-    "agreement": "agreement",
-}
+SCHEMA_OF: Final = scorecard_kinds()
 """Inputs of the scorecard by name, with the schema of their tables."""
 
 

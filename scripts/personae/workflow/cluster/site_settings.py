@@ -16,26 +16,9 @@ from pathlib import Path
 from typing import Final, Literal
 
 from personae.base.errors import PersonaeError
+from personae.workflow.stages.registry import batch_groups
 
 PREFIX: Final = "PERSONAE_SLURM_"
-
-# Nodes of one model that share an allocation; `rules/common.smk` names the same groups.
-MODEL_GROUPS: Final = (
-    "persona_{model}",
-    "sweep_{model}",
-    "steering_{model}",
-    "monitoring_{model}",
-)
-TABLE_GROUPS: Final = (
-    "persona_judging_{model}",
-    "monitoring_judging_{model}",
-    "correlations_{model}",
-    "choice_{model}",
-    "effects_{model}",
-    "vectors_{model}",
-    "projections_{model}",
-    "figures_{model}",
-)
 
 _TIMEOUT = 10.0
 # The plugin distrusts squeue unless finished jobs stay listed for three of its intervals.
@@ -94,9 +77,8 @@ def default_resources() -> dict[str, str | int]:
 
 def group_components() -> dict[str, int]:
     """Return how many personas share an allocation, by group."""
-    models = dict.fromkeys(MODEL_GROUPS, number("GROUP", 8))
-    # Snakemake checks every group once for each of its jobs: large groups make planning slow.
-    return models | dict.fromkeys(TABLE_GROUPS, number("TABLE_GROUP", 10))
+    sizes = {True: number("GROUP", 8), False: number("TABLE_GROUP", 10)}
+    return {f"{group}_{{model}}": sizes[runs] for group, runs in batch_groups().items()}
 
 
 def status_command() -> StatusCommand:

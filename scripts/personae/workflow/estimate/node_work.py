@@ -6,12 +6,14 @@ factors stand in ``config/rates.yaml``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from personae.judging.labelled_set import labelled_items
 from personae.workflow import node_params
 from personae.workflow.config import Study
 from personae.workflow.estimate.rates import Rates
+from personae.workflow.stages.registry import STAGES
 
 _TEMPLATE = 20
 """Tokens that a chat template adds."""
@@ -70,7 +72,7 @@ class Counter:
 
     def node(self, rule: str, wildcards: Mapping[str, str]) -> Work | None:
         """Return the work of a node; None for a rule that needs neither a model nor a judge."""
-        count = _COUNTS.get(rule)
+        count = STAGES[rule].work
         return count(self, wildcards) if count else None
 
     def role(self, wildcards: Mapping[str, str]) -> _Rows:
@@ -193,10 +195,20 @@ class Counter:
         return Work(read=read, verdicts=verdicts, judge_tokens=tokens)
 
     def calibrate(self) -> Work:
-        """Judge the labelled set."""
-        labelled = self.study.library.labelled
-        answers = len(labelled.traits) + len(labelled.roles) + len(labelled.coherence)
-        return self.judge(_Rows(answers, 100, 60), 1)
+        """Judge every labelled answer; judges behind an API twice where their bias is checked."""
+        study = self.study
+        items = labelled_items(
+            study.library.labelled,
+            node_params.judged_traits(study),
+            node_params.judged_roles(study),
+        )
+        prompt = self._mean([item.question for _, item, *_ in items])
+        response = self._mean([item.response for _, item, *_ in items])
+        once = self.judge(_Rows(len(items), prompt, response), 1)
+        passes = 2 if study.config.judging.bias_checks and study.chat_judges else 1
+        return once._replace(
+            verdicts=passes * once.verdicts, judge_tokens=passes * once.judge_tokens
+        )
 
     def cost(self) -> Work:
         """Score neutral answers and the choices of closed questions under every arm."""
@@ -218,30 +230,3 @@ class Counter:
         turns = rows.number + rows.number // 2
         further = simulated.number * (self._message + simulated.response)
         return Work(read=turns * (50 + rows.response) + further)
-
-
-_COUNTS: dict[str, Callable[[Counter, Mapping[str, str]], Work]] = {
-    "generate_role_responses": lambda c, w: c.generate(c.role(w)),
-    "extract_role_activations": lambda c, w: c.extract(c.role(w), 1),
-    "judge_role_responses": lambda c, w: c.judge(c.role(w), 1),
-    "generate_trait_responses": lambda c, w: c.generate(c.trait(w)),
-    "extract_trait_activations": lambda c, w: c.extract(c.trait(w), 3),
-    "judge_trait_responses": lambda c, w: c.judge(c.trait(w), 2),
-    "sweep_trait_layers": lambda c, w: c.generate(c.layer_sweep(w)),
-    "judge_layer_sweep": lambda c, w: c.judge(c.layer_sweep(w), 2),
-    "steer_trait": lambda c, w: c.generate(c.steering(w)),
-    "judge_steering": lambda c, w: c.judge(c.steering(w), 2),
-    "generate_monitored_responses": lambda c, w: c.generate(c.monitoring(w)),
-    "judge_monitored_responses": lambda c, w: c.judge(c.monitoring(w), 2),
-    "project_last_prompts": lambda c, w: c.project(c.monitoring(w)),
-    "cap_responses": lambda c, w: c.generate(c.capping(w)),
-    "judge_capping": lambda c, w: c.judge(c.capping(w), 2),
-    "measure_capping_cost": lambda c, w: c.cost(),
-    "replay_conversations": lambda c, w: c.generate(c.replays(w)),
-    "simulate_conversations": lambda c, w: c.simulate(c.simulated(w)),
-    "project_conversations": lambda c, w: c.conversations(c.replays(w), c.simulated(w)),
-    "calibrate_judges": lambda c, w: c.calibrate(),
-}
-
-RULES = frozenset(_COUNTS)
-"""Rules whose work is counted."""

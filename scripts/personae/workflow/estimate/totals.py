@@ -11,6 +11,8 @@ from personae.endpoints.endpoint_settings import Endpoint
 from personae.workflow.config import Study
 from personae.workflow.estimate.node_work import Counter, Work
 from personae.workflow.estimate.rates import Rates, Speed, load_rates, speed
+from personae.workflow.stages.registry import STAGES, nodes
+from personae.workflow.stages.stage import Stage
 
 NODE_SECONDS = 3.0
 """Starting a node and its tables; measured on two CPU cores."""
@@ -20,17 +22,6 @@ TABLE_SECONDS = 300.0
 
 _BYTES_PER_TOKEN = 8  # its id, and its characters, before compression
 _API_SECONDS = 1.5  # of one verdict or user message, with `concurrency` of them at a time
-_JUDGES = ("judge_", "calibrate_")
-_OF_A_TRAIT = (
-    "sweep_trait_layers",
-    "judge_layer_sweep",
-    "steer_trait",
-    "judge_steering",
-    "generate_monitored_responses",
-    "judge_monitored_responses",
-    "project_last_prompts",
-)
-_PERSONA = ("generate_role_responses", "judge_role_responses", "extract_role_activations")
 
 
 class ModelEstimate(NamedTuple):
@@ -150,18 +141,18 @@ def _model(study: Study, model: str, rates: Rates) -> ModelEstimate:
     fast = speed(model, row, rates)
     seconds = disk = 0.0
     totals = Work()
-    nodes = 0
-    for rule, wildcards in nodes_of(study, model):
-        work = counter.node(rule, wildcards) or Work()
-        nodes += 1
+    number = 0
+    for stage, wildcards in nodes_of(study, model):
+        work = counter.node(stage.rule, wildcards) or Work()
+        number += 1
         totals = totals.plus(work)
         disk += 4.0 * row.hidden_size * work.vectors + _BYTES_PER_TOKEN * work.generated
-        if study.config.judging.needs_model or not rule.startswith(_JUDGES):
+        if study.config.judging.needs_model or stage.runs != "judge":
             seconds += _seconds(work, study, rates, model)
     verdict_tokens = totals.verdicts * rates.judge_verdict if totals.judge_tokens else 0.0
     return ModelEstimate(
         model=model,
-        nodes=nodes,
+        nodes=number,
         responses=totals.responses,
         generated=totals.generated,
         hours=seconds / 3600,
@@ -172,21 +163,22 @@ def _model(study: Study, model: str, rates: Rates) -> ModelEstimate:
         disk=disk,
         speed=fast,
         group=(group := _group(study, model, counter, rates, fast)),
-        allocations=_allocations(study, group),
+        allocations=_allocations(study, model, group),
         messages=totals.messages,
         auditor_read=totals.auditor_read,
         auditor_written=totals.auditor_written,
     )
 
 
-def _allocations(study: Study, group: int) -> int:
+def _allocations(study: Study, model: str, group: int) -> int:
     """Return how many batch jobs load the model, with groups of that size."""
-    personas = 1 + len(study.role_names) + 2 * len(study.trait_names)
-    single = 4  # calibration, capping, its cost, drift
-    # Without a judge in the model's allocation, a trait is steered in two of them.
-    stages = 1 if study.config.judging.needs_model else 2
-    steered = stages * math.ceil(len(study.trait_names) / group)
-    return math.ceil(personas / group) + steered + single
+    needs_model = study.config.judging.needs_model
+    personas: dict[str, set[tuple[str, ...]]] = {}
+    for stage, wildcards in nodes_of(study, model):
+        if stage.runs == "model" or needs_model:
+            job = stage.group_of(needs_model) or stage.rule
+            personas.setdefault(job, set()).add(tuple(wildcards.values()))
+    return sum(math.ceil(len(members) / group) for members in personas.values())
 
 
 def _group(study: Study, model: str, counter: Counter, rates: Rates, fast: Speed) -> int:
@@ -198,32 +190,16 @@ def _group(study: Study, model: str, counter: Counter, rates: Rates, fast: Speed
     wildcards = {"model": model, "role": DEFAULT}
     persona = sum(
         _seconds(work, study, rates, model)
-        for rule in _PERSONA
-        if (work := counter.node(rule, wildcards))
+        for rule, stage in STAGES.items()
+        if stage.arm == "roles" and (work := counter.node(rule, wildcards))
     )
     wished = math.floor(3600 * rates.allocation_hours / persona)
     fewest = math.ceil(20 * fast.load_seconds / persona)
     return max(1, min(max(wished, fewest), len(study.role_names) + 1))
 
 
-def nodes_of(study: Study, model: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield rule and wildcards of every node of a model that needs it, or a judge."""
-    at = {"model": model}
-    for role in (*study.role_names, DEFAULT):
-        yield "generate_role_responses", {**at, "role": role}
-        yield "extract_role_activations", {**at, "role": role}
-        if role != DEFAULT:
-            yield "judge_role_responses", {**at, "role": role}
-    for trait in (*study.trait_names, *study.space_names):
-        for polarity in ("positive", "negative"):
-            for rule in ("generate_trait_responses", "judge_trait_responses"):
-                yield rule, {**at, "trait": trait, "polarity": polarity}
-            yield "extract_trait_activations", {**at, "trait": trait, "polarity": polarity}
-        for rule in _OF_A_TRAIT if trait in study.traits else ():
-            yield rule, {**at, "trait": trait}
-    for rule in ("calibrate_judges", "cap_responses", "judge_capping", "measure_capping_cost"):
-        yield rule, at
-    yield "replay_conversations", at
-    if study.simulated:
-        yield "simulate_conversations", at
-    yield "project_conversations", at
+def nodes_of(study: Study, model: str) -> Iterator[tuple[Stage, dict[str, str]]]:
+    """Yield stage and wildcards of every node of a model that needs it, or a judge."""
+    for stage in STAGES.values():
+        if stage.work is not None:
+            yield from ((stage, wildcards) for wildcards in nodes(stage, study, model))

@@ -24,9 +24,8 @@ from scripts.report import (
 )
 
 from personae.data import tables
-from personae.report.node_timings import STAGES
 from personae.report.scorecard.evidence import SCHEMA_OF
-from personae.report.sections import FIGURES
+from personae.workflow.stages.registry import STAGES, figure_names
 
 from .axis import axis_tables, separation_tables, space_tables
 from .basics import JUDGES, MIDDLE, ROLES, TRAITS, Planted
@@ -182,7 +181,11 @@ def write_study(folder: Path, models: Mapping[str, float]) -> Study:
 def write_benchmarks(folder: Path) -> None:
     """Write one benchmark file per rule as Snakemake does, one of them without a memory reading."""
     head = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
-    for rules in STAGES.values():
+    arms: dict[str, list[str]] = {}
+    for stage in STAGES.values():
+        if stage.arm != "report":
+            arms.setdefault(stage.arm, []).append(stage.rule)
+    for rules in arms.values():
         for i, rule in enumerate(rules):
             path = folder / rule / "pirate.tsv" if i else folder / f"{rule}.tsv"
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -289,8 +292,10 @@ def write_page(study: Study) -> None:
         inputs={
             "page": [str(PROJECT / "scripts/personae/report/page.html.j2")],
             "style": [str(PROJECT / "scripts/personae/report/page.css")],
-            "captions": [str(PROJECT / f"rules/report/plot_{name}.rst") for name in FIGURES],
-            "figures": [study.figure(model, name) for model in study.models for name in FIGURES],
+            "captions": [str(PROJECT / f"rules/report/plot_{name}.rst") for name in figure_names()],
+            "figures": [
+                study.figure(model, name) for model in study.models for name in figure_names()
+            ],
             "scorecard": [str(study.scorecard)],
             "library_card": [library_card(study)],
             **study.inputs(names),

@@ -1,0 +1,81 @@
+"""Stages that show results: figures, scorecard, report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from personae.workflow.stages.stage import Stage, single
+
+
+def _figure(name: str, title: str, section: str, reads: Mapping[str, str]) -> Stage:
+    """Return the stage that draws one figure of every model."""
+    return Stage(
+        f"plot_{name}",
+        "report",
+        title,
+        "model",
+        single("figure", report="figures"),
+        reads,
+        group="figures",
+        section=section,
+    )
+
+
+_SPACE: Final = "Persona space and the Assistant Axis"
+_TRAITS: Final = "Trait vectors and steering"
+
+FIGURE_STAGES: Final = (
+    _figure(
+        "persona_space",
+        "Plot the persona space",
+        _SPACE,
+        {"coordinates": "space_coordinates", "components": "space_components"},
+    ),
+    _figure("axis_layers", "Plot the axis by layer", _SPACE, {"": "space_layers"}),
+    _figure("role_cosines", "Plot cosines between roles", _SPACE, {"": "cosines"}),
+    _figure(
+        "separation",
+        "Plot the separation",
+        _SPACE,
+        {"separation": "separation", "projections": "projections"},
+    ),
+    _figure("trait_geometry", "Plot cosines between traits", _TRAITS, {"": "cosines"}),
+    _figure("layer_sweep", "Plot the layer sweep", _TRAITS, {"": "steering_effects"}),
+    _figure("steering", "Plot steering", _TRAITS, {"": "steering_effects"}),
+    _figure(
+        "monitoring",
+        "Plot monitoring",
+        _TRAITS,
+        {"points": "monitoring_points", "correlations": "monitoring"},
+    ),
+    _figure(
+        "capping", "Plot the trade-off of capping", "Activation capping", {"": "capping_tradeoff"}
+    ),
+    _figure(
+        "drift",
+        "Plot drift",
+        "Persona drift",
+        {"projections": "drift_projections", "summary": "drift_summary"},
+    ),
+    _figure(
+        "judges",
+        "Plot agreement of judges",
+        "Judge quality",
+        {"agreement": "agreement", "confusion": "confusion"},
+    ),
+    Stage(
+        "build_scorecard",
+        "report",
+        "Score the claims",
+        "study",
+        single("scorecard", report="scorecard", study_target=True),
+    ),
+    Stage(
+        "write_report",
+        "report",
+        "Write the report",
+        "study",
+        single("page", study_target=True),
+    ),
+)

@@ -1,0 +1,162 @@
+"""Stages from a model to its persona space: weights, judges, roles, traits, axis."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from personae.workflow.stages.stage import Output, Stage, single
+
+_MODELS: Final = (
+    Stage(
+        "prepare_model",
+        "models",
+        "Prepare a model",
+        "weights",
+        {"manifest": Output("manifest"), "weights": Output("weights")},
+    ),
+    Stage(
+        "write_library_card",
+        "library",
+        "Check the persona library",
+        "study",
+        single("library_card", report="library_card"),
+        runs="judge",
+    ),
+)
+
+_JUDGES: Final = (
+    Stage(
+        "calibrate_judges",
+        "judging",
+        "Calibrate and measure the judges",
+        "model",
+        {
+            "calibration": Output("calibration"),
+            "scores": Output("labelled_scores"),
+            "agreement": Output(
+                "agreement", scorecard="agreement", report="agreement", arm_target=True
+            ),
+            "confusion": Output("confusion", report="confusion"),
+            "pairs": Output("judge_pairs", report="judge_pairs"),
+            "bias": Output("judge_bias", report="judge_bias"),
+        },
+        runs="judge",
+        work=lambda count, _: count.calibrate(),
+    ),
+    Stage(
+        "summarize_scores",
+        "judging",
+        "Count scores and compare judges",
+        "model",
+        {
+            "summary": Output("score_summary", report="score_summary"),
+            "pairs": Output("judge_pairs", report="study_pairs"),
+            "confusion": Output("confusion", report="study_confusion"),
+        },
+        {"": "scores"},
+    ),
+)
+
+_ROLES: Final = (
+    Stage(
+        "generate_role_responses",
+        "roles",
+        "Generate responses",
+        "role",
+        single(
+            "role_responses",
+            report="role_responses",
+            study_target=True,
+            counted_as="responses in roles and as the default Assistant",
+        ),
+        runs="model",
+        work=lambda count, at: count.generate(count.role(at)),
+        group="persona",
+    ),
+    Stage(
+        "judge_role_responses",
+        "roles",
+        "Judge role adherence",
+        "played role",
+        single("scores"),
+        {"responses": "role_responses", "calibration": "calibration"},
+        runs="judge",
+        work=lambda count, at: count.judge(count.role(at), 1),
+        group="persona",
+        group_without_model="persona_judging",
+        score_summary="roles",
+    ),
+    Stage(
+        "extract_role_activations",
+        "roles",
+        "Extract activations",
+        "role",
+        single("activations", study_target=True),
+        {"responses": "role_responses"},
+        runs="model",
+        work=lambda count, at: count.extract(count.role(at), 1),
+        group="persona",
+    ),
+    Stage(
+        "compute_role_vectors",
+        "roles",
+        "Average into role vectors",
+        "role",
+        single("role_vectors", arm_target=True),
+        {"responses": "role_responses", "scores": "scores", "activations": "activations"},
+        group="vectors",
+        completes_persona=True,
+    ),
+    Stage(
+        "project_role_responses",
+        "roles",
+        "Project responses on the axis",
+        "role",
+        single("projections"),
+        {"responses": "role_responses", "activations": "activations", "directions": "directions"},
+        group="projections",
+    ),
+)
+
+_AXIS: Final = (
+    Stage(
+        "compute_axis",
+        "axis",
+        "Compute the Assistant Axis",
+        "model",
+        {
+            "directions": Output("directions", scorecard="directions", arm_target=True),
+            "role_vectors": Output("role_vectors", scorecard="role_vectors"),
+        },
+        {"vectors": "role_vectors", "default": "activations"},
+    ),
+    Stage(
+        "analyze_persona_space",
+        "axis",
+        "Analyze the persona space",
+        "model",
+        {
+            "layers": Output("space_layers", scorecard="space_layers", arm_target=True),
+            "components": Output("space_components"),
+            "coordinates": Output("space_coordinates", scorecard="space_coordinates"),
+            "cosines": Output("cosines", scorecard="role_cosines"),
+        },
+        {
+            "role_vectors": "role_vectors",
+            "directions": "directions",
+            "responses": "role_responses",
+            "activations": "activations",
+            "scores": "scores",
+        },
+    ),
+    Stage(
+        "measure_separation",
+        "axis",
+        "Separate the default Assistant from roles",
+        "model",
+        single("separation", scorecard="separation", arm_target=True),
+        {"projections": "projections"},
+    ),
+)
+
+PERSONA_STAGES: Final = (*_MODELS, *_JUDGES, *_ROLES, *_AXIS)

@@ -1,0 +1,125 @@
+"""What a stage is: one rule with its script, and what the rest of the project knows about it.
+
+Needs the standard library alone: Snakemake reads the Slurm profile, which asks for groups, before
+it reads anything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from personae.workflow.config import Study
+    from personae.workflow.estimate.node_work import Counter, Work
+
+    CountWork = Callable[[Counter, Mapping[str, str]], Work]
+    """Counts the work of the node with these wildcards."""
+
+Per = Literal[
+    "study", "weights", "model", "imported model", "role", "played role", "trait", "any trait",
+    "trait side",
+]  # fmt: skip
+"""What a stage has one node for.
+
+``weights`` is every model in use, whatever the study. A ``role`` may be the default Assistant, a
+``played role`` may not. A ``trait`` is one of the study's own; ``any trait`` and ``trait side`` (a
+trait and a polarity) include those of the trait space.
+"""
+
+Runs = Literal["tables", "model", "judge"]
+"""What a node needs: tables alone, the model, or judges, which may need the model."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """One output of a stage.
+
+    Attributes
+    ----------
+    kind
+        Kind of table, as in `personae.data.schemas`; or ``figure``, ``page``, ``weights`` or
+        ``manifest``.
+    scorecard, report
+        Names under which the scorecard and the report read it; empty when they do not.
+    arm_target
+        Whether it is one of the tables that ``snakemake <arm>`` asks for.
+    study_target
+        Whether a finished study has it: if it is deleted, it is made again.
+    counted_as
+        For responses: the words under which the report counts them; empty when it does not.
+    """
+
+    kind: str
+    scorecard: str = ""
+    report: str = ""
+    arm_target: bool = False
+    study_target: bool = False
+    counted_as: str = ""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One rule with its script.
+
+    Attributes
+    ----------
+    rule
+        Name of the rule and of its script.
+    arm
+        Rule file and folder of scripts that it is in, one of `ARMS`.
+    title
+        Name in the report.
+    per
+        What it has one node for.
+    writes
+        Its outputs, by their names in the rule; a single one without a name is ``""``.
+    reads
+        Inputs that are tables, by their names in the rule, with their kinds.
+    runs
+        What its nodes need.
+    work
+        Counts the work of a node for the estimate; None if it needs neither a model nor a judge.
+    group
+        Nodes of a model that share a batch job; empty for a batch job of its own.
+    group_without_model
+        The same where no judge asks the model, so that judging takes no GPU; ``group`` if empty.
+    score_summary
+        For a stage that judges ``reads["responses"]``: their name in the score summary.
+    section
+        For a figure: its heading in the report.
+    completes_persona
+        Whether its nodes are the last of a persona, which the progress line counts.
+    only_if
+        Which studies have the stage; None for all.
+    """
+
+    rule: str
+    arm: str
+    title: str
+    per: Per
+    writes: Mapping[str, Output]
+    reads: Mapping[str, str] = field(default_factory=dict)
+    runs: Runs = "tables"
+    work: CountWork | None = None
+    group: str = ""
+    group_without_model: str = ""
+    score_summary: str = ""
+    section: str = ""
+    completes_persona: bool = False
+    only_if: Callable[[Study], bool] | None = None
+
+    @property
+    def script(self) -> str:
+        """Path of the script below ``scripts/``, without its ending."""
+        return f"{self.arm}/{self.rule}"
+
+    def group_of(self, needs_model: bool) -> str:
+        """Return the group of its nodes, given whether a judge needs the model."""
+        return self.group if needs_model else self.group_without_model or self.group
+
+
+def single(kind: str, **uses: str | bool) -> dict[str, Output]:
+    """Return the outputs of a stage that has one, without a name."""
+    return {"": Output(kind, **uses)}  # type: ignore[arg-type]

@@ -1,0 +1,113 @@
+"""The registry of stages says what rules and scripts do."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from personae.base.strict_yaml import read_yaml
+from personae.data.schemas import SCHEMAS
+from personae.data.table_values import DEFAULT
+from personae.workflow.config import load_study
+from personae.workflow.stages.registry import ARMS, STAGES, nodes, outputs, titles
+from personae.workflow.stages.stage import Stage
+
+ROOT = Path(__file__).resolve().parents[3]
+RULES = {
+    name: (path.stem, text)
+    for path in sorted((ROOT / "rules").glob("*.smk"))
+    if path.stem != "targets"
+    for name, text in re.findall(r"(?ms)^rule (\w+):\n(.*?)(?=^rule |\Z)", path.read_text("utf-8"))
+}
+WILDCARDS = {
+    "study": {"study"},
+    "weights": {"model"},
+    "model": {"study", "model"},
+    "imported model": {"study", "model"},
+    "role": {"study", "model", "role"},
+    "played role": {"study", "model", "role"},
+    "trait": {"study", "model", "trait"},
+    "any trait": {"study", "model", "trait"},
+    "trait side": {"study", "model", "trait", "polarity"},
+}
+KIND_AT = {"read": 1, "read_frame": 1, "write": 2}
+"""Functions that take a kind of table, and at which place."""
+
+
+def kinds_in(stage: Stage) -> tuple[set[str], set[str]]:
+    """Return the kinds of table that a script names itself on reading and on writing."""
+    found: dict[str, set[str]] = {"read": set(), "write": set()}
+    tree = ast.parse((ROOT / "scripts" / f"{stage.script}.py").read_bytes())
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+        place = KIND_AT.get(name)
+        if place is not None and len(call.args) > place:
+            kind = call.args[place]
+            if isinstance(kind, ast.Constant):
+                found["write" if name == "write" else "read"].add(kind.value)
+    return found["read"], found["write"]
+
+
+def test_rules_and_stages_are_the_same() -> None:
+    assert {name: arm for name, (arm, _) in RULES.items()} == {
+        name: stage.arm for name, stage in STAGES.items()
+    }
+    assert {stage.arm for stage in STAGES.values()} == set(ARMS)
+    assert next(iter(titles())) == "prepare_model"
+
+
+@pytest.mark.parametrize("stage", STAGES.values(), ids=list(STAGES))
+def test_a_rule_is_as_its_stage_says(stage: Stage) -> None:
+    text = RULES[stage.rule][1]
+    written = text.split("    output:", 1)[1].split("    log:")[0]
+    assert set(re.findall(r"\{(\w+)\}", written.split("caption")[0])) == WILDCARDS[stage.per]
+    named = {name for name in re.findall(r"(?m)^        (\w+)=", written)}
+    assert named == set(stage.writes) - {""}
+    assert (f'batch_group("{stage.rule}")' in text) == bool(stage.group)
+    runs = re.search(r"import run_(model|judge)_node", _script(stage))
+    assert stage.runs == (runs[1] if runs else "tables")
+    if stage.per != "study":
+        assert (stage.work is not None) == (stage.runs != "tables")
+        for resource in ("gres", "memory", "minutes", "partition") if runs else ():
+            assert f"={stage.runs}_{resource}," in text
+
+
+@pytest.mark.parametrize("stage", STAGES.values(), ids=list(STAGES))
+def test_a_script_reads_and_writes_the_kinds_of_its_stage(stage: Stage) -> None:
+    read, written = kinds_in(stage)
+    declared = set(stage.reads.values())
+    assert read <= declared
+    assert written <= {output.kind for output in stage.writes.values()}
+    assert declared <= {output.kind for _, _, output in outputs()} & set(SCHEMAS)
+
+
+def _script(stage: Stage) -> str:
+    return (ROOT / "scripts" / f"{stage.script}.py").read_text("utf-8")
+
+
+def test_nodes_are_those_of_the_study() -> None:
+    study = load_study(read_yaml(ROOT / "config/paper.yaml"), ROOT)
+    model = study.model_names[0]
+
+    def count(rule: str, **options: bool) -> int:
+        return len(list(nodes(STAGES[rule], study, model, **options)))
+
+    roles, traits, space = (
+        len(n) for n in (study.role_names, study.trait_names, study.space_names)
+    )
+    assert count("generate_role_responses") == roles + 1
+    assert count("judge_role_responses") == roles
+    assert count("steer_trait") == traits
+    assert count("compute_trait_vectors") == traits + space
+    assert count("compute_trait_vectors", trait_space=False) == traits
+    assert count("judge_trait_responses") == 2 * (traits + space)
+    assert count("import_published_vectors") == 0
+    assert count("simulate_conversations") == 1
+    demo = load_study(read_yaml(ROOT / "config/demo.yaml"), ROOT)
+    assert not list(nodes(STAGES["simulate_conversations"], demo, demo.model_names[0]))
+    assert {"model": model, "role": DEFAULT} in list(
+        nodes(STAGES["project_role_responses"], study, model)
+    )
