@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
+from personae.data.table_values import DEFAULT
 from personae.workflow.stages.experiment_stages import EXPERIMENT_STAGES
 from personae.workflow.stages.figure_stages import FIGURE_STAGES
 from personae.workflow.stages.persona_stages import PERSONA_STAGES
@@ -58,8 +59,6 @@ def nodes(
     trait_space
         Whether the traits of the trait space are included where the stage has nodes for them.
     """
-    from personae.data.table_values import DEFAULT
-
     if stage.only_if is not None and not stage.only_if(study):
         return
     at = {"model": model}
