@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from personae.data import tables
 from personae.data.judge_scores import check_unscored, primary_scores
+from personae.data.matching_ids import answered, check_ids
 from personae.data.table_values import DEFAULT
 from personae.data.vector_stacks import Stack, stack, vector_rows
 from personae.science.vectors import mean_activation, role_vectors
@@ -30,16 +31,18 @@ def main(
     provenance: dict[str, str],
 ) -> None:
     """Write one row per kind and layer; a kind with too few rollouts has no rows."""
-    rollouts = tables.read(responses, "role_responses", columns=["response_id", "split"])
+    rollouts = tables.read(responses, "role_responses", ["response_id", "split", "response_ids"])
     extraction = rollouts.filter(pc.equal(rollouts["split"], "extraction"))
     data = stack(tables.read(activations, "activations"), "response_id")
-    kept = [i for i in extraction["response_id"].to_pylist() if i in set(data.keys)]
+    check_ids(activations, data.keys, answered(rollouts), responses)
+    kept = answered(extraction)
     data = data.select(kept)
     unscored = 0
     if role == DEFAULT:
         families = {"default": (mean_activation(data.vectors), len(kept))}
     else:
         judged = primary_scores(tables.read(scores, "scores"), "role_adherence")
+        check_ids(scores, judged, rollouts["response_id"].to_pylist(), responses)
         check_unscored(judged, max_unscored, scores)
         families, unscored = _by_score(data, judged, min_fully, min_somewhat)
     table = _table(role, families, unscored, data.layers)

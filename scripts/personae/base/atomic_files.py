@@ -1,11 +1,21 @@
-"""Write a file so that a reader never sees half of it."""
+"""Write a file so that a reader never sees half of it, and say why where that cannot be done."""
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from personae.base.errors import PersonaeError
+
+_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+class WriteError(PersonaeError):
+    """A file that cannot be written; the line names it, the reason and the remedy."""
 
 
 @contextmanager
@@ -13,11 +23,55 @@ def replace_atomically(path: Path) -> Iterator[Path]:
     """Yield a partial file beside ``path`` that takes its place when the block succeeds.
 
     A block that fails leaves ``path`` as it was, and no partial file.
+
+    Raises
+    ------
+    WriteError
+        When the disk is full, or the folder may not be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield partial
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn the errors of a full or read-only disk into one line about ``path``.
+
+    Raises
+    ------
+    WriteError
+        In place of the `OSError`; every other error passes.
+    """
     try:
-        yield partial
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        if is_full(error):
+            raise WriteError(no_room(path, error)) from error
+        if error.errno in _REFUSED:
+            raise WriteError(
+                f"{path}: may not be written ({os.strerror(error.errno)}); give this user the "
+                "right to write there, or mount the disk read-write, and run the same command again"
+            ) from error
+        raise
+
+
+def is_full(error: OSError) -> bool:
+    """Return whether a write failed for lack of space, a quota or a limit on the file's size."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def no_room(path: Path, error: OSError) -> str:
+    """Say in one line that there is no room for ``path``, how much there is, and what to do."""
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    free = shutil.disk_usage(folder).free // 2**20
+    reason = os.strerror(error.errno or errno.ENOSPC).lower()
+    return (
+        f"{path}: cannot be written, {reason} ({free} MB free in {folder}); "
+        "free some space or raise the quota, and run the same command again"
+    )

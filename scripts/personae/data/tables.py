@@ -1,7 +1,7 @@
-"""Tables on disk: Parquet with a declared schema, a row count and its provenance.
+"""Tables on disk: Parquet with a declared schema, checksums and provenance.
 
-A table is written whole or not at all, and `read` refuses by name a file that is truncated, that
-holds another kind of table, or whose rows are not those that were written. Vectors are fixed-size
+A table is written whole or not at all. `read` refuses by name a file that is truncated, that holds
+another kind of table, or whose bytes are not those that were written. Vectors are fixed-size
 binary of ``4 * hidden`` bytes, float32 little-endian, in the residual stream's own basis.
 """
 
@@ -11,17 +11,21 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from personae.base.atomic_files import replace_atomically
 from personae.base.errors import PersonaeError
+from personae.data import table_checksums
+from personae.data.row_groups import parts_by_layer, row_groups
 from personae.data.schemas import SCHEMAS, VECTOR
 from personae.data.vector_columns import from_matrix, is_vector, to_matrix
 
 __all__ = [
+    "DamagedTableError",
     "TableError",
     "assemble",
     "from_matrix",
@@ -32,14 +36,25 @@ __all__ = [
     "write",
 ]
 
-_SCHEMA_KEY: Final = b"personae.schema"
-_ROWS_KEY: Final = b"personae.rows"
-_PROVENANCE_KEY: Final = b"personae.workflow.provenance"
+_SCHEMA_KEY: Final = "personae.schema"
+_PROVENANCE_KEY: Final = "personae.provenance"
 _REMEDY: Final = "delete it and run the workflow again"
+_UNREADABLE: Final = (pa.ArrowException, OSError, table_checksums.ChecksumError)
+
+Filters = Sequence[tuple[str, str, Any]]
 
 
 class TableError(PersonaeError):
     """A table that is damaged or is not what was declared; the line names the file."""
+
+
+class DamagedTableError(TableError):
+    """A table whose bytes are not those that were written."""
+
+    def __init__(self, path: str | os.PathLike[str], reason: object) -> None:
+        self.path = Path(path)
+        said = " ".join(str(reason).split())[:200]
+        super().__init__(f"{path}: truncated or damaged ({said}); {_REMEDY}")
 
 
 def assemble(parts: Sequence[pa.Table], schema_name: str) -> pa.Table:
@@ -111,23 +126,44 @@ def write(
     target = Path(path)
     _refuse_schema(table.schema, _declared(schema_name), str(target), "correct the node")
     metadata = {
-        _SCHEMA_KEY: schema_name.encode(),
-        _ROWS_KEY: str(table.num_rows).encode(),
-        _PROVENANCE_KEY: json.dumps(dict(provenance), sort_keys=True).encode(),
+        _SCHEMA_KEY: schema_name,
+        _PROVENANCE_KEY: json.dumps(dict(provenance), sort_keys=True),
     }
-    with replace_atomically(target) as partial, partial.open("wb") as stream:
-        pq.write_table(table.replace_schema_metadata(metadata), stream, compression="zstd")
+    with replace_atomically(target) as partial, partial.open("w+b") as stream:
+        _write_parquet(_bare(table), stream, schema_name, metadata)
+        table_checksums.seal(stream, pq.read_metadata(stream))
         stream.flush()
         os.fsync(stream.fileno())
+
+
+def _write_parquet(
+    table: pa.Table, stream: IO[bytes], schema_name: str, metadata: dict[str, str]
+) -> None:
+    """Write row groups, and metadata that are in the footer alone, with room for checksums."""
+    groups = row_groups(table, schema_name)
+    room = table_checksums.reserve(max(1, len(groups)) * table.num_columns)
+    # Vectors do not repeat and are not compared: no dictionary, no smallest and largest.
+    plain = [field.name for field in table.schema if not is_vector(field.type)]
+    with pq.ParquetWriter(
+        stream,
+        table.schema,
+        compression="zstd",
+        use_dictionary=plain,
+        write_statistics=plain,
+        write_page_checksum=True,
+    ) as writer:
+        for part in parts_by_layer(table, groups) if groups else [table]:
+            writer.write_table(part, row_group_size=max(1, part.num_rows))
+        writer.add_key_value_metadata({**metadata, table_checksums.KEY: room})
 
 
 def read(
     path: str | os.PathLike[str],
     schema_name: str,
     columns: Sequence[str] | None = None,
-    filters: Any = None,
+    filters: Filters | None = None,
 ) -> pa.Table:
-    """Return a table, or some of its columns and rows, after checking that it is whole.
+    """Return a table, or some of its columns and rows, after checking the bytes that are read.
 
     Parameters
     ----------
@@ -138,24 +174,33 @@ def read(
     columns
         Columns to return; all by default.
     filters
-        Rows to return, as `pyarrow.parquet.read_table` takes them; all by default.
+        Conditions ``(column, comparison, value)`` that rows must all meet. Row groups without such
+        rows are not read: a table sorted by layer is read one layer at a time.
 
     Raises
     ------
     TableError
-        Naming the file, when it is missing, truncated, of another kind, or its row count is wrong.
+        Naming the file, when it is missing, damaged or of another kind.
     """
+    wanted = _declared(schema_name).names if columns is None else list(columns)
+    conditions = None if filters is None else pq.filters_to_expression(list(filters))
     try:
-        with pq.ParquetFile(path) as file:
-            _refuse_other(file, str(path), schema_name)
-            if filters is None:
-                return _bare(file.read(columns=None if columns is None else list(columns)))
-        return _bare(pq.read_table(path, columns=columns, filters=filters))
+        with pa.OSFile(os.fspath(path)) as stream:
+            footer = table_checksums.check_footer(stream)
+            fragment = ds.ParquetFileFormat().make_fragment(stream)
+            _refuse_other(fragment, str(path), schema_name)
+            fragment = fragment if conditions is None else fragment.subset(conditions)
+            needed = {*wanted, *(name for name, *_ in filters or ())}
+            groups = [group.id for group in fragment.row_groups]
+            chunks = table_checksums.chunks_of(fragment.metadata, groups)
+            table_checksums.check_chunks(
+                stream, footer, (chunk for chunk in chunks if chunk.column in needed)
+            )
+            return _bare(fragment.to_table(columns=wanted, filter=conditions))
     except FileNotFoundError:
         raise TableError(f"{path}: no such table; run the workflow again") from None
-    except (pa.ArrowException, OSError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise TableError(f"{path}: truncated or damaged ({reason}); {_REMEDY}") from None
+    except _UNREADABLE as error:
+        raise DamagedTableError(path, error) from None
 
 
 def provenance(path: str | os.PathLike[str]) -> dict[str, str]:
@@ -167,14 +212,16 @@ def provenance(path: str | os.PathLike[str]) -> dict[str, str]:
         Naming the file, when it is missing, damaged, or none of this project's tables.
     """
     try:
-        metadata = pq.read_schema(path).metadata or {}
+        with Path(path).open("rb") as stream:
+            table_checksums.check_footer(stream)
+            metadata = pq.read_metadata(stream).metadata or {}
     except FileNotFoundError:
         raise TableError(f"{path}: no such table; run the workflow again") from None
-    except (pa.ArrowException, OSError):
-        raise TableError(f"{path}: truncated or damaged; {_REMEDY}") from None
-    if _PROVENANCE_KEY not in metadata:
+    except _UNREADABLE as error:
+        raise DamagedTableError(path, error) from None
+    if _PROVENANCE_KEY.encode() not in metadata:
         raise TableError(f"{path}: holds no provenance; {_REMEDY}")
-    facts: dict[str, str] = json.loads(metadata[_PROVENANCE_KEY])
+    facts: dict[str, str] = json.loads(metadata[_PROVENANCE_KEY.encode()])
     return facts
 
 
@@ -211,16 +258,13 @@ def _refuse_schema(found: pa.Schema, declared: pa.Schema, what: str, remedy: str
             raise TableError(f"{what}: column {field.name} is {kind}, not {expected}; {remedy}")
 
 
-def _refuse_other(file: pq.ParquetFile, path: str, schema_name: str) -> None:
-    """Refuse a file that is not the kind of table, or not as long, as it says."""
-    metadata = file.schema_arrow.metadata or {}
-    kind = metadata.get(_SCHEMA_KEY, b"unknown").decode()
+def _refuse_other(fragment: ds.ParquetFileFragment, path: str, schema_name: str) -> None:
+    """Refuse a file of another kind, or whose columns are not those that are declared now."""
+    metadata = fragment.metadata.metadata or {}
+    kind = metadata.get(_SCHEMA_KEY.encode(), b"unknown").decode()
     if kind != schema_name:
         raise TableError(f"{path}: a table of kind {kind}, not {schema_name}; {_REMEDY}")
-    _refuse_schema(file.schema_arrow, _declared(schema_name), path, _REMEDY)
-    written, found = int(metadata.get(_ROWS_KEY, b"-1")), file.metadata.num_rows
-    if written != found:
-        raise TableError(f"{path}: {found} rows, but {written} were written; {_REMEDY}")
+    _refuse_schema(fragment.physical_schema, _declared(schema_name), path, _REMEDY)
 
 
 def _bare(table: pa.Table) -> pa.Table:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from personae.base.errors import PersonaeError
 from personae.data import tables
 from personae.data.judge_scores import check_unscored, in_order, primary_scores
+from personae.data.matching_ids import answered, check_ids
 from personae.data.table_values import TRAIT_SPANS
 from personae.data.vector_stacks import of_span, stack, vector_rows
 from personae.science.reliability import split_half_reliability
@@ -52,13 +53,16 @@ def load_side(files: Mapping[str, str], max_unscored: float) -> Side:
     PersonaeError
         When too many responses are unscored.
     """
-    responses = tables.read(files["responses"], "trait_responses").to_pylist()
+    table = tables.read(files["responses"], "trait_responses")
+    responses = table.to_pylist()
     scores = tables.read(files["scores"], "scores")
     trait, coherence = (primary_scores(scores, rubric) for rubric in ("trait", "coherence"))
+    check_ids(files["scores"], trait, table["response_id"].to_pylist(), files["responses"])
     check_unscored(trait, max_unscored, files["scores"])
     activations = tables.read(files["activations"], "activations")
     stacks = {span: stack(of_span(activations, span), "response_id") for span in TRAIT_SPANS}
     found = set(stacks[TRAIT_SPANS[0]].keys)
+    check_ids(files["activations"], found, answered(table), files["responses"])
     kept = [row for row in responses if row["response_id"] in found]
     ids = [row["response_id"] for row in kept]
     ratings = Ratings(

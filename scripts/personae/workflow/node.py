@@ -7,6 +7,7 @@ line, and exit non-zero on any error.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import signal
 import sys
@@ -16,9 +17,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from personae.base.atomic_files import explained, is_full, no_room
 from personae.base.errors import PersonaeError
 from personae.endpoints.keys import Scrubber, scrub
 from personae.workflow.cluster.finished_nodes import FOLDER, Keeper, in_batch_job
+from personae.workflow.input_checks import check_inputs
 from personae.workflow.provenance import collect
 
 if TYPE_CHECKING:
@@ -141,29 +144,46 @@ def _provenance(snakemake: Any, engine: Mapping[str, Any] | None = None) -> dict
         wildcards=dict(snakemake.wildcards),
         engine=engine,
         inputs=[str(path) for path in snakemake.input],
+        outputs=[str(path) for path in snakemake.output],
     )
 
 
 @contextmanager
 def _node_frame(snakemake: Any) -> Iterator[None]:
+    with _log_file(snakemake):
+        try:
+            check_inputs([str(path) for path in snakemake.input])
+            yield
+            LOG.info("done")
+        except PersonaeError as error:
+            _fail(snakemake, str(error))
+        except OSError as error:
+            LOG.error("%s", traceback.format_exc())
+            full = is_full(error) and no_room(Path(snakemake.output[0]), error)
+            _fail(snakemake, full or f"{type(error).__name__}: {error}")
+        except Exception as error:  # unforeseen: the log gets the traceback, the console one line
+            LOG.error("%s", traceback.format_exc())
+            _fail(snakemake, f"{type(error).__name__}: {error}")
+
+
+@contextmanager
+def _log_file(snakemake: Any) -> Iterator[None]:
+    """Write the node's log; a disk that is full costs log lines and no result."""
     path = Path(snakemake.log[0])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(path, mode="w", encoding="utf-8")
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handler = logging.FileHandler(path, mode="w", encoding="utf-8")
+    logging.raiseExceptions = False
     handler.setFormatter(Scrubber("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
     LOG.addHandler(handler)
     LOG.setLevel(logging.INFO)
     LOG.info("%s %s", snakemake.rule, " ".join(f"{k}={v}" for k, v in snakemake.wildcards.items()))
     try:
         yield
-        LOG.info("done")
-    except PersonaeError as error:
-        _fail(snakemake, str(error))
-    except Exception as error:  # unforeseen: the log gets the traceback, the console one line
-        LOG.error("%s", traceback.format_exc())
-        _fail(snakemake, f"{type(error).__name__}: {error}")
     finally:
         LOG.removeHandler(handler)
-        handler.close()
+        with contextlib.suppress(OSError):
+            handler.close()
 
 
 def _fail(snakemake: Any, message: str) -> None:

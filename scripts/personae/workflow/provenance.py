@@ -1,4 +1,4 @@
-"""Where a table comes from: digest of the configuration, code, model, versions, seed and time."""
+"""Where a table comes from and what it is of: node, inputs, code, model, versions, seed, time."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from functools import cache
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final
+
+from personae.data.table_checksums import content_checksum
 
 _PACKAGES: Final = (
     "accelerate", "numpy", "openai", "pandas", "pyarrow", "pydantic", "safetensors",
@@ -27,7 +29,8 @@ def collect(
     rule: str,
     wildcards: Mapping[str, str],
     engine: Mapping[str, Any] | None = None,
-    inputs: Iterable[str | PathLike[str]] = (),
+    inputs: Iterable[str] = (),
+    outputs: Iterable[str] = (),
 ) -> dict[str, str]:
     """Return the facts that the tables of one node keep in their metadata.
 
@@ -42,11 +45,17 @@ def collect(
     engine
         What the model server says about itself, for a node that uses it.
     inputs
-        Tables that a node without a model reads: it takes the facts about the model from them.
+        Files that the node reads. The content of each table is recorded; a node without a model
+        takes the facts about the model from them.
+    outputs
+        Files that the node writes: what its tables are of.
     """
+    tables_read = [path for path in inputs if is_table(path)]
     facts = {
         "rule": rule,
         "wildcards": _canonical(dict(wildcards)),
+        "inputs": _canonical({path: content_checksum(Path(path)) for path in tables_read}),
+        "outputs": _canonical(list(outputs)),
         "study": str(config.get("study", "")),
         "seed": str(config.get("seed", 0)),
         "config_digest": config_digest(config),
@@ -55,7 +64,7 @@ def collect(
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     if engine is None:
-        return facts | _inherited(inputs)
+        return facts | _inherited(tables_read)
     return facts | {name: str(engine[name]) for name in _MODEL_FACTS}
 
 
@@ -79,16 +88,20 @@ def _versions() -> dict[str, str]:
     return installed
 
 
-def _inherited(inputs: Iterable[str | PathLike[str]]) -> dict[str, str]:
-    """Return the models' facts in the metadata of ``inputs``; where they differ, all of them."""
+def is_table(path: str | PathLike[str]) -> bool:
+    """Return whether a file is one of the project's tables, by its name."""
+    return Path(path).suffix == ".parquet"
+
+
+def _inherited(tables_read: Iterable[str]) -> dict[str, str]:
+    """Return the facts about the model that the tables state; where they differ, all of them."""
     from personae.data import (
         tables,  # slow to import, and every Snakemake process imports this module
     )
 
     found: dict[str, set[str]] = {}
-    for path in inputs:
-        if Path(path).suffix == ".parquet":
-            for name, value in tables.provenance(path).items():
-                if name in _MODEL_FACTS:
-                    found.setdefault(name, set()).add(value)
+    for path in tables_read:
+        for name, value in tables.provenance(path).items():
+            if name in _MODEL_FACTS:
+                found.setdefault(name, set()).add(value)
     return {name: "; ".join(sorted(values)) for name, values in found.items()}

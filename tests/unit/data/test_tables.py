@@ -1,14 +1,17 @@
 """Tables on disk: whole or not at all, and refused by name when they are not what they say."""
 
+import random
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from personae.data import tables
-from personae.data.schemas import SCHEMAS
+from personae.data import table_checksums, tables
+from personae.data.schemas import SCHEMAS, VECTOR
 from personae.data.tables import TableError
 from personae.workflow.provenance import collect
 
@@ -92,18 +95,92 @@ def test_another_kind_of_table_is_refused_by_name(path: Path) -> None:
         tables.read(path, "scores")
 
 
-def test_a_wrong_row_count_is_refused_by_name(path: Path) -> None:
-    table = pq.read_table(path)
-    pq.write_table(table.slice(0, 2), path)
-    with pytest.raises(TableError, match=r"vectors\.parquet: 2 rows, but 4 were written"):
+def test_a_table_that_another_program_wrote_is_refused_by_name(path: Path) -> None:
+    pq.write_table(pq.read_table(path), path)
+    with pytest.raises(TableError, match=r"vectors\.parquet: .*no checksums.*; delete it"):
         tables.read(path, "role_vectors")
 
 
-def test_another_schema_under_the_same_name_is_refused(path: Path) -> None:
-    table = pq.read_table(path)
-    pq.write_table(table.drop_columns(["n"]), path)
-    with pytest.raises(TableError, match=r"vectors\.parquet: missing columns \['n'\]"):
-        tables.read(path, "role_vectors")
+def test_another_schema_under_the_same_name_is_refused(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wider = SCHEMAS["role_vectors"].append(pa.field("colour", pa.string()))
+    monkeypatch.setitem(SCHEMAS, "role_vectors", wider)
+    with pytest.raises(TableError, match=r"vectors\.parquet: missing columns \['colour'\]"):
+        tables.read(path, "role_vectors", ["n"])
+
+
+def planted(kind: str, rows: int) -> pa.Table:
+    """Return a table with every kind of column, its layers out of order."""
+    rng = np.random.default_rng(rows)
+
+    def column(field: pa.Field) -> Any:
+        if field.type == VECTOR:
+            return tables.from_matrix(rng.normal(size=(rows, 16)))
+        if pa.types.is_integer(field.type):
+            return pa.array(rng.integers(0, 9, size=rows), field.type)
+        if pa.types.is_floating(field.type):
+            return pa.array(rng.normal(size=rows))
+        if pa.types.is_list(field.type):
+            return pa.array([[1, i] if i % 3 else [] for i in range(rows)], field.type)
+        if pa.types.is_boolean(field.type):
+            return pa.array(rng.random(rows) < 0.5)
+        return pa.array([None if i % 7 == 1 else f"words {i}" for i in range(rows)])
+
+    return tables.assemble([pa.table({f.name: column(f) for f in SCHEMAS[kind]})], kind)
+
+
+@pytest.mark.parametrize("kind", ["role_responses", "scores", "activations", "projections"])
+@pytest.mark.parametrize("rows", [0, 3, 1700])
+def test_no_flipped_bit_is_read_as_data(tmp_path: Path, kind: str, rows: int) -> None:
+    path = tmp_path / "table.parquet"
+    tables.write(planted(kind, rows), path, kind, FACTS)
+    whole, draw = path.read_bytes(), random.Random(rows)
+    for _ in range(40):
+        flipped = bytearray(whole)
+        flipped[draw.randrange(len(whole))] ^= 1 << draw.randrange(8)
+        path.write_bytes(flipped)
+        with pytest.raises(TableError, match=r"table\.parquet: truncated or damaged .*; delete it"):
+            tables.read(path, kind)
+
+
+def test_checksums_cover_every_byte_of_the_data(path: Path) -> None:
+    chunks = list(table_checksums.chunks_of(pq.read_metadata(path)))
+    with path.open("rb") as file:
+        footer = table_checksums.check_footer(file)
+    assert [chunk.start for chunk in chunks] == [
+        4,
+        *(chunk.start + chunk.length for chunk in chunks[:-1]),
+    ]
+    assert chunks[-1].start + chunks[-1].length == footer.start
+
+
+def test_one_layer_is_read_though_another_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "activations.parquet"
+    whole = planted("activations", 9000)
+    tables.write(whole, path, "activations", FACTS)
+    metadata = pq.read_metadata(path)
+    assert metadata.num_row_groups == 9
+    data = bytearray(path.read_bytes())
+    first = next(table_checksums.chunks_of(metadata, [8]))
+    data[first.start + 1] ^= 1
+    path.write_bytes(data)
+    layer = tables.read(path, "activations", filters=[("layer", "==", 3)])
+    assert layer.equals(whole.filter(pc.equal(whole["layer"], 3)))
+    # Neither is a column that is not asked for.
+    assert tables.read(path, "activations", ["n_tokens"]).num_rows == 9000
+    for filters in (None, [("layer", "==", 8)]):
+        with pytest.raises(TableError, match="column response_id does not match its checksum"):
+            tables.read(path, "activations", filters=filters)
+
+
+def test_the_same_rows_have_the_same_content_whenever_they_are_written(tmp_path: Path) -> None:
+    sums = []
+    for name, rows in (("a", 5), ("b", 5), ("c", 6)):
+        path = tmp_path / f"{name}.parquet"
+        tables.write(planted("scores", rows), path, "scores", {"time": name})
+        sums.append(table_checksums.content_checksum(path))
+    assert sums[0] == sums[1] != sums[2]
 
 
 def test_only_declared_tables_are_written(tmp_path: Path) -> None:
@@ -132,7 +209,7 @@ def test_a_failed_write_leaves_the_old_table_and_no_debris(
     def breaks(*_: object, **__: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr(pq, "write_table", breaks)
+    monkeypatch.setattr(pq.ParquetWriter, "write_table", breaks)
     with pytest.raises(OSError, match="disk full"):
         tables.write(role_vectors(), path, "role_vectors", FACTS)
     assert path.read_bytes() == before

@@ -121,6 +121,7 @@ def frame(tmp_path: Path) -> SimpleNamespace:
         params=SimpleNamespace(code="c0de"),
         config={"study": "s", "seed": 3},
         input=[],
+        output=["vectors.parquet"],
     )
 
 
