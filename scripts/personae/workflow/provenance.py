@@ -54,7 +54,7 @@ def collect(
     facts = {
         "rule": rule,
         "wildcards": _canonical(dict(wildcards)),
-        "inputs": _canonical({path: content_checksum(Path(path)) for path in tables_read}),
+        "inputs": _canonical({str(path): content_checksum(Path(path)) for path in tables_read}),
         "outputs": _canonical(list(outputs)),
         "study": str(config.get("study", "")),
         "seed": str(config.get("seed", 0)),
