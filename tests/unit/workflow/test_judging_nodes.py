@@ -97,6 +97,7 @@ def judged(tmp_path: Path) -> Callable[..., Path]:
             config=config,
             params=SimpleNamespace(code="c", judging=json.loads(json.dumps(record))),
             input=[],
+            output=["scores.parquet"],
         )
         run_judge_node(
             snakemake,
