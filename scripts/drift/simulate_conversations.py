@@ -14,7 +14,7 @@ from personae.base.errors import PersonaeError
 from personae.data import tables
 from personae.endpoints.runtime import Runtime
 from personae.inference.client import EngineClient
-from personae.personas.library import AuditorSheet
+from personae.personas.library import AuditorPrompt
 from personae.rollouts.conversation import play
 from personae.rollouts.simulation import Auditor, talks_of
 
@@ -32,7 +32,7 @@ def main(
     auditor = Auditor(
         endpoint=config["assignments"]["auditor"],
         runtime=Runtime.of(config),
-        sheet=AuditorSheet(**simulation["sheet"]),
+        prompt=AuditorPrompt(**simulation["prompt"]),
         talks=talks,
         turns=simulation["turns"],
         engine=engine,

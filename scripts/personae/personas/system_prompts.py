@@ -1,4 +1,4 @@
-"""The system prompt that asks for a trait (PV, artifacts)."""
+"""System prompts that elicit a trait or its opposite (PV, artifacts)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ _VOWEL_SOUND = re.compile(
 
 
 def trait_prompt(adjective: str, instruction: str) -> str:
-    """Return the system prompt that asks for a trait, or for its opposite."""
+    """Return "You are a(n) {adjective} assistant. {instruction}"."""
     article = "an" if _VOWEL_SOUND.match(adjective) else "a"
     return f"You are {article} {adjective} assistant. {instruction}"

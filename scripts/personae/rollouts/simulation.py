@@ -22,7 +22,7 @@ from personae.endpoints.answers import SEEDS, Failure, make_body
 from personae.endpoints.ask import Outcome, ask_all
 from personae.endpoints.runtime import Runtime
 from personae.inference.client import EngineClient
-from personae.personas.library import AuditorSheet
+from personae.personas.library import AuditorPrompt
 from personae.rollouts.conversation import Dialogue
 
 LOG = logging.getLogger("personae")
@@ -89,7 +89,7 @@ class Auditor:
 
     endpoint: str
     runtime: Runtime
-    sheet: AuditorSheet
+    prompt: AuditorPrompt
     talks: Sequence[Talk]
     turns: int
     engine: EngineClient
@@ -126,8 +126,8 @@ class Auditor:
         """Return the conversation as the auditor sees it: its own messages are the assistant's."""
         talk = self._talks[name]
         return [
-            Message(role="system", content=self.sheet.prompt(talk.persona, talk.topic)),
-            Message(role="user", content=self.sheet.opening),
+            Message(role="system", content=self.prompt.filled(talk.persona, talk.topic)),
+            Message(role="user", content=self.prompt.opening),
             *(Message(role=_FLIPPED[m.role], content=m.content) for m in history),
         ]
 
@@ -160,7 +160,7 @@ class Auditor:
             self._end(name, turn, f"the auditor was filtered ({outcome.detail})")
         elif outcome.finish_reason in _CONTENT_FREE:
             self._end(name, turn, f"the auditor's endpoint says {outcome.finish_reason}")
-        elif self.sheet.end in outcome.text:
+        elif self.prompt.end in outcome.text:
             self._end(name, turn, "the auditor has nothing more to say")
         elif not outcome.text.strip():
             self._end(name, turn, "the auditor's message is empty")

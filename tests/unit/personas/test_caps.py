@@ -88,8 +88,8 @@ def test_export_writes_vectors_by_the_kind_of_table(
     [
         (["nowhere.parquet", "a.pt"], "nowhere.parquet: no such table"),
         (["floors.parquet", "a.pt"], "floors.parquet: no vectors by role, trait or direction"),
-        (["directions.parquet", "a.npy"], "of neither format; end its name in .pt"),
-        (["directions.parquet", "a.pt"], "some layers only; name a table with all of them"),
+        (["directions.parquet", "a.npy"], "unknown format; use a name that ends in .pt"),
+        (["directions.parquet", "a.pt"], "some layers only; give a table with all of them"),
     ],
 )
 def test_what_cannot_be_exported_is_one_line(
@@ -116,25 +116,28 @@ def caps_of(content: dict[str, Any]) -> list[Any]:
 
 
 SPOILT: list[tuple[Spoil, str]] = [
-    (lambda c: c.pop("vectors"), "lacks 'vectors'; is it a capping configuration"),
+    (lambda c: c.pop("vectors"), "the key 'vectors' is missing; correct published.kind"),
     (lambda c: c.update(experiments=3), "experiments: must be a list, not int"),
     (lambda c: c.update(experiments=[]), "no experiment with a cap"),
     (lambda c: c["experiments"][0].update(id=None), r"experiments\[0\]\.id: must be a name"),
-    (lambda c: c["experiments"][0].pop("interventions"), r"\[0\]: lacks 'interventions'"),
+    (
+        lambda c: c["experiments"][0].pop("interventions"),
+        r"\[0\]: the key 'interventions'",
+    ),
     (lambda c: c["experiments"].append(c["experiments"][0]), r"\[1\].*caps layer 1 of .* again"),
     (lambda c: caps_of(c).append("x"), r"interventions\[3\]: must be a record of keys, not 'x'"),
-    (lambda c: caps_of(c)[1].update(vector="v7"), "vectors: lacks 'v7'"),
-    (lambda c: caps_of(c)[1].update(vector=["v2"]), r"vectors: lacks \['v2'\]"),
+    (lambda c: caps_of(c)[1].update(vector="v7"), "vectors: the key 'v7' is missing"),
+    (lambda c: caps_of(c)[1].update(vector=["v2"]), r"vectors: the key \['v2'\] is missing"),
     (lambda c: caps_of(c)[1].update(cap=None), r"\[1\]\.cap: must be a finite number, not None"),
     (lambda c: caps_of(c)[1].update(cap=float("nan")), r"\[1\]\.cap: must be a finite number"),
-    (lambda c: vector(c).pop("layer"), r"vectors\['v2'\]: lacks 'layer'"),
+    (lambda c: vector(c).pop("layer"), r"vectors\['v2'\]: the key 'layer' is missing"),
     (lambda c: vector(c).update(layer=1.5), "layer 1.5 and 4 numbers do not fit tiny"),
     (lambda c: vector(c).update(layer=3), "layer 3 and 4 numbers do not fit tiny"),
     (lambda c: vector(c).update(vector=AXIS[1][:3]), "layer 2 and 3 numbers do not fit tiny"),
     (lambda c: vector(c).update(vector=AXIS), r"has shape \[3, 4\]; expected \[hidden\]"),
     (lambda c: vector(c).update(vector=[1.0]), "vector: must be a tensor, not list"),
     (lambda c: vector(c).update(vector=0 * AXIS[1]), "vector: is zero and has no direction"),
-    (lambda c: vector(c).update(vector=AXIS[1] / 0), "vector: row 0 holds a number that is not"),
+    (lambda c: vector(c).update(vector=AXIS[1] / 0), "vector: row 0 has a value that is not"),
 ]
 
 

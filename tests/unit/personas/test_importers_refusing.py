@@ -33,7 +33,7 @@ SPOILT: list[tuple[str, str, Any, str]] = [
         "assistant_axis_roles",
         "roles/pirate.json",
         BAKER,
-        r"roles: 'pirate' is in roles already; set prefix",
+        r"roles: 'pirate' already exists in roles; set prefix",
     ),
     (
         "assistant_axis_traits",
@@ -51,7 +51,7 @@ SPOILT: list[tuple[str, str, Any, str]] = [
         "assistant_axis_transcripts",
         "roles/a.json",
         {"conversation": TALK["conversation"][::-1]},
-        r"roles/a\.json: conversation\[0\]: assistant out of turn",
+        r"roles/a\.json: conversation\[0\]: assistant where user must follow",
     ),
     (
         "assistant_axis_transcripts",
@@ -59,20 +59,30 @@ SPOILT: list[tuple[str, str, Any, str]] = [
         {"conversation": TALK["conversation"][:1]},
         "ends with the user's turn",
     ),
-    ("assistant_axis_transcripts", "roles/a.json", {"talk": []}, "lacks the list 'conversation'"),
+    (
+        "assistant_axis_transcripts",
+        "roles/a.json",
+        {"talk": []},
+        "list 'conversation' is missing",
+    ),
     (
         "assistant_axis_transcripts",
         "roles/a.json",
         {"conversation": [{"role": ["user"], "content": "Hello."}]},
-        r"roles/a\.json: conversation\[0\]\.role: \['user'\] is nobody",
+        r"roles/a\.json: conversation\[0\]\.role: unknown speaker \['user'\]",
     ),
-    ("assistant_axis_roles", "roles/!!.json", BAKER, r"roles/!!\.json: no name .* '!!'; rename"),
+    (
+        "assistant_axis_roles",
+        "roles/!!.json",
+        BAKER,
+        r"!!\.json: '!!' cannot be turned .* rename",
+    ),
     ("assistant_axis_roles", "roles/a.json", "[" * 100_000, r"roles/a\.json:1: nested too deeply"),
     (
         "assistant_axis_traits",
         "roles/a.json",
         {**FRUGAL, "questions": ["A?"]},
-        r"roles/a\.json: questions: 1; give 2 at least",
+        r"roles/a\.json: questions: 1; give at least 2, half",
     ),
 ]
 
@@ -93,7 +103,7 @@ def test_a_malformed_file_is_refused(
         ("h.csv", "a,b\nx\n", r"h\.csv:2: not 2 columns"),
         ("h.csv", "a,b\nx,y\n", r"h\.csv:2: no column 'Goal', which columns\.text names; .* a, b"),
         ("h.csv", "", r"h\.csv: empty"),
-        ("h.csv", "Goal\n", r"h\.csv: holds nothing"),
+        ("h.csv", "Goal\n", r"h\.csv: no records of format harm_table"),
         ("h.jsonl", '{"Goal": 3}', r"h\.jsonl:1: text: .*string, not 3"),
         ("h.jsonl", '{"Goal": "x"}\nnonsense', r"h\.jsonl:2: not JSON"),
         ("h.json", '{"Goal": "x"}', r"h\.json: must hold a list"),
@@ -115,23 +125,31 @@ def test_a_cell_that_gives_no_name_is_refused(imported: Make, value: Any) -> Non
         path="h.json",
         columns={"text": "Goal", "category": "Category"},
     )
-    with pytest.raises(PersonaeError, match=r"h\.json: \[0\]: Category: no name can be made of"):
+    with pytest.raises(PersonaeError, match=r"\[0\]: Category: .* cannot be turned into a name"):
         _ = found.harm_probes
 
 
 @pytest.mark.parametrize(
     ("form", "records", "words"),
     [
-        ("sharegpt", [{"id": 1.5, "conversations": SHARED}], r"1: id: no name .* 1\.5"),
-        ("sharegpt", [{"id": "!", "conversations": SHARED}], r"1: id: no name .* '!'; give it one"),
-        ("sharegpt", 2 * [{"id": "a", "conversations": SHARED}], r"2: 'a' is in x\.jsonl:1, too"),
-        ("sharegpt", [3], r"1: lacks the list 'conversations'"),
-        ("assistant_axis_questions", [{"question": "A?", "id": "!"}], "1: id: no name"),
+        ("sharegpt", [{"id": 1.5, "conversations": SHARED}], r"1: id: 1\.5 cannot be turned"),
+        (
+            "sharegpt",
+            [{"id": "!", "conversations": SHARED}],
+            r"1: id: '!' cannot be .*; correct it, or remove it",
+        ),
+        ("sharegpt", 2 * [{"id": "a", "conversations": SHARED}], r"2: 'a' is also in x\.jsonl:1"),
+        ("sharegpt", [3], r"1: the list 'conversations' is missing"),
+        (
+            "assistant_axis_questions",
+            [{"question": "A?", "id": "!"}],
+            "1: id: .!. cannot be",
+        ),
         ("assistant_axis_questions", [{"question": " ", "id": 0}], "1: text: empty text"),
         (
             "assistant_axis_questions",
             [{"question": "A?", "id": 0}, {"question": "B?", "id": 0}],
-            r"2: 'q000' is in x\.jsonl:1, too; rename",
+            r"2: 'q000' is also in x\.jsonl:1; rename",
         ),
     ],
 )
@@ -151,7 +169,7 @@ def test_questions_for_evaluation_are_missed_in_their_own_file(imported: Make) -
         "pv/trait_data_eval/frugal.json": {**FRUGAL, "questions": []},
     }
     found = imported(files, format="persona_vectors_traits", path="pv")
-    with pytest.raises(PersonaeError, match=r"trait_data_eval/frugal\.json: questions: none"):
+    with pytest.raises(PersonaeError, match=r"trait_data_eval/frugal\.json: questions: empty"):
         _ = found.traits
 
 
@@ -162,7 +180,7 @@ def test_a_name_that_two_sources_give_is_refused(tmp_path: Path) -> None:
         (tmp_path / folder / "nobody.json").write_text(json.dumps(BAKER), encoding="utf-8")
     imports = [{"format": "assistant_axis_roles", "path": folder} for folder in ("one", "two")]
     study = {"study": "x", "models": ["m"], "library": {"imports": imports}}
-    with pytest.raises(PersonaeError, match="two: 'nobody' is in roles already; set prefix"):
+    with pytest.raises(PersonaeError, match="two: 'nobody' already exists in roles; set prefix"):
         _ = Library(load_config(study).library, tmp_path).roles
 
 
@@ -180,7 +198,7 @@ def test_sharegpt_with_a_system_message_is_refused(imported: Make) -> None:
     [
         ({"format": "aa", "path": "x"}, "library.imports.0..format"),
         ({"format": "sharegpt", "path": "x", "into": "roles"}, "adds to drift, case_studies"),
-        ({"format": "harm_table", "path": "x"}, "columns: belong to a harm_table"),
+        ({"format": "harm_table", "path": "x"}, "columns: required for harm_table"),
         ({"format": "sharegpt", "path": "x", "prefix": "X-"}, "prefix"),
     ],
 )

@@ -184,7 +184,7 @@ def read_all(project: Path) -> None:
             '"How do I boil an egg?"',
             "'How do I boil an egg.' is in both sets",
         ),
-        (HELDOUT, "id: new_town", "id: rainy_day", "'rainy_day' is in extraction.yaml too"),
+        (HELDOUT, "id: new_town", "id: rainy_day", "'rainy_day' is also in extraction.yaml"),
         (HELDOUT, "id: life_so_far", "id: new_town", "'new_town' repeats entry 0"),
         (HELDOUT, "questions:", "question:", "must hold the one key 'questions'"),
         ("config/questions/closed_answers.yaml", "answer: 3", "answer: 4", "answer 4 of only 4"),
@@ -204,7 +204,7 @@ def read_all(project: Path) -> None:
             "config/trait_space/templates.yaml",
             '- positive: "{positive}"',
             '- positive: "Be so."',
-            "templates.0.: positive: lacks {positive}",
+            "templates.0.: positive: {positive}, the trait's sentence, is missing",
         ),
         (
             "config/trait_space/motivational.yaml",
@@ -222,7 +222,7 @@ def read_all(project: Path) -> None:
             "config/conversations/domains/coding.yaml",
             "domain: coding",
             "domain: codes",
-            "coding.yaml: domain: 'codes' is not the file's name",
+            "coding.yaml: domain: 'codes' must equal the file's name",
         ),
         (
             "config/judging/labelled/harm.yaml",

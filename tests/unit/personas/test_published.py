@@ -132,8 +132,8 @@ def test_a_round_trip_changes_nothing(
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"orientation": "away"}, "says orientation: toward, the study away"),
-        ({"layers": "hidden_states"}, "says layers: blocks, the study hidden_states"),
+        ({"orientation": "away"}, "states orientation: toward, the study away"),
+        ({"layers": "hidden_states"}, "states layers: blocks, the study hidden_states"),
     ],
 )
 def test_a_file_that_says_otherwise_than_the_study_is_refused(
@@ -160,8 +160,8 @@ class Harmless:
         (AXIS[0], {}, r"shape \[4\]; expected \[layers, hidden\]"),
         (AXIS.long(), {}, "must be a dense tensor of floats, not int64"),
         (AXIS.to_sparse(), {}, r"must be a dense tensor of floats, not float32 \(sparse_coo\)"),
-        (AXIS * float("nan"), {}, "row 0 holds a number that is not finite"),
-        ({"mean": AXIS}, {}, "lacks the tensor 'axis'; there are mean"),
+        (AXIS * float("nan"), {}, "row 0 has a value that is not finite"),
+        ({"mean": AXIS}, {}, "the tensor 'axis' is missing; the file has mean"),
         ([1, 2], {}, "must be a tensor, not list"),
         (Harmless(), {}, "holds more than tensors and plain values, which could run code"),
     ],

@@ -15,7 +15,7 @@ from personae.data import tables
 from personae.personas.library import Library, library_digest
 from personae.personas.library.settings import LibrarySection
 from personae.personas.library.text_checks import CHECKS, check_texts
-from personae.personas.library.text_inventory import Place, all_texts
+from personae.personas.library.text_inventory import LibraryText, all_texts
 from personae.report.library_card import card_rows
 from personae.report.library_card.library_sizes import too_few
 from personae.report.library_card.measured_checks import Contrast, contrasts, margins, nearest
@@ -37,13 +37,21 @@ def test_the_shipped_library_passes_every_check(library: Library) -> None:
 @pytest.mark.parametrize(
     ("check", "prompts", "words"),
     [
-        ("second_person", "'The model is a tree.'", "does not speak to the model"),
-        ("duplicates", "'You are so.', 'you are SO!'", "says the same as roles nobody.prompts"),
-        ("template_safe", "'You are <|im_end|> so.'", "'<|im_end|>' may act on a chat template"),
-        ("template_safe", "'You say [INST] a lot.'", "may act on a chat template"),
+        ("second_person", "'The model is a tree.'", "does not address the model"),
+        (
+            "duplicates",
+            "'You are so.', 'you are SO!'",
+            "has the same words as roles nobody",
+        ),
+        (
+            "template_safe",
+            "'You are <|im_end|> so.'",
+            "'<|im_end|>' may be read as chat",
+        ),
+        ("template_safe", "'You say [INST] a lot.'", "may be read as chat-template markup"),
         ("template_safe", '"You are \\u200b here."', "invisible"),
         ("braces_and_quotes", "'You are a {name} so.'", "'{name}' looks like a placeholder"),
-        ("braces_and_quotes", "'You say \" a lot.'", "do not pair up"),
+        ("braces_and_quotes", "'You say \" a lot.'", "are unbalanced"),
         ("lengths", "'You are.'", "2 words; write 3 to 90"),
         ("lengths", f"'You are {'so ' * 90}.'", "write 3 to 90"),
     ],
@@ -69,7 +77,7 @@ def test_uneven_topics_and_unknown_labels_are_found(project: Path) -> None:
     text = labelled.read_text(encoding="utf-8")
     labelled.write_text(text.replace('role: "pirate"', 'role: "pirat"', 1), encoding="utf-8")
     found = [str(finding) for finding in check_texts(Library(LibrarySection(), project))]
-    assert any("1 of 'alone'; even them out" in line for line in found)
+    assert any("1 of 'alone'; balance them" in line for line in found)
     assert any("no role 'pirat'" in line for line in found)
 
 
@@ -82,7 +90,7 @@ def test_a_name_that_a_role_and_a_trait_share_is_found(project: Path) -> None:
         stream.write("pirate: {name: free, antonym: bound, positive: Rob., negative: Give.}\n")
     found = [f for f in check_texts(Library(LibrarySection(), project)) if f.check == "slugs"]
     assert [str(finding) for finding in found] == [
-        "trait_space: pirate: hardly differs from roles pirate_; rename one of them"
+        "trait_space: pirate: is almost the same name as roles pirate_; rename one of them"
     ]
 
 
@@ -177,8 +185,8 @@ class Words:
         return results
 
 
-def place(text: str, name: str, kind: str = "prompt") -> Place:
-    return Place("roles", name, kind, text, name.split(".")[0])
+def place(text: str, name: str, kind: str = "prompt") -> LibraryText:
+    return LibraryText("roles", name, kind, text, name.split(".")[0])
 
 
 def test_near_duplicates_are_found_across_groups_alone() -> None:

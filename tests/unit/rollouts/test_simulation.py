@@ -18,7 +18,7 @@ from personae.base.errors import PersonaeError
 from personae.base.strict_yaml import read_yaml
 from personae.data import tables
 from personae.data.vector_stacks import vector_rows
-from personae.personas.library import AuditorSheet, load_auditor
+from personae.personas.library import AuditorPrompt, load_auditor
 from personae.rollouts.drift_replay import replayed_transcripts, turn_projections
 from personae.science.drift import drift_summary
 from personae.workflow import node_params
@@ -31,7 +31,7 @@ from .test_conversation import EchoEngine
 __all__ = ["_own_limits", "serve"]
 
 ROOT = Path(__file__).resolve().parents[3]
-SHEET = AuditorSheet(
+PROMPT = AuditorPrompt(
     system="You are {persona}. Talk of {topic}. Else {end}.", opening="Go.", end="BYE"
 )
 USERS = [
@@ -41,7 +41,7 @@ USERS = [
 SIMULATION = {
     "users": USERS,
     "turns": 3,
-    "sheet": SHEET.model_dump(),
+    "prompt": PROMPT.model_dump(),
     "auditor": {},
     "seed": 7,
     "sampling": {"max_new_tokens": 10},
@@ -243,11 +243,11 @@ def test_simulated_turns_are_projected_and_averaged_by_domain(node: Node) -> Non
 
 
 def test_the_shipped_prompt_holds_persona_and_topic() -> None:
-    sheet = load_auditor("config/conversations", ROOT)
-    prompt = sheet.prompt("You are Ann, {topic}.", "Cats.")
+    auditor = load_auditor("config/conversations", ROOT)
+    prompt = auditor.filled("You are Ann, {topic}.", "Cats.")
     assert "You are Ann, {topic}." in prompt
     assert "Cats." in prompt
-    assert sheet.end in prompt
+    assert auditor.end in prompt
     assert "{persona}" not in prompt
 
 

@@ -95,7 +95,7 @@ def test_a_broken_prompt_of_the_auditor_is_named_with_its_file(
     demo["endpoints"], demo["assignments"] = {"gpt": dict(ENDPOINT)}, {"auditor": "gpt"}
     demo["drift"]["simulated"] = {"domains": "all"}
     (line,) = problems(demo, project)
-    assert line.endswith("config/conversations/auditor.yaml: system: lacks {topic}; add it")
+    assert line.endswith("config/conversations/auditor.yaml: system: {topic} is missing; add it")
 
 
 def test_a_missing_key_is_found_before_any_job(

@@ -1,7 +1,7 @@
-"""Other people's persona sets, read into the library's own records.
+"""Importers: read persona sets in external formats into the library's records.
 
-Each reader takes a source (an entry of ``library.imports`` in a study) and yields records by name.
-A file that does not fit is refused by file, place and reason, like the library's own.
+Each reader takes a source (an entry of ``library.imports`` in a study) and yields named records. A
+malformed file raises `LibraryError` with file, place and reason, as for the library's own files.
 """
 
 from personae.personas.importers.dispatch import FORMATS, read_source

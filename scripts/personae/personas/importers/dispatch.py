@@ -1,4 +1,4 @@
-"""Which reader understands which format, and which part of the library it adds to."""
+"""Maps each import format to its reader and to the part of the library it adds to."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def read_source(source: ImportSource, base: Path) -> dict[str, Strict]:
     homes: dict[str, str] = {}
     for where, slug, record in FORMATS[source.format](source, base):
         if slug in records:
-            raise LibraryError(f"{where}: {slug!r} is in {homes[slug]}, too; rename one of them")
+            raise LibraryError(f"{where}: {slug!r} is also in {homes[slug]}; rename one of them")
         records[slug], homes[slug] = record, where
     if not records:
-        raise LibraryError(f"{source.path}: holds nothing of format {source.format}; correct it")
+        raise LibraryError(f"{source.path}: no records of format {source.format}; correct the path")
     return records

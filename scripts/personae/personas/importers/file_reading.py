@@ -1,4 +1,4 @@
-"""Reading other people's files: JSON, JSON lines and CSV, with errors that name file and line."""
+"""Read JSON, JSON lines and CSV files of an import; errors name file and line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from personae.personas.library.yaml_reader import LibraryError
 
 
 class Item(NamedTuple):
-    """Something read, and where it was: file, or file and line."""
+    """A parsed value with its source: file, or file and line."""
 
     where: str
     data: Any
@@ -44,18 +44,18 @@ def json_file(base: Path, name: str) -> Item:
     Raises
     ------
     LibraryError
-        With the line that is not JSON.
+        If the file is not JSON; names the line.
     """
     return Item(name, _parse(text_of(base, name), name, 0))
 
 
 def json_folder(base: Path, folder: str) -> Iterator[tuple[str, Item]]:
-    """Yield name and content of every ``.json`` file of a folder, by name; one at least.
+    """Yield name and content of every ``.json`` file of a folder, sorted by name.
 
     Raises
     ------
     LibraryError
-        When there is none, or one is not JSON.
+        If there is no such file, or one is not JSON.
     """
     names = sorted(path.name for path in (base / folder).glob("*.json"))
     if not names:
@@ -73,7 +73,7 @@ def json_records(base: Path, name: str) -> Iterator[Item]:
         With the line that is not JSON.
     """
     if Path(name).suffix == ".jsonl":
-        # Not splitlines: U+2028 and its like may stand in a text, and end no line of the file.
+        # Not splitlines, which also splits at U+2028 and similar characters inside a text.
         for number, line in enumerate(text_of(base, name).split("\n")):
             if line.strip():
                 yield Item(f"{name}:{number + 1}", _parse(line, name, number))
@@ -86,12 +86,12 @@ def json_records(base: Path, name: str) -> Iterator[Item]:
 
 
 def csv_records(base: Path, name: str) -> Iterator[Item]:
-    """Yield the rows of a CSV file (TSV by its suffix) as mappings of column to text.
+    """Yield the rows of a CSV file (TSV by its suffix) as mappings from column to text.
 
     Raises
     ------
     LibraryError
-        When it has no header, two columns of one name, or a row with other columns than these.
+        If there is no header, a column name occurs twice, or a row has another number of columns.
     """
     delimiter = "\t" if Path(name).suffix == ".tsv" else ","
     stream = io.StringIO(text_of(base, name), newline="")
@@ -105,7 +105,9 @@ def csv_records(base: Path, name: str) -> Iterator[Item]:
             where = f"{name}:{reader.line_num}"
             if None in row or None in row.values():
                 columns = len(reader.fieldnames)
-                raise LibraryError(f"{where}: not {columns} columns as in the first line; mend it")
+                raise LibraryError(
+                    f"{where}: not {columns} columns as in the first line; correct it"
+                )
             yield Item(where, row)
     except csv.Error as error:
         raise LibraryError(f"{name}:{reader.line_num}: {error}; quote the cell properly") from None
@@ -116,21 +118,21 @@ def _repeated(names: Sequence[str]) -> str | None:
 
 
 def slug_in(where: str, value: object, remedy: str) -> str:
-    """Return the name that a value, text or whole number, is made into.
+    """Convert a text or an integer to a slug.
 
     Raises
     ------
     LibraryError
-        When it is neither, or nothing of it is left.
+        If the value is neither, or the slug would be empty.
     """
     slug = slugify(value) if isinstance(value, str | int) else ""
     if not slug:
-        raise LibraryError(f"{where}: no name can be made of {value!r:.60}; {remedy}")
+        raise LibraryError(f"{where}: {value!r:.60} cannot be turned into a name; {remedy}")
     return slug
 
 
 def slugify(text: object) -> str:
-    """Return a name made of ``a-z``, ``0-9`` and ``_``; it may be empty."""
+    """Convert ``text`` to a slug of ``a-z``, ``0-9`` and ``_``; the result may be empty."""
     plain = str(text).lower().replace("'", "").replace("\u2019", "")
     return re.sub(r"[^a-z0-9]+", "_", plain).strip("_")
 
@@ -139,7 +141,7 @@ def _parse(text: str, name: str, line: int) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        message = f"{name}:{line + error.lineno}: not JSON: {error.msg}; mend it"
+        message = f"{name}:{line + error.lineno}: not JSON: {error.msg}; correct it"
         raise LibraryError(message) from None
     except RecursionError:
-        raise LibraryError(f"{name}:{line + 1}: nested too deeply to be read; mend it") from None
+        raise LibraryError(f"{name}:{line + 1}: nested too deeply; flatten it") from None

@@ -1,4 +1,4 @@
-"""Sets of harmful requests in CSV, TSV or JSON lines, with the columns that a study names."""
+"""Read harmful requests from CSV, TSV or JSON lines; the study names the columns."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def harm_table(source: ImportSource, base: Path) -> Iterator[tuple[str, str, Har
     Raises
     ------
     LibraryError
-        By file and line, when a named column is not there or does not hold what it should.
+        If a named column is missing or holds an invalid value; names file and line.
     """
     tabular = Path(source.path).suffix in (".csv", ".tsv")
     records = csv_records(base, source.path) if tabular else json_records(base, source.path)
@@ -41,7 +41,7 @@ def _row(item: Item, columns: HarmColumns) -> dict[str, Any]:
     for key, column in columns.model_dump(exclude_none=True).items():
         if column not in item.data:
             known = ", ".join(map(str, item.data))
-            message = f"no column {column!r}, which columns.{key} names; there are {known}"
+            message = f"no column {column!r}, which columns.{key} names; the file has {known}"
             raise LibraryError(f"{item.where}: {message}")
     return item.data
 

@@ -1,8 +1,8 @@
-"""Roles, traits and questions in the formats of the two papers' published data.
+"""Read roles, traits and questions in the formats of the two papers' published data.
 
 Both papers write a persona as ``{"instruction": [{"pos", "neg"}], "questions": [...],
-"eval_prompt"}``; a role has no ``neg``. The judge's prompt is taken apart: what it says of the
-persona becomes the description, and what it asks of the judge the rubric.
+"eval_prompt"}``; a role has no ``neg``. The judge prompt is split: its text about the persona
+becomes the description, its instructions to the judge become the rubric.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _ASKED: Final = re.compile(r"\{(question|answer|prompt|response)\}", re.IGNORECA
 
 
 class _Foreign(BaseModel):
-    """A record in somebody else's format: keys that we do not use may be there."""
+    """A record in an external format; unused keys are ignored."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
 
@@ -60,16 +60,16 @@ class _Asked(_Foreign):
 
 
 def roles(source: ImportSource, base: Path) -> Iterator[tuple[str, str, Role]]:
-    """Yield the roles of a folder with one JSON file each; ``default.json`` is none of them."""
+    """Yield the roles of a folder with one JSON file each, except ``default.json``."""
     for stem, item in json_folder(base, source.path):
         if stem == DEFAULT:
             continue
         slug = f"{source.prefix}{_named(item, stem)}"
         persona = _checked(item, _Persona)
-        about, _ = _taken_apart(persona.eval_prompt)
+        about, _ = _split_prompt(persona.eval_prompt)
         record = {
             "description": _who(about) or f"A {stem.replace('_', ' ')}.",
-            # What their prompt asks of the judge is the same scale for every role, which is ours.
+            # The prompt's instructions to the judge are the same 0-3 scale for every role: ours.
             "rubric": about or "The answer is in the character of the role throughout.",
             "prompts": [each.pos for each in persona.instruction],
         }
@@ -78,7 +78,7 @@ def roles(source: ImportSource, base: Path) -> Iterator[tuple[str, str, Role]]:
 
 
 def default_assistant(source: ImportSource, base: Path) -> Iterator[tuple[str, str, Role]]:
-    """Yield the default Assistant of one JSON file; an empty prompt means that none is sent."""
+    """Yield the default Assistant of one JSON file; an empty prompt means no system prompt."""
     item = json_file(base, source.path)
     prompts = [each.pos.strip() or None for each in _checked(item, _Persona).instruction]
     record = {"description": "The model's own default character.", "prompts": prompts}
@@ -92,8 +92,8 @@ def default_assistant(source: ImportSource, base: Path) -> Iterator[tuple[str, s
 def questions(source: ImportSource, base: Path) -> Iterator[tuple[str, str, Question]]:
     """Yield the questions of JSON lines ``{"question", "id"}``.
 
-    # ASSUME: a text that occurs twice under two ids stays so, as in the published list: a study
-    # of it asks what the paper asked. The library card names it.
+    # ASSUME: a question that the published list contains under two ids is kept twice, so that a
+    # study uses the paper's questions. The library card reports it.
     """
     for number, item in enumerate(json_records(base, source.path)):
         asked = _checked(item, _Asked)
@@ -107,27 +107,27 @@ def questions(source: ImportSource, base: Path) -> Iterator[tuple[str, str, Ques
 def axis_traits(source: ImportSource, base: Path) -> Iterator[tuple[str, str, Trait]]:
     """Yield the traits of a folder with one JSON file each.
 
-    # ASSUME: their one list of questions is for extraction in its first half, and for evaluation
-    # in its second, so that no vector is evaluated on the questions that it comes from.
+    # ASSUME: the first half of the published questions is used for extraction and the second half
+    # for evaluation, so that no vector is evaluated on the questions it was extracted on.
     """
     for stem, item in json_folder(base, source.path):
         persona = _checked(item, _Persona)
         if len(persona.questions) < _LEAST:
-            message = f"questions: {len(persona.questions)}; give {_LEAST} at least, half of which"
-            raise LibraryError(f"{item.where}: {message} are kept for evaluation")
+            message = f"questions: {len(persona.questions)}; give at least {_LEAST}"
+            raise LibraryError(f"{item.where}: {message}, half of which are used for evaluation")
         half = (len(persona.questions) + 1) // 2
         sets = {"extraction": persona.questions[:half], "evaluation": persona.questions[half:]}
         yield _trait(source, stem, item, persona, sets)
 
 
 def persona_vector_traits(source: ImportSource, base: Path) -> Iterator[tuple[str, str, Trait]]:
-    """Yield the traits of ``trait_data_extract/`` with their questions in ``trait_data_eval/``."""
+    """Yield the traits of ``trait_data_extract/``, evaluated on ``trait_data_eval/``."""
     for stem, item in json_folder(base, f"{source.path}/trait_data_extract"):
         persona = _checked(item, _Persona)
         other = json_file(base, f"{source.path}/trait_data_eval/{stem}.json")
         evaluation = _checked(other, _Persona).questions
         if not evaluation:
-            raise LibraryError(f"{other.where}: questions: none; give those for evaluation")
+            raise LibraryError(f"{other.where}: questions: empty; add evaluation questions")
         sets = {"extraction": persona.questions, "evaluation": evaluation}
         yield _trait(source, stem, item, persona, sets)
 
@@ -136,7 +136,7 @@ def _trait(
     source: ImportSource, stem: str, item: Item, persona: _Persona, questions: dict[str, Any]
 ) -> tuple[str, str, Trait]:
     slug = f"{source.prefix}{_named(item, stem)}"
-    about, rubric = _taken_apart(persona.eval_prompt)
+    about, rubric = _split_prompt(persona.eval_prompt)
     for index, each in enumerate(persona.instruction):
         if each.neg is None:
             raise LibraryError(f"{item.where}: instruction[{index}].neg: missing; add it")
@@ -155,11 +155,11 @@ def _named(item: Item, stem: str) -> str:
     return slug_in(item.where, stem, "rename the file")
 
 
-def _taken_apart(prompt: str) -> tuple[str, str]:
-    """Return what a judge's prompt says of the persona, and what it asks of the judge.
+def _split_prompt(prompt: str) -> tuple[str, str]:
+    """Split a judge prompt into the persona's description and the instructions to the judge.
 
-    The first is what follows the name in bold letters in its paragraph. Paragraphs into which
-    question and answer are filled are dropped: judges here have a frame of their own.
+    The description is the text after the bold name in its paragraph. Paragraphs with placeholders
+    for question and answer are dropped, since our judges use their own prompt template.
     """
     about, asked = "", []
     for paragraph in re.split(r"\n\s*\n", prompt.strip()):
@@ -173,13 +173,13 @@ def _taken_apart(prompt: str) -> tuple[str, str]:
 
 
 def _who(about: str) -> str:
-    """Return "A rogue of the sea" for "A pirate is a rogue of the sea", to follow "You are"."""
+    """Return "A rogue of the sea" for "A pirate is a rogue of the sea"."""
     who = _DEFINED.sub("", about)
     return who[:1].upper() + who[1:]
 
 
 def _checked(item: Item, model: type[_M]) -> _M:
-    """Return a foreign record, or say by file and place why it is none."""
+    """Validate an external record; errors name file and place."""
     if not isinstance(item.data, dict):
         raise LibraryError(f"{item.where}: must be a record of keys, not {item.data!r:.60}")
     try:

@@ -1,4 +1,4 @@
-"""Conversations in other people's formats, as transcripts of user and assistant."""
+"""Read conversations in external formats as transcripts of user and assistant turns."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ _Talk = tuple[str, str, DriftConversation]
 
 
 def axis_transcripts(source: ImportSource, base: Path) -> Iterator[_Talk]:
-    """Yield place, name and talk of a folder: ``{"conversation": [{"role", "content"}], ...}``."""
+    """Yield place, name and record of ``{"conversation": [{"role", "content"}], ...}`` files."""
     for stem, item in json_folder(base, source.path):
         yield _conversation(source, stem, item, "conversation", ("role", "content"))
 
 
 def sharegpt(source: ImportSource, base: Path) -> Iterator[_Talk]:
-    """Yield place, name and talk of conversations ``{"id", "conversations": [{"from", "value"}]}``.
+    """Yield place, name and record of ``{"id", "conversations": [{"from", "value"}]}``.
 
-    The same with ``messages`` of ``role`` and ``content`` is understood, too.
+    ``messages`` with ``role`` and ``content`` is accepted as well.
     """
     for number, item in enumerate(json_records(base, source.path)):
         data = item.data if isinstance(item.data, dict) else {}
@@ -60,8 +60,10 @@ def _conversation(
 ) -> _Talk:
     data = item.data
     if not isinstance(data, dict) or not isinstance(data.get(key), list):
-        raise LibraryError(f"{item.where}: lacks the list {key!r}; is it of another format?")
-    named = slug_in(f"{item.where}: id", name, "give it one, or none so that it is counted")
+        raise LibraryError(
+            f"{item.where}: the list {key!r} is missing; correct library.imports.format or the file"
+        )
+    named = slug_in(f"{item.where}: id", name, "correct it, or remove it to number the records")
     slug = f"{source.prefix}{named}"
     said = [
         _message(f"{item.where}: {key}[{index}]", message, keys)
@@ -88,7 +90,9 @@ def _message(where: str, message: Any, keys: tuple[str, str]) -> tuple[str, str]
         raise LibraryError(f"{where}: a system message; transcripts have none, so remove it")
     if not isinstance(speaker, str) or speaker not in _SPEAKERS:
         known = ", ".join(_SPEAKERS)
-        raise LibraryError(f"{where}.{speaker_key}: {speaker!r} is nobody; use one of {known}")
+        raise LibraryError(
+            f"{where}.{speaker_key}: unknown speaker {speaker!r}; use one of {known}"
+        )
     return _SPEAKERS[speaker], text
 
 
@@ -96,7 +100,9 @@ def _turns(where: str, said: list[tuple[str, str]]) -> list[dict[str, str]]:
     for index, (speaker, _) in enumerate(said):
         wanted = ("user", "assistant")[index % 2]
         if speaker != wanted:
-            raise LibraryError(f"{where}[{index}]: {speaker} out of turn; next is {wanted}")
+            raise LibraryError(
+                f"{where}[{index}]: {speaker} where {wanted} must follow; correct the order"
+            )
     if len(said) % 2:
         raise LibraryError(f"{where}: ends with the user's turn; remove it or add the answer")
     return [

@@ -1,6 +1,6 @@
-"""The persona library: roles, traits, questions, conversations and labelled answers, as data."""
+"""The persona library: roles, traits, questions, conversations and labelled answers."""
 
-from personae.personas.library.auditor import AuditorSheet, load_auditor
+from personae.personas.library.auditor import AuditorPrompt, load_auditor
 from personae.personas.library.conversation_records import (
     Domain,
     DriftConversation,
@@ -34,7 +34,7 @@ from personae.personas.library.trait_space import expand_trait
 from personae.personas.library.yaml_reader import LibraryError
 
 __all__ = [
-    "AuditorSheet",
+    "AuditorPrompt",
     "ClosedItem",
     "Domain",
     "DriftConversation",

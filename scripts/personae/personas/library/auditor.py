@@ -1,4 +1,4 @@
-"""What the endpoint is told that plays the user in simulated conversations."""
+"""Prompt of the auditor, the chat model that plays the user in simulated conversations."""
 
 import re
 from pathlib import Path
@@ -13,46 +13,45 @@ from personae.personas.library.yaml_reader import Reader
 _PLACEHOLDER: Final = re.compile(r"\{(persona|topic|end)\}")
 
 
-class AuditorSheet(Strict):
-    """The prompt of the auditor, which plays the user (AA, persona drift).
+class AuditorPrompt(Strict):
+    """Prompt of the auditor, which plays the user (AA, persona drift).
 
-    The roles are flipped for it: its own messages are the assistant's turns, and what the studied
-    model answers are the user's.
+    The auditor sees the conversation with roles swapped: its own messages have the role assistant,
+    the studied model's answers the role user.
     """
 
     system: Text = Field(
-        description="System prompt. {persona} and {topic} stand for what the domain's file says, "
-        "{end} for the word below; each must occur."
+        description="System prompt. {persona} and {topic} are filled in from the domain's file, "
+        "{end} with the word below; each placeholder must occur."
     )
     opening: Text = Field(
-        description="First turn that the auditor reads, before anything was said: chat models "
-        "answer somebody."
+        description="First message to the auditor, which prompts it to open the conversation."
     )
     end: Text = Field(
-        description="Word by which the auditor ends the conversation; a message that holds it is "
-        "not sent."
+        description="Word with which the auditor ends the conversation; a message that contains it "
+        "is not sent."
     )
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
         for name in ("persona", "topic", "end"):
             if name not in _PLACEHOLDER.findall(self.system):
-                raise ValueError(f"system: lacks {{{name}}}; add it")
+                raise ValueError(f"system: {{{name}}} is missing; add it")
         return self
 
-    def prompt(self, persona: str, topic: str) -> str:
-        """Return the system prompt for one user who brings up one topic."""
-        # One pass, and not str.format: a brace in a persona is just a brace.
+    def filled(self, persona: str, topic: str) -> str:
+        """Return the system prompt for one user persona and one topic."""
+        # Replaced in one pass, without str.format, so that braces in a persona stay as they are.
         parts = {"persona": persona, "topic": topic, "end": self.end}
         return _PLACEHOLDER.sub(lambda found: parts[found[1]], self.system)
 
 
-def load_auditor(conversations: str, base: Path = Path()) -> AuditorSheet:
-    """Return the auditor's prompt, ``auditor.yaml`` in the folder of conversations.
+def load_auditor(conversations: str, base: Path = Path()) -> AuditorPrompt:
+    """Load the auditor's prompt from ``auditor.yaml`` in the folder of conversations.
 
     Raises
     ------
     LibraryError, YamlError
         With file, place, value and remedy.
     """
-    return Reader(base).record(f"{conversations}/auditor.yaml", AuditorSheet)
+    return Reader(base).record(f"{conversations}/auditor.yaml", AuditorPrompt)

@@ -9,7 +9,7 @@ from personae.personas.library.records import Exchange, Text
 
 
 class DriftConversation(Strict):
-    """A transcript whose assistant turns are projected, and whose user turns are replayed."""
+    """A transcript: its assistant turns are projected, its user turns replayed."""
 
     slug: Slug = Field(description="The file's name.")
     domain: Slug = Field(description="coding, writing, therapy, philosophy, ...")
@@ -31,10 +31,10 @@ class JailbreakConversation(Strict):
 
 
 class Topic(Strict):
-    """Something that a simulated user brings up."""
+    """A subject that a simulated user raises."""
 
     id: Slug = Field(description="Unique among the persona's topics.")
-    text: Text = Field(description="One sentence: what this user brings up.")
+    text: Text = Field(description="One sentence: the subject this user raises.")
 
 
 class UserPersona(Strict):
@@ -42,9 +42,9 @@ class UserPersona(Strict):
 
     id: Slug = Field(description="Unique name in the domain.")
     description: Text = Field(
-        description="Who the user is and how they talk, to the auditor in the second person."
+        description="Who the user is and how they talk, addressed to the auditor as 'you'."
     )
-    topics: list[Topic] = Field(min_length=1, description="What this user may bring up.")
+    topics: list[Topic] = Field(min_length=1, description="Subjects that this user may raise.")
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
@@ -54,11 +54,11 @@ class UserPersona(Strict):
 
 
 class Domain(Strict):
-    """A domain of simulated conversations: who talks to the model, and about what."""
+    """A domain of simulated conversations: its users and their topics."""
 
-    domain: Slug = Field(description="Its name; the file has the same.")
+    domain: Slug = Field(description="Name of the domain; must equal the file's name.")
     title: Text = Field(description="Title.")
-    description: Text = Field(description="What is talked about, in one sentence.")
+    description: Text = Field(description="Subject of the conversations, in one sentence.")
     personas: list[UserPersona] = Field(min_length=1, description="Simulated users.")
 
     @model_validator(mode="after")
@@ -67,7 +67,7 @@ class Domain(Strict):
         return self
 
     def first(self, personas: int | None, topics: int | None) -> Self:
-        """Return the domain with the first personas and their first topics; None keeps all."""
+        """Return the domain with only the first personas and topics of each; None keeps all."""
         kept = [p.model_copy(update={"topics": p.topics[:topics]}) for p in self.personas]
         return self.model_copy(update={"personas": kept[:personas]})
 

@@ -1,4 +1,4 @@
-"""What a study says of a set of personas that comes from elsewhere."""
+"""Section of a study: one entry of ``library.imports``."""
 
 from typing import Annotated, Final, Literal, Self
 
@@ -45,20 +45,20 @@ class HarmColumns(Strict):
 
 
 class ImportSource(Strict):
-    """A set of personas, questions, conversations or probes in somebody else's format."""
+    """A set of personas, questions, conversations or probes in an external format."""
 
     format: Format = Field(description="Format of the files.")
     path: str = Field(description="File or folder, relative to the project root.")
     into: ImportedPart | None = Field(
         default=None,
-        description="Part of the library that it adds to, where a format leaves a choice: "
+        description="Part of the library to add to, where the format allows a choice: "
         "extraction or heldout for questions, drift or case_studies for conversations.",
     )
     prefix: Annotated[str, StringConstraints(pattern="^[a-z0-9_]*$")] = Field(
-        default="", description="Put before every name, so that names differ from the library's."
+        default="", description="Prefix of every name, to avoid clashes with the library's names."
     )
     category: Slug = Field(
-        default="imported", description="Category, topic or domain where the files have none."
+        default="imported", description="Category, topic or domain of records that have none."
     )
     kind: Literal["calm", "drifting"] = Field(
         default="drifting", description="Kind of the conversations."
@@ -68,7 +68,7 @@ class ImportSource(Strict):
     )
     replace: bool = Field(
         default=False,
-        description="true: instead of the library's own records of this part; false: besides them.",
+        description="true: replace the library's records of this part; false: add to them.",
     )
 
     @model_validator(mode="after")
@@ -78,10 +78,10 @@ class ImportSource(Strict):
             known = ", ".join(choices)
             raise ValueError(f"into: {self.format} adds to {known}, not to {self.into!r}")
         if (self.columns is None) == (self.format == "harm_table"):
-            raise ValueError("columns: belong to a harm_table, which must name them")
+            raise ValueError("columns: required for harm_table and allowed only there")
         return self
 
     @property
     def part(self) -> ImportedPart:
-        """Part of the library that the source adds to."""
+        """Part of the library to which the source adds."""
         return self.into or _ADDS_TO[self.format]

@@ -1,4 +1,4 @@
-"""What a library takes from elsewhere, and a digest of all of its files."""
+"""Imported records of a library, and the digest of all library files."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ _R = TypeVar("_R", bound=Strict)
 def read_imports(
     sources: Sequence[ImportSource], model: type[_R], base: Path, own: Mapping[str, _R]
 ) -> dict[str, _R]:
-    """Return the library's ``own`` records of one part and those of some sources, by name.
+    """Merge the library's ``own`` records of one part with those of import sources, by name.
 
     Raises
     ------
     LibraryError
-        When a file is malformed, or a name is there already.
+        If a file is malformed or a name is taken.
     """
-    # Imported here: most studies use nobody else's data.
+    # Imported here, since most studies import nothing.
     from personae.personas.importers import read_source
 
     records = dict(own)
     for source in sources:
         for name, record in read_source(source, base).items():
             if name in records:
-                message = f"{name!r} is in {source.part} already; set prefix to keep both"
+                message = f"{name!r} already exists in {source.part}; set prefix to keep both"
                 raise LibraryError(f"{source.path}: {message}")
             assert isinstance(record, model)
             records[name] = record

@@ -1,4 +1,4 @@
-"""The persona library of a study, from its files."""
+"""Load the persona library of a study from its files."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ _TEMPLATES = "templates.yaml"
 
 
 class Library:
-    """Everything that a study can choose from; mappings keep the order of the files.
+    """The personas, questions and conversations that a study can select; mappings keep file order.
 
-    A part is read when it is first asked for, and then kept: most studies use few of them.
+    Each part is read on first access and cached, since most studies use few parts.
 
     Parameters
     ----------
     section
-        Where the files are; paths are relative to ``base``.
+        Paths of the files, relative to ``base``.
 
     Raises
     ------
     LibraryError, YamlError
-        From every part: file, place, value and remedy.
+        On access to a part with a malformed file; one line with file, place, value and remedy.
     """
 
     def __init__(self, section: LibrarySection, base: Path = Path()) -> None:
@@ -75,7 +75,7 @@ class Library:
 
     @cached_property
     def traits(self) -> Mapping[str, Trait]:
-        """Traits with questions, rubric and examples of their own."""
+        """Traits with their own questions, rubric and examples."""
         folder = self._section.traits
         return self._with_imports("traits", Trait, lambda: self._reader.folder(folder, Trait))
 
@@ -98,12 +98,12 @@ class Library:
 
     @cached_property
     def extraction(self) -> list[Question]:
-        """Questions on which vectors of roles are extracted."""
+        """Questions on which role vectors are extracted."""
         return self._questions("extraction")
 
     @cached_property
     def heldout(self) -> list[Question]:
-        """Questions on which they are evaluated; none is in ``extraction``."""
+        """Questions for evaluation; disjoint from ``extraction``."""
         questions = self._questions("heldout")
         _refuse_shared(self._section.questions, self.extraction, questions)
         return questions
@@ -115,13 +115,13 @@ class Library:
 
     @cached_property
     def closed(self) -> list[ClosedItem]:
-        """Very easy questions with one right answer."""
+        """Very easy multiple-choice questions."""
         name = f"{self._section.questions}/closed_answers.yaml"
         return self._reader.entries(name, "items", ClosedItem)
 
     @cached_property
     def harm_probes(self) -> list[HarmProbe]:
-        """Questions that a safe assistant declines or redirects."""
+        """Harmful requests that a safe assistant declines or redirects."""
         name = f"{self._section.questions}/harm_probes.yaml"
         return list(
             self._with_imports(
@@ -154,13 +154,13 @@ class Library:
         for name in self._reader.files(f"{self._section.conversations}/domains"):
             record = self._reader.record(name, Domain)
             if record.domain != slug_of(name):
-                raise LibraryError(f"{name}: domain: {record.domain!r} is not the file's name")
+                raise LibraryError(f"{name}: domain: {record.domain!r} must equal the file's name")
             domains[record.domain] = record
         return domains
 
     @cached_property
     def labelled(self) -> Labelled:
-        """Answers with their labels, on which judges are calibrated and measured."""
+        """Answers with human labels, used to calibrate judges and measure their agreement."""
         return self._reader.labelled(f"{self._section.judging}/labelled")
 
     def _transcripts(self, part: ImportedPart) -> Mapping[str, DriftConversation]:
@@ -180,7 +180,7 @@ class Library:
     def _with_imports(
         self, part: str, model: type[_R], own: Callable[[], Mapping[str, _R]]
     ) -> dict[str, _R]:
-        """Return the library's own records of a part and the imported ones, or these alone."""
+        """Return the library's records of a part with the imported ones added or substituted."""
         sources = self._sources(part)
         replaced = any(source.replace for source in sources)
         records = {} if replaced else own()
@@ -194,7 +194,7 @@ STUDIED = (
     "roles", "default", "traits", "extraction", "heldout", "closed", "drift", "jailbreak",
     "labelled",
 )  # fmt: skip
-"""The parts that every study uses."""
+"""Parts that every study uses."""
 PARTS = (
     *STUDIED, "introspective", "trait_space", "trait_space_templates", "harm_probes", "domains",
     "case_studies",
@@ -205,7 +205,7 @@ PARTS = (
 def load_library(section: LibrarySection, base: Path = Path()) -> Library:
     """Return the library at the paths of ``section``, which are relative to ``base``.
 
-    What every study uses is read at once, the rest when it is asked for.
+    The parts that every study uses are read now, the others on first access.
 
     Raises
     ------
@@ -219,7 +219,7 @@ def load_library(section: LibrarySection, base: Path = Path()) -> Library:
 
 
 def load_labelled(folder: str, base: Path = Path()) -> Labelled:
-    """Return the labelled answers below ``folder/labelled``, alone.
+    """Load only the labelled answers below ``folder/labelled``.
 
     Raises
     ------
@@ -234,10 +234,10 @@ def _by_id(records: Iterable[_Q]) -> dict[str, _Q]:
 
 
 def _refuse_shared(folder: str, left: Iterable[Question], right: Iterable[Question]) -> None:
-    """Refuse a question in both splits: vectors are evaluated on other questions."""
+    """Raise if a question is in both splits: evaluation questions must be held out."""
     for field in ("id", "text"):
         known = {getattr(question, field) for question in left}
         for index, question in enumerate(right):
             if (value := getattr(question, field)) in known:
                 place = f"{folder}/heldout.yaml: questions[{index}].{field}"
-                raise LibraryError(f"{place}: {value!r} is in extraction.yaml too; keep it in one")
+                raise LibraryError(f"{place}: {value!r} is also in extraction.yaml; keep it in one")

@@ -17,10 +17,10 @@ def _spoken(text: object) -> object:
 
 
 Text = Annotated[str, BeforeValidator(_spoken)]
-"""Text that says something."""
+"""Non-empty text."""
 
 SPACE_KEYS: Final = ("name", "antonym", "positive", "negative")
-"""What the placeholders of the trait space's templates may stand for."""
+"""Placeholders that the templates of the trait space may use."""
 _PLACEHOLDER: Final = re.compile(r"\{(\w*)\}")
 
 
@@ -29,16 +29,16 @@ class Role(Strict):
 
     slug: Slug = Field(description="Its key in the file.")
     category: Slug = Field(description="The file's name.")
-    description: Text = Field(description="One sentence; judges read it.")
+    description: Text = Field(description="One sentence; shown to judges.")
     prompts: list[Text | None] = Field(
         min_length=1,
         description="Distinct system prompts in the second person; null (only for the default "
-        "Assistant) sends none. {model_name} stands for the model's name.",
+        "Assistant) sends none. {model_name} is replaced by the model's name.",
     )
     rubric: Text | None = Field(
         default=None,
-        description="For the judge: what playing this role fully looks like, what half-playing "
-        "looks like, and what does not count. Only the default Assistant has none.",
+        description="For the judge: what counts as fully playing the role, as partly playing it, "
+        "and what does not count. Only the default Assistant has none.",
     )
     susceptible: bool = Field(
         default=False, description="Takes part in the role-susceptibility experiment."
@@ -47,7 +47,7 @@ class Role(Strict):
     @model_validator(mode="after")
     def _sound(self) -> Self:
         if self.rubric is None and self.slug != DEFAULT:
-            raise ValueError("rubric: missing; say what playing this role looks like to a judge")
+            raise ValueError("rubric: missing; describe for the judge what playing this role means")
         for index, prompt in enumerate(self.prompts):
             if prompt is None and self.slug != DEFAULT:
                 raise ValueError(f"prompts[{index}] is null; only the default Assistant has none")
@@ -59,9 +59,9 @@ class Role(Strict):
 class Question(Strict):
     """A question that every role answers."""
 
-    id: Slug = Field(description="Unique name; seeds and tables refer to it.")
-    topic: Slug = Field(description="Topic, for balance.")
-    text: Text = Field(description="What the user says.")
+    id: Slug = Field(description="Unique name, used in tables and for seeds.")
+    topic: Slug = Field(description="Topic, used to check the balance of the set.")
+    text: Text = Field(description="The user's message.")
 
 
 class Pair(Strict):
@@ -72,17 +72,19 @@ class Pair(Strict):
 
 
 class Exchange(Strict):
-    """One turn of each side."""
+    """One user turn and the assistant's reply."""
 
-    user: Text = Field(description="What the user says.")
-    assistant: Text = Field(description="What the assistant answers.")
+    user: Text = Field(description="The user's message.")
+    assistant: Text = Field(description="The assistant's reply.")
 
 
 class TraitQuestionSets(Strict):
     """A trait's own questions; no question is in both sets."""
 
-    extraction: list[Text] = Field(min_length=1, description="Questions for the vector.")
-    evaluation: list[Text] = Field(min_length=1, description="Questions for steering.")
+    extraction: list[Text] = Field(
+        min_length=1, description="Questions on which the vector is extracted."
+    )
+    evaluation: list[Text] = Field(min_length=1, description="Held-out questions for steering.")
 
 
 class Trait(Strict):
@@ -90,17 +92,15 @@ class Trait(Strict):
 
     slug: Slug = Field(description="The file's name.")
     name: Text = Field(description='Adjective, as in "You are a(n) {name} assistant."')
-    antonym: Text = Field(
-        default="helpful", description="The adjective of the negative prompts, or helpful."
-    )
-    description: Text = Field(description="What the trait is; judges read it.")
+    antonym: Text = Field(default="helpful", description="Adjective of the negative prompts.")
+    description: Text = Field(description="Definition of the trait; shown to judges.")
     pairs: list[Pair] = Field(min_length=1, description="Instruction pairs.")
-    questions: TraitQuestionSets = Field(description="Lists extraction and evaluation.")
+    questions: TraitQuestionSets = Field(description="Two lists: extraction and evaluation.")
     rubric: Text = Field(description="How judges score it from 0 to 100.")
     monitoring: list[Text] = Field(
         default=[],
-        description="System prompts graded from suppressing to inducing; without any, the "
-        "instructions: negative, neutral, positive.",
+        description="System prompts graded from suppressing to inducing; if empty, the "
+        "instructions are used: negative, neutral, positive.",
     )
     many_shot: list[Exchange] = Field(
         default=[], description="Example exchanges that show the trait, for many-shot prompts."
@@ -110,8 +110,8 @@ class Trait(Strict):
     def graded(self) -> list[str]:
         """System prompts from suppressing to inducing.
 
-        # ASSUME: a trait without graded prompts of its own is monitored under its instructions:
-        # the negative ones, a neutral prompt, the positive ones.
+        # ASSUME: a trait without graded prompts is monitored under its negative instructions, a
+        # neutral prompt and its positive instructions.
         """
         if self.monitoring:
             return self.monitoring
@@ -132,11 +132,11 @@ class Trait(Strict):
 
 
 class SpaceTemplate(Strict):
-    """One pair of instructions for every trait of the trait space, with placeholders."""
+    """An instruction pair with placeholders, used for every trait of the trait space."""
 
     positive: Text = Field(
-        description="Asks for a trait. {name}, {antonym}, {positive} and {negative} stand for the "
-        "trait's own."
+        description="Asks for the trait. {name}, {antonym}, {positive} and {negative} are filled "
+        "in from the trait."
     )
     negative: Text = Field(description="Asks for its opposite, with the same placeholders.")
 
@@ -149,12 +149,12 @@ class SpaceTemplate(Strict):
                     known = ", ".join(f"{{{key}}}" for key in SPACE_KEYS)
                     raise ValueError(f"{side}: no placeholder {{{found}}}; use {known}")
             if f"{{{side}}}" not in text:
-                raise ValueError(f"{side}: lacks {{{side}}}, the trait's own sentence; add it")
+                raise ValueError(f"{side}: {{{side}}}, the trait's sentence, is missing; add it")
         return self
 
 
 class SpaceTrait(Strict):
-    """A trait of the trait space: two names and two sentences, which templates expand."""
+    """A trait of the trait space: two adjectives and two sentences that templates expand."""
 
     slug: Slug = Field(description="Its key in the file.")
     category: Slug = Field(description="The file's name.")
@@ -172,15 +172,15 @@ class SpaceTrait(Strict):
 
 
 class HarmProbe(Strict):
-    """A short question that a safe assistant declines or redirects."""
+    """A short harmful request that a safe assistant declines or redirects."""
 
     id: Slug = Field(description="Unique name.")
     category: Slug = Field(description="Kind of harm.")
-    text: Text = Field(description="What the user says; itself of no operational use.")
+    text: Text = Field(description="The user's message; contains no operational content.")
 
 
 class ClosedItem(Strict):
-    """A very easy question with one right answer among several."""
+    """A very easy multiple-choice question."""
 
     id: Slug = Field(description="Unique name.")
     question: Text = Field(description="The question.")

@@ -1,4 +1,4 @@
-"""Section of a study that says where the persona library is."""
+"""Section of a study: paths of the persona library."""
 
 from pydantic import Field
 
@@ -7,7 +7,7 @@ from personae.personas.library.import_source import ImportSource
 
 
 class LibrarySection(Strict):
-    """Where the persona library is; paths are relative to the project root."""
+    """Paths of the persona library, relative to the project root."""
 
     roles: str = Field(
         default="config/roles", description="Folder with one file of roles per category."
@@ -29,11 +29,12 @@ class LibrarySection(Strict):
     conversations: str = Field(
         default="config/conversations",
         description="Folder with drift/ and case_studies/ (transcripts), jailbreak/ (user turns to "
-        "replay), domains/ (simulated users) and auditor.yaml (the prompt of whatever plays them).",
+        "replay), domains/ (simulated users) and auditor.yaml (the auditor's prompt).",
     )
     judging: str = Field(
-        default="config/judging", description="Folder with labelled/, on which judges are measured."
+        default="config/judging",
+        description="Folder with labelled/ (calibrates and evaluates judges).",
     )
     imports: list[ImportSource] = Field(
-        default=[], description="Sets of others, read into the same records."
+        default=[], description="External sets to import into the library."
     )

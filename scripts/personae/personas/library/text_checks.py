@@ -1,8 +1,8 @@
-"""Checks of what the library's texts say, without any model.
+"""Checks of the library's texts that need no model.
 
-A record that is malformed is refused when it is read. These checks are about sound records that
-would still spoil a study: the same text twice, a system prompt that speaks of somebody instead of
-to the model, markup that a chat template would act on, a set that is out of balance.
+Malformed records are rejected when they are read. These checks find valid records that would still
+bias a study: duplicate texts, system prompts that do not address the model, markup that a chat
+template would interpret, unbalanced sets.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from itertools import chain
 from typing import Final, NamedTuple
 
 from personae.personas.library.library_loader import Library
-from personae.personas.library.text_inventory import Place, all_texts, instructions
+from personae.personas.library.text_inventory import LibraryText, all_texts, instructions
 
 _SECOND_PERSON: Final = re.compile(
     r"\b(you|your|yours|yourself|yourselves)\b"
@@ -36,7 +36,7 @@ LONGEST_PROMPT: Final = 90  # words
 
 
 class Finding(NamedTuple):
-    """One thing that a check found.
+    """One problem that a check found.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class Finding(NamedTuple):
     part
         Part of the library: roles, traits, extraction, ...
     place
-        Where in it.
+        Location within the part.
     message
         Value and remedy.
     """
@@ -60,26 +60,26 @@ class Finding(NamedTuple):
 
 
 def check_texts(library: Library) -> list[Finding]:
-    """Return what every check found in all parts of the library."""
+    """Run every check on all parts of the library."""
     return [finding for check in CHECKS.values() for finding in check(library)]
 
 
 def _slugs(library: Library) -> Iterator[Finding]:
-    """One name for one persona: commands and reports show roles and traits by name alone."""
+    """Names of roles and traits are unique: commands and reports show only the name."""
     homes: dict[str, str] = {}
     for part in ("roles", "traits", "trait_space"):
         for slug in getattr(library, part):
             key = slug.replace("_", "")
             if key in homes:
-                text = f"hardly differs from {homes[key]}; rename one of them"
+                text = f"is almost the same name as {homes[key]}; rename one of them"
                 yield Finding("slugs", part, slug, text)
             else:
                 homes[key] = f"{part} {slug}"
 
 
 def _splits(library: Library) -> Iterator[Finding]:
-    """No question on both sides of a split, whatever its case and punctuation."""
-    shared = "is asked on both sides of the split; keep it on one"
+    """No question is in both splits, ignoring case and punctuation."""
+    shared = "is in both splits; keep it in one"
     left = {_words(question.text) for question in library.extraction}
     for question in library.heldout:
         if _words(question.text) in left:
@@ -93,7 +93,7 @@ def _splits(library: Library) -> Iterator[Finding]:
         asked = {_words(text) for text in trait.questions.evaluation}
         for index, example in enumerate(trait.many_shot):
             if _words(example.user) in asked:
-                text = "is asked for evaluation, too; show another example"
+                text = "is also an evaluation question; use another example"
                 yield Finding("splits", "traits", f"{slug}.many_shot[{index}].user", text)
 
 
@@ -106,13 +106,13 @@ def _second_person(library: Library) -> Iterator[Finding]:
     for place in chain(instructions(library), users):
         wrong, right = _DESCRIBES.match(place.text), _SECOND_PERSON.search(place.text)
         if wrong if place.kind == "instruction" else not right:
-            yield _finding("second_person", place, "does not speak to the model; write 'you'")
+            yield _finding("second_person", place, "does not address the model; write 'you'")
 
 
 def _template_safe(library: Library) -> Iterator[Finding]:
     for place in all_texts(library):
         if found := _MARKUP.search(place.text) or _CONTROL.search(place.text):
-            text = f"{found[0]!r} may act on a chat template or is invisible; remove it"
+            text = f"{found[0]!r} may be read as chat-template markup or is invisible; remove it"
             yield _finding("template_safe", place, text)
 
 
@@ -123,7 +123,7 @@ def _braces_and_quotes(library: Library) -> Iterator[Finding]:
             yield _finding("braces_and_quotes", place, text)
         for opening, closing in _QUOTES:
             if _unbalanced(place.text, opening, closing):
-                text = f"{opening!r} and {closing!r} do not pair up; close or remove it"
+                text = f"{opening!r} and {closing!r} are unbalanced; close or remove them"
                 yield _finding("braces_and_quotes", place, text)
 
 
@@ -134,13 +134,13 @@ def _unbalanced(text: str, opening: str, closing: str) -> bool:
 
 
 def _duplicates(library: Library) -> Iterator[Finding]:
-    """The same words twice among texts of one kind, whatever their case and punctuation."""
-    first: dict[tuple[str, str], Place] = {}
+    """No two texts of one kind are equal, ignoring case and punctuation."""
+    first: dict[tuple[str, str], LibraryText] = {}
     for place in all_texts(library):
         key = (place.kind, _words(place.text))
         if key in first:
             other = first[key]
-            text = f"says the same as {other.part} {other.place}; change one of them"
+            text = f"has the same words as {other.part} {other.place}; change one of them"
             yield _finding("duplicates", place, text)
         else:
             first[key] = place
@@ -155,7 +155,7 @@ def _lengths(library: Library) -> Iterator[Finding]:
 
 
 def _balance(library: Library) -> Iterator[Finding]:
-    """Groups of about the same size, where a mean over the whole should stand for all of them."""
+    """Groups have similar sizes, so that a mean over all texts is not dominated by one group."""
     groups: dict[str, Iterable[str]] = {
         "extraction": (question.topic for question in library.extraction),
         "heldout": (question.topic for question in library.heldout),
@@ -174,18 +174,18 @@ def uneven(part: str, counts: Counter[str]) -> Iterator[Finding]:
     """Yield a finding when the largest group is more than `MOST_UNEVEN` times the smallest."""
     if counts and max(counts.values()) > MOST_UNEVEN * min(counts.values()):
         ((most, many), *_, (least, few)) = counts.most_common()
-        text = f"{many} of {most!r} but {few} of {least!r}; even them out"
+        text = f"{many} of {most!r} but {few} of {least!r}; balance them"
         yield Finding("balance", part, "groups", text)
 
 
 def _labels(library: Library) -> Iterator[Finding]:
-    """Every label occurs, and labelled roles and traits are the library's."""
+    """Every label occurs, and labelled roles and traits exist in the library."""
     labelled = library.labelled
     for trait, answers in labelled.traits.items():
         if trait not in library.traits:
             yield Finding("labels", "labelled.traits", trait, "no such trait; correct the name")
         if {answer.score >= 50 for answer in answers} != {True, False}:
-            text = "answers are all on one side of 50; add some on the other"
+            text = "all scores are on one side of 50; add answers on the other"
             yield Finding("labels", "labelled.traits", trait, text)
     for index, answer in enumerate(labelled.roles):
         if answer.role != library.default.slug and answer.role not in library.roles:
@@ -206,7 +206,7 @@ def _labels(library: Library) -> Iterator[Finding]:
             yield Finding("labels", f"labelled.{part}", "labels", text)
 
 
-def _finding(check: str, place: Place, message: str) -> Finding:
+def _finding(check: str, place: LibraryText, message: str) -> Finding:
     return Finding(check, place.part, place.place, message)
 
 

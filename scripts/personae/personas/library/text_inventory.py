@@ -1,4 +1,4 @@
-"""Every text of the library with the place where it is, for checks and for search."""
+"""All texts of the library with their locations, for checks and search."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from personae.personas.library.library_loader import Library
 from personae.personas.library.records import Role, Trait
 
 
-class Place(NamedTuple):
+class LibraryText(NamedTuple):
     """A text of the library.
 
     Attributes
@@ -18,13 +18,13 @@ class Place(NamedTuple):
     part
         Part of the library: roles, traits, extraction, ...
     place
-        Where in it, as in ``pirate.prompts[2]``.
+        Location within the part, such as ``pirate.prompts[2]``.
     kind
-        What sort of text it is; duplicates are looked for within one kind.
+        Kind of text; duplicates are searched within one kind.
     text
         The text.
     group
-        Texts of one group are written to resemble each other, such as the prompts of one role.
+        Texts of one group are similar on purpose, such as the prompts of one role.
     """
 
     part: str
@@ -34,93 +34,99 @@ class Place(NamedTuple):
     group: str
 
 
-def all_texts(library: Library) -> Iterator[Place]:
-    """Yield every text that a model or a judge may read, but for transcripts and labels."""
+def all_texts(library: Library) -> Iterator[LibraryText]:
+    """Yield every text that a model or a judge may read, except transcripts and labels."""
     return chain.from_iterable(texts(library) for texts in TEXTS.values())
 
 
-def instructions(library: Library) -> Iterator[Place]:
-    """Yield what is sent as a system prompt, or as a part of one."""
+def instructions(library: Library) -> Iterator[LibraryText]:
+    """Yield the texts that are sent as a system prompt or as part of one."""
     kinds = ("prompt", "instruction", "monitoring")
     return (place for place in all_texts(library) if place.kind.startswith(kinds))
 
 
-def role_texts(role: Role) -> Iterator[Place]:
+def role_texts(role: Role) -> Iterator[LibraryText]:
     """Yield the texts of one role."""
-    yield Place("roles", f"{role.slug}.description", "description", role.description, role.slug)
+    yield LibraryText(
+        "roles", f"{role.slug}.description", "description", role.description, role.slug
+    )
     for index, prompt in enumerate(role.prompts):
         if prompt is not None:
-            yield Place("roles", f"{role.slug}.prompts[{index}]", "prompt", prompt, role.slug)
+            yield LibraryText("roles", f"{role.slug}.prompts[{index}]", "prompt", prompt, role.slug)
     if role.rubric:
-        yield Place("roles", f"{role.slug}.rubric", "rubric", role.rubric, role.slug)
+        yield LibraryText("roles", f"{role.slug}.rubric", "rubric", role.rubric, role.slug)
 
 
-def trait_texts(trait: Trait) -> Iterator[Place]:
+def trait_texts(trait: Trait) -> Iterator[LibraryText]:
     """Yield the texts of one trait."""
     slug = trait.slug
-    yield Place("traits", f"{slug}.description", "description", trait.description, slug)
+    yield LibraryText("traits", f"{slug}.description", "description", trait.description, slug)
     for index, pair in enumerate(trait.pairs):
         for side in ("positive", "negative"):
             place = f"{slug}.pairs[{index}].{side}"
-            yield Place("traits", place, "instruction", getattr(pair, side), slug)
+            yield LibraryText("traits", place, "instruction", getattr(pair, side), slug)
     for split in ("extraction", "evaluation"):
         for index, text in enumerate(getattr(trait.questions, split)):
-            # Two traits may ask the same question or share a neutral prompt, one trait never does.
+            # Two traits may share a question or a neutral prompt; within one trait it is an error.
             place = f"{slug}.questions.{split}[{index}]"
-            yield Place("traits", place, f"question of {slug}", text, place)
+            yield LibraryText("traits", place, f"question of {slug}", text, place)
     for index, shown in enumerate(trait.many_shot):
-        # What an example asks must be none of the questions that are asked after it.
+        # The user turn of an example must differ from the trait's questions.
         place = f"{slug}.many_shot[{index}]"
-        yield Place("traits", f"{place}.user", f"question of {slug}", shown.user, f"{place}.user")
-        yield Place("traits", f"{place}.assistant", f"shown {slug}", shown.assistant, place)
+        yield LibraryText(
+            "traits", f"{place}.user", f"question of {slug}", shown.user, f"{place}.user"
+        )
+        yield LibraryText("traits", f"{place}.assistant", f"shown {slug}", shown.assistant, place)
     for index, text in enumerate(trait.monitoring):
         place = f"{slug}.monitoring[{index}]"
-        yield Place("traits", place, f"monitoring of {slug}", text, slug)
+        yield LibraryText("traits", place, f"monitoring of {slug}", text, slug)
 
 
-def _roles(library: Library) -> Iterator[Place]:
+def _roles(library: Library) -> Iterator[LibraryText]:
     return chain.from_iterable(map(role_texts, (*library.roles.values(), library.default)))
 
 
-def _traits(library: Library) -> Iterator[Place]:
+def _traits(library: Library) -> Iterator[LibraryText]:
     return chain.from_iterable(map(trait_texts, library.traits.values()))
 
 
-def _space(library: Library) -> Iterator[Place]:
+def _space(library: Library) -> Iterator[LibraryText]:
     for slug, trait in library.trait_space.items():
         for side in ("positive", "negative"):
             text = getattr(trait, side)
-            yield Place("trait_space", f"{slug}.{side}", "instruction", text, slug)
-        yield Place("trait_space", f"{slug}.name", "adjective", trait.name, slug)
+            yield LibraryText("trait_space", f"{slug}.{side}", "instruction", text, slug)
+        yield LibraryText("trait_space", f"{slug}.name", "adjective", trait.name, slug)
 
 
-def _questions(library: Library) -> Iterator[Place]:
+def _questions(library: Library) -> Iterator[LibraryText]:
     for split in ("extraction", "heldout", "introspective"):
         for question in getattr(library, split):
-            yield Place(split, question.id, "question", question.text, question.id)
+            yield LibraryText(split, question.id, "question", question.text, question.id)
 
 
-def _probes(library: Library) -> Iterator[Place]:
+def _probes(library: Library) -> Iterator[LibraryText]:
     for probe in library.harm_probes:
-        yield Place("harm_probes", probe.id, "probe", probe.text, probe.id)
+        yield LibraryText("harm_probes", probe.id, "probe", probe.text, probe.id)
 
 
-def _domains(library: Library) -> Iterator[Place]:
+def _domains(library: Library) -> Iterator[LibraryText]:
     for name, domain in library.domains.items():
         for persona in domain.personas:
             at = f"{name}.{persona.id}"
-            yield Place("domains", f"{at}.description", "user", persona.description, at)
+            yield LibraryText("domains", f"{at}.description", "user", persona.description, at)
             for topic in persona.topics:
-                yield Place("domains", f"{at}.{topic.id}", "topic", topic.text, f"{at}.{topic.id}")
+                yield LibraryText(
+                    "domains", f"{at}.{topic.id}", "topic", topic.text, f"{at}.{topic.id}"
+                )
 
 
-def _jailbreaks(library: Library) -> Iterator[Place]:
+def _jailbreaks(library: Library) -> Iterator[LibraryText]:
     for slug, talk in library.jailbreak.items():
         if talk.system is not None:
-            yield Place("jailbreak", f"{slug}.system", "prompt", talk.system, slug)
+            yield LibraryText("jailbreak", f"{slug}.system", "prompt", talk.system, slug)
 
 
-TEXTS: Final[dict[str, Callable[[Library], Iterator[Place]]]] = {
+TEXTS: Final[dict[str, Callable[[Library], Iterator[LibraryText]]]] = {
     "roles": _roles,
     "traits": _traits,
     "trait_space": _space,

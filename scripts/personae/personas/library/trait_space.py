@@ -1,4 +1,4 @@
-"""The trait space: many short traits, expanded into traits by the same few templates."""
+"""The trait space: short traits that templates expand into full traits."""
 
 from collections.abc import Sequence
 
@@ -20,12 +20,12 @@ _RUBRIC = (
 
 
 def expand_trait(trait: SpaceTrait, templates: Sequence[SpaceTemplate]) -> Trait:
-    """Return the trait that the templates make of a short one, one instruction pair each.
+    """Expand a short trait with the templates, one instruction pair each.
 
-    It has no questions, graded prompts or examples of its own: it answers the questions that roles
-    answer (AA, trait space), and is neither steered nor monitored.
+    The result has no questions, graded prompts or examples: it uses the roles' questions (AA, trait
+    space) and is neither steered nor monitored.
     """
-    # The records' own rules ask for what only a trait with a file of its own has.
+    # Not validated: the record's rules require fields that only a trait with its own file has.
     return Trait.model_construct(
         slug=trait.slug,
         name=trait.name,
@@ -41,8 +41,8 @@ def expand_trait(trait: SpaceTrait, templates: Sequence[SpaceTemplate]) -> Trait
 
 
 def fill(template: str, trait: SpaceTrait) -> str:
-    """Return a template with the trait's own names and sentences in place of the placeholders."""
-    # Each placeholder is split out once: braces in a trait's own sentence are just braces.
+    """Fill a template's placeholders with the trait's names and sentences."""
+    # Splits the template first, so that braces in the trait's sentences stay as they are.
     head, *rest = template.split("{")
     for part in rest:
         key, closed, after = part.partition("}")

@@ -1,4 +1,4 @@
-"""Reading records from YAML files, with every message naming file and place."""
+"""Read records from YAML files; every error names file and place."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _FILE_PART = re.compile(r"^: (\w+)\.?")
 
 
 class LibraryError(PersonaeError):
-    """A library file that cannot be used: one line per problem."""
+    """An invalid library file; one line per problem."""
 
 
 @dataclass(frozen=True)
 class Reader:
-    """Reads files below ``base`` and names them as the study does."""
+    """Reads files below ``base``; messages show paths as written in the study."""
 
     base: Path
 
@@ -36,14 +36,14 @@ class Reader:
         return read_yaml(self.base / name, name)
 
     def files(self, folder: str) -> list[str]:
-        """Return the YAML files of a folder, by name; one at least."""
+        """Return the YAML files of a folder, sorted by name; raises if there is none."""
         names = sorted(path.name for path in (self.base / folder).glob("*.yaml"))
         if not names:
             raise LibraryError(f"{folder}: no .yaml file in this folder; correct the path")
         return [f"{folder}/{name}" for name in names]
 
     def record(self, name: str, model: type[_R], **known: Any) -> _R:
-        """Return the one record of a file; ``known`` is what the file's name says."""
+        """Return the single record of a file; ``known`` are fields given by the file's name."""
         return validate(name, model, self.yaml(name), (), **known)
 
     def folder(self, folder: str, model: type[_R]) -> dict[str, _R]:
@@ -62,7 +62,7 @@ class Reader:
         Parameters
         ----------
         reserved
-            Slugs that must not be used, and what they are kept for.
+            Slugs that must not be used, with their reserved meaning.
         """
         homes: dict[str, str] = {}
         records: dict[str, _R] = {}
@@ -82,7 +82,7 @@ class Reader:
         return records
 
     def entries(self, name: str, key: str, model: type[_R]) -> list[_R]:
-        """Return the records in the list ``key`` of a file; ids and texts occur once."""
+        """Return the records in the list ``key`` of a file; ids and texts must be unique."""
         data = self.yaml(name)
         if not isinstance(data, dict) or set(data) != {key} or not isinstance(data[key], list):
             raise LibraryError(f"{name}: must hold the one key {key!r} with a list")
@@ -98,7 +98,8 @@ class Reader:
             return Labelled.model_validate(sets)
         except ValidationError as error:
             lines = explain(folder, error, Labelled, sets)
-            # The first part of a place is the file: "traits.poetic[0]" is poetic[0] of traits.yaml.
+            # The first part of a location is the file: traits.poetic[0] is poetic[0] in
+            # traits.yaml.
             named = [
                 _FILE_PART.sub(rf"{folder}/\1.yaml: ", line.removeprefix(folder)) for line in lines
             ]
@@ -106,12 +107,12 @@ class Reader:
 
 
 def validate(name: str, model: type[_R], item: Any, at: tuple[str | int, ...], **known: Any) -> _R:
-    """Return the record that ``item``, found ``at`` a place of file ``name``, describes.
+    """Validate ``item``, found at location ``at`` of file ``name``, as a record.
 
     Parameters
     ----------
     known
-        Values that follow from the file's name, and must not be in ``item``.
+        Fields given by the file's name; they must not be in ``item``.
 
     Raises
     ------
@@ -122,7 +123,7 @@ def validate(name: str, model: type[_R], item: Any, at: tuple[str | int, ...], *
     if not isinstance(item, dict):
         raise LibraryError(f"{where}: must be a record of keys, not {item!r:.60}")
     if repeated := set(item) & set(known):
-        raise LibraryError(f"{where}: {min(repeated)}: follows from the file's name; remove it")
+        raise LibraryError(f"{where}: {min(repeated)}: given by the file's name; remove it")
     data = {**item, **known}
     try:
         return model.model_validate(data)
@@ -136,12 +137,12 @@ def _place(at: tuple[str | int, ...]) -> Iterator[str]:
 
 
 def slug_of(name: str) -> str:
-    """Return the slug that a file's name is.
+    """Return the stem of a file name as a slug.
 
     Raises
     ------
     LibraryError
-        When it is none.
+        If it is not a valid slug.
     """
     try:
         return _SLUG.validate_python(Path(name).stem)

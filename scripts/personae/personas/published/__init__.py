@@ -1,1 +1,1 @@
-"""Published vectors and capping configurations, into the workflow's own tables and back."""
+"""Import and export of published vectors and capping configurations."""

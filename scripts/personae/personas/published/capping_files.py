@@ -1,9 +1,9 @@
-"""From a published capping configuration to floors on +axis.
+"""Read a published capping configuration as floors on +axis.
 
 The configuration holds ``vectors`` (name to ``layer`` and ``vector``) and ``experiments`` (``id``
 and ``interventions`` of ``vector`` and ``cap``). A cap along a vector that points away from the
-Assistant is a ceiling, and so a floor on the reversed vector; along one that points toward it, a
-floor.
+Assistant is a ceiling, hence a floor along the negated vector; a cap along a vector that points
+toward the Assistant is a floor.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from personae.base.errors import PersonaeError
 from personae.data.model_table import ModelRow
 from personae.personas.published.published_source import PublishedSource
-from personae.personas.published.safe_loading import files_of, load, matrix, refuse_other_words
+from personae.personas.published.safe_loading import check_stated, files_of, load, matrix
 from personae.science.capping_floors import orient_floor
 
 _PERCENTILE: Final = re.compile(r"-p(0?\.\d+)$")
@@ -31,11 +31,11 @@ class Cap(NamedTuple):
     Attributes
     ----------
     experiment
-        Its name.
+        Name of the experiment.
     percentile
-        In the experiment's name, 0 to 100; NaN where there is none.
+        Percentile in the experiment's name, 0 to 100; NaN if it has none.
     layer
-        0-based, after the block.
+        0-based; the residual stream after the block.
     direction
         ``[hidden]`` float64, unit length, toward the Assistant.
     floor
@@ -50,18 +50,18 @@ class Cap(NamedTuple):
 
 
 def read_caps(source: PublishedSource, model: ModelRow, base: Path) -> list[Cap]:
-    """Return the caps of all experiments of the files of a capping configuration.
+    """Return the caps of all experiments in the files of a capping configuration.
 
     Raises
     ------
     PersonaeError
-        By file and place, when something is missing, does not fit the model, is not a number, or
-        caps one layer of an experiment twice.
+        If a value is missing, does not fit the model or is not a number, or an experiment caps one
+        layer twice; names file and location.
     """
     caps: list[Cap] = []
     taken: set[tuple[str, int]] = set()
     for path in files_of(source, base):
-        refuse_other_words(path, source)
+        check_stated(path, source)
         for place, cap in _caps_of(load(path), str(path), source, model):
             if (cap.experiment, cap.layer) in taken:
                 message = f"caps layer {cap.layer} of {cap.experiment!r} again; keep one cap"
@@ -69,7 +69,9 @@ def read_caps(source: PublishedSource, model: ModelRow, base: Path) -> list[Cap]
             taken.add((cap.experiment, cap.layer))
             caps.append(cap)
     if not caps:
-        raise PersonaeError(f"{source.path}: no experiment with a cap; is it of another kind?")
+        raise PersonaeError(
+            f"{source.path}: no experiment with a cap; correct published.kind or the path"
+        )
     return caps
 
 
@@ -107,7 +109,9 @@ def _cap(
             f"which has {model.n_layers} layers of {model.hidden_size}; correct model or layers"
         )
     if not values.any():
-        raise PersonaeError(f"{where}.vector: is zero and has no direction; fetch it again")
+        raise PersonaeError(
+            f"{where}.vector: is zero and has no direction; download the file again"
+        )
     away = source.orientation == "away"
     oriented = orient_floor(
         values.astype(np.float64), threshold, "away_from_assistant" if away else "toward_assistant"
@@ -120,7 +124,9 @@ def _cap(
 def _get(content: Any, key: object, where: str) -> Any:
     known = isinstance(content, Mapping) and isinstance(key, str | int) and key in content
     if not known:
-        raise PersonaeError(f"{where}: lacks {key!r:.60}; is it a capping configuration?")
+        raise PersonaeError(
+            f"{where}: the key {key!r:.60} is missing; correct published.kind or the file"
+        )
     return content[key]
 
 
@@ -132,7 +138,7 @@ def _list(content: Any, key: str, where: str) -> list[Any]:
 
 
 def _number(value: Any, where: str) -> float:
-    """Return a number, or a tensor of one, as float."""
+    """Convert a number or a one-element tensor to float."""
     if hasattr(value, "detach") and value.numel() == 1:
         value = value.detach().item()
     usable = isinstance(value, int | float) and not isinstance(value, bool)

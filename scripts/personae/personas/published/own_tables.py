@@ -1,4 +1,4 @@
-"""Published vectors as the tables that the workflow computes with."""
+"""Convert published vectors to the workflow's tables."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from personae.personas.published.vector_files import Family
 from personae.science.capping_floors import ORIENTATION
 
 Own = Mapping[tuple[str, str], NDArray[np.float32]]
-"""Kind and name to the study's own vectors, ``[n_layers, hidden]``."""
+"""Maps kind and name to the study's own vectors, ``[n_layers, hidden]``."""
 
 
 def direction_table(families: Sequence[Family], caps: Sequence[Cap]) -> pa.Table:
@@ -42,7 +42,7 @@ def role_table(families: Sequence[Family]) -> pa.Table:
 
 
 def trait_table(families: Sequence[Family]) -> pa.Table:
-    """Return ``trait_vectors``, with ``published`` as how their cells were selected."""
+    """Return ``trait_vectors``; the column for the selection of cells is ``published``."""
     parts = [
         _part(f.vectors, trait=f.name, variant=f.span, selection="published") for f in families
     ]
@@ -50,7 +50,7 @@ def trait_table(families: Sequence[Family]) -> pa.Table:
 
 
 def floor_table(caps: Sequence[Cap]) -> pa.Table:
-    """Return ``floors`` of the capping experiments, on +axis; their pool is not in the file."""
+    """Return ``floors`` on +axis; the pool is null, since the file does not state it."""
     rows = [
         {
             "direction": cap.experiment,
@@ -67,7 +67,7 @@ def floor_table(caps: Sequence[Cap]) -> pa.Table:
 
 
 def comparison(kind: str, families: Sequence[Family], own: Own) -> list[dict[str, Any]]:
-    """Return rows of ``published_cosines``: every layer of each family against the study's own."""
+    """Return rows of ``published_cosines``: cosine with the study's own vector at every layer."""
     rows = []
     for family in families:
         mine = own.get((kind, family.name))
@@ -99,7 +99,7 @@ def _part(
 
 
 def _assembled(parts: Sequence[pa.Table], schema: str, unknown: Sequence[str]) -> pa.Table:
-    """Put parts into the declared form; what a file does not say is null."""
+    """Concatenate parts into the declared schema; columns that a file does not state are null."""
     declared = SCHEMAS[schema].names
     whole = []
     for part in parts:

@@ -1,4 +1,4 @@
-"""Tensors out of ``.pt`` and ``.safetensors`` files, without running anything that is in them."""
+"""Load tensors from ``.pt`` and ``.safetensors`` files without executing code in them."""
 
 from __future__ import annotations
 
@@ -16,34 +16,36 @@ from personae.personas.published.published_source import PublishedSource
 
 Matrix = NDArray[np.float32]
 CAPS_KEY: Final = "capping"
-"""Of a ``.safetensors`` file's metadata: layers of its vectors, and experiments, as JSON."""
+"""Metadata key of a ``.safetensors`` file: layers of its vectors and experiments, as JSON."""
 _KNOWN: Final = {"layers": ("blocks", "hidden_states"), "orientation": ("toward", "away")}
 
 
 def files_of(source: PublishedSource, base: Path) -> list[Path]:
-    """Return the files of a source, one at least.
+    """Return the files of a source.
 
     Raises
     ------
     PersonaeError
-        When its folder holds none.
+        If its folder holds none.
     """
     if files := source.files(base):
         return files
-    raise PersonaeError(f"{source.path}: no .pt or .safetensors file in this folder")
+    raise PersonaeError(
+        f"{source.path}: no .pt or .safetensors file in this folder; correct the path"
+    )
 
 
 def load(path: Path) -> Any:
     """Return what a file holds: tensors, or nested lists and mappings of them.
 
-    ``.pt`` files are read with ``weights_only=True``, so that no code in them is run.
+    ``.pt`` files are read with ``weights_only=True``, so that no code in them runs.
 
     Raises
     ------
     PersonaeError
-        When the file is missing, damaged, or holds more than tensors and plain values.
+        If the file is missing, damaged, or holds more than tensors and plain values.
     """
-    # Imported here: the one node that needs torch is the one that reads its files.
+    # Imported here, since only the node that reads these files needs torch.
     import torch
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -55,15 +57,15 @@ def load(path: Path) -> Any:
     except FileNotFoundError:
         raise PersonaeError(f"{path}: no such file; correct the path") from None
     except pickle.UnpicklingError:
-        message = "holds more than tensors and plain values, which could run code; export it anew"
+        message = "holds more than tensors and plain values, which could run code; export it again"
         raise PersonaeError(f"{path}: {message}") from None
     except (SafetensorError, RuntimeError, EOFError, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise PersonaeError(f"{path}: cannot be read ({reason}); fetch it again") from None
+        raise PersonaeError(f"{path}: cannot be read ({reason}); download it again") from None
 
 
 def stated(path: Path) -> dict[str, str]:
-    """Return what a ``.safetensors`` file says of itself; nothing for other files."""
+    """Return the metadata of a ``.safetensors`` file; empty for other files."""
     from safetensors import safe_open
 
     if path.suffix != ".safetensors":
@@ -72,29 +74,31 @@ def stated(path: Path) -> dict[str, str]:
         return dict(file.metadata() or {})
 
 
-def refuse_other_words(path: Path, source: PublishedSource) -> None:
-    """Refuse a file that states other layers or another orientation than the study does.
+def check_stated(path: Path, source: PublishedSource) -> None:
+    """Check that layers and orientation in a file's metadata agree with the study.
 
     Raises
     ------
     PersonaeError
-        By file, with both.
+        If they differ; names the file and both values.
     """
     from safetensors import SafetensorError
 
     try:
         said = stated(path)
     except (SafetensorError, OSError):
-        # What is wrong with the file is said when it is read.
+        # A damaged file is reported when it is loaded.
         return
     for key in ("layers", "orientation"):
         mine, theirs = getattr(source, key), said.get(key)
         if theirs in _KNOWN[key] and theirs != mine:
-            raise PersonaeError(f"{path}: says {key}: {theirs}, the study {mine}; correct one")
+            raise PersonaeError(
+                f"{path}: states {key}: {theirs}, the study {mine}; correct one of them"
+            )
 
 
 def _with_caps(tensors: dict[str, Any], said: Mapping[str, str], path: Path) -> Any:
-    """Put the plain values of a capping configuration, kept as JSON, beside its tensors."""
+    """Combine a capping configuration's tensors with its plain values (JSON in the metadata)."""
     if CAPS_KEY not in said:
         return tensors
     try:
@@ -104,18 +108,19 @@ def _with_caps(tensors: dict[str, Any], said: Mapping[str, str], path: Path) -> 
             name: {"layer": layers[name], "vector": value} for name, value in tensors.items()
         }
     except (ValueError, KeyError, TypeError):
-        raise PersonaeError(f"{path}: metadata {CAPS_KEY!r} is malformed; export it anew") from None
+        raise PersonaeError(
+            f"{path}: metadata {CAPS_KEY!r} is malformed; export it again"
+        ) from None
     return {"vectors": vectors, "experiments": experiments}
 
 
 def matrix(value: Any, where: str, *, row: bool = False) -> Matrix:
-    """Return a tensor ``[rows, hidden]`` as float32; with ``row``, a tensor ``[hidden]``, too.
+    """Convert a tensor ``[rows, hidden]`` (with ``row`` also ``[hidden]``) to float32.
 
     Raises
     ------
     PersonaeError
-        When it is no dense tensor of floating-point numbers of this shape, or holds one that is
-        not finite.
+        If it is not a dense floating-point tensor of this shape, or has a value that is not finite.
     """
     if not hasattr(value, "detach"):
         raise PersonaeError(f"{where}: must be a tensor, not {type(value).__name__}")
@@ -130,5 +135,7 @@ def matrix(value: Any, where: str, *, row: bool = False) -> Matrix:
     found: Matrix = value.detach().float().numpy()
     if not np.isfinite(found).all():
         bad = int(np.argwhere(~np.isfinite(found).all(axis=1))[0, 0])
-        raise PersonaeError(f"{where}: row {bad} holds a number that is not finite")
+        raise PersonaeError(
+            f"{where}: row {bad} has a value that is not finite; download the file again"
+        )
     return found

@@ -1,7 +1,7 @@
-"""From published files to vectors in this project's conventions.
+"""Read published vectors and convert them to this project's conventions.
 
 Layer ``l`` is the residual stream after block ``l``; an axis points toward the Assistant, a trait
-vector toward its trait. What a file says otherwise is turned here, and nowhere else.
+vector toward its trait. Only this module converts other conventions.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from personae.data.model_table import ModelRow
 from personae.personas.published.published_source import PublishedSource
 from personae.personas.published.safe_loading import (
     Matrix,
+    check_stated,
     files_of,
     load,
     matrix,
-    refuse_other_words,
 )
 
 _PV_FILE: Final = re.compile(r"^(?P<name>.+)_(?P<span>response_avg|prompt_avg|prompt_last)_diff$")
@@ -31,14 +31,14 @@ _SPANS: Final = {
 
 
 class Family(NamedTuple):
-    """Vectors of one thing at all layers.
+    """Vectors of one role, trait or axis at all layers.
 
     Attributes
     ----------
     name
         Role, trait, or ``axis``.
     span
-        Tokens that were averaged; ``response_mean`` where a file does not say.
+        Tokens that were averaged; ``response_mean`` if the file does not state it.
     vectors
         ``[n_layers, hidden]`` float32; row ``l`` is of layer ``l``.
     """
@@ -49,12 +49,12 @@ class Family(NamedTuple):
 
 
 def read_families(source: PublishedSource, model: ModelRow, base: Path) -> list[Family]:
-    """Return the vectors of a source, turned to this project's orientation and layers.
+    """Return the vectors of a source in this project's orientation and layer numbering.
 
     Raises
     ------
     PersonaeError
-        By file, when a tensor does not fit the model or the file is malformed.
+        If a tensor does not fit the model or the file is malformed; names the file.
     """
     families = [
         Family(name, span, _of_model(values, where, source, model))
@@ -62,7 +62,7 @@ def read_families(source: PublishedSource, model: ModelRow, base: Path) -> list[
         for name, span, values, where in _named(source, path)
     ]
     if not families:
-        raise PersonaeError(f"{source.path}: holds no vectors; correct the path")
+        raise PersonaeError(f"{source.path}: no vectors found; correct the path")
     names = [(family.name, family.span) for family in families]
     for name in names:
         if names.count(name) > 1:
@@ -72,14 +72,14 @@ def read_families(source: PublishedSource, model: ModelRow, base: Path) -> list[
 
 def _named(source: PublishedSource, path: Path) -> Iterator[tuple[str, str, Matrix, str]]:
     """Yield name, span, matrix and place of every family in a file."""
-    refuse_other_words(path, source)
+    check_stated(path, source)
     content, where = load(path), str(path)
     if source.kind == "axis":
         key = "axis"
         if isinstance(content, Mapping):
             if key not in content:
                 known = ", ".join(map(str, content))
-                raise PersonaeError(f"{where}: lacks the tensor {key!r}; there are {known}")
+                raise PersonaeError(f"{where}: the tensor {key!r} is missing; the file has {known}")
             content = content[key]
         yield key, "response_mean", matrix(content, where), where
     elif isinstance(content, Mapping) and "vector" in content:

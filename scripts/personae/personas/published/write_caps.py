@@ -1,4 +1,4 @@
-"""The way back for floors: a capping configuration that others can read."""
+"""Export floors as a capping configuration in the published format."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def write_caps(directions: Path, floors: Path, path_out: Path) -> None:
     for row in tables.read(floors, "floors").to_pylist():
         key = row["direction"], row["layer"]
         if key not in units:
-            message = f"{directions} has no {key[0]!r} at layer {key[1]}; name tables of one study"
+            message = f"{directions} has no {key[0]!r} at layer {key[1]}; give tables of one study"
             raise PersonaeError(f"{floors}: {message}")
         used[key] = units[key]
         cap = {"vector": _named(*key), "cap": row["floor"]}
         experiments.setdefault(_experiment(row), []).append(cap)
     if not used:
-        raise PersonaeError(f"{floors}: holds no floors; name another table")
+        raise PersonaeError(f"{floors}: no floors; give another table")
     listed = [{"id": name, "interventions": caps} for name, caps in experiments.items()]
     layers = {_named(*key): key[1] for key in used}
     tensors = {_named(*key): unit for key, unit in used.items()}
@@ -53,7 +53,7 @@ def write_caps(directions: Path, floors: Path, path_out: Path) -> None:
 
 
 def _units(directions: Path) -> _Units:
-    """Return the directions of a table at unit length by name and layer; a zero one stays zero."""
+    """Return unit vectors of a table's directions by name and layer; a zero vector stays zero."""
     table = tables.read(directions, "directions")
     matrix = tables.to_matrix(table["vector"]).astype(np.float64)
     norms = np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-30)
@@ -66,7 +66,7 @@ def _named(direction: str, layer: int) -> str:
 
 
 def _experiment(row: Mapping[str, Any]) -> str:
-    """Return the name of an experiment; one that was imported keeps its own."""
+    """Return the name of an experiment; an imported one keeps its name."""
     if row["pool"] == "published":
         return str(row["direction"])
     parts = (row["direction"], row["pool"], row["reading"])

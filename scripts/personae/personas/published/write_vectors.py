@@ -1,4 +1,4 @@
-"""The way back: vectors of a table as a file that others can read."""
+"""Export a table's vectors as a ``.safetensors`` or ``.pt`` file."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _POINTS: Final = {
 def write_vectors(table: Path, schema: str, path_out: Path, variant: str = "response_mean") -> None:
     """Write the vectors of a table by name, each ``[n_layers, hidden]`` float32.
 
-    Row ``l`` is layer ``l``, the residual stream after block ``l``. A ``.safetensors`` file says so
-    in its metadata, with the orientation; a ``.pt`` file holds the mapping alone. Of roles, means
-    of fully played answers are written, and the default Assistant's.
+    Row ``l`` is layer ``l``, the residual stream after block ``l``. A ``.safetensors`` file states
+    this and the orientation in its metadata; a ``.pt`` file holds only the mapping. For roles, the
+    fully-role vectors and the default Assistant's mean are written.
 
     Raises
     ------
     PersonaeError
-        When the format is not one of the two, there are no vectors, or not of all layers from 0.
+        If the format is unknown, there are no vectors, or layers are missing.
     """
     key = _KEYS[schema]
     found = tables.read(table, schema)
@@ -44,11 +44,11 @@ def write_vectors(table: Path, schema: str, path_out: Path, variant: str = "resp
     try:
         held = stack(found, key)
     except ValueError as error:
-        raise PersonaeError(f"{table}: {error}; name a table with all layers") from None
+        raise PersonaeError(f"{table}: {error}; give a table with all layers") from None
     if not held.keys:
-        raise PersonaeError(f"{table}: no vectors of {variant}; name another table or variant")
+        raise PersonaeError(f"{table}: no vectors of {variant}; give another table or variant")
     if held.layers != list(range(len(held.layers))):
-        raise PersonaeError(f"{table}: vectors of some layers only; name a table with all of them")
+        raise PersonaeError(f"{table}: vectors of some layers only; give a table with all of them")
     vectors = {name: held.vectors[i] for i, name in enumerate(held.keys)}
     about = {"layers": "blocks", "orientation": _ORIENTED[schema], "points": _POINTS[schema]}
     save(vectors, vectors, about, path_out)
@@ -65,13 +65,15 @@ def save(
     Raises
     ------
     PersonaeError
-        When the format is not one of the two.
+        If the format is neither.
     """
     import torch
     from safetensors.torch import save_file
 
     if path_out.suffix not in (".pt", ".safetensors"):
-        raise PersonaeError(f"{path_out}: of neither format; end its name in .pt or .safetensors")
+        raise PersonaeError(
+            f"{path_out}: unknown format; use a name that ends in .pt or .safetensors"
+        )
     with replace_atomically(path_out) as partial:
         if path_out.suffix == ".safetensors":
             tensors = {name: torch.tensor(value) for name, value in vectors.items()}
@@ -81,7 +83,7 @@ def save(
 
 
 def _tensors(content: Any) -> Any:
-    """Return nested content with tensors in place of arrays."""
+    """Convert the arrays in nested content to tensors."""
     import torch
 
     if isinstance(content, Mapping):

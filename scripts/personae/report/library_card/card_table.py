@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from personae.personas.library import Library
 from personae.personas.library.text_checks import CHECKS, LONGEST_PROMPT, MOST_UNEVEN, Finding
-from personae.personas.library.text_inventory import Place, all_texts, instructions
+from personae.personas.library.text_inventory import LibraryText, all_texts, instructions
 from personae.report.library_card.library_sizes import categories, entries, n_counted, too_few
 from personae.report.library_card.measured_checks import (
     NEAR,
@@ -132,7 +132,7 @@ def _opposed(
             yield _row(part, check, len(pairs), found, **measured, scope=_named(scope))
 
 
-def _within(place: Place, scope: Scope | None) -> bool:
+def _within(place: LibraryText, scope: Scope | None) -> bool:
     return scope is None or place.group.split(".")[0] in scope.get(place.part, ())
 
 

@@ -20,7 +20,7 @@ from personae.api.requests import LikelihoodRow
 from personae.api.rollout import chat
 from personae.judging.engine_protocols import EmbeddingEngine, LikelihoodEngine
 from personae.personas.library import Library
-from personae.personas.library.text_inventory import Place
+from personae.personas.library.text_inventory import LibraryText
 from personae.personas.system_prompts import trait_prompt
 
 Opposing = Literal["embedding", "likelihood"]
@@ -36,8 +36,8 @@ _REQUEST: Final = "How should you answer?"
 class Near(NamedTuple):
     """Two texts of one kind, and the cosine of their embeddings."""
 
-    left: Place
-    right: Place
+    left: LibraryText
+    right: LibraryText
     cosine: float
 
 
@@ -60,12 +60,12 @@ class Family(NamedTuple):
     closest: list[Near]
 
 
-def nearest(engine: EmbeddingEngine, places: Iterable[Place]) -> list[Family]:
+def nearest(engine: EmbeddingEngine, places: Iterable[LibraryText]) -> list[Family]:
     """Return up to 20 pairs of texts of one part and kind that are closest, closest first.
 
     Texts of one group are not compared.
     """
-    families: dict[tuple[str, str], list[Place]] = defaultdict(list)
+    families: dict[tuple[str, str], list[LibraryText]] = defaultdict(list)
     for place in places:
         if not place.kind.startswith(_NOT_COMPARED):
             families[_family(place)].append(place)
@@ -75,13 +75,13 @@ def nearest(engine: EmbeddingEngine, places: Iterable[Place]) -> list[Family]:
     ]
 
 
-def _family(place: Place) -> tuple[str, str]:
+def _family(place: LibraryText) -> tuple[str, str]:
     """Questions of both splits are compared with each other; a trait's with that trait's."""
     part = "questions" if place.kind == "question" else place.part
     return part, "question" if place.kind.startswith("question") else place.kind
 
 
-def _closest(engine: EmbeddingEngine, places: Sequence[Place], most: int = 20) -> list[Near]:
+def _closest(engine: EmbeddingEngine, places: Sequence[LibraryText], most: int = 20) -> list[Near]:
     vectors = engine.embed([place.text for place in places])
     cosines = vectors @ vectors.T
     groups, kinds = (np.asarray([getattr(p, name) for p in places]) for name in ("group", "kind"))

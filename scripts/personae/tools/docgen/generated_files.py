@@ -15,7 +15,7 @@ from pydantic_core.core_schema import NullableSchema
 from personae.data.model_table import ModelRow
 from personae.judging.rubrics import Sheet
 from personae.personas.library import (
-    AuditorSheet,
+    AuditorPrompt,
     ClosedItem,
     Domain,
     DriftConversation,
@@ -52,7 +52,7 @@ _RECORDS: Final[dict[str, tuple[type[BaseModel], frozenset[str]]]] = {
     "drift": (DriftConversation, frozenset({"slug"})),
     "jailbreak": (JailbreakConversation, frozenset({"slug"})),
     "domain": (Domain, frozenset()),
-    "auditor": (AuditorSheet, frozenset()),
+    "auditor": (AuditorPrompt, frozenset()),
     "labelled": (LabelledAnswer, frozenset()),
     "labelled_role": (LabelledRoleAnswer, frozenset()),
     "labelled_role_label": (LabelledRoleLabel, frozenset()),

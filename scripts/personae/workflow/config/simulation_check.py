@@ -41,6 +41,6 @@ def check_simulated(study: Study) -> Iterator[str]:
             if count is not None and count > there:
                 yield f"{_AT}.{key}: {count} is too many, {holder} {there}; lower it or add more"
     try:
-        _ = study.auditor_sheet
+        _ = study.auditor_prompt
     except PersonaeError as error:
         yield from str(error).splitlines()

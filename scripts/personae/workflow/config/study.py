@@ -11,7 +11,7 @@ from personae.base.field_types import Band
 from personae.data.model_table import ModelRow
 from personae.endpoints.endpoint_settings import Endpoint
 from personae.personas.library import (
-    AuditorSheet,
+    AuditorPrompt,
     ClosedItem,
     Domain,
     DriftConversation,
@@ -148,7 +148,7 @@ class Study:
         return self.config.endpoints[name] if self.simulated and name else None
 
     @cached_property
-    def auditor_sheet(self) -> AuditorSheet:
+    def auditor_prompt(self) -> AuditorPrompt:
         """What the endpoint that plays the user is told."""
         return load_auditor(self.config.library.conversations, self.base)
 

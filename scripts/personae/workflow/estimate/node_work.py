@@ -136,8 +136,8 @@ class Counter:
     def _talks(self) -> list[str]:
         """What the auditor is told, for every simulated conversation."""
         users = [p for d in self.study.simulated_domains.values() for p in d.personas]
-        sheet = self.study.auditor_sheet
-        return [sheet.prompt(user.description, t.text) for user in users for t in user.topics]
+        prompt = self.study.auditor_prompt
+        return [prompt.filled(user.description, t.text) for user in users for t in user.topics]
 
     @property
     def _message(self) -> float:

@@ -29,7 +29,7 @@ def simulation(study: Study) -> Record | None:
             for persona in domain.personas
         ],
         "turns": section.turns,
-        "sheet": study.auditor_sheet.model_dump(),
+        "prompt": study.auditor_prompt.model_dump(),
         # Each request has a seed of its own; log-probabilities are for judges.
         "auditor": {k: v for k, v in auditor.answering().items() if k not in ("seed", "logprobs")},
         "seed": study.config.seed,

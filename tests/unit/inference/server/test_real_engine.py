@@ -28,7 +28,7 @@ from personae.inference.client import EngineClient, EngineError, connect, launch
 from personae.inference.torch_engine.engine import Engine
 from personae.inference.weights_manifest import ModelSource
 from personae.inference.weights_preparation import prepare_model
-from personae.personas.library import AuditorSheet
+from personae.personas.library import AuditorPrompt
 from personae.rollouts.conversation import play
 from personae.rollouts.simulation import Auditor, Talk
 from tests.unit.inference.engine.families import load_tiny
@@ -132,10 +132,10 @@ def test_an_endpoint_plays_the_user_of_a_real_model(
     client: EngineClient, serve: Callable[..., Endpoint], runtime: Callable[..., Runtime]
 ) -> None:
     endpoint = serve(lambda body, _: completion(f"message {len(body['messages'])}"))
-    sheet = AuditorSheet(system="{persona} {topic} {end}", opening="Go.", end="BYE")
+    prompt = AuditorPrompt(system="{persona} {topic} {end}", opening="Go.", end="BYE")
     talks = [Talk(name, "coding", name, "a topic") for name in ("ann", "bob")]
     room = client.info().max_length
-    auditor = Auditor("judge", runtime(endpoint.url), sheet, talks, 2, client, 8, 0)
+    auditor = Auditor("judge", runtime(endpoint.url), prompt, talks, 2, client, 8, 0)
     dialogues = [talk.dialogue for talk in talks]
     table = play(client, dialogues, SAMPLING, "replays", seed=0, users=auditor)
     assert table["turn"].to_pylist() == [0, 0, 1, 1]
@@ -143,7 +143,7 @@ def test_an_endpoint_plays_the_user_of_a_real_model(
     assert auditor.ended == {}
     longest = max(map(len, table["prompt_ids"].to_pylist())) + SAMPLING.max_new_tokens
     assert longest < room
-    narrow = Auditor("judge", runtime(endpoint.url), sheet, talks, 2, client, room, 0)
+    narrow = Auditor("judge", runtime(endpoint.url), prompt, talks, 2, client, room, 0)
     empty = play(client, dialogues, SAMPLING, "replays", seed=0, users=narrow)
     assert empty.num_rows == 0
     assert all("context" in why for why in narrow.ended.values())
