@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from transformers import AutoModel, AutoTokenizer
 
 from personae.inference.engine_errors import ModelError
-from personae.inference.weights_manifest import WEIGHTS, read_manifest
+from personae.inference.tensor_names import check_tensors
+from personae.inference.weights_manifest import WEIGHTS, read_manifest, verify_contents
 
 # all-MiniLM-L6-v2 was trained on texts cut at this many tokens.
 _MAX_TOKENS = 256
@@ -31,9 +32,17 @@ class Embedder:
         self.manifest = read_manifest(folder)
         if self.manifest.kind != "embedder":
             raise ModelError(f"{folder} is a prepared {self.manifest.kind} model, not an embedder")
+        verify_contents(folder, self.manifest)
         weights = str(folder / WEIGHTS)
         self._tokenizer = AutoTokenizer.from_pretrained(weights, local_files_only=True)
-        model = AutoModel.from_pretrained(weights, dtype=torch.float32, local_files_only=True)
+        model, found = AutoModel.from_pretrained(
+            weights,
+            dtype=torch.float32,
+            local_files_only=True,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+        )
+        check_tensors(folder, found)
         self._model = model.eval()
 
     @torch.inference_mode()

@@ -21,10 +21,13 @@ from typing import NamedTuple
 from personae.inference.engine_errors import ModelError
 from personae.inference.weights_manifest import (
     MANIFEST,
+    VERIFIED,
     WEIGHTS,
     Manifest,
     ModelSource,
+    file_digests,
     file_sizes,
+    record_versions,
     weights_digest,
 )
 
@@ -68,7 +71,8 @@ def prepare_model(source: ModelSource, folder: Path) -> Manifest:
         If the package, snapshot or folder is not there, not the pinned one, or holds no
         safetensors.
     """
-    (folder / MANIFEST).unlink(missing_ok=True)
+    for name in (MANIFEST, VERIFIED):
+        (folder / name).unlink(missing_ok=True)
     with _replacing(folder / WEIGHTS) as weights:
         if source.source == "package":
             _from_package(source, weights)
@@ -80,6 +84,7 @@ def prepare_model(source: ModelSource, folder: Path) -> Manifest:
     text = manifest.model_dump_json(indent=2) + "\n"
     with _replacing(folder / MANIFEST) as path:
         path.write_text(text, encoding="utf-8")
+    record_versions(folder, manifest)
     return manifest
 
 
@@ -174,11 +179,13 @@ def _describe(source: ModelSource, weights: Path) -> Manifest:
         raise ModelError(f"model {source.name}: {source.id} has no config.json") from None
     # Multimodal configs (Gemma 3) nest the language model's.
     text = config.get("text_config", config)
+    digests = file_digests(weights)
     return Manifest(
         **source.model_dump(),
         model_type=config["model_type"],
         n_layers=text["num_hidden_layers"],
         hidden_size=text["hidden_size"],
-        weights_digest=weights_digest(weights),
+        weights_digest=weights_digest(digests),
         sizes=file_sizes(weights),
+        digests=digests,
     )

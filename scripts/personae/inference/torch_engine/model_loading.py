@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -19,10 +19,16 @@ from transformers import (
 )
 
 from personae.inference.engine_errors import ModelError
+from personae.inference.tensor_names import check_tensors, renaming
 from personae.inference.torch_engine.attention import use_fast_decoding
 from personae.inference.torch_engine.decoder_blocks import find_blocks
 from personae.inference.torch_engine.weight_packing import pack_linears
-from personae.inference.weights_manifest import WEIGHTS, Manifest, read_manifest
+from personae.inference.weights_manifest import (
+    WEIGHTS,
+    Manifest,
+    read_manifest,
+    verify_contents,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -60,20 +66,27 @@ def load_model(folder: Path, dtype: DtypeName = "auto", device: str = "auto") ->
     Raises
     ------
     ModelError
-        If the folder is no intact prepared chat model, or the device is not there.
+        If the folder is no intact prepared chat model, its tensors are not those of its
+        architecture, or the device is not there.
     """
     manifest = read_manifest(folder)
     if manifest.kind != "chat":
         raise ModelError(f"{folder} is a prepared {manifest.kind}, not a chat model")
+    verify_contents(folder, manifest)
     target = choose_device(device)
     several = device == "auto" and torch.cuda.device_count() > 1
     weights = str(folder / WEIGHTS)
-    model = AutoModelForCausalLM.from_pretrained(
+    read: Any = AutoModelForCausalLM.from_pretrained(
         weights,
         dtype=choose_dtype(dtype, target),
         device_map="auto" if several else {"": target},
         local_files_only=True,
+        key_mapping=renaming(folder / WEIGHTS),
+        ignore_mismatched_sizes=True,
+        output_loading_info=True,
     )
+    model, found = read
+    check_tensors(folder, found)
     tokenizer = AutoTokenizer.from_pretrained(weights, local_files_only=True)
     loaded = wrap_model(model, tokenizer, manifest)
     logger.info("%s computes in %s (asked: %s) on %s", folder, loaded.dtype, dtype, loaded.device)

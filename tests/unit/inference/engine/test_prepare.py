@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,19 @@ import huggingface_hub
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
-from personae.inference import weights_preparation
+from personae.inference import weights_manifest, weights_preparation
 from personae.inference.engine_errors import ModelError
 from personae.inference.sentence_embedder import Embedder
 from personae.inference.torch_engine.model_loading import choose_device, choose_dtype, load_model
-from personae.inference.weights_manifest import Manifest, ModelSource, read_manifest, weights_digest
+from personae.inference.weights_manifest import (
+    Manifest,
+    ModelSource,
+    file_digests,
+    read_manifest,
+    weights_digest,
+)
 from personae.inference.weights_preparation import prepare_model
 
 from .families import load_tiny
@@ -47,13 +54,14 @@ def test_a_local_folder_is_linked_described_and_loads(original: Path, tmp_path: 
     manifest = prepare_model(source, tmp_path / "prepared")
     assert read_manifest(tmp_path / "prepared") == manifest
     assert (manifest.n_layers, manifest.hidden_size) == (4, 32)
-    assert manifest.weights_digest == weights_digest(original)
+    assert manifest.weights_digest == weights_digest(file_digests(original))
     assert manifest.model_dump(include=set(source.model_dump())) == source.model_dump()
     loaded = load_model(tmp_path / "prepared", "float32", "cpu")
     assert (loaded.n_layers, loaded.hidden_size, loaded.dtype) == (4, 32, torch.float32)
     assert loaded.manifest == manifest
     assert loaded.stop_ids == {257}
-    assert sorted(p.name for p in (tmp_path / "prepared").iterdir()) == ["manifest.json", "weights"]
+    names = sorted(p.name for p in (tmp_path / "prepared").iterdir())
+    assert names == [".verified.json", "manifest.json", "weights"]
 
 
 def test_preparing_again_replaces_and_a_failure_leaves_no_manifest(tmp_path: Path) -> None:
@@ -159,6 +167,120 @@ def test_damaged_models_are_refused_by_file(tmp_path: Path) -> None:
     manifest.write_text(json.dumps({**values, "n_layers": "many"}), encoding="utf-8")
     with pytest.raises(ModelError, match=r"manifest.json: n_layers: .*integer"):
         read_manifest(tmp_path / "out")
+
+
+def prepared(original: Path, tmp_path: Path) -> Path:
+    prepare_model(_source(id=str(original)), tmp_path / "out")
+    return tmp_path / "out"
+
+
+def change(path: Path, at: int = -1) -> None:
+    """Flip one bit and keep the size; the time of change tells that the file was written."""
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json"])
+def test_a_changed_file_of_the_same_size_is_refused(
+    original: Path, tmp_path: Path, name: str
+) -> None:
+    out = prepared(original, tmp_path)
+    change(original / name)
+    with pytest.raises(ModelError, match=rf"weights/{name}: its content is not what was prepared"):
+        load_model(out, "float32", "cpu")
+
+
+def test_files_are_verified_once_per_version(
+    original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, read = prepared(original, tmp_path), []
+    digest = weights_manifest._sha256
+    monkeypatch.setattr(weights_manifest, "_sha256", lambda p: read.append(p.name) or digest(p))
+    manifest = read_manifest(out)
+    weights_manifest.verify_contents(out, manifest)
+    assert read == []
+    (original / "config.json").write_bytes((original / "config.json").read_bytes())
+    for _ in range(2):
+        weights_manifest.verify_contents(out, manifest)
+    assert read == ["config.json"]
+    (out / ".verified.json").write_text("{damaged")
+    weights_manifest.verify_contents(out, manifest)
+    assert sorted(read[1:]) == sorted(manifest.digests)
+
+
+def test_a_file_that_was_not_prepared_is_refused(original: Path, tmp_path: Path) -> None:
+    out = prepared(original, tmp_path)
+    (out / "weights" / "extra.safetensors").write_bytes(b"")
+    with pytest.raises(ModelError, match=r"extra.safetensors: was not there"):
+        load_model(out, "float32", "cpu")
+
+
+def rewrite(folder: Path, edit: Callable[[dict[str, torch.Tensor]], None]) -> None:
+    """Edit the tensors of a folder."""
+    path = folder / "model.safetensors"
+    tensors = load_file(path)
+    edit(tensors)
+    save_file(tensors, path, metadata={"format": "pt"})
+
+
+def renamed(prefix: str) -> Callable[[dict[str, torch.Tensor]], None]:
+    def edit(tensors: dict[str, torch.Tensor]) -> None:
+        for name in list(tensors):
+            tensors[prefix + name] = tensors.pop(name)
+
+    return edit
+
+
+def without(part: str) -> Callable[[dict[str, torch.Tensor]], None]:
+    def edit(tensors: dict[str, torch.Tensor]) -> None:
+        for name in [name for name in tensors if part in name]:
+            del tensors[name]
+
+    return edit
+
+
+def wider(tensors: dict[str, torch.Tensor]) -> None:
+    name = next(name for name in tensors if name.endswith("layers.1.mlp.up_proj.weight"))
+    tensors[name] = torch.cat([tensors[name], tensors[name]])
+
+
+def extra(tensors: dict[str, torch.Tensor]) -> None:
+    tensors["model.layers.9.mlp.up_proj.weight"] = torch.zeros(2, 2)
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (without("layers.2.mlp.up_proj"), r"1 missing \(\S*layers\.2\.mlp\.up_proj\.weight\)"),
+        (without("layers.3."), r"\d+ missing \(\S*layers\.3\.\S+, \S+, \S+, \.\.\.\)"),
+        (extra, r"1 unknown to the model \(model\.layers\.9\.mlp\.up_proj\.weight\)"),
+        (wider, r"1 of another shape than the model's \(\S*layers\.1\.mlp\.up_proj\.weight\)"),
+        (renamed("wrapper."), "missing .* unknown to the model"),
+    ],
+    ids=["tensor", "layer", "extra", "shape", "prefix"],
+)
+def test_a_checkpoint_that_is_not_the_model_s_is_refused_by_tensor(
+    original: Path, tmp_path: Path, edit: Callable[[dict[str, torch.Tensor]], None], words: str
+) -> None:
+    rewrite(original, edit)
+    out = prepared(original, tmp_path)
+    with pytest.raises(ModelError, match=words) as caught:
+        load_model(out, "float32", "cpu")
+    assert str(caught.value).startswith(str(out))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "prefix", ["base_model.model.", "language_model.", "_orig_mod.", "base_model.model._orig_mod."]
+)
+def test_a_wrapper_s_prefix_is_understood(original: Path, tmp_path: Path, prefix: str) -> None:
+    right = load_model(prepared(original, tmp_path), "float32", "cpu").model.state_dict()
+    rewrite(original, renamed(prefix))
+    found = load_model(prepared(original, tmp_path), "float32", "cpu").model.state_dict()
+    assert list(found) == list(right)
+    for name, tensor in right.items():
+        torch.testing.assert_close(found[name], tensor, rtol=0, atol=0)
 
 
 @pytest.fixture(scope="module")

@@ -176,7 +176,7 @@ def test_a_url_that_serves_other_weights_is_refused(servers: Servers) -> None:
     (folder / "manifest.json").write_text(
         '{"name": "m", "kind": "chat", "source": "folder", "id": "x", "revision": "",'
         ' "license": "", "model_type": "llama", "n_layers": 3, "hidden_size": 4,'
-        ' "weights_digest": "def", "sizes": {}}'
+        ' "weights_digest": "def", "sizes": {}, "digests": {}}'
     )
     with Remote(servers) as remote, pytest.raises(EngineError, match=r"weights abc, but .* def"):
         remote.connect(servers)
