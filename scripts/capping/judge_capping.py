@@ -39,16 +39,8 @@ def main(
 
 
 if __name__ == "__main__":
-    from personae.workflow.node import run_judge_node
+    from personae.workflow.node import judge_arguments, run_judge_node
 
     run_judge_node(
-        snakemake,
-        main,
-        responses=snakemake.input.responses,
-        calibration=snakemake.input.calibration,
-        personas=snakemake.params.personas,
-        judging=snakemake.params.judging,
-        labelled=snakemake.params.labelled,
-        config=snakemake.config,
-        path_out=snakemake.output[0],
+        snakemake, main, personas=snakemake.params.personas, **judge_arguments(snakemake)
     )

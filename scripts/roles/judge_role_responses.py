@@ -33,16 +33,6 @@ def main(
 
 
 if __name__ == "__main__":
-    from personae.workflow.node import run_judge_node
+    from personae.workflow.node import judge_arguments, run_judge_node
 
-    run_judge_node(
-        snakemake,
-        main,
-        responses=snakemake.input.responses,
-        calibration=snakemake.input.calibration,
-        role=snakemake.params.role,
-        judging=snakemake.params.judging,
-        labelled=snakemake.params.labelled,
-        config=snakemake.config,
-        path_out=snakemake.output[0],
-    )
+    run_judge_node(snakemake, main, role=snakemake.params.role, **judge_arguments(snakemake))

@@ -1,23 +1,11 @@
-"""Extract the activations of one side of a trait: response mean, prompt mean and last prompt token.
+"""Extract the activations of one side of a trait: response mean, prompt mean, last prompt token."""
 
-All layers come from one forward pass per rollout, from the token ids saved at generation, and
-means are accumulated in float32. Columns: those of ``activations``.
-"""
+from functools import partial
 
-from personae.data import tables
 from personae.data.table_values import TRAIT_SPANS
-from personae.inference.client import EngineClient
-from personae.rollouts.extraction import extract_activations
+from personae.rollouts.extraction import write_activations
 
-
-def main(
-    *, responses: str, path_out: str, engine: EngineClient, provenance: dict[str, str]
-) -> None:
-    """Write one row per rollout, span and layer."""
-    table = tables.read(responses, "trait_responses")
-    activations = extract_activations(engine, table, TRAIT_SPANS)
-    tables.write(activations, path_out, "activations", provenance)
-
+main = partial(write_activations, kind="trait_responses", spans=TRAIT_SPANS)
 
 if __name__ == "__main__":
     from personae.workflow.node import run_model_node

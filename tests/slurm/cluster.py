@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from personae.base.workflow_owner import process_start
+from personae.base.process_identity import ProcessIdentity
 
 CPUS, GPUS = 8, 4
 PACKAGES = "slurm-wlm and munge"
@@ -233,5 +233,5 @@ def _end(pid_file: Path) -> None:
         os.kill(pid, 15)
     except (FileNotFoundError, ValueError, ProcessLookupError):
         return
-    if not wait_until(lambda: process_start(pid) is None, 10):
+    if not wait_until(lambda: ProcessIdentity.of(pid) is None, 10):
         os.kill(pid, 9)

@@ -1,58 +1,80 @@
-"""Which process holds something, and whether it still lives."""
+"""Which process something belongs to, and whether that process still runs."""
 
 from __future__ import annotations
 
 import os
-import socket
-from pathlib import Path
-from typing import NamedTuple
+import platform
+from typing import Final, NamedTuple, Self
+
+import psutil
+
+# psutil derives the time from that of the boot, which may shift a little when the clock is set.
+_SAME_SECONDS: Final = 1.5
 
 
-class Owner(NamedTuple):
-    """A process: its machine, its number, and when it began (numbers are used again)."""
+class ProcessIdentity(NamedTuple):
+    """One process: its start time tells it from a later one with the same number.
+
+    Attributes
+    ----------
+    host, job
+        Name of its machine, and its Slurm job; the job is empty outside Slurm.
+    pid
+        Its number.
+    started
+        When it started, in seconds since the epoch.
+    """
 
     host: str
+    job: str
     pid: int
-    began: str
+    started: float
 
     @classmethod
-    def here(cls) -> Owner:
+    def of(cls, pid: int) -> Self | None:
+        """Return the process of this machine with this number; None if it has ended.
+
+        A zombie has ended: it only waits for its parent to take notice.
+        """
+        try:
+            process = psutil.Process(pid)
+            if process.status() == psutil.STATUS_ZOMBIE:
+                return None
+            return cls(*neighbourhood(), pid, process.create_time())
+        except psutil.NoSuchProcess:
+            return None
+
+    @classmethod
+    def here(cls) -> Self:
         """Return this process."""
-        return cls(socket.gethostname(), os.getpid(), _began(os.getpid()))
+        return cls(*neighbourhood(), os.getpid(), psutil.Process().create_time())
 
     @classmethod
-    def parse(cls, text: str) -> Owner:
-        """Read what ``str`` wrote."""
-        host, pid, began = text.split(" ")
-        return cls(host, int(pid), began)
+    def parse(cls, text: str) -> Self:
+        """Read ``host:job:pid:started``; ValueError if the text is anything else."""
+        host, job, pid, started = text.split(":")
+        return cls(host, job, int(pid), float(started))
 
     def __str__(self) -> str:
-        return f"{self.host} {self.pid} {self.began}"
+        return ":".join(map(str, self))
 
+    @property
+    def is_near(self) -> bool:
+        """Whether the process belongs to this host and this Slurm allocation."""
+        return (self.host, self.job) == neighbourhood()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process still runs; meaningful only on its own host."""
+        now = ProcessIdentity.of(self.pid)
+        return now is not None and abs(now.started - self.started) < _SAME_SECONDS
+
+    @property
     def is_gone(self) -> bool:
-        """Say whether the process has ended; of another machine's processes nothing is known."""
-        if self.host != socket.gethostname():
-            return False
-        return _began(self.pid) != self.began
+        """Whether the process has ended; of another machine's processes nothing is known."""
+        return self.host == platform.node() and not self.is_running
 
 
-def _began(pid: int) -> str:
-    """Return the start time of a process in clock ticks since boot; empty when it has ended."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return "" if not _alive(pid) else "unknown"
-    # The name before ")" may hold spaces and brackets. State "Z" has ended and waits to be reaped.
-    fields = text.rpartition(")")[2].split()
-    return "" if fields[0] == "Z" else fields[19]
-
-
-def _alive(pid: int) -> bool:
-    """Without /proc: a signal that does nothing finds out."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def neighbourhood() -> tuple[str, str]:
+    """Return the host's name and the Slurm job id (empty outside Slurm)."""
+    return platform.node(), os.environ.get("SLURM_JOB_ID", "")

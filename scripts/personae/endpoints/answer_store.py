@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from personae.base.errors import PersonaeError
-from personae.base.process_identity import Owner
+from personae.base.process_identity import ProcessIdentity
 from personae.endpoints.answers import Answer, Budget, Charge
 from personae.endpoints.database import connect, has_log, journal_mode, transaction
 from personae.endpoints.write_overflow import Kept, Spill, save, set_aside, take_back
@@ -54,7 +54,7 @@ class AnswerStore:
     def __init__(self, folder: Path, journal: str | None = None) -> None:
         self.folder = folder
         self._spill = Spill(folder)
-        self._owner = Owner.here()
+        self._owner = ProcessIdentity.here()
         try:
             self._connection = connect(folder, journal or journal_mode(folder))
             set_aside(folder)
@@ -152,7 +152,7 @@ class AnswerStore:
         def write(connection: sqlite3.Connection) -> set[str]:
             now = time.time()
             held = dict(connection.execute("SELECT key, owner FROM claims WHERE until > ?", (now,)))
-            gone = {name for name in set(held.values()) if Owner.parse(name).is_gone()}
+            gone = {name for name in set(held.values()) if ProcessIdentity.parse(name).is_gone}
             me = str(self._owner)
             free = [k for k in keys if k not in held or held[k] in gone or held[k] == me]
             connection.executemany(

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from personae.api.requests import ActivationRow, Span
+from personae.data import tables
 from personae.data.schemas import SCHEMAS
 from personae.inference.client import EngineClient
 
@@ -38,6 +39,32 @@ def spans_of(n_prompt: int, n_response: int, names: Sequence[str]) -> list[Span]
     if unknown:
         raise ValueError(f"unknown span {sorted(unknown)}; known: {sorted(bounds)}")
     return [Span(name=name, start=bounds[name][0], end=bounds[name][1]) for name in names]
+
+
+def write_activations(
+    *,
+    kind: str,
+    spans: Sequence[str],
+    responses: str,
+    path_out: str,
+    engine: EngineClient,
+    provenance: dict[str, str],
+) -> None:
+    """Extract the activations of one file of responses: what all extracting nodes do.
+
+    All layers come from one forward pass per rollout, from the token ids saved at generation; means
+    are accumulated in float32. One row per rollout, span and layer. Columns: those of
+    ``activations``.
+
+    Parameters
+    ----------
+    kind
+        Kind of table that ``responses`` is.
+    spans
+        Names of the spans, as `spans_of` knows them.
+    """
+    activations = extract_activations(engine, tables.read(responses, kind), spans)
+    tables.write(activations, path_out, "activations", provenance)
 
 
 def extract_activations(

@@ -72,6 +72,18 @@ def run_judge_node(snakemake: Any, main: Callable[..., None], **arguments: Any) 
             main(**arguments, engine=engine, provenance=_provenance(snakemake))
 
 
+def judge_arguments(snakemake: Any) -> dict[str, Any]:
+    """Return what every node that scores responses hands to its ``main``: files and judges."""
+    return {
+        "responses": snakemake.input.responses,
+        "calibration": snakemake.input.calibration,
+        "judging": snakemake.params.judging,
+        "labelled": snakemake.params.labelled,
+        "config": snakemake.config,
+        "path_out": snakemake.output[0],
+    }
+
+
 @contextmanager
 def _kept(snakemake: Any) -> Iterator[bool]:
     """Yield whether the node's outputs were restored; keep those that the block makes.

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from personae.base.errors import PersonaeError
-from personae.base.process_identity import Owner
+from personae.base.process_identity import ProcessIdentity
 from personae.endpoints.answer_store import AnswerStore
 from personae.endpoints.concurrency_slots import Slots
 from personae.endpoints.rate_limit import Pace
@@ -137,7 +137,7 @@ def claims(run: Runtime) -> int:
     """Return how many requests this process claims."""
     with closing(sqlite3.connect(run.answers / "answers.sqlite")) as connection:
         rows = connection.execute("SELECT owner FROM claims").fetchall()
-    return sum(Owner.parse(owner) == Owner.here() for (owner,) in rows)
+    return sum(ProcessIdentity.parse(owner) == ProcessIdentity.here() for (owner,) in rows)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from personae.base.errors import PersonaeError
-from personae.base.process_identity import Owner
+from personae.base.process_identity import ProcessIdentity
 from personae.endpoints.answer_store import AnswerStore, StoreError
 from personae.endpoints.answers import Answer, Budget, Charge, digest
 from personae.endpoints.database import FILE, filesystem, journal_mode
@@ -110,8 +110,8 @@ def test_answers_come_back_as_they_were(tmp_path: Path) -> None:
 
 
 def test_a_claim_keeps_others_away_until_its_process_is_gone(tmp_path: Path) -> None:
-    gone = Owner(Owner.here().host, 2**22 + 1, "1")
-    elsewhere = Owner("another-machine", 1, "1")
+    gone = ProcessIdentity.here()._replace(pid=2**22 + 1)
+    elsewhere = ProcessIdentity("another-machine", "", 1, 1.0)
     with AnswerStore(tmp_path) as store:
         rows = [
             ("dead", str(gone), 1e12),
@@ -125,9 +125,10 @@ def test_a_claim_keeps_others_away_until_its_process_is_gone(tmp_path: Path) -> 
 
 
 def test_a_living_process_is_not_gone() -> None:
-    assert not Owner.here().is_gone()
-    assert Owner.parse(str(Owner.here())) == Owner.here()
-    assert Owner.here()._replace(began="0").is_gone()
+    here = ProcessIdentity.here()
+    assert not here.is_gone
+    assert ProcessIdentity.parse(str(here)) == here
+    assert here._replace(started=0.0).is_gone
 
 
 def test_two_jobs_that_ask_the_same_pay_once(

@@ -42,6 +42,11 @@ def kinds_in(stage: Stage) -> tuple[set[str], set[str]]:
     found: dict[str, set[str]] = {"read": set(), "write": set()}
     tree = ast.parse((ROOT / "scripts" / f"{stage.script}.py").read_bytes())
     for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        found["read"] |= {
+            word.value.value
+            for word in call.keywords
+            if word.arg == "kind" and isinstance(word.value, ast.Constant)
+        } & set(SCHEMAS)
         name = getattr(call.func, "attr", getattr(call.func, "id", ""))
         place = KIND_AT.get(name)
         if place is not None and len(call.args) > place:
@@ -67,7 +72,7 @@ def test_a_rule_is_as_its_stage_says(stage: Stage) -> None:
     named = {name for name in re.findall(r"(?m)^        (\w+)=", written)}
     assert named == set(stage.writes) - {""}
     assert (f'batch_group("{stage.rule}")' in text) == bool(stage.group)
-    runs = re.search(r"import run_(model|judge)_node", _script(stage))
+    runs = re.search(r"import .*\brun_(model|judge)_node", _script(stage))
     assert stage.runs == (runs[1] if runs else "tables")
     if stage.per != "study":
         assert (stage.work is not None) == (stage.runs != "tables")

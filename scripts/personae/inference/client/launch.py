@@ -20,7 +20,8 @@ import personae
 from personae.api.requests import EngineSpec
 from personae.api.wire_encoding import Wire
 from personae.base.errors import PersonaeError
-from personae.base.workflow_owner import Owner, current_owner
+from personae.base.process_identity import ProcessIdentity
+from personae.base.workflow_owner import current_owner
 from personae.inference.allocator import keeping_memory
 from personae.inference.client.server_directory import Place, is_listening, listen, locked, place_of
 from personae.inference.engine_errors import EngineError
@@ -77,7 +78,7 @@ def ensure_server(spec: EngineSpec, say: Say) -> tuple[Place, bool]:
     return place, starts
 
 
-def _start(spec: EngineSpec, owner: Owner | None, place: Place) -> int:
+def _start(spec: EngineSpec, owner: ProcessIdentity | None, place: Place) -> int:
     """Start a server that takes over a new listening socket; return its process id."""
     command = [sys.executable, "-m", SERVER_MODULE, "--spec", spec.model_dump_json()]
     command += ["--owner", str(owner)] if owner else []

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import socket
 import stat
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from filelock import FileLock, Timeout
+
 import personae
 from personae.api.requests import EngineSpec
-from personae.base.workflow_owner import Owner, neighbourhood
+from personae.base.process_identity import ProcessIdentity, neighbourhood
 from personae.inference.engine_errors import EngineError
 
 FOLDER_VARIABLES = ("PERSONAE_SOCKET_DIR", "SLURM_TMPDIR")
@@ -35,7 +35,7 @@ class Place(NamedTuple):
     lock: Path
 
 
-def place_of(spec: EngineSpec, owner: Owner | None) -> Place:
+def place_of(spec: EngineSpec, owner: ProcessIdentity | None) -> Place:
     """Return the place of the server for ``spec`` and ``owner``; equal ones share a server.
 
     Raises
@@ -93,17 +93,11 @@ def locked(path: Path, seconds: float) -> Iterator[None]:
     EngineError
         If another process holds it for longer than ``seconds``.
     """
-    deadline = time.monotonic() + seconds
-    with path.open("a") as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise EngineError(f"{path} has been locked for {seconds:g} s") from None
-                time.sleep(0.02)
-        yield
+    try:
+        with FileLock(path, timeout=seconds, poll_interval=0.02):
+            yield
+    except Timeout:
+        raise EngineError(f"{path} has been locked for {seconds:g} s") from None
 
 
 def listen(path: Path) -> socket.socket:

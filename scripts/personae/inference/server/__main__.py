@@ -20,7 +20,7 @@ import uvicorn
 from pydantic import ValidationError
 
 from personae.api.requests import EngineSpec
-from personae.base.workflow_owner import Owner
+from personae.base.process_identity import ProcessIdentity
 from personae.inference.client.server_directory import listen
 from personae.inference.server.app import create_app
 from personae.inference.server.backend import Backend
@@ -57,7 +57,7 @@ def main(arguments: list[str]) -> None:
 
 def _serve(options: argparse.Namespace, listener: socket.socket, socket_file: SocketFile) -> None:
     spec: EngineSpec = options.spec
-    owner: Owner | None = options.owner
+    owner: ProcessIdentity | None = options.owner
     device, loading = Device(), Loading(_loader(spec))
     config = uvicorn.Config(
         create_app(loading, device),
@@ -110,7 +110,9 @@ def _parser() -> argparse.ArgumentParser:
     where.add_argument("--port", type=int, help="TCP port; whoever reaches it can use the model")
     parser.add_argument("--host", default="127.0.0.1", help="address for --port")
     parser.add_argument("--fd", type=int, help="open file of the already listening --socket")
-    parser.add_argument("--owner", type=Owner.parse, help="host:job:pid:start of the workflow")
+    parser.add_argument(
+        "--owner", type=ProcessIdentity.parse, help="host:job:pid:start of the workflow"
+    )
     return parser
 
 

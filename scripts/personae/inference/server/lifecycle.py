@@ -14,7 +14,7 @@ from types import FrameType
 
 import uvicorn
 
-from personae.base.workflow_owner import Owner
+from personae.base.process_identity import ProcessIdentity
 from personae.inference.server.device_queue import Device
 from personae.inference.server.load_state import Loading
 
@@ -81,7 +81,7 @@ class Watch(threading.Thread):
         loading: Loading,
         socket_file: SocketFile,
         *,
-        owner: Owner | None,
+        owner: ProcessIdentity | None,
         idle_seconds: float,
     ) -> None:
         super().__init__(name="watch", daemon=True)
@@ -115,7 +115,7 @@ class Watch(threading.Thread):
         """Sleep, but end at once if the workflow is gone: all clients belonged to it."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
-            if self._owner and not self._owner.is_alive:
+            if self._owner and not self._owner.is_running:
                 LOG.info("owner %d is gone: ending", self._owner.pid)
                 self._socket_file.remove()
                 os._exit(0)

@@ -5,6 +5,11 @@ deletes the outputs of all of them and starts all of them anew. So each node of 
 its outputs, once they are whole, under a key of everything that they depend on; the next attempt
 takes them from there instead of computing them again. Kept files are hard links: they cost no
 space while the outputs are there. A run that ends well removes them.
+
+A node that fails half-way has no outputs yet: `personae.inference.client.row_cache` keeps the rows
+that it had received, in the same folder. Neither can do the other's part. Rows would have to be
+written a second time for nodes that succeed, a gigabyte for the activations of one role where a
+link costs nothing, and nodes that ask no model have none; outputs do not exist before a node ends.
 """
 
 from __future__ import annotations

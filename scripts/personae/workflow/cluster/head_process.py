@@ -7,7 +7,6 @@ head process needs no ``--unlock``.
 from __future__ import annotations
 
 import errno
-import fcntl
 import getpass
 import os
 import platform
@@ -16,14 +15,16 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import NoReturn, TextIO
+from typing import Final
+
+from filelock import BaseFileLock, FileLock, Timeout
 
 from personae.base.errors import PersonaeError
 from personae.workflow.cluster.site_settings import job_prefix
 
 _TIMEOUT = 60.0
-_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
-_held: list[TextIO] = []
+_NO_LOCKS: Final = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
+_held: list[BaseFileLock] = []
 
 
 class HeadError(PersonaeError):
@@ -45,13 +46,11 @@ def claim_results(folder: Path) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / ".head"
-    file = path.open("a+", encoding="utf-8")
+    lock = FileLock(path, blocking=False)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.seek(0)
-        holder = file.read().strip() or "another Snakemake"
-        file.close()
+        lock.acquire()
+    except Timeout:
+        holder = path.read_text(encoding="utf-8").strip() or "another Snakemake"
         raise HeadError(
             f"{folder} is in use by {holder}; wait for it, or stop it with Ctrl-C, and start again"
         ) from None
@@ -60,10 +59,9 @@ def claim_results(folder: Path) -> None:
             raise
         print(f"{path}: this file system knows no locks; start one Snakemake only", file=sys.stderr)
     since = time.strftime("%Y-%m-%d %H:%M:%S")
-    file.truncate(0)
-    file.write(f"Snakemake process {os.getpid()} on {platform.node()} since {since}\n")
-    file.flush()
-    _held.append(file)
+    text = f"Snakemake process {os.getpid()} on {platform.node()} since {since}\n"
+    path.write_text(text, encoding="utf-8")
+    _held.append(lock)
 
 
 def cancel_leftovers(prefix: str | None = None) -> int:
@@ -95,13 +93,6 @@ def cancel_leftovers(prefix: str | None = None) -> int:
             raise HeadError(f"jobs {' '.join(left)} are still in the queue; scancel them first")
         time.sleep(1)
     return len(found)
-
-
-def start_again() -> NoReturn:
-    """Replace this process by a fresh one with the same command line; its lock is free for it."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os.execv(sys.executable, sys.orig_argv)
 
 
 def _queued(prefix: str) -> list[str]:

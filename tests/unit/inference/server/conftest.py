@@ -12,7 +12,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from personae.api.requests import EngineSpec
-from personae.base.workflow_owner import VARIABLE, process_start
+from personae.base.process_identity import ProcessIdentity
+from personae.base.workflow_owner import VARIABLE
 from personae.inference.client import launch
 from personae.inference.server.app import create_app
 from personae.inference.server.device_queue import Device
@@ -34,7 +35,7 @@ def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Servers]:
         yield Servers(folder)
         for path in folder.glob("*.loads"):
             for pid in path.read_text().split():
-                if process_start(int(pid)):
+                if ProcessIdentity.of(int(pid)):
                     os.kill(int(pid), signal.SIGKILL)
 
 

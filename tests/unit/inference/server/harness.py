@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from personae.api.requests import EngineSpec, GenerateRow, Message, Sampling
-from personae.base.workflow_owner import process_start
+from personae.base.process_identity import ProcessIdentity
 from personae.inference.client import EngineClient, EngineError, connect
 
 HERE = Path(__file__).parent
@@ -50,7 +50,7 @@ def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
 
 def is_gone(pid: int) -> bool:
     """Return whether a process has ended (a zombie has)."""
-    return process_start(pid) is None
+    return ProcessIdentity.of(pid) is None
 
 
 def say(client: EngineClient, *commands: str) -> list[str]:

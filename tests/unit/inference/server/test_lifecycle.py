@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from personae.base import workflow_owner
+from personae.base.process_identity import ProcessIdentity
 from personae.inference.client import EngineError
 
 from .harness import HERE, Servers, is_gone, say, say_in_vain, wait_until
@@ -54,8 +55,7 @@ def run_clients(servers: Servers, n: int, name: str) -> list[tuple[str, str]]:
 def start_owner(monkeypatch: pytest.MonkeyPatch) -> subprocess.Popen[bytes]:
     """Make a sleeping process the owner of the servers that this test starts."""
     process = subprocess.Popen(["sleep", "60"])
-    started = workflow_owner.process_start(process.pid)
-    owner = workflow_owner.Owner(*workflow_owner.neighbourhood(), process.pid, str(started))
+    owner = ProcessIdentity.of(process.pid)
     monkeypatch.setenv(workflow_owner.VARIABLE, str(owner))
     return process
 

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 
 import pytest
 
 from personae.base.errors import PersonaeError
-from personae.base.workflow_owner import (
-    VARIABLE,
-    Owner,
-    current_owner,
-    neighbourhood,
-    process_start,
-)
+from personae.base.process_identity import ProcessIdentity, neighbourhood
+from personae.base.workflow_owner import VARIABLE, current_owner
 from personae.inference.client import claim_ownership
 
 
@@ -24,24 +20,24 @@ def _unowned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
 
 
-def ended_owner() -> Owner:
+def ended_owner() -> ProcessIdentity:
     """Return an owner whose process has ended."""
     with subprocess.Popen(["sleep", "60"]) as process:
-        started = process_start(process.pid)
+        found = ProcessIdentity.of(process.pid)
         process.kill()
-    return Owner(*neighbourhood(), process.pid, str(started))
+    assert found is not None
+    return found
 
 
 def test_the_first_claim_names_this_process() -> None:
     owner = claim_ownership()
-    assert owner is not None
-    assert (owner.pid, owner.is_near, owner.is_alive) == (os.getpid(), True, True)
+    assert (owner.pid, owner.is_near, owner.is_running) == (os.getpid(), True, True)
     assert os.environ[VARIABLE] == str(owner)
-    assert Owner.parse(str(owner)) == owner == current_owner()
+    assert ProcessIdentity.parse(str(owner)) == owner == current_owner()
 
 
 def test_a_living_owner_above_is_kept() -> None:
-    parent = Owner(*neighbourhood(), os.getppid(), str(process_start(os.getppid())))
+    parent = ProcessIdentity.of(os.getppid())
     os.environ[VARIABLE] = str(parent)
     assert claim_ownership() == parent
 
@@ -51,12 +47,13 @@ def test_an_ended_owner_is_replaced_by_a_workflow_and_refused_by_a_node() -> Non
     with pytest.raises(PersonaeError, match=r"workflow that started this node .* has ended"):
         current_owner()
     claimed = claim_ownership()
-    assert claimed is not None
     assert claimed.pid == os.getpid()
 
 
 def test_a_later_process_with_the_same_pid_is_another_process() -> None:
-    assert not Owner(*neighbourhood(), os.getpid(), "1").is_alive
+    here = ProcessIdentity.here()
+    assert here.is_running
+    assert not here._replace(started=here.started - 60.0).is_running
 
 
 @pytest.mark.parametrize("place", ["otherhost:", f"{neighbourhood()[0]}:77"])
@@ -64,7 +61,6 @@ def test_an_owner_elsewhere_counts_for_nothing_here(place: str) -> None:
     os.environ[VARIABLE] = f"{place}:1:1"
     assert current_owner() is None
     claimed = claim_ownership()
-    assert claimed is not None
     assert claimed.pid == os.getpid()
 
 
@@ -72,7 +68,6 @@ def test_a_slurm_job_claims_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     head = claim_ownership()
     monkeypatch.setenv("SLURM_JOB_ID", "77")
     job = claim_ownership()
-    assert job is not None
     assert job.job == "77"
     assert job != head
 
@@ -83,7 +78,10 @@ def test_nonsense_is_named() -> None:
         claim_ownership()
 
 
-def test_without_proc_nothing_is_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("personae.base.workflow_owner.process_start", lambda _: None)
-    assert claim_ownership() is None
-    assert os.environ[VARIABLE] == ""
+def test_a_zombie_has_ended() -> None:
+    with subprocess.Popen(["true"]) as process:
+        deadline = time.monotonic() + 10
+        while ProcessIdentity.of(process.pid) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert ProcessIdentity.of(process.pid) is None
+        assert process.returncode is None, "nobody has taken notice yet"
