@@ -15,8 +15,8 @@ rule compute_axis:
     conda:
         "../envs/personae.yaml"
     params:
-        random_directions=study.capping.random_directions,
-        seed=study.seed,
+        random_directions=study.config.capping.random_directions,
+        seed=study.config.seed,
         code=code_digest("axis/compute_axis"),
     script:
         "../scripts/axis/compute_axis.py"
@@ -42,9 +42,9 @@ rule analyze_persona_space:
         "../envs/personae.yaml"
     params:
         roles=ROLES,
-        axis=study.axis.model_dump(),
+        axis=study.config.axis.model_dump(),
         middle_layer=middle_layer,
-        seed=study.seed,
+        seed=study.config.seed,
         code=code_digest("axis/analyze_persona_space"),
     script:
         "../scripts/axis/analyze_persona_space.py"
@@ -62,8 +62,8 @@ rule measure_separation:
     conda:
         "../envs/personae.yaml"
     params:
-        axis=study.axis.model_dump(),
-        seed=study.seed,
+        axis=study.config.axis.model_dump(),
+        seed=study.config.seed,
         code=code_digest("axis/measure_separation"),
     script:
         "../scripts/axis/measure_separation.py"

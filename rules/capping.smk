@@ -14,9 +14,9 @@ rule calibrate_floors:
     conda:
         "../envs/personae.yaml"
     params:
-        pools=study.capping.pools,
-        readings=study.capping.readings,
-        percentiles=study.capping.percentiles,
+        pools=study.config.capping.pools,
+        readings=study.config.capping.readings,
+        percentiles=study.config.capping.percentiles,
         code=code_digest("capping/calibrate_floors"),
     script:
         "../scripts/capping/calibrate_floors.py"
@@ -45,8 +45,8 @@ rule cap_responses:
     params:
         engine=engine_params,
         arms=from_study(node_params.capping_arms),
-        rollouts=node_params.capping_rollouts(selected),
-        conversations=node_params.jailbreaks(selected),
+        rollouts=node_params.capping_rollouts(study),
+        conversations=node_params.jailbreaks(study),
         code=code_digest("capping/cap_responses"),
     script:
         "../scripts/capping/cap_responses.py"
@@ -75,8 +75,8 @@ rule judge_capping:
     params:
         engine=engine_params,
         judging=judging_params("role_adherence", "coherence"),
-        labelled=study.library.judging,
-        personas=node_params.capping_personas(selected),
+        labelled=study.config.library.judging,
+        personas=node_params.capping_personas(study),
         code=code_digest("capping/judge_capping"),
     script:
         "../scripts/capping/judge_capping.py"
@@ -104,9 +104,9 @@ rule measure_capping_cost:
     params:
         engine=engine_params,
         arms=from_study(node_params.capping_arms),
-        settings=node_params.capping_settings(selected),
-        closed=node_params.closed_answers(selected),
-        neutral_questions=study.capping.neutral_questions,
+        settings=node_params.capping_settings(study),
+        closed=node_params.closed_answers(study),
+        neutral_questions=study.config.capping.neutral_questions,
         code=code_digest("capping/measure_capping_cost"),
     script:
         "../scripts/capping/measure_capping_cost.py"
@@ -127,8 +127,8 @@ rule summarize_capping:
         "../envs/personae.yaml"
     params:
         arms=from_study(node_params.capping_arms),
-        max_unscored=study.judging.max_unscored,
-        seed=study.seed,
+        max_unscored=study.config.judging.max_unscored,
+        seed=study.config.seed,
         code=code_digest("capping/summarize_capping"),
     script:
         "../scripts/capping/summarize_capping.py"

@@ -36,24 +36,23 @@ from personae.base.strict_yaml import restore_types
 use_package_of(ROOT / "scripts")
 try:
     restore_types(config, workflow.config_settings.config)
-    selected = load_study(config, ROOT, sources=workflow.configfiles)
+    study = load_study(config, ROOT, sources=workflow.configfiles)
 except PersonaeError as error:
     raise WorkflowError(str(error)) from None
 
 validate(config, str(ROOT / "config" / "schema.json"))
 
-study = selected.config
-STUDY = study.study
-MODELS = selected.model_names
-ROLES = [*selected.role_names, DEFAULT]
-TRAITS = selected.trait_names
+STUDY_NAME = study.config.study
+MODELS = study.model_names
+ROLES = [*study.role_names, DEFAULT]
+TRAITS = study.trait_names
 # Traits of the trait space have vectors, but are not steered.
-SPACE = selected.space_names
+SPACE = study.space_names
 POLARITIES = ["positive", "negative"]
 
 
 wildcard_constraints:
-    study=STUDY,
+    study=STUDY_NAME,
     model="[a-z0-9_]+",
     role="|".join(ROLES),
     trait="|".join(TRAITS + SPACE),
@@ -67,8 +66,8 @@ claim_ownership()
 onstart:
     try:
         head_process.claim_results(Path("results"))
-        if problems := check_ready(selected) + damaged_tables(
-            Path("results") / STUDY
+        if problems := check_ready(study) + damaged_tables(
+            Path("results") / STUDY_NAME
         ):
             raise WorkflowError("\n".join(problems))
         if head_process.cancel_leftovers():
@@ -79,7 +78,7 @@ onstart:
 
 
 onsuccess:
-    finished_nodes.forget(Path("results") / STUDY)
+    finished_nodes.forget(Path("results") / STUDY_NAME)
 
 
 def start_with_targets():
@@ -97,10 +96,10 @@ def start_with_targets():
         raise WorkflowError("\n".join(problems))
     if asked.is_quiet:
         return
-    for line in shortfalls(selected):
+    for line in shortfalls(study):
         print(f"note: {line}", file=sys.stderr)
     if asked.is_dry:
-        atexit.register(print, render(estimate_study(selected)), file=sys.stderr)
+        atexit.register(print, render(estimate_study(study)), file=sys.stderr)
 
 
 # What follows from the registry of stages.
@@ -110,11 +109,11 @@ def files_of(stage, patterns, *models, trait_space=True):
     """Return the files of all nodes of a stage for these models, one or more per node."""
     patterns = [patterns] if isinstance(patterns, str) else list(patterns)
     if stage.per == "study":
-        return [str(pattern).format(study=STUDY) for pattern in patterns]
+        return [str(pattern).format(study=STUDY_NAME) for pattern in patterns]
     return [
-        str(pattern).format(study=STUDY, **wildcards)
+        str(pattern).format(study=STUDY_NAME, **wildcards)
         for model in models
-        for wildcards in registry.nodes(stage, selected, model, trait_space=trait_space)
+        for wildcards in registry.nodes(stage, study, model, trait_space=trait_space)
         for pattern in patterns
     ]
 
@@ -178,14 +177,14 @@ def judged_tables(wildcards):
 
 def batch_group(rule):
     """Return the nodes of a model that share a batch job, see `Stage`."""
-    group = registry.STAGES[rule].group_of(study.judging.needs_model)
+    group = registry.STAGES[rule].group_of(study.config.judging.needs_model)
     return f"{group}_{{model}}"
 
 
 def from_study(record):
     """Return a params function that calls ``record(study, ...)`` with the wildcards it names."""
     names = list(signature(record).parameters)[1:]
-    made = cache(lambda *values: record(selected, *values))
+    made = cache(lambda *values: record(study, *values))
 
     def of_node(wildcards):
         return made(*(wildcards[name] for name in names))
@@ -200,17 +199,22 @@ def model_manifest(wildcards):
 
 def judge_models(wildcards):
     """The models behind offline judges; endpoints need none of them."""
-    if not any(name in OFFLINE for name in study.judging.names):
+    if not any(name in OFFLINE for name in study.config.judging.names):
         return []
-    return [model_manifest(wildcards), f"results/models/{study.embedder}/manifest.json"]
+    return [
+        model_manifest(wildcards),
+        f"results/models/{study.config.embedder}/manifest.json",
+    ]
 
 
 # The library card asks the study's first model, if a judge asks any, and the embedder.
-CARD_MODEL = selected.models[MODELS[0] if study.judging.needs_model else study.embedder]
+CARD_MODEL = study.models[
+    MODELS[0] if study.config.judging.needs_model else study.config.embedder
+]
 
 
 def card_models():
-    names = {CARD_MODEL.name, study.embedder}
+    names = {CARD_MODEL.name, study.config.embedder}
     return [f"results/models/{name}/manifest.json" for name in sorted(names)]
 
 
@@ -219,13 +223,15 @@ def card_memory(wildcards, attempt):
 
 
 def published_sources(wildcards):
-    return [s.model_dump() for s in study.published if s.model == wildcards.model]
+    return [
+        s.model_dump() for s in study.config.published if s.model == wildcards.model
+    ]
 
 
 def published_files(wildcards):
     return [
         str(path)
-        for source in study.published
+        for source in study.config.published
         if source.model == wildcards.model
         for path in source.files()
     ]
@@ -264,45 +270,47 @@ def role_scores(wildcards):
 
 
 def model_row(wildcards):
-    return selected.models[wildcards.model].model_dump(mode="json")
+    return study.models[wildcards.model].model_dump(mode="json")
 
 
 def middle_layer(wildcards):
-    return selected.models[wildcards.model].middle_layer
+    return study.models[wildcards.model].middle_layer
 
 
 def model_gres(wildcards):
-    return resources.gpu_request(selected.models[wildcards.model])
+    return resources.gpu_request(study.models[wildcards.model])
 
 
 def model_memory(wildcards, attempt):
-    return resources.memory_mb(selected.models[wildcards.model], attempt)
+    return resources.memory_mb(study.models[wildcards.model], attempt)
 
 
 def model_partition(wildcards):
-    return resources.partition(selected.models[wildcards.model])
+    return resources.partition(study.models[wildcards.model])
 
 
 def model_minutes(wildcards, attempt, rulename):
-    return resources.minutes(node_seconds(selected, rulename, wildcards), attempt)
+    return resources.minutes(node_seconds(study, rulename, wildcards), attempt)
 
 
 # Judges that do not ask the model need no GPU: they are kept off the GPU partition.
 
 
 def judge_gres(wildcards):
-    return model_gres(wildcards) if study.judging.needs_model else ""
+    return model_gres(wildcards) if study.config.judging.needs_model else ""
 
 
 def judge_memory(wildcards, attempt):
-    if study.judging.needs_model:
+    if study.config.judging.needs_model:
         return model_memory(wildcards, attempt)
-    return resources.memory_mb(selected.models[study.embedder], attempt)
+    return resources.memory_mb(study.models[study.config.embedder], attempt)
 
 
 def judge_partition(wildcards):
-    model = wildcards.model if study.judging.needs_model else study.embedder
-    return resources.partition(selected.models[model])
+    model = (
+        wildcards.model if study.config.judging.needs_model else study.config.embedder
+    )
+    return resources.partition(study.models[model])
 
 
 judge_minutes = model_minutes
@@ -316,13 +324,13 @@ def judging_params(*kinds):
 
     def of_node(wildcards):
         one = wildcards.get("role") or wildcards.get("trait")
-        roles = [one] if one else list(node_params.capping_personas(selected))
+        roles = [one] if one else list(node_params.capping_personas(study))
         targets = {
             "trait": [one] if one else TRAITS,
             "role_adherence": roles,
         }
         return node_params.judging(
-            selected, {kind: targets.get(kind, [""]) for kind in kinds}
+            study, {kind: targets.get(kind, [""]) for kind in kinds}
         )
 
     return of_node
@@ -330,15 +338,15 @@ def judging_params(*kinds):
 
 def labelled_answers():
     """The labelled set, which calibrates the judges and gives the embedding judge its examples."""
-    return selected.library.labelled.model_dump()
+    return study.library.labelled.model_dump()
 
 
 def simulated_conversations(wildcards):
     """Conversations of which an endpoint plays the user, where the study has any."""
-    if selected.simulated is None:
+    if study.simulated is None:
         return []
     return f"results/{wildcards.study}/{wildcards.model}/drift/simulated.parquet"
 
 
 def simulated_min_samples():
-    return selected.simulated.min_samples if selected.simulated else None
+    return study.simulated.min_samples if study.simulated else None

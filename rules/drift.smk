@@ -24,9 +24,9 @@ rule replay_conversations:
     params:
         engine=engine_params,
         cap=from_study(node_params.drift_cap),
-        conversations=node_params.drift_conversations(selected),
-        sampling=study.drift.sampling.model_dump(),
-        seed=study.seed,
+        conversations=node_params.drift_conversations(study),
+        sampling=study.config.drift.sampling.model_dump(),
+        seed=study.config.seed,
         code=code_digest("drift/replay_conversations"),
     script:
         "../scripts/drift/replay_conversations.py"
@@ -52,7 +52,7 @@ rule simulate_conversations:
         slurm_partition=model_partition,
     params:
         engine=engine_params,
-        simulation=node_params.simulation(selected),
+        simulation=node_params.simulation(study),
         code=code_digest("drift/simulate_conversations"),
     script:
         "../scripts/drift/simulate_conversations.py"
@@ -81,7 +81,7 @@ rule project_conversations:
         slurm_partition=model_partition,
     params:
         engine=engine_params,
-        conversations=node_params.drift_conversations(selected),
+        conversations=node_params.drift_conversations(study),
         code=code_digest("drift/project_conversations"),
     script:
         "../scripts/drift/project_conversations.py"
@@ -100,9 +100,9 @@ rule summarize_drift:
         "../envs/personae.yaml"
     params:
         layer=middle_layer,
-        min_samples=study.drift.min_samples,
+        min_samples=study.config.drift.min_samples,
         simulated_min_samples=simulated_min_samples(),
-        seed=study.seed,
+        seed=study.config.seed,
         code=code_digest("drift/summarize_drift"),
     script:
         "../scripts/drift/summarize_drift.py"

@@ -24,11 +24,11 @@ rule calibrate_judges:
         slurm_partition=judge_partition,
     params:
         engine=engine_params,
-        judging=node_params.measuring(selected),
+        judging=node_params.measuring(study),
         labelled=labelled_answers(),
-        traits=node_params.judged_traits(selected),
-        roles=node_params.judged_roles(selected),
-        seed=study.seed,
+        traits=node_params.judged_traits(study),
+        roles=node_params.judged_roles(study),
+        seed=study.config.seed,
         code=code_digest("judging/calibrate_judges"),
     script:
         "../scripts/judging/calibrate_judges.py"
@@ -49,7 +49,7 @@ rule summarize_scores:
         "../envs/personae.yaml"
     params:
         kinds=registry.judged_kinds(),
-        seed=study.seed,
+        seed=study.config.seed,
         code=code_digest("judging/summarize_scores"),
     script:
         "../scripts/judging/summarize_scores.py"

@@ -17,12 +17,12 @@ rule write_library_card:
         mem_mb=card_memory,
         slurm_partition=resources.partition(CARD_MODEL),
     params:
-        engine=node_params.engine_record(selected, MODELS[0]),
-        judging=node_params.card_judging(selected),
-        library=study.library.model_dump(),
-        scope=selected.card_scope,
+        engine=node_params.engine_record(study, MODELS[0]),
+        judging=node_params.card_judging(study),
+        library=study.config.library.model_dump(),
+        scope=study.card_scope,
         # The files are read in the node; their digest makes an edit rerun it.
-        digest=library_digest(study.library, ROOT),
+        digest=library_digest(study.config.library, ROOT),
         code=code_digest("library/write_library_card"),
     script:
         "../scripts/library/write_library_card.py"

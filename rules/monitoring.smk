@@ -50,7 +50,7 @@ rule judge_monitored_responses:
     params:
         engine=engine_params,
         judging=judging_params("trait", "coherence"),
-        labelled=study.library.judging,
+        labelled=study.config.library.judging,
         trait=from_study(node_params.judged_trait),
         code=code_digest("monitoring/judge_monitored_responses"),
     script:
@@ -102,9 +102,9 @@ rule measure_monitoring:
     conda:
         "../envs/personae.yaml"
     params:
-        max_unscored=study.judging.max_unscored,
-        draws=study.axis.bootstrap,
-        seed=study.seed,
+        max_unscored=study.config.judging.max_unscored,
+        draws=study.config.axis.bootstrap,
+        seed=study.config.seed,
         code=code_digest("monitoring/measure_monitoring"),
     script:
         "../scripts/monitoring/measure_monitoring.py"

@@ -22,7 +22,7 @@ rule plot_persona_space:
         "../envs/personae.yaml"
     params:
         middle_layer=middle_layer,
-        variance_threshold=study.axis.variance_threshold,
+        variance_threshold=study.config.axis.variance_threshold,
         code=code_digest("report/plot_persona_space"),
     script:
         "../scripts/report/plot_persona_space.py"
@@ -151,8 +151,8 @@ rule plot_layer_sweep:
     conda:
         "../envs/personae.yaml"
     params:
-        judge=study.judging.primary,
-        coherence_floor=study.layer_sweep.coherence_floor,
+        judge=study.config.judging.primary,
+        coherence_floor=study.config.layer_sweep.coherence_floor,
         code=code_digest("report/plot_layer_sweep"),
     script:
         "../scripts/report/plot_layer_sweep.py"
@@ -180,8 +180,8 @@ rule plot_steering:
     conda:
         "../envs/personae.yaml"
     params:
-        judge=study.judging.primary,
-        coherence_floor=study.layer_sweep.coherence_floor,
+        judge=study.config.judging.primary,
+        coherence_floor=study.config.layer_sweep.coherence_floor,
         code=code_digest("report/plot_steering"),
     script:
         "../scripts/report/plot_steering.py"
@@ -231,7 +231,7 @@ rule plot_capping:
     conda:
         "../envs/personae.yaml"
     params:
-        judge=study.judging.primary,
+        judge=study.config.judging.primary,
         code=code_digest("report/plot_capping"),
     script:
         "../scripts/report/plot_capping.py"
@@ -300,15 +300,15 @@ rule build_scorecard:
     conda:
         "../envs/personae.yaml"
     params:
-        middle_layers={model: selected.models[model].middle_layer for model in MODELS},
-        n_roles=len(selected.role_names),
+        middle_layers={model: study.models[model].middle_layer for model in MODELS},
+        n_roles=len(study.role_names),
         criteria={
-            "variance_threshold": study.axis.variance_threshold,
-            "coherence_floor": study.layer_sweep.coherence_floor,
-            "judge": study.judging.primary,
-            "second_judge": study.judging.second,
-            "draws": study.axis.bootstrap,
-            "seed": study.seed,
+            "variance_threshold": study.config.axis.variance_threshold,
+            "coherence_floor": study.config.layer_sweep.coherence_floor,
+            "judge": study.config.judging.primary,
+            "second_judge": study.config.judging.second,
+            "draws": study.config.axis.bootstrap,
+            "seed": study.config.seed,
         },
         code=code_digest("report/build_scorecard"),
     script:
@@ -334,13 +334,13 @@ rule write_report:
         "../envs/personae.yaml"
     params:
         settings={
-            "title": study.report.title,
-            "models": {model: selected.models[model].display_name for model in MODELS},
-            "roles": selected.role_names,
+            "title": study.config.report.title,
+            "models": {model: study.models[model].display_name for model in MODELS},
+            "roles": study.role_names,
             "traits": TRAITS,
-            "judges": study.judging.names,
-            "transcripts": study.report.transcripts,
-            "coherence_floor": study.layer_sweep.coherence_floor,
+            "judges": study.config.judging.names,
+            "transcripts": study.config.report.transcripts,
+            "coherence_floor": study.config.layer_sweep.coherence_floor,
         },
         sections=registry.figure_sections(),
         titles=registry.titles(),

@@ -51,7 +51,7 @@ rule judge_role_responses:
     params:
         engine=engine_params,
         judging=judging_params("role_adherence"),
-        labelled=study.library.judging,
+        labelled=study.config.library.judging,
         role=from_study(node_params.role_record),
         code=code_digest("roles/judge_role_responses"),
     script:
@@ -100,9 +100,9 @@ rule compute_role_vectors:
     conda:
         "../envs/personae.yaml"
     params:
-        min_fully=study.roles.min_fully,
-        min_somewhat=study.roles.min_somewhat,
-        max_unscored=study.judging.max_unscored,
+        min_fully=study.config.roles.min_fully,
+        min_somewhat=study.config.roles.min_somewhat,
+        max_unscored=study.config.judging.max_unscored,
         code=code_digest("roles/compute_role_vectors"),
     script:
         "../scripts/roles/compute_role_vectors.py"

@@ -51,7 +51,7 @@ rule judge_layer_sweep:
     params:
         engine=engine_params,
         judging=judging_params("trait", "coherence"),
-        labelled=study.library.judging,
+        labelled=study.config.library.judging,
         trait=from_study(node_params.judged_trait),
         code=code_digest("steering/judge_layer_sweep"),
     script:
@@ -78,9 +78,9 @@ rule choose_trait_layer:
         runtime=judge_minutes,
         slurm_partition=judge_partition,
     params:
-        coherence_floor=study.layer_sweep.coherence_floor,
-        max_unscored=study.judging.max_unscored,
-        seed=study.seed,
+        coherence_floor=study.config.layer_sweep.coherence_floor,
+        max_unscored=study.config.judging.max_unscored,
+        seed=study.config.seed,
         code=code_digest("steering/choose_trait_layer"),
     script:
         "../scripts/steering/choose_trait_layer.py"
@@ -137,7 +137,7 @@ rule judge_steering:
     params:
         engine=engine_params,
         judging=judging_params("trait", "coherence"),
-        labelled=study.library.judging,
+        labelled=study.config.library.judging,
         trait=from_study(node_params.judged_trait),
         code=code_digest("steering/judge_steering"),
     script:
@@ -164,8 +164,8 @@ rule summarize_steering:
         runtime=judge_minutes,
         slurm_partition=judge_partition,
     params:
-        max_unscored=study.judging.max_unscored,
-        seed=study.seed,
+        max_unscored=study.config.judging.max_unscored,
+        seed=study.config.seed,
         code=code_digest("steering/summarize_steering"),
     script:
         "../scripts/steering/summarize_steering.py"

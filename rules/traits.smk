@@ -51,7 +51,7 @@ rule judge_trait_responses:
     params:
         engine=engine_params,
         judging=judging_params("trait", "coherence"),
-        labelled=study.library.judging,
+        labelled=study.config.library.judging,
         trait=from_study(node_params.judged_trait),
         code=code_digest("traits/judge_trait_responses"),
     script:
@@ -105,8 +105,8 @@ rule compute_trait_vectors:
         "../envs/personae.yaml"
     params:
         effective=from_study(node_params.effective_cells),
-        max_unscored=study.judging.max_unscored,
-        seed=study.seed,
+        max_unscored=study.config.judging.max_unscored,
+        seed=study.config.seed,
         code=code_digest("traits/compute_trait_vectors"),
     script:
         "../scripts/traits/compute_trait_vectors.py"
