@@ -4,7 +4,7 @@
 rule calibrate_floors:
     input:
         roles=role_files("projections.parquet"),
-        traits=polarity_files("projections.parquet"),
+        traits=polarity_files("projections.parquet", SPACE),
     output:
         "results/{study}/{model}/capping/floors.parquet",
     log:
@@ -127,6 +127,7 @@ rule summarize_capping:
         "../envs/personae.yaml"
     params:
         arms=from_study(node_params.capping_arms),
+        evaluated=study.config.capping.evaluated.model_dump(),
         max_unscored=study.config.judging.max_unscored,
         seed=study.config.seed,
         code=code_digest("capping/summarize_capping"),

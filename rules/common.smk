@@ -254,10 +254,10 @@ def monitoring_files(name):
     return [f"{folder}/{trait}/{name}" for trait in TRAITS]
 
 
-def polarity_files(name):
+def polarity_files(name, traits=TRAITS + SPACE):
     return [
         f"results/{{study}}/{{model}}/traits/{trait}/{polarity}/{name}"
-        for trait in TRAITS + SPACE
+        for trait in traits
         for polarity in POLARITIES
     ]
 

@@ -8,10 +8,8 @@ shuffled default/role labels within questions. Columns: those of ``separation``.
 from collections.abc import Sequence
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from personae.data import tables
+from personae.science.projection_tables import gather_projections
 from personae.science.separation import separate
 
 
@@ -24,22 +22,11 @@ def main(
     provenance: dict[str, str],
 ) -> None:
     """Write one row per direction, split and layer."""
-    table = pa.concat_tables([tables.read(path, "projections") for path in projections])
-    parts = []
-    for direction in pc.unique(table["direction"]).to_pylist():
-        for split in ("extraction", "heldout"):
-            chosen = table.filter(
-                pc.and_(pc.equal(table["direction"], direction), pc.equal(table["split"], split))
-            )
-            if chosen.num_rows:
-                parts.append(
-                    separate(
-                        chosen,
-                        draws=axis["bootstrap"],
-                        permutations=axis["permutations"],
-                        seed=seed,
-                    )
-                )
+    settings = {"draws": axis["bootstrap"], "permutations": axis["permutations"], "seed": seed}
+    parts = [
+        separate(found, direction, split, **settings)
+        for (direction, split), found in gather_projections(projections).items()
+    ]
     tables.write(tables.assemble(parts, "separation"), path_out, "separation", provenance)
 
 

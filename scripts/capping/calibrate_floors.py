@@ -2,19 +2,16 @@
 
 For every direction, pool, reading and percentile, at every layer: the floor on that direction, the
 share of default and of role rollouts below it, and where the mean default projection lies in the
-pool (AA, activation capping). A floor along ``axis`` holds the model toward the Assistant. Columns:
-those of ``floors``.
+pool (AA, activation capping). The pool of all rollouts holds those of roles, trait space and
+default Assistant, whatever their judge scores. A floor along ``axis`` holds the model toward the
+Assistant. Columns: those of ``floors``.
 """
 
 from collections.abc import Sequence
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from personae.data import tables
 from personae.science.capping_floors import Pools, floor_table
-from personae.science.projection_tables import projection_matrix
+from personae.science.projection_tables import gather_projections
 
 
 def main(
@@ -27,23 +24,14 @@ def main(
     provenance: dict[str, str],
 ) -> None:
     """Write one row per direction, pool, reading, percentile and layer."""
-    table = pa.concat_tables([tables.read(path, "projections") for path in projections])
     # Held-out questions are for evaluation: no floor may have seen them.
-    table = table.filter(pc.equal(table["split"], "extraction"))
+    gathered = gather_projections(projections, splits=["extraction"])
     rows = []
-    for direction in pc.unique(table["direction"]).to_pylist():
-        calibrated = floor_table(
-            _pools(table, direction), names=pools, percentiles=percentiles, readings=readings
-        )
+    for (direction, _), found in gathered.items():
+        by_kind = Pools(*(found.of_kind(kind) for kind in ("role", "trait", "default")))
+        calibrated = floor_table(by_kind, names=pools, percentiles=percentiles, readings=readings)
         rows += [{"direction": direction, **row._asdict()} for row in calibrated]
     tables.write(tables.from_rows(rows, "floors"), path_out, "floors", provenance)
-
-
-def _pools(table: pa.Table, direction: str) -> Pools:
-    def of_kind(kind: str) -> np.ndarray:
-        return projection_matrix(table.filter(pc.equal(table["kind"], kind)), direction)[1]
-
-    return Pools(roles=of_kind("role"), traits=of_kind("trait"), default=of_kind("default"))
 
 
 if __name__ == "__main__":

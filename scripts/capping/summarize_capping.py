@@ -2,7 +2,8 @@
 
 Measures: ``roles_`` and ``jailbreak_role_adherence`` (0-3), ``_played`` (share fully in persona),
 ``_coherence`` (0-100), by judge; ``neutral_log_likelihood`` and ``closed_accuracy``. ``change`` is
-capped minus uncapped (AA, evaluation of capping). Columns: those of ``capping_tradeoff``.
+capped minus uncapped (AA, evaluation of capping). ``pool`` and ``reading`` say how the floors were
+calibrated; all are floors on +axis, toward the Assistant. Columns: those of ``capping_tradeoff``.
 """
 
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ def main(
     scores: str,
     costs: str,
     arms: Sequence[dict[str, Any]],
+    evaluated: dict[str, str],
     path_out: str,
     max_unscored: float,
     seed: int,
@@ -30,7 +32,7 @@ def main(
     check_unscored(primary_scores(judged, "role_adherence"), max_unscored, scores)
     measured = score_measures(tables.read(responses, "capped_responses"), judged)
     measured += cost_measures(tables.read(costs, "capping_costs"))
-    table = tradeoff_table(parse_arms(arms), measured, seed)
+    table = tradeoff_table(parse_arms(arms), measured, **evaluated, seed=seed)
     tables.write(table, path_out, "capping_tradeoff", provenance)
 
 
@@ -44,6 +46,7 @@ if __name__ == "__main__":
         scores=snakemake.input.scores,
         costs=snakemake.input.costs,
         arms=list(snakemake.params.arms),
+        evaluated=dict(snakemake.params.evaluated),
         path_out=snakemake.output[0],
         max_unscored=snakemake.params.max_unscored,
         seed=snakemake.params.seed,

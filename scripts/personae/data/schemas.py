@@ -262,6 +262,8 @@ SCHEMAS: Final[dict[str, pa.Schema]] = {
         direction=_TEXT,
         band=_TEXT,
         percentile=_NUMBER,
+        pool=_TEXT,
+        reading=_TEXT,
         judge=_TEXT,
         measure=_TEXT,
         n=_COUNT,
@@ -385,7 +387,13 @@ SCHEMAS: Final[dict[str, pa.Schema]] = {
         n=_COUNT,
     ),
     "published_cosines": _schema(
-        kind=_TEXT, name=_TEXT, layer=_INDEX, cosine=_NUMBER, norm=_NUMBER, own_norm=_NUMBER
+        kind=_TEXT,
+        name=_TEXT,
+        layer=_INDEX,
+        cosine=_NUMBER,
+        norm=_NUMBER,
+        own_norm=_NUMBER,
+        after_final_norm=pa.bool_(),
     ),
     "library_card": _schema(
         part=_TEXT,

@@ -10,7 +10,7 @@ is untouched. Every floor in this module, whatever its origin, is a floor on +ax
 # touches a larger share of tokens than of responses.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Literal, NamedTuple
 
@@ -35,7 +35,8 @@ class Pools(NamedTuple):
     roles
         Role rollouts, without the default Assistant.
     traits
-        Trait rollouts of both polarities.
+        Rollouts of the trait space, both polarities; the traits that are steered (PV) are not in
+        the paper's pool.
     default
         Default Assistant rollouts.
     """
@@ -44,11 +45,11 @@ class Pools(NamedTuple):
     traits: FloatArray
     default: FloatArray
 
-    def pool(self, name: Pool) -> FloatArray:
-        """Rollouts of a pool, every rollout with equal weight.
+    def pool(self, name: Pool, layer: int) -> FloatArray:
+        """Projections ``[n]`` of a pool's rollouts at one layer, every rollout with equal weight.
 
-        # ASSUME: ``roles_and_traits`` holds the default rollouts too. The paper's n = 912,000 is
-        # 240 x 2,400 trait rollouts and 280 x 1,200 others, more than its 275 roles make up.
+        ``roles_and_traits`` is the paper's pool: all rollouts of roles, trait space and default
+        Assistant, unfiltered (Qwen 909,599; Llama 908,400).
 
         Raises
         ------
@@ -60,7 +61,7 @@ class Pools(NamedTuple):
             "roles": (self.roles,),
             "default": (self.default,),
         }[name]
-        rollouts = np.concatenate(members)
+        rollouts = np.concatenate([member[:, layer] for member in members])
         if len(rollouts) == 0:
             raise ValueError(f"pool {name!r} holds no rollouts to calibrate a floor on")
         return rollouts
@@ -106,19 +107,18 @@ def calibrate_floor(projections: FloatArray, percentile: float, reading: Reading
     Parameters
     ----------
     projections
-        ``[n, layers]`` on +axis.
+        ``[n, ...]`` on +axis; trailing axes (layers) are treated one by one.
     percentile
         0-100.
     reading
-        ``"floor"``, the paper's formula: the percentile of projections on +axis is the floor.
-        ``"ceiling"``, the reference code: the vectors point *away* from the Assistant and the
-        percentile of projections on -axis is a ceiling there, which is a floor on +axis at
-        ``100 - percentile``.
+        ``"ceiling"``, as the paper calibrates: the percentile is one of projections on -axis, the
+        direction *away* from the Assistant, where it is a ceiling. That is a floor on +axis at
+        ``100 - percentile``. ``"floor"``, a variant of ours: the percentile on +axis.
 
     Returns
     -------
     FloatArray
-        ``[layers]``.
+        ``[...]`` floors on +axis.
 
     Raises
     ------
@@ -140,40 +140,37 @@ def floor_table(
     readings: Sequence[Reading],
 ) -> list[FloorRow]:
     """Calibrate every pool x reading x percentile at every layer, in that order of nesting."""
-    rows: list[FloorRow] = []
-    for name in names:
-        rollouts = pools.pool(name)
-        for reading, percentile in product(readings, percentiles):
-            rows.extend(_floor_rows(pools, rollouts, name, reading, percentile))
-    return rows
+    layers = range(pools.default.shape[1])
+    found: dict[tuple[Pool, Reading, float, int], FloorRow] = {}
+    for name, layer in product(names, layers):
+        for row in _rows_at(pools, name, layer, list(product(readings, percentiles))):
+            found[name, row.reading, row.percentile, layer] = row
+    return [found[key] for key in product(names, readings, percentiles, layers)]
 
 
-def _floor_rows(
-    pools: Pools, rollouts: FloatArray, name: Pool, reading: Reading, percentile: float
-) -> list[FloorRow]:
-    """Rows of one setting, a layer each; ``rollouts`` are those of the pool ``name``."""
-    floors = calibrate_floor(rollouts, percentile, reading)
-    mean = pools.default.mean(axis=0)
-    quantile = ((rollouts < mean).mean(axis=0) + (rollouts <= mean).mean(axis=0)) / 2.0
-    default_below, roles_below = (
-        (group < floors).mean(axis=0) for group in (pools.default, pools.roles)
-    )
-    return [
-        FloorRow(
+def _rows_at(
+    pools: Pools, name: Pool, layer: int, settings: Sequence[tuple[Reading, float]]
+) -> Iterator[FloorRow]:
+    """Rows of one pool at one layer, a reading and percentile each."""
+    rollouts = pools.pool(name, layer)
+    default, roles = pools.default[:, layer], pools.roles[:, layer]
+    mean = default.mean()
+    quantile = ((rollouts < mean).mean() + (rollouts <= mean).mean()) / 2.0
+    for reading, percentile in settings:
+        floor = float(calibrate_floor(rollouts, percentile, reading))
+        yield FloorRow(
             layer=layer,
             pool=name,
             reading=reading,
             percentile=percentile,
-            floor=float(floors[layer]),
+            floor=floor,
             orientation=ORIENTATION,
             n=len(rollouts),
-            default_mean=float(mean[layer]),
-            default_quantile=float(quantile[layer]),
-            default_below=float(default_below[layer]),
-            roles_below=float(roles_below[layer]),
+            default_mean=float(mean),
+            default_quantile=float(quantile),
+            default_below=float((default < floor).mean()),
+            roles_below=float((roles < floor).mean()),
         )
-        for layer in range(len(floors))
-    ]
 
 
 class OrientedFloor(NamedTuple):

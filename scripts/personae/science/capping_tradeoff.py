@@ -84,7 +84,14 @@ def arm_of(row: Mapping[str, Any]) -> Arm:
     return Arm(row["direction"], row["band"], row["percentile"])
 
 
-def tradeoff_table(arms: Sequence[Arm], measured: Sequence[Measured], seed: int) -> pa.Table:
+def tradeoff_table(
+    arms: Sequence[Arm],
+    measured: Sequence[Measured],
+    *,
+    pool: str,
+    reading: str,
+    seed: int,
+) -> pa.Table:
     """Mean of every measure under every arm, and its change against the uncapped arm.
 
     ``change`` is capped minus uncapped with an interval over items resampled jointly in both arms:
@@ -104,6 +111,8 @@ def tradeoff_table(arms: Sequence[Arm], measured: Sequence[Measured], seed: int)
                 rows.append(
                     {
                         **arm.columns(),
+                        "pool": pool,
+                        "reading": reading,
                         "judge": judge,
                         "measure": measure,
                         "n": summary.n_scored,

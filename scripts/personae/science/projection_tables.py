@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from personae.data.tables import assemble
+from personae.data import tables
 from personae.data.vector_stacks import Stack, of_span, stack
-from personae.science.projection import project
+from personae.science.projection import FloatArray, project
+
+_GATHERED: Final = (
+    "kind",
+    "response_id",
+    "question_id",
+    "split",
+    "direction",
+    "layer",
+    "projection",
+)
 
 
 def direction_stack(directions: pa.Table) -> Stack:
@@ -61,13 +75,89 @@ def project_rollouts(
             "projection": values.reshape(-1),
         }
         parts.append(pa.table({key: pa.array(value) for key, value in columns.items()}))
-    return assemble(parts, "projections")
+    return tables.assemble(parts, "projections")
 
 
-def projection_matrix(table: pa.Table, direction: str) -> tuple[list[str], np.ndarray]:
-    """Return response ids ``[n]`` and projections ``[n, layers]`` along one direction."""
-    chosen = table.filter(pc.equal(table["direction"], direction))
-    chosen = chosen.sort_by([("response_id", "ascending"), ("layer", "ascending")])
-    layers = len(set(chosen["layer"].to_pylist()))
-    ids = chosen["response_id"].to_pylist()[:: max(layers, 1)]
-    return ids, chosen["projection"].to_numpy().reshape(len(ids), layers)
+class Projected(NamedTuple):
+    """Projections of rollouts along one direction, sorted by response.
+
+    Attributes
+    ----------
+    response_ids, kinds, questions
+        ``[n]`` id, kind (``"role"``, ``"default"`` or ``"trait"``) and question of each rollout.
+    layers
+        The ``L`` layers, ascending; layer ``l`` is the residual stream after block ``l``.
+    values
+        ``[n, L]`` float64, ``<h, u>`` with ``u`` of unit length: larger is further along the
+        direction (along ``axis``: toward the default Assistant).
+    """
+
+    response_ids: NDArray[np.object_]
+    kinds: NDArray[np.object_]
+    questions: NDArray[np.object_]
+    layers: list[int]
+    values: FloatArray
+
+    def of_kind(self, kind: str) -> FloatArray:
+        """Projections ``[n, L]`` of the rollouts of one kind; there may be none."""
+        return np.asarray(self.values[self.kinds == kind])
+
+
+def gather_projections(
+    paths: Sequence[str], splits: Sequence[str] = ("extraction", "heldout")
+) -> dict[tuple[str, str], Projected]:
+    """Read tables of ``projections`` one by one into arrays, by direction and split.
+
+    Only arrays of ``n`` and ``[n, L]`` are held, never the tables together.
+
+    Raises
+    ------
+    ValueError
+        When a rollout lacks a layer or files differ in their layers.
+    """
+    parts: dict[tuple[str, str], list[Projected]] = {}
+    for path in paths:
+        table = tables.read(path, "projections", columns=_GATHERED)
+        for direction in pc.unique(table["direction"]).to_pylist():
+            along = table.filter(pc.equal(table["direction"], direction))
+            for split in splits:
+                chosen = along.filter(pc.equal(along["split"], split))
+                if chosen.num_rows:
+                    parts.setdefault((direction, split), []).append(projected_rollouts(chosen))
+    return {key: _joined(found) for key, found in parts.items()}
+
+
+def projected_rollouts(table: pa.Table) -> Projected:
+    """Arrange rows of ``projections`` of one direction, in any order, as `Projected`.
+
+    Raises
+    ------
+    ValueError
+        When a rollout lacks a layer or has one twice.
+    """
+    table = table.sort_by([("response_id", "ascending"), ("layer", "ascending")])
+    layers = np.unique(table["layer"].to_numpy())
+    wide = table.num_rows % len(layers) == 0
+    if not wide or (table["layer"].to_numpy().reshape(-1, len(layers)) != layers).any():
+        raise ValueError(f"projections: {table.num_rows} rows do not fill {len(layers)} layers")
+    firsts = table.take(np.arange(0, table.num_rows, len(layers)))
+    ids, kinds, questions = (
+        firsts[name].to_numpy(zero_copy_only=False)
+        for name in ("response_id", "kind", "question_id")
+    )
+    values = table["projection"].to_numpy().reshape(-1, len(layers))
+    return Projected(ids, kinds, questions, layers.tolist(), values)
+
+
+def _joined(parts: Sequence[Projected]) -> Projected:
+    layers = parts[0].layers
+    for part in parts:
+        if part.layers != layers:
+            raise ValueError(f"projections at layers {part.layers} beside {layers}")
+    ids = np.concatenate([part.response_ids for part in parts])
+    order = np.argsort(ids, kind="stable")
+    kinds, questions, values = (
+        np.concatenate(arrays)[order]
+        for arrays in zip(*((p.kinds, p.questions, p.values) for p in parts), strict=True)
+    )
+    return Projected(ids[order], kinds, questions, layers, values)

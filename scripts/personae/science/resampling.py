@@ -6,8 +6,8 @@ cluster multiplicities; statistics that are functions of per-cluster sums are th
 product over all draws.
 """
 
-from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,6 +17,8 @@ IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 Tail = Literal["greater", "less", "two-sided"]
 Scores = Sequence[float | None] | FloatArray  # None and NaN alike are unscored
+
+_SHUFFLED_AT_ONCE: Final = 4_000_000  # labels: 32 MB of random keys
 
 
 class Bootstrap(NamedTuple):
@@ -215,12 +217,22 @@ def permuted_labels(
 
     Within strata (questions) the shuffle keeps every question's share of each label.
     """
+    return np.concatenate(list(permuted_batches(labels, permutations, seed, strata)))
+
+
+def permuted_batches(
+    labels: ArrayLike, permutations: int, seed: int, strata: ArrayLike | None = None
+) -> Iterator[NDArray[Any]]:
+    """Yield the rows of `permuted_labels` in batches ``[b, n]`` of bounded memory."""
     values = np.asarray(labels)
     codes = np.zeros(len(values), dtype=np.int64) if strata is None else encode(strata)
-    keys = codes + np.random.default_rng(seed).random((permutations, len(values)))
-    shuffled = np.empty((permutations, len(values)), dtype=values.dtype)
-    shuffled[:, np.argsort(codes, kind="stable")] = values[np.argsort(keys, axis=1)]
-    return shuffled
+    places, rng = np.argsort(codes, kind="stable"), np.random.default_rng(seed)
+    size = max(1, _SHUFFLED_AT_ONCE // max(len(values), 1))
+    for start in range(0, permutations, size):
+        keys = codes + rng.random((min(size, permutations - start), len(values)))
+        shuffled = np.empty(keys.shape, dtype=values.dtype)
+        shuffled[:, places] = values[np.argsort(keys, axis=1)]
+        yield shuffled
 
 
 def permutation_p(observed: ArrayLike, null: ArrayLike, tail: Tail = "greater") -> FloatArray:

@@ -1,60 +1,60 @@
-"""How well a projection tells the default Assistant's rollouts from those of the roles."""
+"""How well a projection separates the default Assistant's rollouts from those of the roles."""
 
 from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
 
-from personae.science.projection_tables import projection_matrix
-from personae.science.resampling import Bootstrap, permutation_p, permuted_labels
-from personae.science.statistics import auc, auc_interval
+from personae.science.projection_tables import Projected
+from personae.science.resampling import Bootstrap, permutation_p, permuted_batches
+from personae.science.statistics import auc_interval, auc_of_ranks, column_ranks
 
 
-def separate(table: pa.Table, *, draws: int, permutations: int, seed: int) -> pa.Table:
-    """AUC of default over role rollouts per layer, for one direction and one split.
+def separate(
+    found: Projected, direction: str, split: str, *, draws: int, permutations: int, seed: int
+) -> pa.Table:
+    """AUC of default over role rollouts at every layer, along one direction (AA, axis).
 
     Parameters
     ----------
-    table
-        Rows of ``projections`` of one direction and one split, default and roles together.
+    found
+        Projections of default and role rollouts along ``direction`` on the questions of ``split``,
+        ``[n, layers]``; larger is further along the direction.
+    direction, split
+        Written to the table.
     draws, permutations, seed
         Bootstrap over questions, and shuffles of the default/role label within questions.
 
     Returns
     -------
     pa.Table
-        One row per layer: an AUC above 0.5 means that the default projects higher.
+        Columns of ``separation``, one row per layer; an AUC above 0.5 means that the default
+        projects higher.
+
+    Raises
+    ------
+    ValueError
+        When there is no rollout of the default, or none of a role.
     """
-    direction, split = (table[name][0].as_py() for name in ("direction", "split"))
-    ids, values = projection_matrix(table, direction)
-    names = ("response_id", "kind", "question_id")
-    found = {
-        r: (kind, q) for r, kind, q in zip(*(table[n].to_pylist() for n in names), strict=True)
-    }
-    is_default = np.asarray([found[i][0] == "default" for i in ids])
-    questions = np.asarray([found[i][1] for i in ids])
-    observed = auc(values[is_default], values[~is_default])
-    shuffled = permuted_labels(is_default, permutations, seed, questions)
-    null = np.stack([auc(values[labels], values[~labels]) for labels in shuffled])
-    plan = Bootstrap(draws, seed)
-    bounds = [
-        auc_interval(
-            column[is_default],
-            column[~is_default],
-            questions[is_default],
-            questions[~is_default],
-            plan,
-        )
-        for column in values.T
-    ]
-    n = values.shape[1]
+    is_default, values = found.kinds == "default", found.values
+    n, m = int(is_default.sum()), int((~is_default).sum())
+    if n == 0 or m == 0:
+        raise ValueError(f"AUC along {direction!r} of {n} default and {m} role rollouts")
+    ranks = column_ranks(values)
+    shuffles = permuted_batches(is_default, permutations, seed, found.questions)
+    sums = np.concatenate([labels.astype(np.float64) @ ranks for labels in shuffles])
+    observed, null = auc_of_ranks(ranks[is_default].sum(axis=0), n, m), auc_of_ranks(sums, n, m)
+    questions, plan = found.questions.astype(str), Bootstrap(draws, seed)
+    groups = questions[is_default], questions[~is_default]
+    bounds = [auc_interval(c[is_default], c[~is_default], *groups, plan) for c in values.T]
+    n_layers = len(found.layers)
     return pa.table(
         {
-            "layer": sorted(set(table["layer"].to_pylist())),
-            "direction": [direction] * n,
-            "split": [split] * n,
-            "n_default": [int(is_default.sum())] * n,
-            "n_roles": [int((~is_default).sum())] * n,
+            "layer": found.layers,
+            "direction": [direction] * n_layers,
+            "split": [split] * n_layers,
+            "n_default": [n] * n_layers,
+            "n_roles": [m] * n_layers,
             "auc": observed,
             "auc_low": [bound.low for bound in bounds],
             "auc_high": [bound.high for bound in bounds],

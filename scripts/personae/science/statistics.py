@@ -112,8 +112,21 @@ def auc(positive: FloatArray, negative: FloatArray) -> FloatArray:
     n, m = len(positive), len(negative)
     if n == 0 or m == 0 or np.isnan(both).any():
         raise ValueError(f"AUC of {n} positives and {m} negatives: a side is empty or holds NaN")
-    ranks = np.apply_along_axis(midranks, 0, both)[:n].sum(axis=0)
-    return np.asarray((ranks - n * (n + 1) / 2.0) / (n * m), dtype=np.float64)
+    return auc_of_ranks(column_ranks(both)[:n].sum(axis=0), n, m)
+
+
+def column_ranks(values: FloatArray) -> FloatArray:
+    """Rank ``values [n, ...]`` from 1 along the first axis, ties sharing their mean rank."""
+    return np.asarray(np.apply_along_axis(midranks, 0, values), dtype=np.float64)
+
+
+def auc_of_ranks(rank_sum: FloatArray, n: int, m: int) -> FloatArray:
+    """AUC from the sum of the ranks of ``n`` positives among ``n + m`` items.
+
+    Ranks do not depend on which items are positive: ranked once, every shuffle of the labels costs
+    one sum. Sums of half-integers are exact, so the result has the same bits in any order.
+    """
+    return np.asarray((rank_sum - n * (n + 1) / 2.0) / (n * m), dtype=np.float64)
 
 
 def auc_interval(

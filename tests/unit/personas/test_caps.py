@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from personae.base.errors import PersonaeError
 from personae.data import tables
@@ -16,9 +17,11 @@ from personae.personas.published.capping_files import Cap, read_caps
 from personae.personas.published.own_tables import direction_table, floor_table, trait_table
 from personae.personas.published.vector_files import Family, read_families
 from personae.personas.published.write_caps import write_caps
+from personae.science.capping_floors import ORIENTATION, calibrate_floor
+from personae.science.projection import unit
 from personae.tools.cli import main
 
-from .test_published import AXIS, MODEL, capping, save, source
+from .test_published import AXIS, HIDDEN, MODEL, capping, save, source
 
 Spoil = Callable[[dict[str, Any]], object]
 
@@ -31,34 +34,87 @@ def written(folder: Path, caps: list[Cap]) -> tuple[str, str]:
     return paths
 
 
+def published_clamp(hidden: NDArray[np.float64], path: Path, name: str) -> NDArray[np.float64]:
+    """Cap tokens ``[n, hidden]`` as the published code does: from above, layer after layer.
+
+    Along the vector of the file, normalised: ``h <- h - u * max(<h, u> - cap, 0)``. Written anew
+    from the paper's repository; it knows nothing of orientation, readings or metadata.
+    """
+    content = torch.load(path, weights_only=True)
+    (experiment,) = (e for e in content["experiments"] if e["id"] == name)
+    for cap in experiment["interventions"]:
+        vector = content["vectors"][cap["vector"]]["vector"].double().numpy()
+        unit = vector / (np.linalg.norm(vector) + 1e-8)
+        excess = np.clip(hidden @ unit - cap["cap"], 0, None)
+        hidden = hidden - excess[:, np.newaxis] * unit
+    return hidden
+
+
+def own_floors(folder: Path, reading: str, percentile: float) -> tuple[str, str, float, np.ndarray]:
+    """Calibrate and write a floor on the axis at layer 2, of tokens that are returned as well."""
+    directions, floors = written(folder, [])
+    axis = [Family("axis", "response_mean", 3 * AXIS.numpy())]
+    tables.write(direction_table(axis, []), directions, "directions", {})
+    tokens = np.random.default_rng(0).standard_normal((400, HIDDEN))
+    along = tokens @ unit(AXIS.numpy())[2]
+    floor = float(calibrate_floor(along, percentile, reading))
+    row = {"direction": "axis", "pool": "roles", "reading": reading, "percentile": percentile}
+    rows = [{**row, "orientation": ORIENTATION, "layer": 2, "floor": floor}]
+    tables.write(tables.from_rows(rows, "floors"), floors, "floors", {})
+    return directions, floors, floor, tokens
+
+
+@pytest.mark.parametrize(("reading", "moved"), [("ceiling", 0.75), ("floor", 0.25)])
+def test_the_published_clamp_from_above_does_with_our_export_what_our_cap_does(
+    tmp_path: Path, reading: str, moved: float
+) -> None:
+    directions, floors, floor, tokens = own_floors(tmp_path, reading, 25.0)
+    write_caps(Path(directions), Path(floors), tmp_path / "out.pt")
+    theirs = published_clamp(tokens, tmp_path / "out.pt", f"axis-roles-{reading}-p0.25")
+    u = unit(AXIS.numpy())[2]
+    ours = tokens - np.minimum(tokens @ u - floor, 0.0)[:, np.newaxis] * u
+    np.testing.assert_allclose(theirs, ours, atol=1e-6)
+    # The published 25th percentile moves three quarters of the pool, up to the floor.
+    assert (np.abs(theirs - tokens).max(axis=1) > 1e-6).mean() == pytest.approx(moved, abs=0.01)
+    assert (theirs @ u).min() == pytest.approx(floor, abs=1e-6)
+
+
 @pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
-@pytest.mark.parametrize("orientation", ["toward", "away"])
-def test_a_round_trip_changes_no_cap(tmp_path: Path, suffix: str, orientation: str) -> None:
+@pytest.mark.parametrize(("orientation", "reading"), [("toward", "floor"), ("away", "ceiling")])
+def test_a_round_trip_changes_no_cap(
+    tmp_path: Path, suffix: str, orientation: str, reading: str
+) -> None:
     path = save(tmp_path / "capping.pt", capping(0.5))
     first = read_caps(source(path, "capping", orientation=orientation), MODEL, Path())
+    assert {(cap.reading, cap.percentile) for cap in first} == {(reading, 25.0)}
+    assert set(floor_table(first)["reading"].to_pylist()) == {reading}
     directions, floors = written(tmp_path, first)
     out = tmp_path / f"again{suffix}"
     assert main(["export", directions, str(out), "--floors", floors]) == 0
-    again = read_caps(source(out, "capping"), MODEL, Path())
+    again = read_caps(source(out, "capping", orientation="away"), MODEL, Path())
     assert [cap[:3] for cap in again] == [cap[:3] for cap in first]
     for left, right in zip(again, first, strict=True):
-        assert left.floor == right.floor
+        assert (left.floor, left.reading) == (right.floor, right.reading)
         np.testing.assert_allclose(left.direction, right.direction, atol=1e-7)
 
 
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_an_export_says_that_it_points_away(tmp_path: Path, suffix: str) -> None:
+    directions, floors, *_ = own_floors(tmp_path, "ceiling", 25.0)
+    out = tmp_path / f"out{suffix}"
+    write_caps(Path(directions), Path(floors), out)
+    with pytest.raises(PersonaeError, match="states orientation: away, the study toward; correct"):
+        read_caps(source(out, "capping"), MODEL, Path())
+
+
 def test_own_floors_are_named_by_pool_reading_and_percentile(tmp_path: Path) -> None:
-    axis = [Family("axis", "response_mean", 3 * AXIS.numpy())]
-    directions, floors = written(tmp_path, [])
-    tables.write(direction_table(axis, []), directions, "directions", {})
-    row = {"direction": "axis", "pool": "roles", "reading": "floor", "percentile": 25.0}
-    rows = [{**row, "orientation": "toward_assistant", "layer": 2, "floor": -1.5}]
-    tables.write(tables.from_rows(rows, "floors"), floors, "floors", {})
-    write_caps(Path(directions), Path(floors), tmp_path / "out.safetensors")
-    (cap,) = read_caps(source(tmp_path / "out.safetensors", "capping"), MODEL, Path())
-    assert (cap.experiment, cap.percentile) == ("axis-roles-floor-p0.25", 25)
-    assert (cap.layer, cap.floor) == (2, -1.5)
-    unit = AXIS[2].numpy() / np.linalg.norm(AXIS[2].numpy())
-    np.testing.assert_allclose(cap.direction, unit, atol=1e-7)
+    directions, floors, floor, _ = own_floors(tmp_path, "floor", 75.0)
+    out = tmp_path / "out.safetensors"
+    write_caps(Path(directions), Path(floors), out)
+    (cap,) = read_caps(source(out, "capping", orientation="away"), MODEL, Path())
+    assert (cap.experiment, cap.percentile) == ("axis-roles-floor-p0.75", 75)
+    assert (cap.layer, cap.floor, cap.reading) == (2, floor, "floor")
+    np.testing.assert_allclose(cap.direction, unit(AXIS.numpy())[2], atol=1e-7)
 
 
 def test_floors_of_another_study_are_refused(tmp_path: Path) -> None:
@@ -120,6 +176,8 @@ SPOILT: list[tuple[Spoil, str]] = [
     (lambda c: c.update(experiments=3), "experiments: must be a list, not int"),
     (lambda c: c.update(experiments=[]), "no experiment with a cap"),
     (lambda c: c["experiments"][0].update(id=None), r"experiments\[0\]\.id: must be a name"),
+    (lambda c: c["experiments"][0].update(reading="up"), r"\[0\]\.reading: must be floor or ceil"),
+    (lambda c: c["experiments"][0].update(percentile="x"), r"\[0\]\.percentile: must be a finite"),
     (
         lambda c: c["experiments"][0].pop("interventions"),
         r"\[0\]: the key 'interventions'",

@@ -15,6 +15,7 @@ from personae.data.model_table import ModelRow
 from personae.data.vector_stacks import stack, vector_rows
 from personae.personas.published.capping_files import read_caps
 from personae.personas.published.own_tables import (
+    comparison,
     direction_table,
     floor_table,
     role_table,
@@ -66,6 +67,12 @@ def test_orientation_and_layers_are_turned(tmp_path: Path) -> None:
     family = only(read_families(away, MODEL, Path()))
     assert (family.name, family.span) == ("evil", "response_mean")
     np.testing.assert_array_equal(family.vectors, -AXIS.numpy())
+    # The last of a list of hidden states is taken after the final norm: its row says so.
+    marked = trait_table([family])["selection"].to_pylist()
+    assert marked == [*["published"] * (N_LAYERS - 1), "published, after the final norm"]
+    own = {("trait", "evil"): AXIS.numpy()}
+    lines = comparison("trait", [family], own)
+    assert [line["after_final_norm"] for line in lines] == [False, False, True]
 
 
 def test_a_folder_of_role_vectors(tmp_path: Path) -> None:

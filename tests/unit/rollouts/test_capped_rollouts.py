@@ -110,7 +110,7 @@ def test_change_is_capped_minus_uncapped() -> None:
             )
     measured = score_measures(pa.Table.from_pylist(responses), tables.from_rows(scores, "scores"))
     judged = [m for m in measured if m.measure in ("roles_role_adherence", "roles_played")]
-    rows = tradeoff_table(arms, judged, seed=0).to_pylist()
+    rows = tradeoff_table(arms, judged, pool="roles", reading="ceiling", seed=0).to_pylist()
     found = {(r["measure"], r["direction"]): r for r in rows}
     assert found["roles_role_adherence", "axis"]["change"] == pytest.approx(-2.0)
     assert found["roles_played", "none"]["value"] == 1.0

@@ -1,9 +1,13 @@
 """Floors, their two readings and orientations, and the trade-off table."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scripts.capping import calibrate_floors
 
+from personae.data import tables
 from personae.science.capping_floors import (
     ORIENTATION,
     Pools,
@@ -73,7 +77,7 @@ def test_floor_table_states_pool_orientation_and_where_the_default_lies(pools: P
 def test_empty_pool_is_refused(pools: Pools) -> None:
     empty = pools._replace(roles=np.empty((0, 2)))
     with pytest.raises(ValueError, match="'roles' holds no rollouts"):
-        empty.pool("roles")
+        empty.pool("roles", 0)
 
 
 def clamp(h: FloatArray, v: FloatArray, threshold: float, *, above: bool) -> FloatArray:
@@ -107,3 +111,47 @@ def test_capping_at_the_calibrated_floor_raises_exactly_the_share_below() -> Non
     moved = np.abs(capped - states).max(axis=1) > 0
     assert moved.mean() == 0.75
     assert (capped @ u).min() == pytest.approx(floor)
+
+
+def projections(folder: Path, subject: str, kind: str, values: list[float], heldout: float) -> str:
+    """Write projections along the axis at layers 0 and 1, the second ten times the first."""
+    rows = [
+        {
+            "subject": subject,
+            "kind": kind,
+            "response_id": f"{subject}-{i}",
+            "question_id": "q",
+            "split": "heldout" if i == len(values) else "extraction",
+            "direction": "axis",
+            "layer": layer,
+            "projection": value * 10**layer,
+        }
+        for i, value in enumerate([*values, heldout])
+        for layer in (0, 1)
+    ]
+    path = folder / f"{subject}.parquet"
+    tables.write(tables.from_rows(rows, "projections"), path, "projections", {})
+    return str(path)
+
+
+def test_the_pool_of_all_rollouts_is_roles_trait_space_and_default_on_extraction_questions(
+    tmp_path: Path,
+) -> None:
+    files = [
+        projections(tmp_path, "pirate", "role", [0.0, 1.0, 2.0], -99.0),
+        projections(tmp_path, "warm", "trait", [3.0, 4.0], 99.0),
+        projections(tmp_path, "default", "default", [5.0], 99.0),
+    ]
+    path = str(tmp_path / "floors.parquet")
+    names = ["roles_and_traits", "roles"]
+    calibrate_floors.main(
+        projections=files, path_out=path, pools=names, readings=["ceiling"], percentiles=[20.0],
+        provenance={},
+    )  # fmt: skip
+    rows = tables.read(path, "floors").to_pylist()
+    assert [(r["pool"], r["layer"], r["n"]) for r in rows] == [
+        ("roles_and_traits", 0, 6), ("roles_and_traits", 1, 6), ("roles", 0, 3), ("roles", 1, 3),
+    ]  # fmt: skip
+    # The 20th percentile away from the Assistant is the 80th of 0, 1, ... 5 along the axis.
+    assert [r["floor"] for r in rows[:2]] == pytest.approx([4.0, 40.0])
+    assert [r["default_mean"] for r in rows[:2]] == [5.0, 50.0]

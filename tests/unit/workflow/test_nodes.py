@@ -16,7 +16,10 @@ from personae.data import tables
 from personae.data.integrity import damaged_tables
 from personae.data.judge_scores import check_unscored, in_order, primary_scores, scores_by_judge
 from personae.rollouts.extraction import spans_of
+from personae.science.projection_tables import Projected, projected_rollouts
+from personae.science.resampling import permuted_labels
 from personae.science.separation import separate
+from personae.science.statistics import auc
 from personae.workflow.node import run_node
 
 
@@ -79,7 +82,7 @@ def test_cut_short_and_empty_tables_are_found_and_whole_ones_are_not(tmp_path: P
     assert all("delete it" in p for p in problems)
 
 
-def projections(shift: float) -> pa.Table:
+def planted(shift: float) -> Projected:
     rng = np.random.default_rng(0)
     rows = [
         {
@@ -96,11 +99,11 @@ def projections(shift: float) -> pa.Table:
         for i in range(40)
         for layer in range(2)
     ]
-    return tables.from_rows(rows, "projections")
+    return projected_rollouts(tables.from_rows(rows, "projections"))
 
 
 def test_a_planted_separation_is_found_at_its_layer_alone() -> None:
-    rows = separate(projections(4.0), draws=200, permutations=50, seed=0).to_pylist()
+    rows = separate(planted(4.0), "axis", "heldout", draws=200, permutations=50, seed=0).to_pylist()
     assert [row["layer"] for row in rows] == [0, 1]
     assert rows[0]["auc"] == pytest.approx(0.5, abs=0.15)
     assert rows[1]["auc"] > 0.95 > rows[1]["null_p95"]
@@ -109,8 +112,29 @@ def test_a_planted_separation_is_found_at_its_layer_alone() -> None:
 
 
 def test_roles_above_the_default_give_an_auc_below_one_half() -> None:
-    rows = separate(projections(-4.0), draws=200, permutations=50, seed=0).to_pylist()
+    rows = separate(
+        planted(-4.0), "axis", "heldout", draws=200, permutations=50, seed=0
+    ).to_pylist()
     assert rows[1]["auc"] < 0.05
+
+
+def test_ranks_taken_once_give_the_bits_of_an_auc_for_every_shuffle() -> None:
+    found = planted(1.0)
+    is_default = found.kinds == "default"
+    row = separate(found, "axis", "heldout", draws=200, permutations=50, seed=3).to_pylist()[1]
+    shuffles = permuted_labels(is_default, 50, 3, found.questions)
+    null = [auc(found.values[labels], found.values[~labels])[1] for labels in shuffles]
+    assert row["null_p95"] == np.quantile(null, 0.95)
+    assert row["auc"] == auc(found.values[is_default], found.values[~is_default])[1]
+
+
+def test_rollouts_that_lack_a_layer_are_refused() -> None:
+    rows = [
+        {"response_id": r, "kind": "role", "question_id": "q", "layer": layer, "projection": 0.0}
+        for r, layer in (("a", 0), ("a", 1), ("b", 0))
+    ]
+    with pytest.raises(ValueError, match="3 rows do not fill 2 layers"):
+        projected_rollouts(tables.from_rows(rows, "projections"))
 
 
 def frame(tmp_path: Path) -> SimpleNamespace:

@@ -1,9 +1,11 @@
 """Read a published capping configuration as floors on +axis.
 
 The configuration holds ``vectors`` (name to ``layer`` and ``vector``) and ``experiments`` (``id``
-and ``interventions`` of ``vector`` and ``cap``). A cap along a vector that points away from the
-Assistant is a ceiling, hence a floor along the negated vector; a cap along a vector that points
-toward the Assistant is a floor.
+and ``interventions`` of ``vector`` and ``cap``). Published files point away from the Assistant: a
+cap is a ceiling there, which is a floor of the opposite sign on the reversed vector, and a
+percentile in an experiment's name is one along the vector of the file (the reading ``ceiling``).
+In a file that points toward the Assistant a cap is a floor (the reading ``floor``). An experiment
+that states its own ``reading`` and ``percentile``, as our exports do, is taken at its word.
 """
 
 from __future__ import annotations
@@ -12,15 +14,15 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, get_args
 
 import numpy as np
 
 from personae.base.errors import PersonaeError
 from personae.data.model_table import ModelRow
 from personae.personas.published.published_source import PublishedSource
-from personae.personas.published.safe_loading import check_stated, files_of, load, matrix
-from personae.science.capping_floors import orient_floor
+from personae.personas.published.safe_loading import files_of, load_checked, matrix
+from personae.science.capping_floors import OrientedFloor, Reading, orient_floor
 
 _PERCENTILE: Final = re.compile(r"-p(0?\.\d+)$")
 
@@ -33,13 +35,16 @@ class Cap(NamedTuple):
     experiment
         Name of the experiment.
     percentile
-        Percentile in the experiment's name, 0 to 100; NaN if it has none.
+        Stated by the experiment or in its name, 0 to 100; NaN where there is none.
     layer
         0-based; the residual stream after the block.
     direction
         ``[hidden]`` float64, unit length, toward the Assistant.
     floor
         In units of ``<h, direction>``.
+    reading
+        ``"ceiling"``: the percentile is one of projections along -``direction``, as in published
+        files; ``"floor"``: along +``direction``.
     """
 
     experiment: str
@@ -47,6 +52,7 @@ class Cap(NamedTuple):
     layer: int
     direction: np.ndarray
     floor: float
+    reading: Reading = "ceiling"
 
 
 def read_caps(source: PublishedSource, model: ModelRow, base: Path) -> list[Cap]:
@@ -61,8 +67,7 @@ def read_caps(source: PublishedSource, model: ModelRow, base: Path) -> list[Cap]
     caps: list[Cap] = []
     taken: set[tuple[str, int]] = set()
     for path in files_of(source, base):
-        check_stated(path, source)
-        for place, cap in _caps_of(load(path), str(path), source, model):
+        for place, cap in _caps_of(load_checked(path, source), str(path), source, model):
             if (cap.experiment, cap.layer) in taken:
                 message = f"caps layer {cap.layer} of {cap.experiment!r} again; keep one cap"
                 raise PersonaeError(f"{place}: {message}")
@@ -84,6 +89,7 @@ def _caps_of(
         name = _get(experiment, "id", at)
         if not isinstance(name, str) or not name:
             raise PersonaeError(f"{at}.id: must be a name, not {name!r:.60}")
+        reading, percentile = _calibration(experiment, name, at, source)
         for number, each in enumerate(_list(experiment, "interventions", at)):
             place = f"{at}.interventions[{number}]"
             if not isinstance(each, Mapping):
@@ -93,12 +99,28 @@ def _caps_of(
                 vector = _get(vectors, _get(each, "vector", place), f"{where}: vectors")
                 cap = _number(each["cap"], f"{place}.cap")
                 spot = f"{where}: vectors[{each['vector']!r}]"
-                yield place, _cap(name, vector, cap, spot, source, model)
+                layer, oriented = _oriented(vector, cap, spot, source, model)
+                yield place, Cap(name, percentile, layer, *oriented, reading)
 
 
-def _cap(
-    name: str, vector: Any, threshold: float, where: str, source: PublishedSource, model: ModelRow
-) -> Cap:
+def _calibration(
+    experiment: Mapping[str, Any], name: str, where: str, source: PublishedSource
+) -> tuple[Reading, float]:
+    """Return how an experiment's caps were calibrated: reading and percentile."""
+    reading = experiment.get("reading", "ceiling" if source.orientation == "away" else "floor")
+    if reading not in get_args(Reading):
+        raise PersonaeError(f"{where}.reading: must be floor or ceiling, not {reading!r:.60}")
+    found = _PERCENTILE.search(name)
+    percentile = 100 * float(found[1]) if found else math.nan
+    if "percentile" in experiment:
+        percentile = _number(experiment["percentile"], f"{where}.percentile")
+    return reading, percentile
+
+
+def _oriented(
+    vector: Any, threshold: float, where: str, source: PublishedSource, model: ModelRow
+) -> tuple[int, OrientedFloor]:
+    """Return the layer (0-based, after the block) of a cap, and the floor that it amounts to."""
     numbered = _number(_get(vector, "layer", where), f"{where}.layer")
     layer = int(numbered) - int(source.layers == "hidden_states")
     values = matrix(_get(vector, "vector", where), f"{where}.vector", row=True)[0]
@@ -113,12 +135,9 @@ def _cap(
             f"{where}.vector: is zero and has no direction; download the file again"
         )
     away = source.orientation == "away"
-    oriented = orient_floor(
+    return layer, orient_floor(
         values.astype(np.float64), threshold, "away_from_assistant" if away else "toward_assistant"
     )
-    found = _PERCENTILE.search(name)
-    percentile = 100 * float(found[1]) if found else float("nan")
-    return Cap(name, percentile, layer, oriented.direction, float(oriented.floor))
 
 
 def _get(content: Any, key: object, where: str) -> Any:

@@ -1,4 +1,4 @@
-"""Convert published vectors to the workflow's tables."""
+"""Published vectors in the workflow's own tables."""
 
 from __future__ import annotations
 
@@ -42,20 +42,27 @@ def role_table(families: Sequence[Family]) -> pa.Table:
 
 
 def trait_table(families: Sequence[Family]) -> pa.Table:
-    """Return ``trait_vectors``; the column for the selection of cells is ``published``."""
-    parts = [
-        _part(f.vectors, trait=f.name, variant=f.span, selection="published") for f in families
-    ]
+    """Return ``trait_vectors`` with ``published`` as how their rollouts were selected.
+
+    A last row that was taken after the final norm has ``published, after the final norm``.
+    """
+    parts = []
+    for family in families:
+        part = _part(family.vectors, trait=family.name, variant=family.span)
+        selection = ["published"] * part.num_rows
+        if family.normed_end:
+            selection[-1] += ", after the final norm"
+        parts.append(part.append_column("selection", pa.array(selection)))
     return _assembled(parts, "trait_vectors", ("n_cells", "split_half"))
 
 
 def floor_table(caps: Sequence[Cap]) -> pa.Table:
-    """Return ``floors`` on +axis; the pool is null, since the file does not state it."""
+    """Return ``floors`` of the capping experiments, on +axis; the file does not say their pool."""
     rows = [
         {
             "direction": cap.experiment,
             "pool": "published",
-            "reading": "floor",
+            "reading": cap.reading,
             "orientation": ORIENTATION,
             "percentile": None if np.isnan(cap.percentile) else cap.percentile,
             "layer": cap.layer,
@@ -67,7 +74,11 @@ def floor_table(caps: Sequence[Cap]) -> pa.Table:
 
 
 def comparison(kind: str, families: Sequence[Family], own: Own) -> list[dict[str, Any]]:
-    """Return rows of ``published_cosines``: cosine with the study's own vector at every layer."""
+    """Return rows of ``published_cosines``: every layer of each family against the study's own.
+
+    ``after_final_norm`` marks the rows whose published vector is not the residual stream after the
+    block, as the study's own is, but that stream after the model's final norm.
+    """
     rows = []
     for family in families:
         mine = own.get((kind, family.name))
@@ -84,6 +95,7 @@ def comparison(kind: str, families: Sequence[Family], own: Own) -> list[dict[str
                 "cosine": float(cosines[layer]),
                 "norm": float(norms[0][layer]),
                 "own_norm": float(norms[1][layer]),
+                "after_final_norm": family.normed_end and layer == len(cosines) - 1,
             }
             for layer in range(len(cosines))
         ]

@@ -52,7 +52,7 @@ def load(path: Path) -> Any:
 
     try:
         if path.suffix == ".safetensors":
-            return _with_caps(load_file(path), stated(path), path)
+            return _with_caps(load_file(path), _metadata(path), path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise PersonaeError(f"{path}: no such file; correct the path") from None
@@ -64,37 +64,41 @@ def load(path: Path) -> Any:
         raise PersonaeError(f"{path}: cannot be read ({reason}); download it again") from None
 
 
-def stated(path: Path) -> dict[str, str]:
-    """Return the metadata of a ``.safetensors`` file; empty for other files."""
+def _stated(path: Path, content: Any) -> dict[str, str]:
+    """Return what a file says of itself: its metadata, or the text values of its mapping."""
+    if path.suffix == ".safetensors":
+        return _metadata(path)
+    if not isinstance(content, Mapping):
+        return {}
+    return {key: value for key, value in content.items() if isinstance(value, str)}
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    """Return the metadata of a ``.safetensors`` file."""
     from safetensors import safe_open
 
-    if path.suffix != ".safetensors":
-        return {}
     with safe_open(path, "pt") as file:
         return dict(file.metadata() or {})
 
 
-def check_stated(path: Path, source: PublishedSource) -> None:
-    """Check that layers and orientation in a file's metadata agree with the study.
+def load_checked(path: Path, source: PublishedSource) -> Any:
+    """Return what a file holds, as `load` does, if it is what the study says of it.
 
     Raises
     ------
     PersonaeError
-        If they differ; names the file and both values.
+        As `load`, and when the file states other layers or another orientation than the study,
+        with both.
     """
-    from safetensors import SafetensorError
-
-    try:
-        said = stated(path)
-    except (SafetensorError, OSError):
-        # A damaged file is reported when it is loaded.
-        return
+    content = load(path)
+    said = _stated(path, content)
     for key in ("layers", "orientation"):
         mine, theirs = getattr(source, key), said.get(key)
         if theirs in _KNOWN[key] and theirs != mine:
             raise PersonaeError(
                 f"{path}: states {key}: {theirs}, the study {mine}; correct one of them"
             )
+    return content
 
 
 def _with_caps(tensors: dict[str, Any], said: Mapping[str, str], path: Path) -> Any:

@@ -16,9 +16,8 @@ from personae.data.model_table import ModelRow
 from personae.personas.published.published_source import PublishedSource
 from personae.personas.published.safe_loading import (
     Matrix,
-    check_stated,
     files_of,
-    load,
+    load_checked,
     matrix,
 )
 
@@ -41,11 +40,15 @@ class Family(NamedTuple):
         Tokens that were averaged; ``response_mean`` if the file does not state it.
     vectors
         ``[n_layers, hidden]`` float32; row ``l`` is of layer ``l``.
+    normed_end
+        Whether the last row was taken after the model's final norm, as the last of a list of
+        hidden states is. It is then not the residual stream after the last block.
     """
 
     name: str
     span: str
     vectors: Matrix
+    normed_end: bool = False
 
 
 def read_families(source: PublishedSource, model: ModelRow, base: Path) -> list[Family]:
@@ -57,7 +60,9 @@ def read_families(source: PublishedSource, model: ModelRow, base: Path) -> list[
         If a tensor does not fit the model or the file is malformed; names the file.
     """
     families = [
-        Family(name, span, _of_model(values, where, source, model))
+        Family(
+            name, span, _of_model(values, where, source, model), source.layers == "hidden_states"
+        )
         for path in files_of(source, base)
         for name, span, values, where in _named(source, path)
     ]
@@ -72,8 +77,7 @@ def read_families(source: PublishedSource, model: ModelRow, base: Path) -> list[
 
 def _named(source: PublishedSource, path: Path) -> Iterator[tuple[str, str, Matrix, str]]:
     """Yield name, span, matrix and place of every family in a file."""
-    check_stated(path, source)
-    content, where = load(path), str(path)
+    content, where = load_checked(path, source), str(path)
     if source.kind == "axis":
         key = "axis"
         if isinstance(content, Mapping):

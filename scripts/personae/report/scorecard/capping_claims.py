@@ -31,12 +31,12 @@ def _default_in_pool(evidence: Evidence) -> Outcome:
     if rows.empty:
         return Untestable("the pool of all rollouts was not calibrated")
     quantile = float(rows.default_quantile.iloc[0])
-    reading = "floor" if abs(quantile - 0.25) < abs(quantile - 0.75) else "ceiling"
+    away = 1.0 - quantile  # the paper counts along the direction away from the Assistant
     return Measured(
-        point(quantile),
-        abs(quantile - 0.25) <= 0.15,
+        point(away),
+        abs(away - 0.25) <= 0.15,
         int(rows.n.iloc[0]),
-        detail=f"closer to the reading as a {reading}",
+        detail=f"{quantile:.0%} of all projections along the axis lie below the default's mean",
     )
 
 
@@ -151,7 +151,8 @@ CLAIMS = (
         paper="AA",
         section="9 Activation capping",
         text="The 25th percentile lies about where the default Assistant is.",
-        statistic="Share of all rollouts that project lower than the mean default, middle layer",
+        statistic="Percentile of the mean default among the projections of all rollouts away from "
+        "the Assistant, middle layer",
         published="about 0.25",
         criterion="between 0.10 and 0.40",
         measure=_default_in_pool,

@@ -100,17 +100,22 @@ class MonitoringSection(Strict):
     sampling: TraitSampling = Field(default=TraitSampling(), description="How responses are drawn.")
 
 
+_READING = (
+    "ceiling, the papers' reading: the p-th percentile along the direction away from the "
+    "Assistant, which is a floor at the (100 - p)-th along the axis; floor, ours: the p-th "
+    "percentile along the axis."
+)
+_POOL = (
+    "Rollouts of which the floor is a percentile: roles_and_traits is all of roles, trait space "
+    "and default Assistant, as in the paper."
+)
+
+
 class EvaluatedFloors(Strict):
     """The floors whose effect is measured, out of those that are calibrated."""
 
-    pool: Pool = Field(
-        default="roles_and_traits", description="Projections of which the floor is a percentile."
-    )
-    reading: Reading = Field(
-        default="floor",
-        description="floor: the p-th percentile; ceiling: the (100 - p)-th, which is what a "
-        "ceiling at p along the reversed axis amounts to.",
-    )
+    pool: Pool = Field(default="roles_and_traits", description=_POOL)
+    reading: Reading = Field(default="ceiling", description=_READING)
 
 
 class CappingSection(Strict):
@@ -124,8 +129,8 @@ class CappingSection(Strict):
         default=[1, 25, 50, 75], description="Percentiles, above 0 and below 100."
     )
     readings: Distinct[Reading] = Field(
-        default=["floor", "ceiling"],
-        description="Readings of the published threshold that are calibrated.",
+        default=["ceiling", "floor"],
+        description="Readings of the percentile that are calibrated.",
     )
     evaluated: EvaluatedFloors = Field(
         default=EvaluatedFloors(), description="The floors that are evaluated."
@@ -163,7 +168,7 @@ class DriftCap(Strict):
     """The one cap under which conversations are answered anew."""
 
     pool: Pool = Field(default="roles_and_traits", description="Pool of the floor.")
-    reading: Reading = Field(default="floor", description="Reading of the floor.")
+    reading: Reading = Field(default="ceiling", description="Reading of the floor's percentile.")
     percentile: Percentile = Field(default=25, description="Percentile of the floor.")
     band: int = Field(default=0, ge=0, description="Which of the capping bands, counted from 0.")
 

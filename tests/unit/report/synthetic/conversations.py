@@ -37,7 +37,7 @@ def capping_tables(plan: Planted) -> dict[str, pa.Table]:
             "floor": -1.0 + p / 50,
             "n": 400,
             "default_mean": 3.0,
-            "default_quantile": 0.27 if plan.effect else 0.9,
+            "default_quantile": 0.73 if plan.effect else 0.1,
         }
         for pool in ("roles_and_traits", "roles", "default")
         for reading in ("floor", "ceiling")
