@@ -23,7 +23,7 @@ def study_file_problem(arguments: Sequence[str]) -> str | None:
     arguments
         Snakemake's, without its own name. Without ``--configfile`` the default study is read.
     """
-    parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
+    parser = argparse.ArgumentParser(add_help=False, exit_on_error=False, allow_abbrev=False)
     parser.add_argument("--configfile", "--configfiles", nargs="+", default=[_DEFAULT])
     try:
         names = parser.parse_known_args(list(arguments))[0].configfile
