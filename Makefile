@@ -6,18 +6,25 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 STUDY ?= config/demo.yaml
 CORES ?= 2
+# Workers side by side, each computing with one thread; tests/conftest.py says which tests stay together.
+PYTEST = OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest
+PARALLEL = -n $(CORES) --dist loadgroup --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test estimate bench check env schema format clean
+.PHONY: help demo test test-all estimate bench check env schema format clean
 
 help:  ## List the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
 
 demo: env  ## Set everything up and run the whole workflow on the embedded model
 	$(BIN)/snakemake --profile local --configfile $(STUDY) --cores $(CORES)
 
-test: env  ## Run the test suite
-	$(BIN)/python -m pytest
+test: env  ## Run the tests that need nothing but this machine
+	$(PYTEST) $(PARALLEL) -m "not full_size" tests/unit tests/workflow
+
+test-all: env  ## Run all tests: also the plan of the full study, a real Slurm and a browser
+	$(PYTEST) $(PARALLEL) tests/unit tests/workflow
+	$(PYTEST) tests/slurm tests/browser
 
 env: $(STAMP)  ## Create .venv from the lock
 

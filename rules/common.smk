@@ -5,6 +5,7 @@ nothing heavy.
 """
 
 import atexit
+import os
 import sys
 from functools import cache
 from inspect import signature
@@ -190,6 +191,11 @@ def from_study(record):
         return made(*(wildcards[name] for name in names))
 
     return of_node
+
+
+def shipped(path):
+    """A file of the project, as seen from the working directory, which `--directory` may change."""
+    return os.path.relpath(ROOT / path)
 
 
 def model_manifest(wildcards):

@@ -318,10 +318,10 @@ rule build_scorecard:
 rule write_report:
     input:
         unpack(read_by("report")),
-        page="scripts/personae/report/page.html.j2",
-        style="scripts/personae/report/page.css",
+        page=shipped("scripts/personae/report/page.html.j2"),
+        style=shipped("scripts/personae/report/page.css"),
         captions=expand(
-            "rules/report/plot_{figure}.rst",
+            shipped("rules/report/plot_{figure}.rst"),
             figure=registry.figure_names(),
         ),
     output:

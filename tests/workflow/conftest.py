@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-MINI = "tests/workflow/mini.yaml"
-COPIED = ("Snakefile", "config", "envs", "profiles", "rules", "scripts", MINI)
+MINI = ".test/config/demo.yaml"
+COPIED = ("Snakefile", "config", "envs", "profiles", "rules", "scripts", ".test/config")
 LINKED = ("local", "slurm")  # so that `--profile local` finds profiles/local
 
 

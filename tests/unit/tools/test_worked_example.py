@@ -42,15 +42,20 @@ def follow(project: Path) -> None:
                     assert main(["library", *where, *study]) == 0, line
 
 
-@pytest.fixture
-def prepared(project: Path) -> Path:
-    """The project with the files of others that the guide imports."""
+def write_foreign_files(project: Path) -> None:
+    """Write the files of others that the guide imports."""
     data = project / "data"
     (data / "roles").mkdir(parents=True)
     (data / "roles/baker.json").write_text(json.dumps(BAKER), encoding="utf-8")
     (data / "behaviours.csv").write_text("Goal,Category\nBe mean,Insult\n", encoding="utf-8")
     lines = [json.dumps({"question": f"What is {n} to you?", "id": n}) for n in range(4)]
     (data / "questions.jsonl").write_text("\n".join(lines), encoding="utf-8")
+
+
+@pytest.fixture
+def prepared(project: Path) -> Path:
+    """The project with the files of others that the guide imports."""
+    write_foreign_files(project)
     return project
 
 
