@@ -61,6 +61,11 @@ class ModelRow(BaseModel):
         gt=0, le=100_000, description="Main memory of a node that holds the model, in GB."
     )
     license: str = Field(min_length=1, description="Licence of the weights.")
+    chat_template: str = Field(
+        default="",
+        description="Jinja file, relative to the project root, in place of the model's own chat "
+        "template; base models have none. The column may be left out.",
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -37,6 +37,7 @@ class ModelSource(Wire):
     id: str = Field(description="Name of the package, Hugging Face id, or path of the folder.")
     revision: str = Field(description="Package version or commit; may be empty for a folder.")
     license: str
+    chat_template: str = Field(default="", description="Jinja file in place of the model's own.")
 
 
 class Manifest(ModelSource):
@@ -126,8 +127,8 @@ def verify_contents(folder: Path, manifest: Manifest) -> None:
         if (found := _sha256(path)) != manifest.digests.get(name):
             raise ModelError(
                 f"{path}: its content is not what was prepared (sha256 {found[:12]}, prepared was "
-                f"{manifest.digests.get(name, 'none')[:12]}); if {path.resolve()} is damaged, fetch "
-                f"it again, then {_remedy(folder)}"
+                f"{manifest.digests.get(name, 'none')[:12]}); if {path.resolve()} is damaged, "
+                f"fetch it again, then {_remedy(folder)}"
             )
     if changed:
         record_versions(folder, manifest)

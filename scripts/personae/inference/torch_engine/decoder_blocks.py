@@ -23,6 +23,8 @@ def find_blocks(model: PreTrainedModel) -> nn.ModuleList:
         If no such list, or more than one, exists.
     """
     decoder = model.get_decoder()
+    if decoder is model:
+        decoder = getattr(model, "model", model.base_model)  # Llama 4 gives itself
     expected = model.config.get_text_config(decoder=True).num_hidden_layers
     lists = {
         name: child for name, child in decoder.named_children() if isinstance(child, nn.ModuleList)

@@ -10,7 +10,6 @@ from typing import Any, Literal
 import torch
 from torch import nn
 from transformers import (
-    AutoModelForCausalLM,
     AutoTokenizer,
     GenerationConfig,
     PreTrainedConfig,
@@ -22,6 +21,7 @@ from personae.inference.engine_errors import ModelError
 from personae.inference.tensor_names import check_tensors, renaming
 from personae.inference.torch_engine.attention import use_fast_decoding
 from personae.inference.torch_engine.decoder_blocks import find_blocks
+from personae.inference.torch_engine.model_class import class_of
 from personae.inference.torch_engine.weight_packing import pack_linears
 from personae.inference.weights_manifest import (
     WEIGHTS,
@@ -76,7 +76,7 @@ def load_model(folder: Path, dtype: DtypeName = "auto", device: str = "auto") ->
     target = choose_device(device)
     several = device == "auto" and torch.cuda.device_count() > 1
     weights = str(folder / WEIGHTS)
-    read: Any = AutoModelForCausalLM.from_pretrained(
+    read: Any = class_of(folder / WEIGHTS).from_pretrained(
         weights,
         dtype=choose_dtype(dtype, target),
         device_map="auto" if several else {"": target},

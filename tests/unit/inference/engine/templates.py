@@ -43,6 +43,17 @@ QWEN3 = (
 QWEN3_THINKING = (
     f"{_QWEN3_TURNS}{{% if add_generation_prompt %}}<|im_start|>assistant\n<think>\n{{% endif %}}"
 )
+# R1's distillations: the prompt opens the think block, and old answers lose theirs.
+_R1_TURNS = (
+    "{{ bos_token }}{% for m in messages %}{% if m['role'] == 'assistant' %}"
+    "<|im_start|>assistant\n{{ m['content'].split('</think>')[-1] }}<|im_end|>{% else %}"
+    "<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>{% endif %}{% endfor %}"
+)
+R1_DISTILLED = (
+    f"{_R1_TURNS}{{% if add_generation_prompt %}}<|im_start|>assistant\n<think>\n{{% endif %}}"
+)
+# R1 itself leaves it to the model to open the block.
+R1 = f"{_R1_TURNS}{{% if add_generation_prompt %}}<|im_start|>assistant\n{{% endif %}}"
 # Mistral: no system turn of its own; system text vanishes where it is not expected.
 MISTRAL = (
     "{{ bos_token }}{% for m in messages %}{% if m['role'] == 'user' %}"

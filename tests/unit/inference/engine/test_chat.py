@@ -18,7 +18,12 @@ from personae.rollouts.simulation import MARGIN
 from . import templates
 from .families import make_tokenizer
 
-ALL = {name: text for name, text in vars(templates).items() if name[0].isupper()}
+# Prompts of R1 are not those of its rendered conversations, which hold no think block: see below.
+ALL = {
+    name: text
+    for name, text in vars(templates).items()
+    if name[0].isupper() and not name.startswith("R1")
+}
 # Their space before answers is a token of its own in a tokenizer of bytes.
 SPACED = (templates.MISTRAL, templates.MISTRAL3)
 
@@ -164,6 +169,19 @@ def test_thinking_is_off_and_what_says_so_is_no_response(template: str, opened: 
     assert tokenizer.decode(chat.token_ids).startswith(f"{prompt}so")
     texts = [tokenizer.decode(chat.token_ids[s.start : s.end]) for s in chat.turns]
     assert texts == ["ho", "so"]
+
+
+@pytest.mark.parametrize("template", [templates.R1_DISTILLED, templates.R1])
+def test_a_model_that_always_thinks_is_given_an_empty_think_block(template: str) -> None:
+    tokenizer = make_tokenizer(template)
+    ids, answer = render_continuation(tokenizer, _talk("hi"), "ho")
+    assert ids == render_prompt(tokenizer, _talk("hi"))
+    assert tokenizer.decode(ids).endswith(f"{EMPTY}\n")
+    assert tokenizer.decode(ids).count("<think>") == 1
+    assert tokenizer.decode(answer) == "ho"
+    chat = render_chat(tokenizer, RenderRow(id="c", messages=_talk("hi", "ho")))
+    (span,) = chat.turns
+    assert tokenizer.decode(chat.token_ids[span.start : span.end]) == "ho"
 
 
 def test_a_prompt_is_opened_as_the_template_does_where_answers_follow_that() -> None:

@@ -311,6 +311,7 @@ def test_chat_models_and_embedders_are_not_confused(minilm: Path, tmp_path: Path
         load_model(minilm)
     tiny, folder = load_tiny(), tmp_path / "a"
     tiny.model.save_pretrained(folder)
+    tiny.tokenizer.save_pretrained(folder)
     prepare_model(_source(id=str(folder)), tmp_path / "out")
     with pytest.raises(ModelError, match="is a prepared chat model, not an embedder"):
         Embedder(tmp_path / "out")
