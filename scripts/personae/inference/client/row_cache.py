@@ -1,17 +1,21 @@
-"""Rows that came before a node failed: its next attempt asks the model server for the others.
+"""Rows that came before a node ended: its next attempt asks the model server for the others.
 
 A row is known by all that determines its result: the node and its code, the weights and their
-dtype, the request without its rows, and the row itself. What came is written when the node fails,
-for whatever reason, and removed when it succeeds.
+dtype, the request without its rows, and the row itself. What comes is written as it comes, so that
+it is there however the node ends, ``kill -9`` included; it is removed when the node succeeds.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
+import os
 import shutil
-from collections.abc import Mapping
+import time
+import zlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -23,7 +27,6 @@ from personae.api.requests import (
     LikelihoodRequest,
     LikelihoodRow,
 )
-from personae.base.atomic_files import replace_atomically
 
 if TYPE_CHECKING:  # costs import time that a node may never need to spend
     import pyarrow as pa
@@ -34,9 +37,10 @@ Batches = dict[str, list["pa.RecordBatch"]]
 
 LOG = logging.getLogger("personae")
 
-# Most bytes of a finished request that are held until the node ends, should it fail later on.
+# Most bytes of a finished request that are held in memory until the node ends.
 _MOST_HELD = 2**26
 _ROW_KEY = b"personae.row"
+_CHECKSUM = b"personae.crc32"
 
 
 class KeptRows:
@@ -53,29 +57,61 @@ class KeptRows:
     def __init__(self, folder: Path, node: Mapping[str, Any]) -> None:
         self._folder = folder / f"rows-{_digest(json.dumps(node, sort_keys=True))}"
         self._kinds: dict[str, Batches] = {}
+        self._journals: list[Journal] = []
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        for journal in self._journals:
+            journal.close()
         if kind is None:
             shutil.rmtree(self._folder, ignore_errors=True)
-        else:
-            self._save()
 
     def of(self, path: str, request: RowsRequest) -> Kept:
         """Return what is there of a request."""
         kind = _digest(path + request.model_dump_json(exclude={"rows"}))
         if kind not in self._kinds:
-            self._kinds[kind] = _load(self._folder / kind)
-        return Kept(request, self._kinds[kind])
+            self._kinds[kind] = _load(self._folder, kind)
+        journal = Journal(self._folder / f"{kind}-{time.time_ns()}-{os.getpid()}")
+        self._journals.append(journal)
+        return Kept(request, self._kinds[kind], journal)
 
-    def _save(self) -> None:
-        for kind, batches in self._kinds.items():
-            if batches:
-                _save(batches, self._folder / kind)
-            else:
-                (self._folder / kind).unlink(missing_ok=True)
+
+class Journal:
+    """A file to which batches are appended, each of them complete once it is written.
+
+    A disk that is full costs what would be kept, and no result. The file has one schema, as all
+    batches of a request do.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._writer: pa.RecordBatchStreamWriter | None = None
+
+    def write(self, key: str, batch: pa.RecordBatch) -> None:
+        """Append a batch of a row; one without rows takes back what was written for the key."""
+        if self._path is None:
+            return
+        import pyarrow as pa
+
+        try:
+            if self._writer is None:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                # Every batch goes to the kernel at once: a killed process loses none.
+                self._writer = pa.ipc.new_stream(pa.OSFile(str(self._path), "wb"), batch.schema)
+            metadata = {_ROW_KEY: key.encode(), _CHECKSUM: _checksum(batch)}
+            self._writer.write_batch(batch, custom_metadata=metadata)
+        except OSError as error:
+            LOG.warning("%s: rows are not kept (%s)", self._path, error)
+            self._path = None
+
+    def close(self) -> None:
+        """End the file."""
+        if self._writer is not None:
+            with contextlib.suppress(OSError):
+                self._writer.close()
+        self._writer = None
 
 
 class Kept:
@@ -84,8 +120,11 @@ class Kept:
     A row has one batch, or one for each of its spans.
     """
 
-    def __init__(self, request: RowsRequest, batches: Batches) -> None:
+    def __init__(
+        self, request: RowsRequest, batches: Batches, journal: Journal | None = None
+    ) -> None:
         self._request, self._batches = request, batches
+        self._journal = journal or Journal(None)
         self._keys = {row.id: _digest(row.model_dump_json()) for row in request.rows}
         self._missing = [row for row in request.rows if not self._is_there(row)]
         for row in self._missing:
@@ -99,49 +138,57 @@ class Kept:
         """Keep a batch that came."""
         key = self._keys[batch["id"][0].as_py()]
         self._batches.setdefault(key, []).append(batch)
+        self._journal.write(key, batch)
 
     def all(self) -> list[pa.RecordBatch]:
         """Return the batches of all rows, in the order of the request; it is finished."""
-        found = [b for row in self._request.rows for b in self._batches.get(self._keys[row.id], ())]
+        keys = [self._keys[row.id] for row in self._request.rows]
+        found = [batch for key in keys for batch in self._batches.get(key, ())]
+        self._journal.close()
         if sum(batch.nbytes for batch in found) > _MOST_HELD:
-            self.forget()
+            for key in keys:
+                self._batches.pop(key, None)
         return found
 
     def forget(self) -> None:
         """Keep nothing of this request."""
         for key in self._keys.values():
-            self._batches.pop(key, None)
+            for batch in self._batches.pop(key, [])[:1]:
+                self._journal.write(key, batch.slice(0, 0))
 
     def _is_there(self, row: Row) -> bool:
         wanted = len(row.spans) if isinstance(row, ActivationRow) else 1
         return len(self._batches.get(self._keys[row.id], ())) == wanted
 
 
-def _load(path: Path) -> Batches:
-    """Read what an earlier attempt kept; nothing if there is none or it cannot be read."""
-    import pyarrow as pa
-
+def _load(folder: Path, kind: str) -> Batches:
+    """Read what earlier attempts kept, in the order in which they wrote it."""
     batches: Batches = {}
-    try:
-        with path.open("rb") as file, pa.ipc.open_stream(file) as reader:
-            for batch, metadata in reader.iter_batches_with_custom_metadata():
-                batches.setdefault(metadata[_ROW_KEY].decode(), []).append(batch)
-    except FileNotFoundError:
-        pass
-    except (pa.ArrowException, OSError) as error:
-        LOG.warning("%s cannot be read (%s): its rows are asked for again", path, error)
-        return {}
+    for path in sorted(folder.glob(f"{kind}-*")):  # names begin with the time
+        for key, batch in _batches_of(path):
+            if batch.num_rows:
+                batches.setdefault(key, []).append(batch)
+            else:
+                batches.pop(key, None)
     return batches
 
 
-def _save(batches: Batches, path: Path) -> None:
+def _batches_of(path: Path) -> Iterator[tuple[str, pa.RecordBatch]]:
+    """Yield the whole batches of a file; of a process that was killed, the last may be cut off."""
     import pyarrow as pa
 
-    schema = next(batch for some in batches.values() for batch in some).schema
-    with replace_atomically(path) as partial, pa.ipc.new_stream(str(partial), schema) as writer:
-        for key, some in batches.items():
-            for batch in some:
-                writer.write_batch(batch, custom_metadata={_ROW_KEY: key.encode()})
+    try:
+        with pa.OSFile(str(path)) as file, pa.ipc.open_stream(file) as reader:
+            for batch, metadata in reader.iter_batches_with_custom_metadata():
+                if metadata[_CHECKSUM] != _checksum(batch):
+                    raise OSError("a row does not match its checksum")
+                yield metadata[_ROW_KEY].decode(), batch
+    except (pa.ArrowException, OSError, KeyError) as error:
+        LOG.warning("%s ends early (%s): the other rows are asked for again", path, error)
+
+
+def _checksum(batch: pa.RecordBatch) -> bytes:
+    return b"%08x" % zlib.crc32(batch.serialize())
 
 
 def _digest(text: str) -> str:

@@ -109,7 +109,7 @@ class EngineClient:
 
     @contextmanager
     def keeping(self, rows: KeptRows) -> Iterator[None]:
-        """Keep rows that come, should the block fail, and ask for no row that is kept."""
+        """Keep rows as they come, should the block not end well; ask for no row that is kept."""
         self._kept = rows
         try:
             with rows:

@@ -162,8 +162,8 @@ def test_interventions_that_never_acted_are_judged_on_the_whole_request(
 ) -> None:
     fail(servers, client, "a", "idle")
     fail(servers, client, "a", "idle")
-    assert client.info().counters == {"row0": 2, "row1": 2}
-    assert files(servers) == []
+    fail(servers, client, "a", "idle")
+    assert client.info().counters == {"row0": 3, "row1": 3}
 
 
 def test_a_kept_file_that_is_damaged_is_asked_for_again(
@@ -217,3 +217,47 @@ def test_activations_and_scores_are_kept_as_they_are(
     assert again.equals(means)
     assert turned["id"].to_pylist() == ["y"] * 6 + ["x"] * 6
     assert np.array_equal(to_matrix(turned["vector"])[:6], to_matrix(means["vector"])[6:])
+
+
+def test_a_node_that_is_killed_keeps_the_rows_that_came(
+    servers: Servers, client: EngineClient
+) -> None:
+    child = os.fork()
+    if child == 0:  # ends without any handler, as by kill -9
+        with client.keeping(kept(servers)):
+            say(client, "a", "b")
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    with client.keeping(kept(servers)):
+        assert say(client, "a", "b", "c") == ["a", "b", "c"]
+    assert client.info().counters == {"row0": 1, "row1": 1, "row2": 1}
+    assert files(servers) == []
+
+
+def test_rows_of_several_attempts_are_put_together(servers: Servers, client: EngineClient) -> None:
+    fail(servers, client, "a", "refuse")
+    fail(servers, client, "a", "b", "refuse")
+    with client.keeping(kept(servers)):
+        assert say(client, "a", "b", "c") == ["a", "b", "c"]
+    assert client.info().counters["row0"] == 1
+
+
+def test_a_kept_row_whose_bits_changed_is_asked_for_again(
+    servers: Servers, client: EngineClient
+) -> None:
+    fail(servers, client, "a planted answer", "refuse")
+    (path,) = files(servers)
+    data = path.read_bytes()
+    assert data.count(b"a planted answer") == 1
+    path.write_bytes(data.replace(b"a planted answer", b"b planted answer"))
+    with client.keeping(kept(servers)):
+        assert say(client, "a planted answer") == ["a planted answer"]
+    assert client.info().counters["row0"] == 2
+
+
+def test_a_full_disk_costs_kept_rows_and_no_result(
+    servers: Servers, client: EngineClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (servers.folder / "kept").write_text("no folder can be made here")
+    with client.keeping(kept(servers)):
+        assert say(client, "a", "b") == ["a", "b"]
