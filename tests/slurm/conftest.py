@@ -37,7 +37,7 @@ if "--profile" in sys.orig_argv:
 
     RemoteExecutor.sleep = sleep
 """
-STRUCK = ("generate_role_responses.py", "extract_role_activations.py")
+STRUCK = ("roles/generate_role_responses.py", "roles/extract_role_activations.py")
 ROLES = ("pirate", "wizard", "librarian", "default")
 _HEADER = (
     "name display_name kind source id revision n_layers hidden_size middle_layer capping_bands "

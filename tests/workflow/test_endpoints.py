@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -28,7 +27,7 @@ from personae.api.requests import EngineSpec
 from personae.data import tables
 from tests.unit.remote.misbehaving import Endpoint, Reply, completion
 
-from .conftest import MINI, Project, counts, parse_jobs
+from .conftest import MINI, Project, copy_linked, counts, parse_jobs
 
 KEY = "planted-key-51c0de"
 STUDY = "endpoints.yaml"
@@ -100,7 +99,7 @@ class Remote:
 def remote(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remote]:
     """A copy of the finished project, whose study an endpoint now judges; the key is in .env."""
     root = tmp_path_factory.mktemp("remote") / "project"
-    shutil.copytree(project.root, root, symlinks=True, ignore=shutil.ignore_patterns("tmp"))
+    copy_linked(project.root, root, "tmp")
     (root / "tmp").mkdir()
     (root / ".env").write_text(f"JUDGE_KEY={KEY}\n", encoding="utf-8")
     with Endpoint(judge) as endpoint:

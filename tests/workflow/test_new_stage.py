@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from .conftest import Project, counts
+from .conftest import Project, copy_linked, counts
 
 SCIENCE = '''"""How far the axis turns from layer to layer."""
 
@@ -85,14 +82,7 @@ PERSONA_STAGES"""
 def extended(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A copy of the finished mini study, in which a stage has been added."""
     root = tmp_path_factory.mktemp("extended") / "project"
-    weights = project.root / "results" / "models"
-    shutil.copytree(
-        project.root,
-        root,
-        symlinks=True,
-        ignore=lambda folder, _: {"models"} if Path(folder) == weights.parent else set(),
-    )
-    shutil.copytree(weights, root / "results" / "models", copy_function=os.link)
+    copy_linked(project.root, root)
     scripts = root / "scripts"
     (scripts / "personae/science/axis_turns.py").write_text(SCIENCE, "utf-8")
     (scripts / "axis/measure_axis_turns.py").write_text(SCRIPT, "utf-8")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import MINI, Project
+from .conftest import MINI, Project, copy_linked
 
 PATIENCE = 90.0
 
@@ -52,7 +52,7 @@ def target(project: Project, tmp_path: Path) -> Iterator[str]:
     name = "results/mini/smollm2_135m/roles/pirate/responses.parquet"
     kept = [(project.root / part, tmp_path / part) for part in ("results", ".snakemake")]
     for original, copy in kept:
-        shutil.copytree(original, copy, symlinks=True)
+        copy_linked(original, copy)
     yield name
     for original, copy in kept:
         shutil.rmtree(original)

@@ -73,17 +73,38 @@ def jobs(text: str, rule: str = "total") -> int:
     return int(found[1]) if found else 0
 
 
-def test_the_full_study_plans_in_seconds(full: Path) -> None:
-    text, seconds, gigabytes = plan(full)
+def check_plan(full: Path, models: int, *arguments: str) -> None:
+    """Assert the number of jobs of a dry run for so many models, its CPU time and its memory."""
+    text, seconds, gigabytes = plan(full, *arguments)
     total = jobs(text)
     print(f"{total} jobs, {seconds:.1f} s of CPU, {gigabytes:.2f} GB")
     assert {rule: jobs(text, rule) for rule in PLANNED} == {
-        rule: MODELS * count for rule, count in PLANNED.items()
+        rule: models * count for rule, count in PLANNED.items()
     }
-    assert jobs(text, "prepare_model") == MODELS + 1
+    assert jobs(text, "prepare_model") == models + 1
     assert jobs(text, "write_library_card") == jobs(text, "write_report") == 1
     assert seconds < SECONDS_PER_5000_JOBS * total / 5000
     assert gigabytes < 4
+
+
+@pytest.mark.full_size
+def test_the_full_study_plans_in_seconds(full: Path) -> None:
+    check_plan(full, MODELS)
+
+
+def test_one_model_of_the_full_study_plans_in_seconds(full: Path) -> None:
+    check_plan(full, 1, "--config", "models=[qwen3_32b]")
+
+
+def test_every_model_plans_the_same_jobs(full: Path) -> None:
+    """The study of all models, with fewer personas."""
+    fewer = ("roles={count: 5}", "trait_space={count: 4}", "traits={names: [evil]}")
+    text, _, _ = plan(full, "--config", *fewer, "capping={roles: all}")
+    assert jobs(text, "prepare_model") == MODELS + 1
+    assert jobs(text, "generate_role_responses") == MODELS * 6
+    assert jobs(text, "generate_trait_responses") == MODELS * 2 * 5
+    assert jobs(text, "cap_responses") == jobs(text, "compute_axis") == MODELS
+    assert jobs(text, "write_report") == 1
 
 
 def test_one_arm_of_one_model_plans_its_own_jobs_alone(full: Path) -> None:
