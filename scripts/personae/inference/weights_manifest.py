@@ -26,6 +26,8 @@ MANIFEST = "manifest.json"
 WEIGHTS = "weights"
 VERIFIED = ".verified.json"
 """Which version of each file had the digest of the manifest: inode, size and time of change."""
+_TIMESTAMP = ".snakemake_timestamp"
+"""Snakemake's own file in a folder that a rule writes."""
 
 
 class ModelSource(Wire):
@@ -66,8 +68,9 @@ def file_digests(folder: Path) -> dict[str, str]:
 
 
 def file_sizes(folder: Path) -> dict[str, int]:
-    """Return the size in bytes of every file of a folder, by relative name."""
-    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    """Return the size in bytes of every file of a folder, by relative name, but for Snakemake's."""
+    paths = (path for path in sorted(folder.rglob("*")) if path.name != _TIMESTAMP)
+    files = (path for path in paths if path.is_file())
     return {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
 
 
