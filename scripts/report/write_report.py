@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from personae.base.atomic_files import replace_atomically
-from personae.report.assemble import Settings, assemble
+from personae.report.assemble import ReportSettings, assemble
 from personae.report.page import render
 
 
@@ -23,7 +23,7 @@ def main(
 ) -> None:
     """Write the page; ``inputs`` hold the files of all models by name."""
     target = Path(path_out)
-    report = assemble(inputs, target.parent, benchmarks, Settings(**settings), provenance)
+    report = assemble(inputs, target.parent, benchmarks, ReportSettings(**settings), provenance)
     with replace_atomically(target) as partial:
         partial.write_text(render(report, inputs["page"][0], inputs["style"][0]), "utf-8")
 

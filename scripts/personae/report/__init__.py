@@ -1,1 +1,1 @@
-"""The report: one self-contained page that a reviewer reads offline."""
+"""The report: one self-contained HTML page with figures, scorecard and transcripts."""

@@ -1,4 +1,4 @@
-"""Gather what the page shows from the files of a study."""
+"""Collect the content of the report page from a study's files."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from personae.report.page import ModelPart, Report
 from personae.report.run_facts import model_facts, rollout_counts
 from personae.report.scorecard.evidence import files_of_model
 from personae.report.shown_transcripts import (
-    Scores,
-    Transcript,
+    Comparison,
+    ShownScores,
     capped,
     replayed,
     steered,
@@ -25,14 +25,14 @@ from personae.report.shown_transcripts import (
 from personae.workflow.stages.registry import report_kinds
 
 Files = Mapping[str, Sequence[str]]
-"""Name of an input to its files."""
+"""Maps the name of an input to its files."""
 
 _RESPONSES: Final = ("steered_responses", "capped_responses", "replays", "simulated")
-"""Inputs whose making is told."""
+"""Inputs whose provenance the page lists."""
 
 
 @dataclass(frozen=True)
-class Settings:
+class ReportSettings:
     """Settings of the study that the report depends on.
 
     Attributes
@@ -40,15 +40,15 @@ class Settings:
     title
         Title of the report.
     models
-        Names in the model table to display names.
+        Maps names in the model table to display names.
     roles, traits
         Personas of the study; roles without the default Assistant.
     judges
-        Primary judge, then the second opinion and sampled judges, if there are any.
+        Primary judge, then the second judge and sampled judges, if any.
     transcripts
-        Most transcripts to show of each model.
+        Maximum number of transcripts per model.
     coherence_floor
-        Coherence that the coefficient of a steered transcript must keep.
+        Minimum mean coherence (0-100) of the coefficient shown in steered transcripts.
     """
 
     title: str
@@ -64,21 +64,21 @@ def assemble(
     inputs: Files,
     study_folder: Path,
     benchmarks: Sequence[Path],
-    settings: Settings,
+    settings: ReportSettings,
     provenance: Mapping[str, str],
 ) -> Report:
-    """Read everything that is on the page.
+    """Read all content of the page.
 
     Parameters
     ----------
     inputs
-        Files of all models by name: captions, figures, scorecard, and tables.
+        Files of all models by input name: captions, figures, scorecard, and tables.
     study_folder
-        Folder whose subfolders are the models'.
+        Folder with one subfolder per model.
     benchmarks
         Folders of benchmark files.
     provenance
-        Facts about the making of the page itself.
+        Provenance of the page itself.
     """
     captions = load_captions(inputs["captions"])
     parts = [
@@ -100,7 +100,7 @@ def assemble(
 
 
 def _model_part(
-    name: str, files: Files, captions: Mapping[str, str], settings: Settings
+    name: str, files: Files, captions: Mapping[str, str], settings: ReportSettings
 ) -> ModelPart:
     kinds = report_kinds()
     return ModelPart(
@@ -115,17 +115,17 @@ def _model_part(
     )
 
 
-def _transcripts(files: Files, settings: Settings) -> list[Transcript]:
+def _transcripts(files: Files, settings: ReportSettings) -> list[Comparison]:
     shared = ["response_id", "messages", "system_inserted", "response", "question_id"]
     arm = [*shared, "direction", "band", "percentile", "suite", "subject", "turn"]
     answers = read_frame(files["capped_responses"], "capped_responses", arm)
-    held = Scores(read_frame(files["capped_scores"], "scores"))
+    held = ShownScores(read_frame(files["capped_scores"], "scores"))
     step = [*shared, "trait", "direction", "coefficient"]
     primary = [("judge", "==", settings.judges[0])]
     groups = [
         steered(
             read_frame(files["steered_responses"], "steered_responses", step),
-            Scores(read_frame(files["steered_scores"], "scores")),
+            ShownScores(read_frame(files["steered_scores"], "scores")),
             read_frame(files["steering_effects"], "steering_effects", filters=primary),
             settings.coherence_floor,
         ),

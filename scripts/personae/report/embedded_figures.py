@@ -1,4 +1,4 @@
-"""Figures of the report: pictures that bring their own title and finding along."""
+"""Load figures with the title and finding stored in their SVG metadata."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ class FigureView(NamedTuple):
     Attributes
     ----------
     name
-        Name of the figure, as of its rule and file.
+        Name of the figure, as in its rule and file.
     title
         Heading.
     finding
-        The sentence, computed from the data, that says what to see.
+        Sentence computed from the data that states the result.
     caption
         How to read the figure.
     source
-        The SVG as a data URI: inside an image, so that ids and styles of figures never meet.
+        The SVG as a data URI for an ``img`` element, so that ids and styles of figures cannot
+        clash.
     """
 
     name: str
@@ -45,12 +46,12 @@ def load_figure(path: str, captions: Mapping[str, str]) -> FigureView:
     path
         SVG file, named after the figure.
     captions
-        Name of a figure to its caption.
+        Maps a figure's name to its caption.
 
     Raises
     ------
     PersonaeError
-        When the file is no SVG, or lacks its title or finding.
+        If the file is not an SVG, or has no title or finding.
     """
     try:
         root = ElementTree.parse(path).getroot()
@@ -61,7 +62,7 @@ def load_figure(path: str, captions: Mapping[str, str]) -> FigureView:
         for name in ("title", "description")
     }
     if not all(texts.values()):
-        raise PersonaeError(f"{path}: a figure without title or finding; delete it and run again")
+        raise PersonaeError(f"{path}: the figure has no title or finding; delete it and run again")
     name = Path(path).stem
     encoded = base64.b64encode(Path(path).read_bytes()).decode("ascii")
     source = f"data:image/svg+xml;base64,{encoded}"
@@ -69,7 +70,7 @@ def load_figure(path: str, captions: Mapping[str, str]) -> FigureView:
 
 
 def load_captions(paths: Iterable[str]) -> dict[str, str]:
-    """Read the captions of the rules, ``plot_<figure>.rst``: plain text without markup."""
+    """Read the captions ``plot_<figure>.rst``, which are plain text without markup."""
     return {
         Path(path).stem.removeprefix("plot_"): " ".join(Path(path).read_text("utf-8").split())
         for path in paths

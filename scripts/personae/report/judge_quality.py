@@ -1,4 +1,4 @@
-"""What the page says of the judges: tables of agreement, of bias, and of what was not scored."""
+"""Tables about judges for the page: agreement, bias, and counts of unscored responses."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from personae.judging.calibration import POOLED
 from personae.science.score_levels import LABELS
 
 OFFLINE_LABELS: Final = {
-    "likelihood": "offline: a contrast of likelihoods under the weights of the model that is "
-    "judged, not the reading of a rubric",
-    "embedding": "offline: the distance from labelled examples by a small sentence embedder, not "
-    "the reading of a rubric",
+    "likelihood": "offline: a likelihood ratio under the weights of the judged model; it does not "
+    "read the rubric",
+    "embedding": "offline: similarity to labelled examples under a small sentence embedder; it "
+    "does not read the rubric",
 }
-"""What the page calls the judges that need no endpoint, by name."""
+"""Descriptions of the judges that need no endpoint, by name."""
 
 
 @dataclass(frozen=True)
 class JudgeTables:
-    """Tables about judges, as they are on disk.
+    """Tables about the judges of one model.
 
     Attributes
     ----------
     agreement
-        ``agreement``: every judge against the labels, over all targets of a rubric, then by target.
+        ``agreement``: each judge against the labels, first over all targets of a rubric, then by
+        target.
     pairs
-        ``judge_pairs``: every two judges with each other, on the labelled set and on the responses
-        of each arm of the study.
+        ``judge_pairs``: each pair of judges, on the labelled set and on the responses of each arm.
     levels
-        ``confusion`` of every two judges: a row per level of the second, with the levels that the
-        first one gave as text.
+        ``confusion`` of each pair of judges: a row per level of the second judge, with the counts
+        of the first judge's levels as text.
     bias
-        ``judge_bias``: length and order.
+        ``judge_bias``: bias by length and by order.
     summary
         ``score_summary``, over all targets of a rubric.
     """
@@ -62,9 +62,9 @@ def read_judges(files: Mapping[str, Sequence[str]]) -> JudgeTables:
 
 
 def pooled_first(agreement: pd.DataFrame) -> pd.DataFrame:
-    """Put a rubric's row over all targets before those of its targets.
+    """Sort each rubric's row over all targets before its rows by target.
 
-    A rubric without targets, such as coherence, has its one row over all.
+    A rubric without targets, such as coherence, has only the row over all.
     """
     rows = agreement[agreement.target != ""]
     place = rows.groupby(["judge", "rubric"], sort=False).ngroup()
@@ -73,7 +73,7 @@ def pooled_first(agreement: pd.DataFrame) -> pd.DataFrame:
 
 
 def levels(confusion: pd.DataFrame) -> pd.DataFrame:
-    """Put the counts of ``confusion`` of two judges into one row per level of the second judge."""
+    """Aggregate ``confusion`` of two judges to one row per level of the second judge."""
     between = confusion[(confusion.against != LABELS) & (confusion.n > 0)]
     keys = ["judge", "against", "arm", "rubric", "label"]
     rows = [
@@ -91,7 +91,7 @@ def _counts(members: pd.DataFrame) -> str:
 
 
 def over_targets(summary: pd.DataFrame) -> pd.DataFrame:
-    """Sum ``score_summary`` over the targets of each rubric; means weigh responses alike."""
+    """Pool ``score_summary`` over the targets of each rubric; responses have equal weight."""
     keys = ["judge", "arm", "rubric"]
     groups = summary.groupby(keys, sort=False)
     rows = [{**dict(zip(keys, key, strict=True)), **_pooled(rows)} for key, rows in groups]

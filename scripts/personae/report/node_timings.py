@@ -1,4 +1,4 @@
-"""How long each stage took: the benchmark files that Snakemake leaves beside the results."""
+"""Time and memory of each stage, from Snakemake's benchmark files."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class Timing(NamedTuple):
     arm, title, rule
         Titles of the arm and of the stage, and its rule.
     nodes
-        Nodes that were run.
+        Number of jobs.
     seconds
-        Wall-clock seconds of all nodes together; nodes that ran side by side count each.
+        Sum of the jobs' wall-clock seconds, whether or not they ran in parallel.
     longest
-        Seconds of the longest node.
+        Seconds of the longest job.
     memory
-        Largest resident memory of a node's own process in MB; the model server is another one.
+        Largest resident memory of a job's process in MB, without the model server.
     """
 
     arm: str
@@ -65,7 +65,7 @@ def collect_timings(folders: Iterable[Path]) -> list[Timing]:
 def _read(path: Path) -> list[tuple[float, float]]:
     """Return seconds and largest memory (MB) of each run in one benchmark file.
 
-    A node too short to be sampled has no memory reading; it counts as 0.
+    A job that ends before Snakemake samples it has no memory reading; it counts as 0.
     """
     with path.open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream, delimiter="\t"))

@@ -1,4 +1,4 @@
-"""From tables and figures to the page."""
+"""Render the report page with Jinja2."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from personae.report.judge_quality import OFFLINE_LABELS, JudgeTables
 from personae.report.node_timings import Timing
 from personae.report.run_facts import ModelFacts
 from personae.report.scorecard.claim import VERDICTS
-from personae.report.shown_transcripts import Transcript
+from personae.report.shown_transcripts import Comparison
 from personae.report.wording import capital, count, listed, readable, typeset
 from personae.workflow.stages.registry import figure_sections
 
@@ -30,16 +30,16 @@ PAPERS = {
 
 @dataclass(frozen=True)
 class ModelPart:
-    """What the page shows of one model.
+    """Content of the page about one model.
 
     Attributes
     ----------
     name, display_name
-        Name in the model table, and in words.
+        Name in the model table, and name to display.
     figures
         Figures by name.
     transcripts
-        Side-by-side transcripts.
+        Responses side by side.
     judges
         Tables about the judges.
     facts
@@ -49,20 +49,20 @@ class ModelPart:
     name: str
     display_name: str
     figures: Mapping[str, FigureView]
-    transcripts: Sequence[Transcript]
+    transcripts: Sequence[Comparison]
     judges: JudgeTables
     facts: ModelFacts
 
     @property
     def sections(self) -> list[tuple[str, list[FigureView]]]:
-        """Headings with their figures, in order."""
+        """Return headings with their figures, in order."""
         sections = figure_sections().items()
         return [(title, [self.figures[name] for name in names]) for title, names in sections]
 
 
 @dataclass(frozen=True)
 class Report:
-    """Everything on the page.
+    """Content of the page.
 
     Attributes
     ----------
@@ -75,15 +75,15 @@ class Report:
     timings
         Time per rule.
     rollouts
-        Number of responses of every arm, with what they are.
+        Number of responses per arm, with a description.
     library
         Table ``library_card``.
     roles, traits
         Personas; roles without the default Assistant.
     judges
-        Primary judge, then the second opinion and sampled judges, if there are any.
+        Primary judge, then the second judge and sampled judges, if any.
     provenance
-        Facts about the making of the page itself.
+        Provenance of the page itself.
     """
 
     title: str
@@ -99,12 +99,12 @@ class Report:
 
 
 def render(report: Report, page: str, style: str) -> str:
-    """Fill the template ``page`` with a report and the style sheet ``style``; all text is escaped.
+    """Render the template ``page`` with the style sheet ``style``; all text is escaped.
 
     Parameters
     ----------
     page, style
-        Files: a Jinja2 template, and the CSS that goes into the page.
+        Paths of the Jinja2 template and of the CSS to embed.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(page).parent),
@@ -131,7 +131,7 @@ def render(report: Report, page: str, style: str) -> str:
 
 
 def claims_by_paper(scorecard: pd.DataFrame) -> list[tuple[str, list[tuple[str, list[Any]]]]]:
-    """Rows of the scorecard by paper, then by section in the order of its steps."""
+    """Group the scorecard by paper and section, in the order of the steps."""
     step = scorecard.section.str.split().str[0].astype(int)
     ordered = scorecard.assign(step=step).sort_values("step", kind="stable")
     papers = []
@@ -145,13 +145,13 @@ def claims_by_paper(scorecard: pd.DataFrame) -> list[tuple[str, list[tuple[str, 
 
 
 def verdict_counts(scorecard: pd.DataFrame) -> list[tuple[str, str, int]]:
-    """Verdicts with a name for style sheets and their number of rows."""
+    """Return each verdict with its CSS class and its number of claims."""
     found = Counter(scorecard.verdict)
     return [(verdict, verdict.replace(" ", "-"), found[verdict]) for verdict in VERDICTS]
 
 
 def arm_totals(timings: Sequence[Timing]) -> dict[str, float]:
-    """Seconds of all nodes by arm, in order."""
+    """Return the seconds of all jobs by arm, in order."""
     totals: dict[str, float] = {}
     for timing in timings:
         totals[timing.arm] = totals.get(timing.arm, 0.0) + timing.seconds
@@ -159,12 +159,12 @@ def arm_totals(timings: Sequence[Timing]) -> dict[str, float]:
 
 
 def note_lines(note: str) -> list[str]:
-    """Break a note before what was seen here, or before why nothing could be."""
+    """Split a note before "Here:" and "Not testable:"."""
     return re.split(r" (?=Here: |Not testable: )", note)
 
 
 def summary(report: Report) -> str:
-    """One sentence on what was run."""
+    """Return one sentence with models, personas, responses and judges."""
     models = listed([part.display_name for part in report.models])
     total = sum(n for _, n in report.rollouts)
     return (
@@ -175,7 +175,7 @@ def summary(report: Report) -> str:
 
 
 def number(value: float | None, digits: int = 2) -> str:
-    """Write a number with a true minus sign, a rounded zero with none; a missing one is a dash."""
+    """Format a number with a minus sign (none for a rounded zero); a missing number is a dash."""
     if value is None or math.isnan(value):
         return "\N{EN DASH}"
     shown = f"{value:.{digits}f}" if abs(value) < 100 else f"{value:,.0f}"
@@ -183,14 +183,14 @@ def number(value: float | None, digits: int = 2) -> str:
 
 
 def with_interval(value: float, low: float, high: float) -> str:
-    """Write a number with its interval; a missing one is a dash alone."""
+    """Format a number with its interval; a missing number is a dash."""
     if math.isnan(value):
         return number(value)
     return f"{number(value)} [{number(low)}, {number(high)}]"
 
 
 def duration(seconds: float) -> str:
-    """Write seconds as ``12.3 s`` or ``4 min 05 s``."""
+    """Format seconds as ``12.3 s`` or ``4 min 05 s``."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

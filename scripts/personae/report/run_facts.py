@@ -1,4 +1,4 @@
-"""What was run on what: counts from the tables, and the provenance in their metadata."""
+"""Counts of responses and provenance, read from the tables and their metadata."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FACTS = {
 
 
 class NodeFacts(NamedTuple):
-    """One table that the report read: by which rule, with which code, when."""
+    """Provenance of one table: rule, code digest, time and number of rows."""
 
     path: str
     rule: str
@@ -39,7 +39,7 @@ class ModelFacts(NamedTuple):
 
 
 def model_facts(paths: Iterable[tuple[str, str]]) -> ModelFacts:
-    """Gather the provenance of tables, given as (path, schema name); the first gives the facts."""
+    """Collect the provenance of tables (path, schema name); the facts are those of the first."""
     found = [(path, schema, tables.provenance(path)) for path, schema in paths]
     first = found[0][2]
     nodes = [
@@ -57,12 +57,12 @@ def model_facts(paths: Iterable[tuple[str, str]]) -> ModelFacts:
 
 
 def count_rows(paths: Sequence[str], schema: str) -> int:
-    """Count the rows of checked tables, reading one column of each."""
+    """Count the rows of tables, reading one column of each."""
     return sum(tables.read(path, schema, columns=["response_id"]).num_rows for path in paths)
 
 
 def rollout_counts(inputs: Mapping[str, Sequence[str]]) -> list[tuple[str, int]]:
-    """Count the responses of every arm that the study has, in words."""
+    """Return a description and the number of responses of every arm of the study."""
     return [
         (output.counted_as, count_rows(files, output.kind))
         for _, _, output in outputs()

@@ -1,7 +1,6 @@
-"""Side-by-side transcripts: the same question plain, steered and capped.
+"""Responses to the same question without intervention, steered and capped, side by side.
 
-What is shown is chosen by order, never by effect: the first question of each trait, role and
-conversation in turn.
+Questions are selected by order, not by effect: the first of each trait, role and conversation.
 """
 
 from __future__ import annotations
@@ -19,8 +18,8 @@ from personae.report.wording import capital, readable, span, typeset
 _PUBLISHED_PERCENTILE = 25.0
 
 
-class Answer(NamedTuple):
-    """One column: under which intervention, what was answered, and how it was scored."""
+class ShownAnswer(NamedTuple):
+    """One column: the intervention's label, the response and its scores."""
 
     label: str
     kind: str
@@ -28,32 +27,32 @@ class Answer(NamedTuple):
     scores: list[str]
 
 
-class Transcript(NamedTuple):
+class Comparison(NamedTuple):
     """The same question under several interventions.
 
     Attributes
     ----------
     title
-        What was compared.
+        Subject of the comparison.
     system
-        System prompt; empty when none was sent.
+        System prompt; empty if none was sent.
     inserted
-        What the chat template put in its place by itself; empty when nothing.
+        Default system prompt that the chat template inserted; empty if none.
     question
         The user's (last) message.
     answers
-        Columns, the plain one first.
+        Columns, the one without intervention first.
     """
 
     title: str
     system: str
     inserted: str
     question: str
-    answers: list[Answer]
+    answers: list[ShownAnswer]
 
 
-class Scores:
-    """Primary judge's verdicts by response and rubric, as short words."""
+class ShownScores:
+    """Scores of the primary judge by response and rubric, as text."""
 
     def __init__(self, table: pd.DataFrame) -> None:
         primary = table[table.primary.astype(bool)]
@@ -62,7 +61,7 @@ class Scores:
         }
 
     def words(self, response_id: str, rubrics: Iterable[str]) -> list[str]:
-        """Return ``trait 72`` for a score, ``trait unscored (reason)`` where there is none."""
+        """Return ``trait 72`` for a score, ``trait unscored (reason)`` without one."""
         found = []
         for rubric in rubrics:
             if (response_id, rubric) not in self._found:
@@ -74,19 +73,19 @@ class Scores:
         return found
 
 
-def take_turns(groups: Iterable[Iterator[Transcript]], most: int) -> list[Transcript]:
-    """Take one transcript of each group in turn until ``most`` are taken or all are used up."""
+def take_turns(groups: Iterable[Iterator[Comparison]], most: int) -> list[Comparison]:
+    """Take one comparison of each group in turn, at most ``most`` in total."""
     rounds = itertools.zip_longest(*groups)
     return [t for t in itertools.chain.from_iterable(rounds) if t is not None][:most]
 
 
 def steered(
-    responses: pd.DataFrame, scores: Scores, effects: pd.DataFrame, coherence_floor: float
-) -> Iterator[Transcript]:
-    """Yield for each trait its first question plain, steered, against it, and along random.
+    responses: pd.DataFrame, scores: ShownScores, effects: pd.DataFrame, coherence_floor: float
+) -> Iterator[Comparison]:
+    """Yield each trait's first question unsteered, steered both ways, and along a random direction.
 
-    The coefficient is the largest whose mean coherence (``effects`` of the primary judge) stays at
-    the floor, else the smallest.
+    The coefficient is the largest whose mean coherence (``effects`` of the primary judge) is at
+    least the floor, or else the smallest.
     """
     for trait, rows in responses.groupby("trait", sort=False):
         positive = sorted(rows.coefficient[rows.coefficient > 0])
@@ -106,11 +105,13 @@ def _arm(rows: pd.DataFrame, direction: str, coefficient: float) -> pd.DataFrame
     return rows[(rows.direction == direction) & (rows.coefficient == coefficient)]
 
 
-def capped(responses: pd.DataFrame, scores: Scores, suite: str, title: str) -> Iterator[Transcript]:
-    """Yield for each persona of a suite its first question uncapped, capped, and random.
+def capped(
+    responses: pd.DataFrame, scores: ShownScores, suite: str, title: str
+) -> Iterator[Comparison]:
+    """Yield each persona's first question uncapped, capped, and capped along a random direction.
 
-    The setting is the first band at the percentile nearest the published 25; of a conversation the
-    last turn is shown.
+    The setting is the first band at the percentile nearest to the published 25. For conversations
+    the last turn is shown.
     """
     rows = responses[responses.suite == suite]
     arms = rows[rows.direction == "axis"]
@@ -132,8 +133,8 @@ def capped(responses: pd.DataFrame, scores: Scores, suite: str, title: str) -> I
         yield _compare(name, columns, scores, ("role_adherence", "coherence"))
 
 
-def replayed(replays: pd.DataFrame) -> Iterator[Transcript]:
-    """Yield the last turn of each drifting conversation, answered with and without capping."""
+def replayed(replays: pd.DataFrame) -> Iterator[Comparison]:
+    """Yield the last turn of each drifting conversation, with and without capping."""
     drifting = replays[replays.kind == "drifting"]
     for conversation, rows in drifting.groupby("conversation", sort=False):
         last = rows[rows.turn == rows.turn.max()]
@@ -142,7 +143,7 @@ def replayed(replays: pd.DataFrame) -> Iterator[Transcript]:
             ("capped", "treated", last[last.arm == "capped"]),
         ]
         title = f"Conversation, turn {int(last.turn.iloc[0]) + 1}: {readable(str(conversation))}"
-        yield _compare(title, columns, Scores(_NO_SCORES), ())
+        yield _compare(title, columns, ShownScores(_NO_SCORES), ())
 
 
 _NO_SCORES = pd.DataFrame({"primary": [], "response_id": [], "rubric": []})
@@ -151,16 +152,18 @@ _NO_SCORES = pd.DataFrame({"primary": [], "response_id": [], "rubric": []})
 def _compare(
     title: str,
     arms: list[tuple[str, str, pd.DataFrame]],
-    scores: Scores,
+    scores: ShownScores,
     rubrics: tuple[str, ...],
-) -> Transcript:
-    """Put the first response of each arm side by side; an arm without one is left out."""
+) -> Comparison:
+    """Compare the first response of each arm; arms without one are omitted."""
     present = [(label, kind, rows.iloc[0]) for label, kind, rows in arms if len(rows)]
     plain = present[0][2]
     messages = json.loads(plain.messages)
     system = next((m["content"] for m in messages if m["role"] == "system"), "")
     answers = [
-        Answer(capital(typeset(label)), kind, row.response, scores.words(row.response_id, rubrics))
+        ShownAnswer(
+            capital(typeset(label)), kind, row.response, scores.words(row.response_id, rubrics)
+        )
         for label, kind, row in present
     ]
-    return Transcript(title, system, plain.system_inserted, messages[-1]["content"], answers)
+    return Comparison(title, system, plain.system_inserted, messages[-1]["content"], answers)

@@ -1,4 +1,4 @@
-"""Words for people: readable names, counted nouns, lists, and numbers in prose."""
+"""Format names, counts, lists and numbers as English text."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def listed(items: Sequence[str]) -> str:
 
 
 def typeset(text: str) -> str:
-    """Give negative numbers in prose a true minus sign, and take the sign off a rounded zero."""
+    """Use the minus sign U+2212 for negative numbers, and drop the sign of a rounded zero."""
     unsigned = re.sub(r"(?<![\w.])[-+](?=0(?:\.0+)?(?![\d.]*[1-9]))", "", text)
     return re.sub(r"(?<![\w.])-(?=\d)", "\N{MINUS SIGN}", unsigned)
 
 
 def span(band: str) -> str:
-    """Write a band of layers with an en dash between its ends."""
+    """Format a band of layers with an en dash: ``20-24`` becomes ``20\N{EN DASH}24``."""
     return band.replace("-", "\N{EN DASH}")

@@ -24,7 +24,7 @@ TRANSCRIPT: Final = ("conversation", "domain", "kind", "arm", "turn", "messages"
 _AT_ONCE: Final = 32  # conversations whose activations, at all layers, are in memory at a time
 
 
-class Transcript(NamedTuple):
+class ChatTranscript(NamedTuple):
     """One conversation of one arm: ``[user, assistant, user, assistant, ...]``."""
 
     id: str
@@ -59,10 +59,10 @@ def _columns(conversation: Mapping[str, Any], arm: str) -> dict[str, str]:
     }
 
 
-def shipped_transcripts(conversations: Sequence[Mapping[str, Any]]) -> list[Transcript]:
+def shipped_transcripts(conversations: Sequence[Mapping[str, Any]]) -> list[ChatTranscript]:
     """Return the transcripts as written."""
     return [
-        Transcript(
+        ChatTranscript(
             f"{conversation['slug']}-{SHIPPED}",
             _columns(conversation, SHIPPED),
             [
@@ -75,7 +75,7 @@ def shipped_transcripts(conversations: Sequence[Mapping[str, Any]]) -> list[Tran
     ]
 
 
-def replayed_transcripts(replays: pa.Table) -> list[Transcript]:
+def replayed_transcripts(replays: pa.Table) -> list[ChatTranscript]:
     """Return the played conversations: the history of the last turn and its answer.
 
     An empty last answer, which ends a simulated conversation, has nothing to project: the
@@ -87,7 +87,7 @@ def replayed_transcripts(replays: pa.Table) -> list[Transcript]:
         if key not in last or row["turn"] > last[key]["turn"]:
             last[key] = row
     found = [
-        Transcript(
+        ChatTranscript(
             f"{conversation}-{arm}",
             {name: row[name] for name in ("conversation", "domain", "kind", "arm")},
             _said(row),
@@ -105,7 +105,7 @@ def _said(row: Mapping[str, Any]) -> list[Message]:
 
 
 def turn_projections(
-    engine: EngineClient, transcripts: Sequence[Transcript], directions: pa.Table
+    engine: EngineClient, transcripts: Sequence[ChatTranscript], directions: pa.Table
 ) -> pa.Table:
     """Project the mean activation of every assistant turn on every direction and layer.
 
@@ -120,7 +120,7 @@ def turn_projections(
 
 
 def _projected(
-    engine: EngineClient, transcripts: Sequence[Transcript], axes: Stack
+    engine: EngineClient, transcripts: Sequence[ChatTranscript], axes: Stack
 ) -> list[pa.Table]:
     """Return one table per direction."""
     means, n_tokens = _turn_means(engine, transcripts)
@@ -147,7 +147,7 @@ def _projected(
 
 
 def _turn_means(
-    engine: EngineClient, transcripts: Sequence[Transcript]
+    engine: EngineClient, transcripts: Sequence[ChatTranscript]
 ) -> tuple[Stack, dict[str, int]]:
     """Return mean activations and numbers of tokens, by id of the transcript, tab, turn."""
     rendered = engine.render([RenderRow(id=t.id, messages=t.messages) for t in transcripts])

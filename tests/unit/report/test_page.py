@@ -17,7 +17,7 @@ from personae.data.data_frames import read_frame
 from personae.report.judge_quality import levels, pooled_first
 from personae.report.node_timings import collect_timings
 from personae.report.page import duration, note_lines, number, with_interval
-from personae.report.shown_transcripts import Scores, steered, take_turns
+from personae.report.shown_transcripts import ShownScores, steered, take_turns
 from personae.workflow.stages.registry import figure_names
 
 from .synthetic.basics import TRAITS
@@ -154,9 +154,9 @@ def test_the_page_shows_what_moves_scores_and_what_is_unscored(page: str) -> Non
 def test_offline_judges_are_called_what_they_are(page: str) -> None:
     text = plain(page)
     assert "likelihood offline" in text
-    assert "Judge likelihood Offline: a contrast of likelihoods under the weights of the" in text
-    assert "Judge embedding Offline: the distance from labelled examples" in text
-    assert "not the reading of a rubric" in text
+    assert "Judge likelihood Offline: a likelihood ratio under the weights of" in text
+    assert "Judge embedding Offline: similarity to labelled examples" in text
+    assert "not read the rubric" in text
 
 
 def test_counts_of_levels_leave_the_labels_and_empty_cells_out() -> None:
@@ -213,7 +213,7 @@ def test_unscored_answers_show_their_reason(study: Study) -> None:
     table["score"], table["reason"] = float("nan"), "refusal"
     responses = read_frame(study.table("good", f"{folder}/responses"), "steered_responses")
     effects = read_frame(study.table("good", f"{folder}/effects"), "steering_effects")
-    first = next(steered(responses, Scores(table), effects, 50.0))
+    first = next(steered(responses, ShownScores(table), effects, 50.0))
     assert first.answers[0].scores == ["trait unscored (refusal)", "coherence unscored (refusal)"]
 
 
@@ -221,7 +221,9 @@ def test_transcripts_take_turns_between_groups(study: Study) -> None:
     folder = "steering/{}/alpha_sweep"
     paths = [study.table("good", f"{folder.format(t)}/responses") for t in TRAITS]
     responses = read_frame(paths, "steered_responses")
-    scores = Scores(read_frame(study.table("good", f"{folder.format('poetic')}/scores"), "scores"))
+    scores = ShownScores(
+        read_frame(study.table("good", f"{folder.format('poetic')}/scores"), "scores")
+    )
     effects = read_frame(
         study.table("good", f"{folder.format('poetic')}/effects"), "steering_effects"
     )

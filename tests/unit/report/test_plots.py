@@ -119,7 +119,7 @@ def test_alignment_states_the_value_the_interval_and_the_worst_layer(study: Stud
     layers = frame(study, "axis/space_layers", "space_layers")
     centred = layers[layers.scaling == "centred"].set_index("layer")
     finding = axis_figure.axis_layers(layers, middle_layer=MIDDLE).finding
-    assert f"|cos| {centred.axis_pc1_cosine[MIDDLE]:.2f}" in finding
+    assert f"|cos(axis, PC 1)| is {centred.axis_pc1_cosine[MIDDLE]:.2f}" in finding
     assert f"at layer {centred.axis_pc1_cosine.idxmin()}" in finding
 
 
@@ -178,8 +178,10 @@ def test_steering_effects_are_taken_at_the_largest_coherent_coefficient(study: S
 
 def test_the_layer_sweep_says_when_no_layer_stays_coherent(study: Study) -> None:
     table = effects(study, "layer_sweep")
-    assert "stays coherent" not in steering_figure.layer_sweep(table, coherence_floor=50).finding
-    assert "No layer of" in steering_figure.layer_sweep(table, coherence_floor=99).finding
+    assert (
+        "no layer is coherent" not in steering_figure.layer_sweep(table, coherence_floor=50).finding
+    )
+    assert "no layer is coherent" in steering_figure.layer_sweep(table, coherence_floor=99).finding
 
 
 def test_the_trade_off_is_relative_to_the_uncapped_share(study: Study) -> None:
@@ -239,7 +241,7 @@ def test_every_rubric_with_levels_has_its_confusion_by_judge(study: Study) -> No
     )
     shown = [axes.get_xlabel() for axes in drawn.figure.axes[1:]]
     assert shown == [
-        *["role adherence, judged"] * 2, "harm, judged", "", *["trait, judged"] * 2,
+        *["role adherence by the judge"] * 2, "harm by the judge", "", *["trait by the judge"] * 2,
     ]  # fmt: skip
     assert "does not judge harm" in drawn.figure.axes[4].texts[0].get_text()
     counts = [text.get_text() for text in drawn.figure.axes[1].texts]
@@ -265,7 +267,7 @@ def test_damaged_figures_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(PersonaeError, match=r"capping\.svg: not an SVG"):
         load_figure(str(path), {})
     path.write_text("<svg xmlns='http://www.w3.org/2000/svg'/>", "utf-8")
-    with pytest.raises(PersonaeError, match="without title or finding"):
+    with pytest.raises(PersonaeError, match="no title or finding"):
         load_figure(str(path), {})
 
 

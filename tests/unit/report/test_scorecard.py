@@ -23,30 +23,30 @@ from .synthetic.basics import JUDGES, MIDDLE, QUESTIONS, ROLES
 from .synthetic.study import COHERENCE_FLOOR, Study
 
 PLANTED = [
-    "A model can be prompted to play most roles fully.",
+    "System prompts make a model fully play most roles.",
     "Persona space has few dimensions.",
-    "At every layer the axis runs along PC 1.",
-    "At the middle layer the axis runs along PC 1.",
+    "The axis aligns with PC 1 at every layer.",
+    "The axis aligns with PC 1 at the middle layer.",
     "The default Assistant lies at one extreme of PC 1.",
-    "The axis tells the default from roles on questions it never saw.",
-    "Drifting conversations leave the Assistant's end of the axis.",
-    "Drift grows from turn to turn.",
-    "Capping keeps the same conversations nearer the Assistant.",
-    "The 25th percentile lies about where the default Assistant is.",
-    "Capping holds personas back on role prompts.",
-    "Capping holds back what persona jailbreaks bring about.",
-    "The reduction on role prompts is seen by another judge as well.",
-    "Opposed system prompts bring a trait out and hold it back.",
-    "Enough prompt pairs work for vectors to rest on.",
+    "The axis separates the default Assistant from roles on held-out questions.",
+    "Drifting conversations move away from the Assistant along the axis.",
+    "Drift increases from turn to turn.",
+    "Capping keeps the same conversations closer to the Assistant.",
+    "The mean default Assistant lies at about the 25th percentile of all rollouts.",
+    "Capping reduces role play on role prompts.",
+    "Capping reduces role play under persona jailbreaks.",
+    "A second judge confirms the reduction on role prompts.",
+    "Positive and negative system prompts increase and decrease a trait.",
+    "Enough prompt pairs are effective for extracting vectors.",
     "Most traits can be elicited.",
-    "Trait vectors do not hang on single questions.",
-    "Steering along a trait vector brings the trait out.",
-    "That gain is seen by another judge as well.",
-    "Steering against a trait vector holds the trait back.",
-    "The effect grows with the coefficient.",
-    "The last prompt token foretells the trait of the response.",
-    "It does so when examples instead of instructions bring the trait out.",
-    "It does so within one prompt as well.",
+    "Trait vectors do not depend on individual questions.",
+    "Steering along a trait vector increases the trait.",
+    "A second judge confirms the increase.",
+    "Steering against a trait vector decreases the trait.",
+    "The effect increases with the coefficient.",
+    "The projection of the last prompt token predicts the trait score of the response.",
+    "It does so when examples instead of instructions elicit the trait.",
+    "It also does so within a single prompt.",
 ]
 """Claims whose effect is there in the model `good` and absent in `flat`."""
 
@@ -89,7 +89,7 @@ def test_a_planted_effect_is_reproduced_and_its_absence_is_not(
 def test_values_are_those_of_the_tables(scorecard: pd.DataFrame, study: Study) -> None:
     layers = tables.read(study.table("good", "axis/space_layers"), "space_layers").to_pandas()
     middle = layers[(layers.layer == MIDDLE) & (layers.scaling == "centred")].iloc[0]
-    found = row(scorecard, "At the middle layer the axis runs along PC 1.", "good")
+    found = row(scorecard, "The axis aligns with PC 1 at the middle layer.", "good")
     assert (found.value, found.low, found.high, found.null, found.n) == (
         middle.axis_pc1_cosine,
         middle.axis_pc1_low,
@@ -102,7 +102,7 @@ def test_values_are_those_of_the_tables(scorecard: pd.DataFrame, study: Study) -
 def test_steering_is_paired_by_question_and_held_against_the_random_direction(
     scorecard: pd.DataFrame,
 ) -> None:
-    found = row(scorecard, "Steering along a trait vector brings the trait out.", "good")
+    found = row(scorecard, "Steering along a trait vector increases the trait.", "good")
     assert found.low < found.value < found.high
     assert abs(found.null) < 5 < found.low
     assert found.judge == JUDGES[0]
@@ -140,7 +140,7 @@ def test_every_row_has_a_verdict_its_criterion_and_a_reason(scorecard: pd.DataFr
 
 def test_what_this_workflow_does_not_run_is_not_testable(scorecard: pd.DataFrame) -> None:
     for claim in (
-        "Shifts along a vector foretell what fine-tuning does to a trait.",
+        "The shift along a trait vector predicts the effect of fine-tuning on the trait.",
         "Therapy and philosophy drift further than coding and writing.",
     ):
         assert row(scorecard, claim, "good").verdict == NOT_TESTABLE
@@ -160,16 +160,16 @@ def test_without_a_second_judge_or_a_coherent_coefficient_nothing_is_made_up(stu
     changed = evidence(study, second_judge=None, coherence_floor=101.0)
     rows = {r["claim"]: r for r in score_claims(CLAIMS, (), [changed])}
     for claim, reason in (
-        ("That gain is seen by another judge as well.", "no second judge"),
-        ("Steering along a trait vector brings the trait out.", "keeps responses coherent"),
-        ("The effect grows with the coefficient.", "three coherent coefficients"),
+        ("A second judge confirms the increase.", "no second judge"),
+        ("Steering along a trait vector increases the trait.", "keeps responses coherent"),
+        ("The effect increases with the coefficient.", "three coherent coefficients"),
     ):
         assert rows[claim]["verdict"] == NOT_TESTABLE
         assert reason in rows[claim]["note"]
 
 
 def test_two_conversations_are_no_sample(study: Study, tmp_path: Path) -> None:
-    claim = "Capping holds back what persona jailbreaks bring about."
+    claim = "Capping reduces role play under persona jailbreaks."
     path = study.table("good", "capping/responses")
     rows = tables.read(path, "capped_responses").to_pylist()
     kept = [r for r in rows if r["subject"] == "jester" and r["question_id"] in QUESTIONS[:2]]
@@ -180,4 +180,4 @@ def test_two_conversations_are_no_sample(study: Study, tmp_path: Path) -> None:
     about = [c for c in CLAIMS if c.text == claim]
     [found] = score_claims(about, (), [replace(whole, files=files)])
     assert found["verdict"] == NOT_TESTABLE
-    assert "2 items to resample, at least 4" in found["note"]
+    assert "2 items to resample; at least 4" in found["note"]

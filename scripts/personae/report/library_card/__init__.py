@@ -1,4 +1,4 @@
-"""The library card: what a persona library holds, and what checks of its texts found."""
+"""The library card: sizes of the persona library and results of its text checks."""
 
 from personae.personas.library.text_checks import CHECKS, Finding, check_texts
 from personae.report.library_card.card_table import card_rows

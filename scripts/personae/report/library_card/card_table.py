@@ -1,4 +1,4 @@
-"""The rows of the library card."""
+"""Rows of the table ``library_card``."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from personae.report.library_card.measured_checks import (
 
 Row = dict[str, Any]
 Scope = Mapping[str, Sequence[str]]
-"""Part of the library to the names in it that a study uses."""
+"""Maps a part of the library to the names that a study uses."""
 
-_SHOWN: Final = 5  # findings that a row spells out
+_SHOWN: Final = 5  # findings listed in a row
 
 
 def card_rows(
@@ -35,15 +35,15 @@ def card_rows(
     scope: Scope | None,
     judges: Sequence[Opposing] = ("embedding", "likelihood"),
 ) -> list[Row]:
-    """Return the card: what there is, and what every check found.
+    """Return the rows of the card: counts of entries and the result of every check.
 
     Parameters
     ----------
     scope
-        Names whose texts are embedded and judged; None is the whole library. Everything else on
-        the card is about the whole library in either case.
+        Names whose texts are embedded and judged; None means the whole library. All other checks
+        always cover the whole library.
     judges
-        Who says whether two sides are opposed.
+        Judges that tell whether two sides are opposed: likelihood, embedding.
     """
     return [
         *_counts(library),
@@ -73,7 +73,7 @@ def _counts(library: Library) -> Iterator[Row]:
     found = entries(library)
     for part, size in found.items():
         yield _row(part, "entries", size, [])
-    # Whatever is malformed is refused when it is read, so that a card is of sound records alone.
+    # Malformed records were rejected when the library was read.
     read = sum(size for part, size in found.items() if part not in ("topics", "roles, susceptible"))
     yield _row("all", "schema", read, [])
     yield _row("all", "counts", n_counted(), too_few(library))

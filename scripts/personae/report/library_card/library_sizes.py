@@ -1,4 +1,4 @@
-"""How large a library is, and whether it suffices for a full replication of the two papers."""
+"""Sizes of the library, compared with those of a full replication of the two papers."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _WANTED: Final = {
     "case_studies": 12,  # ours
     **{f"labelled, {part}": 20 for part in _LABELLED},  # ours
 }
-"""How many a full replication needs."""
+"""Number of entries that a full replication needs."""
 
 
 def entries(library: Library) -> dict[str, int]:
-    """Return how many entries every part of the library has."""
+    """Return the number of entries of every part of the library."""
     parts = (
         "roles", "traits", "trait_space", "trait_space_templates", "extraction", "heldout",
         "introspective", "closed", "harm_probes", "domains", "drift", "case_studies", "jailbreak",
@@ -41,7 +41,7 @@ def entries(library: Library) -> dict[str, int]:
 
 
 def too_few(library: Library) -> list[str]:
-    """Return what a full replication needs more of: part, how many there are, how many it takes."""
+    """Return one line per part that is smaller than a full replication needs."""
     found = entries(library)
     lines = [
         f"{part}: {found[part]}; {wanted} in a full replication"
@@ -58,7 +58,7 @@ def too_few(library: Library) -> list[str]:
 
 
 def n_counted() -> int:
-    """Return how many counts `too_few` looks at."""
+    """Return the number of counts that `too_few` checks."""
     return len(_WANTED) + len(_OF_EACH)
 
 
@@ -97,7 +97,7 @@ _OF_EACH: Final[Mapping[str, tuple[int, Callable[[Library], Mapping[str, int]]]]
 
 
 def categories(library: Library) -> Iterator[tuple[str, Counter[str]]]:
-    """Yield the parts that are divided into categories, and how many entries each category has."""
+    """Yield the parts that have categories, with the number of entries of each category."""
     yield "roles", Counter(role.category for role in library.roles.values())
     yield "trait_space", Counter(trait.category for trait in library.trait_space.values())
     yield "extraction", Counter(question.topic for question in library.extraction)

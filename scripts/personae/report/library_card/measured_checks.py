@@ -1,10 +1,10 @@
-"""Checks that need models: near-duplicates by sentence embedding, and sides that are opposed.
+"""Checks that need models: near-duplicates by sentence embedding, and opposition of instructions.
 
-Two judges say whether the two sides of a pair are opposed. The embedder compares each side with the
-adjectives of the trait and of its opposite; the likelihood judge asks which of them, as a system
-prompt, makes the side's words more likely. Each is right more often than not, and not always: they
-tell 80 % of the shipped pairs of single sentences apart, and 90 % and more of whole traits'
-instructions. A pair that both of them miss deserves a look.
+Two judges test whether the sides of an instruction pair are opposed. The embedder compares each
+side with the adjectives of the trait and of its opposite. The likelihood judge tests which
+adjective, in a system prompt, makes the side's text more likely. Neither is exact: they separate 80
+% of the shipped pairs of single sentences and at least 90 % of whole traits' instructions. Review
+pairs that both miss.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from personae.personas.system_prompts import trait_prompt
 
 Opposing = Literal["embedding", "likelihood"]
 NEAR: Final = 0.8
-"""Cosine of two MiniLM embeddings from which two texts count as near-duplicates."""
+"""Texts are near-duplicates if the cosine of their MiniLM embeddings is at least this."""
 TOLD_APART: Final = 0.7
-"""Least share of pairs whose sides a judge must tell apart; chance is 0.5."""
-# Graded prompts, and the adjectives of a trait space, are written to resemble each other.
+"""Minimum share of pairs whose sides a judge must separate; chance is 0.5."""
+# Graded prompts, and the adjectives of the trait space, are similar on purpose.
 _NOT_COMPARED: Final = ("rubric", "adjective", "monitoring")
 _REQUEST: Final = "How should you answer?"
 
 
 class Near(NamedTuple):
-    """Two texts of one kind, and the cosine of their embeddings."""
+    """Two texts of one kind with the cosine of their embeddings."""
 
     left: LibraryText
     right: LibraryText
@@ -42,7 +42,7 @@ class Near(NamedTuple):
 
 
 class Contrast(NamedTuple):
-    """Two adjectives and the two texts that should go with them."""
+    """Two adjectives and the two texts that should match them."""
 
     place: str
     name: str
@@ -51,8 +51,8 @@ class Contrast(NamedTuple):
     negative: str
 
 
-class Family(NamedTuple):
-    """Texts that are compared with each other: how many, and the closest pairs of them."""
+class NearestTexts(NamedTuple):
+    """Result for texts of one part and kind: their number and the closest pairs."""
 
     part: str
     kind: str
@@ -60,8 +60,8 @@ class Family(NamedTuple):
     closest: list[Near]
 
 
-def nearest(engine: EmbeddingEngine, places: Iterable[LibraryText]) -> list[Family]:
-    """Return up to 20 pairs of texts of one part and kind that are closest, closest first.
+def nearest(engine: EmbeddingEngine, places: Iterable[LibraryText]) -> list[NearestTexts]:
+    """Return the up to 20 closest pairs of texts of each part and kind, closest first.
 
     Texts of one group are not compared.
     """
@@ -70,13 +70,13 @@ def nearest(engine: EmbeddingEngine, places: Iterable[LibraryText]) -> list[Fami
         if not place.kind.startswith(_NOT_COMPARED):
             families[_family(place)].append(place)
     return [
-        Family(part, kind, len(members), _closest(engine, members))
+        NearestTexts(part, kind, len(members), _closest(engine, members))
         for (part, kind), members in families.items()
     ]
 
 
 def _family(place: LibraryText) -> tuple[str, str]:
-    """Questions of both splits are compared with each other; a trait's with that trait's."""
+    """Questions of both splits are compared with each other, a trait's only within the trait."""
     part = "questions" if place.kind == "question" else place.part
     return part, "question" if place.kind.startswith("question") else place.kind
 
@@ -97,7 +97,7 @@ def _closest(engine: EmbeddingEngine, places: Sequence[LibraryText], most: int =
 
 
 def contrasts(library: Library, part: str) -> Iterator[Contrast]:
-    """Yield the pairs of the traits, or of the trait space."""
+    """Yield the instruction pairs of the traits or of the trait space."""
     if part == "trait_space":
         for slug, short in library.trait_space.items():
             yield Contrast(slug, short.name, short.antonym, short.positive, short.negative)
@@ -109,18 +109,18 @@ def contrasts(library: Library, part: str) -> Iterator[Contrast]:
 
 
 class OpposingEngine(EmbeddingEngine, LikelihoodEngine, Protocol):
-    """An engine of both kinds."""
+    """An engine that embeds texts and scores likelihoods."""
 
 
 def margins(
     engine: OpposingEngine, pairs: Sequence[Contrast], judge: Opposing
 ) -> NDArray[np.float64]:
-    """Return by how much the two sides of every pair are opposed; at 0 and below they are not.
+    """Return how strongly the two sides of every pair are opposed; positive means opposed.
 
     Returns
     -------
-    ``[n]``: half of what fits (own adjective, own side) minus what crosses, as cosines or as mean
-    log-probabilities per token in nats.
+    ``[n]``: half the difference between matching and crossed (adjective, side) combinations, in
+    cosines or in mean log-probability per token (nats).
     """
     if not pairs:
         return np.empty(0)
@@ -128,7 +128,7 @@ def margins(
 
 
 def _margin(table: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean of what fits minus what does not; ``[n, 2 adjectives, 2 sides]`` to ``[n]``."""
+    """Mean over matching minus crossed combinations; ``[n, 2 adjectives, 2 sides]`` to ``[n]``."""
     fits, crosses = table[:, 0, 0] + table[:, 1, 1], table[:, 0, 1] + table[:, 1, 0]
     return np.asarray((fits - crosses) / 2)
 

@@ -1,1 +1,1 @@
-"""The figures of the report: each module turns declared tables into an `Illustration`."""
+"""Figures of the report: each module turns declared tables into an `Illustration`."""

@@ -1,4 +1,4 @@
-"""The Assistant Axis against the first principal component, layer by layer."""
+"""The Assistant Axis and the first principal component at every layer."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _COLORS = {"centred": style.ASSISTANT, "z_scored": style.CYCLE[5]}
 
 @illustrated
 def axis_layers(layers: pd.DataFrame, *, middle_layer: int) -> Illustration:
-    """|cos(axis, PC1)| at every layer with interval and null; dimension of persona space.
+    """Plot |cos(axis, PC1)| by layer with interval and null, and the dimension of persona space.
 
     Parameters
     ----------
     layers
         Table ``space_layers``.
     middle_layer
-        Layer that is marked.
+        Layer to mark.
     """
     figure, axes = panels(1, 2, height=3.9, width_ratios=[1.55, 1.0])
     by_scaling = {key: layers[layers.scaling == key].sort_values("layer") for key in SCALINGS}
@@ -35,7 +35,7 @@ def axis_layers(layers: pd.DataFrame, *, middle_layer: int) -> Illustration:
     _alignment(axes[0, 0], by_scaling, middle_layer)
     _dimension(axes[0, 1], by_scaling, middle_layer)
     return Illustration(
-        figure, "The Assistant Axis against PC 1", _aligned(by_scaling, middle_layer)
+        figure, "Alignment of the Assistant Axis with PC 1", _aligned(by_scaling, middle_layer)
     )
 
 
@@ -58,12 +58,12 @@ def _alignment(axes: Axes, by_scaling: dict[str, pd.DataFrame], middle_layer: in
     label = "published, middle layer: > 0.71"
     axes.plot([middle_layer], [PUBLISHED_MIDDLE_LAYER], label=label, **published)
     axes.set(ylim=(0, 1.02))
-    axes.set_title("How well the axis agrees with PC 1", pad=16)
+    axes.set_title("Alignment of the axis with PC 1", pad=16)
     _by_layer(axes, middle_layer, "middle layer", columns=2)
 
 
 def _question_interval(axes: Axes, row: pd.Series) -> None:
-    """Draw the interval over questions, which the middle layer alone has."""
+    """Draw the interval over questions, which only the middle layer has."""
     if pd.isna(row.questions_low):
         return
     bounds = [[row.axis_pc1_cosine - row.questions_low], [row.questions_high - row.axis_pc1_cosine]]
@@ -75,7 +75,7 @@ def _question_interval(axes: Axes, row: pd.Series) -> None:
 
 
 def _references(axes: Axes, rows: pd.DataFrame) -> None:
-    """Draw what the alignment is held against: its interval, the null, and reliability."""
+    """Draw the interval of the alignment, the null, and the reliability of the axis."""
     style.band(axes, rows.layer, rows.axis_pc1_low, rows.axis_pc1_high, _COLORS["centred"])
     style.band(axes, rows.layer, 0.0 * rows.null_p95, rows.null_p95, style.NULL)
     label = "shuffled labels: mean, up to the 95th percentile"
@@ -101,7 +101,7 @@ def _dimension(axes: Axes, by_scaling: dict[str, pd.DataFrame], middle_layer: in
 
 
 def _by_layer(axes: Axes, middle_layer: int, name: str, *, columns: int) -> None:
-    """Mark the middle layer on a whole-numbered axis, and put the legend below."""
+    """Mark the middle layer on an integer axis, and place the legend below."""
     style.rule(axes, middle_layer, name, vertical=True)
     axes.set(xlabel="Layer")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -113,14 +113,14 @@ def _aligned(by_scaling: dict[str, pd.DataFrame], middle_layer: int) -> str:
     middle, worst = rows.loc[middle_layer], rows.axis_pc1_cosine.idxmin()
     above = int((rows.axis_pc1_low > rows.null_p95).sum())
     text = (
-        f"At the middle layer the axis and PC 1 have |cos| {middle.axis_pc1_cosine:.2f} "
-        f"(95% interval over roles {middle.axis_pc1_low:.2f} to {middle.axis_pc1_high:.2f}, over "
-        f"questions {middle.questions_low:.2f} to {middle.questions_high:.2f}; published: above "
-        f"0.71), against {middle.null_mean:.2f} for shuffled labels. The lowest value of any layer "
-        f"is {rows.axis_pc1_cosine[worst]:.2f}, at layer {worst}; the interval lies above the null "
-        f"at {above} of {count(len(rows), 'layer')}."
+        f"At the middle layer |cos(axis, PC 1)| is {middle.axis_pc1_cosine:.2f} (95% interval over "
+        f"roles {middle.axis_pc1_low:.2f} to {middle.axis_pc1_high:.2f}, over questions "
+        f"{middle.questions_low:.2f} to {middle.questions_high:.2f}; published: above 0.71), "
+        f"compared with {middle.null_mean:.2f} for shuffled labels. The minimum over layers is "
+        f"{rows.axis_pc1_cosine[worst]:.2f}, at layer {worst}; the interval lies above the null at "
+        f"{above} of {count(len(rows), 'layer')}."
     )
     if "z_scored" in by_scaling:
         scaled = by_scaling["z_scored"].set_index("layer").axis_pc1_cosine[middle_layer]
-        text += f" After z-scoring the middle layer gives {scaled:.2f}."
+        text += f" After z-scoring, the value at the middle layer is {scaled:.2f}."
     return text

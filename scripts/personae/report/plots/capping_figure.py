@@ -1,4 +1,4 @@
-"""The trade-off of activation capping: persona held back against capability lost."""
+"""The trade-off of activation capping: reduction of role play against loss of capability."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from personae.report.wording import capital, span
 
 CAPABILITIES = {
     "neutral_log_likelihood": (
-        "Change in log-likelihood of uncapped answers (nats per token)",
+        "Change in log-likelihood of uncapped responses (nats per token)",
         "nats per token",
     ),
-    "closed_accuracy": ("Change in closed-answer accuracy", "accuracy"),
+    "closed_accuracy": ("Change in accuracy on closed questions", "accuracy"),
 }
 """Measures that capping should not lower, with their axis label and short unit."""
 
 
 @illustrated
 def tradeoff(table: pd.DataFrame) -> Illustration:
-    """Reduction in persona adherence against capability change, over bands and percentiles.
+    """Plot reduction of role play against change of capability, by band and percentile.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def tradeoff(table: pd.DataFrame) -> Illustration:
     for place, arms in grid.items():
         _panel(axes[place], arms, bands)
     for i, harm in enumerate(harms):
-        axes[i, 0].set_ylabel(f"Reduction in answers fully\nin persona, {HARMS[harm]}")
+        axes[i, 0].set_ylabel(f"Reduction in responses fully\nin persona, {HARMS[harm]}")
     for j, cost in enumerate(costs):
         axes[-1, j].set_xlabel(CAPABILITIES[cost][0])
     handles = _legend(bands)
@@ -60,7 +60,7 @@ def tradeoff(table: pd.DataFrame) -> Illustration:
     for place, arms in grid.items():
         _label_percentiles(axes[place], arms, bands)
     finding = _finding([(harm, grid[i, 0]) for i, harm in enumerate(harms)], costs[0])
-    return Illustration(figure, "What capping holds back, and what it costs", finding)
+    return Illustration(figure, "Effect and cost of activation capping", finding)
 
 
 def _legend(bands: Sequence[str]) -> list[Line2D]:
@@ -90,7 +90,7 @@ def _panel(axes: Axes, arms: Settings, bands: Sequence[str]) -> None:
         axes.scatter(rows.x, rows.y, s=28 + 1.1 * rows.percentile, zorder=4, **edges)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     lowest = pd.concat([arms.axis.y_low, arms.random.y_low, pd.Series([-0.05])]).min()
-    axes.set_ylim(max(-1.05, lowest - 0.05), 1.12)  # bars of few items can reach further
+    axes.set_ylim(max(-1.05, lowest - 0.05), 1.12)  # intervals from few items can extend further
     corner: style.Look = {
         "transform": axes.transAxes,
         "ha": "right",
@@ -102,13 +102,13 @@ def _panel(axes: Axes, arms: Settings, bands: Sequence[str]) -> None:
 
 
 def _bars(axes: Axes, rows: pd.DataFrame, **look: Any) -> None:
-    """Draw points with their intervals both ways."""
+    """Draw points with horizontal and vertical intervals."""
     lengths: style.Look = {"xerr": _spread(rows, "x"), "yerr": _spread(rows, "y")}
     axes.errorbar(rows.x, rows.y, zorder=2, **lengths, **look)
 
 
 def _label_percentiles(axes: Axes, arms: Settings, bands: Sequence[str]) -> None:
-    """Write each setting's percentile beside it; the figure must be settled."""
+    """Label each setting with its percentile; the layout must be final, see `settle`."""
     taken: list[Bbox] = []
     obstacles = np.concatenate([_along_bars(arms.axis, "x"), _along_bars(arms.axis, "y")])
     for color, band in zip(style.CYCLE, bands, strict=False):
@@ -121,12 +121,12 @@ def _label_percentiles(axes: Axes, arms: Settings, bands: Sequence[str]) -> None
 
 
 def _joined(percentiles: pd.Series) -> str:
-    """Percentiles of one band that lie on the same spot, as ``1, 25``."""
+    """Format percentiles of one band with the same position, such as ``1, 25``."""
     return ", ".join(f"{percentile:g}" for percentile in sorted(percentiles))
 
 
 def _along_bars(rows: pd.DataFrame, name: str) -> np.ndarray:
-    """Points ``[m, 2]`` along the error bars in x or y, which labels should not cover."""
+    """Points ``[m, 2]`` along the error bars in x or y, as obstacles for labels."""
     spots = [
         np.linspace(rows[f"{name}_low"], rows[f"{name}_high"], 15).ravel(),
         np.tile(rows["y" if name == "x" else "x"], 15),
@@ -136,7 +136,7 @@ def _along_bars(rows: pd.DataFrame, name: str) -> np.ndarray:
 
 
 def _spread(rows: pd.DataFrame, name: str) -> np.ndarray:
-    """Lengths of error bars ``[2, n]``; an interval that is missing has length zero."""
+    """Lengths of error bars ``[2, n]``; a missing interval has length zero."""
     value = rows[name].to_numpy(dtype=np.float64)
     low, high = (rows[f"{name}_{end}"].to_numpy(dtype=np.float64) for end in ("low", "high"))
     return np.asarray(np.nan_to_num(np.clip(np.stack([value - low, high - value]), 0.0, None)))
@@ -147,7 +147,7 @@ def _finding(by_harm: list[tuple[str, Settings]], capability: str) -> str:
     parts = []
     for harm, arms in by_harm:
         if arms.axis.y.isna().all():
-            parts.append(f"on {HARMS[harm]} no answer is fully in persona even without capping")
+            parts.append(f"on {HARMS[harm]} no response is fully in persona even without capping")
             continue
         best = arms.axis.loc[arms.axis.y.idxmax()]
         same = arms.random[
@@ -156,10 +156,10 @@ def _finding(by_harm: list[tuple[str, Settings]], capability: str) -> str:
         text = (
             f"on {HARMS[harm]} (n = {best.n}, {best.uncapped:.0%} fully in persona uncapped) "
             f"the strongest setting (layers {span(best.band)}, percentile "
-            f"{best.percentile:g}) reduces answers fully in persona by {best.y:.0%} (95% interval "
-            f"{best.y_low:.0%} to {best.y_high:.0%}) at {best.x:+.2f} {unit}"
+            f"{best.percentile:g}) reduces responses fully in persona by {best.y:.0%} (95% "
+            f"interval {best.y_low:.0%} to {best.y_high:.0%}) with a change of {best.x:+.2f} {unit}"
         )
         if len(same):
-            text += f", a random direction there by {same.y.mean():.0%} at {same.x.mean():+.2f}"
+            text += f"; a random direction by {same.y.mean():.0%} with {same.x.mean():+.2f}"
         parts.append(text)
     return f"{capital('; '.join(parts))}."

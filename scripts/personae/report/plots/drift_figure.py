@@ -1,4 +1,4 @@
-"""Persona drift: where each turn of a conversation stands on the Assistant Axis."""
+"""Persona drift: projection of each turn of a conversation on the Assistant Axis."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from personae.report.wording import capital, count, listed, readable
 
 
 class Curve(NamedTuple):
-    """One line of a row of panels: the arm and the kind of conversation it shows."""
+    """One curve of a row of panels: arm and kind of conversation."""
 
     arm: str
     kind: str
@@ -29,33 +29,33 @@ ROWS: dict[str, tuple[Curve, ...]] = {
         Curve("shipped", "calm", style.ASSISTANT, "-"),
         Curve("shipped", "drifting", style.PERSONA, "-"),
     ),
-    "Drifting user turns,\nanswered anew": (
+    "Drifting user turns,\nregenerated": (
         Curve("replayed", "drifting", style.PERSONA, "--"),
         Curve("capped", "drifting", style.CAPPED, "-"),
     ),
-    "Calm user turns,\nanswered anew": (
+    "Calm user turns,\nregenerated": (
         Curve("replayed", "calm", style.ASSISTANT, "--"),
         Curve("capped", "calm", style.CAPPED, "-"),
     ),
     "Simulated users": (Curve("simulated", "simulated", style.PERSONA, "-"),),
 }
 _AVERAGED = "simulated"
-"""Arm with so many conversations that domains show their mean, not every one of them."""
+"""Arm with many conversations: its panels show means instead of single conversations."""
 _LABELS = {
     ("shipped", "calm"): "shipped, calm",
     ("shipped", "drifting"): "shipped, drifting",
-    ("replayed", "drifting"): "answered anew, drifting",
-    ("replayed", "calm"): "answered anew, calm",
-    ("capped", "drifting"): "answered anew, capped",
+    ("replayed", "drifting"): "regenerated, drifting",
+    ("replayed", "calm"): "regenerated, calm",
+    ("capped", "drifting"): "regenerated, capped",
     ("simulated", "simulated"): "simulated, mean",
 }
 
 
 @illustrated
 def drift(projections: pd.DataFrame, summary: pd.DataFrame, *, middle_layer: int) -> Illustration:
-    """Projection of every assistant turn by domain, and their mean over domains.
+    """Plot the projection of every assistant turn by domain, and the mean over domains.
 
-    Of simulated conversations, where there are any, each domain shows the mean and its interval.
+    For simulated conversations each domain shows the mean with its interval.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def drift(projections: pd.DataFrame, summary: pd.DataFrame, *, middle_layer: int
     summary
         Rows of ``drift_summary`` at the middle layer.
     middle_layer
-        Layer that is shown.
+        Layer to show.
     """
     domains = sorted(projections.domain.unique())
     present = {
@@ -96,11 +96,11 @@ def drift(projections: pd.DataFrame, summary: pd.DataFrame, *, middle_layer: int
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     figure.supylabel(f"Projection on the Assistant Axis, layer {middle_layer}", fontsize=8.5)
-    return Illustration(figure, "Turn by turn along the axis", _finding(projections))
+    return Illustration(figure, "Projection on the axis by turn", _finding(projections))
 
 
 def _domain(axes: Axes, rows: pd.DataFrame, curves: tuple[Curve, ...]) -> None:
-    """Draw every conversation of a domain as its own line, turns counted from 1."""
+    """Draw one line per conversation of a domain; turns are counted from 1."""
     for curve in curves:
         chosen = rows[(rows.arm == curve.arm) & (rows.kind == curve.kind)]
         for _, turns in chosen.groupby("conversation"):
@@ -126,7 +126,7 @@ def _mean(axes: Axes, summary: pd.DataFrame, curves: tuple[Curve, ...]) -> None:
 
 
 def _finding(projections: pd.DataFrame) -> str:
-    """Compare the second half of the conversations: that is where drift has had time."""
+    """Compare the second halves of conversations, where drift has accumulated."""
     means = late_turns(projections).groupby(["arm", "kind"]).projection.mean()
     pooled = projections[projections.arm == "shipped"].projection.std()
 
@@ -136,20 +136,20 @@ def _finding(projections: pd.DataFrame) -> str:
         return f"{means[first] - means[second]:+.2f}"
 
     text = (
-        f"In the second half of the shipped transcripts drifting turns lie "
-        f"{gap(('shipped', 'drifting'), ('shipped', 'calm'))} from calm ones on the axis "
+        f"In the second half of the shipped transcripts, the mean projection of drifting turns "
+        f"minus that of calm turns is {gap(('shipped', 'drifting'), ('shipped', 'calm'))} "
         f"(negative: away from the Assistant; standard deviation of all turns {pooled:.2f})."
     )
     if ("capped", "drifting") in means.index:
         text += (
-            f" Answered anew with capping, drifting turns lie "
-            f"{gap(('capped', 'drifting'), ('replayed', 'drifting'))} from those answered without."
+            f" When drifting turns are regenerated, capping changes it by "
+            f"{gap(('capped', 'drifting'), ('replayed', 'drifting'))}."
         )
     return text + _simulated(projections[projections.arm == _AVERAGED])
 
 
 def _simulated(rows: pd.DataFrame) -> str:
-    """Name the domains of simulated conversations in the order of their late turns."""
+    """List the domains of simulated conversations in the order of their late turns."""
     if rows.empty:
         return ""
     late = late_turns(rows).groupby("domain").projection.mean().sort_values()
@@ -158,5 +158,5 @@ def _simulated(rows: pd.DataFrame) -> str:
     placed = [f"{readable(str(domain))} {value:.2f}" for domain, value in late.items()]
     return (
         f" In the second half of {count(rows.conversation.nunique(), 'simulated conversation')} "
-        f"the means, furthest from the Assistant first, are {listed(placed)}."
+        f"the mean projections, furthest from the Assistant first, are {listed(placed)}."
     )

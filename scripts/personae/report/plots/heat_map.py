@@ -1,4 +1,4 @@
-"""Cosine matrices, of roles and of traits, as heat maps."""
+"""Heat maps of cosine matrices of roles and of traits."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _MOST_LINES = 8
 
 
 def matrix(cosines: pd.DataFrame, layer: int) -> pd.DataFrame:
-    """Return the square matrix of cosines at ``layer``, ordered along the Assistant Axis."""
+    """Return the square cosine matrix at ``layer``, ordered by cosine with the Assistant Axis."""
     square = cosines[cosines.layer == layer].pivot(index="left", columns="right", values="cosine")
     order = square[AXIS].drop(index=AXIS).sort_values(ascending=False).index.tolist()
     return square.loc[[AXIS, *order], [AXIS, *order]]
 
 
 def draw_matrix(axes: Axes, square: pd.DataFrame) -> AxesImage:
-    """Draw a cosine matrix with its first row, the axis, set apart; numbers where they fit."""
+    """Draw a cosine matrix with a gap after its first row (the axis), and numbers if they fit."""
     values = square.to_numpy(dtype=np.float64)
     image = axes.imshow(values, cmap=style.DIVERGING, vmin=-1, vmax=1, interpolation="nearest")
     n = len(square)
@@ -62,20 +62,20 @@ def _write_numbers(axes: Axes, values: NDArray[np.float64], size: float) -> None
 
 @illustrated
 def role_cosines(cosines: pd.DataFrame, *, middle_layer: int) -> Illustration:
-    """Cosines between role vectors, less their mean, and with the axis.
+    """Plot cosines between mean-subtracted role vectors, and with the axis.
 
     Parameters
     ----------
     cosines
         Table ``cosines`` of the axis stage.
     middle_layer
-        Layer that is shown.
+        Layer to show.
     """
     square = matrix(cosines, middle_layer)
     side = float(np.clip(2.6 + 0.33 * len(square), 4.6, 8.6))
     figure, axes = panels(1, 1, width=side + 1.2, height=side)
     style.color_bar(draw_matrix(axes[0, 0], square), axes[0, 0], "Cosine")
-    axes[0, 0].set_title(f"Role vectors less their mean, layer {middle_layer}")
+    axes[0, 0].set_title(f"Mean-subtracted role vectors, layer {middle_layer}")
     along = square[AXIS].drop(index=AXIS)
     ends = [listed([readable(str(r)) for r in part.index]) for part in (along[:3], along[::-1][:3])]
     roles = square.drop(index=AXIS, columns=AXIS).to_numpy(dtype=np.float64)
@@ -83,16 +83,16 @@ def role_cosines(cosines: pd.DataFrame, *, middle_layer: int) -> Illustration:
     i, j = np.unravel_index(int(pairs.argmax()), roles.shape)
     names = [readable(str(along.index[k])) for k in (i, j)]
     finding = (
-        f"Ordered by their cosine with the Assistant Axis, roles run from {ends[0]} (up to "
-        f"{along.iloc[0]:+.2f}) to {ends[1]} (down to {along.iloc[-1]:+.2f}); the two most alike "
-        f"are {listed(names)} ({roles[i, j]:+.2f})."
+        f"Cosines with the Assistant Axis range from {along.iloc[0]:+.2f} ({ends[0]} highest) to "
+        f"{along.iloc[-1]:+.2f} ({ends[1]} lowest); the two most similar roles are {listed(names)} "
+        f"({roles[i, j]:+.2f})."
     )
-    return Illustration(figure, "How alike the roles are", finding)
+    return Illustration(figure, "Similarity of roles", finding)
 
 
 @illustrated
 def trait_geometry(cosines: pd.DataFrame, *, middle_layer: int) -> Illustration:
-    """Cosines between trait vectors and with the axis, and the latter at every layer.
+    """Plot cosines between trait vectors and with the axis; the latter at every layer.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def _lines(axes: Axes, cosines: pd.DataFrame, traits: list[str], middle_layer: i
     style.rule(axes, middle_layer, vertical=True)
     axes.set(xlabel="Layer", ylabel="Cosine with the Assistant Axis")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_title("With the Assistant Axis, by layer")
+    axes.set_title("Cosine with the axis by layer")
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2)
 
 
@@ -142,5 +142,5 @@ def _trait_finding(square: pd.DataFrame, layer: int) -> str:
     between = np.abs(traits[np.triu_indices(len(traits), 1)])
     text = f"At layer {layer}, {'; '.join(parts)}."
     if between.size:
-        text += f" Two traits have a mean |cosine| of {between.mean():.2f}."
+        text += f" The mean |cosine| between two traits is {between.mean():.2f}."
     return capital(text)

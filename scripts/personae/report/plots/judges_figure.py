@@ -1,4 +1,4 @@
-"""How far the judges can be trusted: agreement with the labelled set."""
+"""Agreement of the judges with the labelled set."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from personae.science.score_levels import LABELS
 _COLORS = (style.ASSISTANT, style.PERSONA, style.CAPPED, "#7a5195", "#8a8a4f", "#4f8a8a")
 _MOST_ROWS = 30
 _FIRST = "role_adherence"
-"""The rubric whose confusion matrices come first: its levels decide what enters the axis."""
+"""The rubric whose confusion matrices are first: its levels decide what enters the axis."""
 
 
 @illustrated
 def judges(agreement: pd.DataFrame, confusion: pd.DataFrame) -> Illustration:
-    """AUC of every judge on held-out questions by rubric and target, and confusion by rubric.
+    """Plot AUC of every judge by rubric and target on held-out questions, and confusion matrices.
 
     Parameters
     ----------
@@ -47,20 +47,20 @@ def judges(agreement: pd.DataFrame, confusion: pd.DataFrame) -> Illustration:
         own = confusion[confusion.rubric == rubric]
         for axis, name in zip(row, names, strict=True):
             _confusion(axis, own[own.judge == name], rubric, name)
-    return Illustration(figure, "Judges against the labels", _finding(agreement, names))
+    return Illustration(figure, "Agreement of judges with labels", _finding(agreement, names))
 
 
 def _shown(agreement: pd.DataFrame) -> pd.DataFrame:
-    """Keep rows with both labels present: every trait, and each rubric over all of its targets.
+    """Keep rows with a defined AUC: every trait, and each rubric over all of its targets.
 
-    Single roles have too few labels for an interval; they stay in the table.
+    Single roles have too few labels for an interval; only the table shows them.
     """
     wanted = (agreement.rubric == "trait") | (agreement.target == POOLED)
     return agreement[wanted & agreement.auc.notna()]
 
 
 def _name(rubric: str, target: str) -> str:
-    """Name of a row: the trait, or the rubric over all of its targets."""
+    """Return the label of a row: the trait, or the rubric over all of its targets."""
     if target != POOLED:
         return readable(target)
     return "all traits" if rubric == "trait" else readable(rubric)
@@ -87,7 +87,7 @@ def _forest(axes: Axes, agreement: pd.DataFrame, names: list[str]) -> None:
     axes.set_title("Held-out questions, 95% intervals", pad=16)
     figure = axes.get_figure(root=True)
     assert figure is not None
-    below = 0.55 / figure.get_size_inches()[1]  # the same distance however tall the panel is
+    below = 0.55 / figure.get_size_inches()[1]  # independent of the panel's height
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -below), ncols=len(names))
 
 
@@ -115,7 +115,7 @@ def _confusion(axes: Axes, rows: pd.DataFrame, rubric: str, judge: str) -> None:
     axes.set_xticks(range(len(predicted)), predicted)
     axes.set_yticks(range(len(labels)), labels)
     axes.tick_params(length=0)
-    axes.set(xlabel=f"{readable(rubric)}, judged", ylabel="label")
+    axes.set(xlabel=f"{readable(rubric)} by the judge", ylabel="label")
     axes.set_title(capital(judge), pad=10)
 
 
@@ -125,11 +125,11 @@ def _finding(agreement: pd.DataFrame, names: list[str]) -> str:
         rows = agreement[agreement.judge == name]
         worst = rows.loc[rows.auc.idxmin()]
         parts.append(
-            f"the {name} judge has a mean AUC of {rows.auc.mean():.2f} and is weakest on "
-            f"{_name(worst.rubric, worst.target)} ({worst.auc:.2f})"
+            f"the {name} judge has a mean AUC of {rows.auc.mean():.2f} (lowest: "
+            f"{_name(worst.rubric, worst.target)}, {worst.auc:.2f})"
         )
     weak = agreement[agreement.auc_low <= 0.5]
-    text = f"On labelled responses to questions kept out of calibration, {listed(parts)}."
+    text = f"On labelled responses to questions not used for calibration, {listed(parts)}."
     if len(weak):
-        text += f" {count(len(weak), 'interval')} of {len(agreement)} reach down to chance."
+        text += f" {count(len(weak), 'interval')} of {len(agreement)} include chance (0.5)."
     return text

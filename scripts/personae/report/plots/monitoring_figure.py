@@ -1,4 +1,4 @@
-"""What the last prompt token foretells: projection against the trait score of the response."""
+"""Monitoring: projection of the last prompt token against the trait score of the response."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PER_ROW = 4
 
 @illustrated
 def monitoring(points: pd.DataFrame, correlations: pd.DataFrame) -> Illustration:
-    """Every rollout of every trait at its chosen layer, coloured by the strength of its prompt.
+    """Plot every rollout of every trait at its chosen layer, coloured by the prompt's grade.
 
     Parameters
     ----------
@@ -45,7 +45,9 @@ def monitoring(points: pd.DataFrame, correlations: pd.DataFrame) -> Illustration
     marks = ScalarMappable(shades, style.SEQUENTIAL)
     style.color_bar(marks, grid[-1], "System prompt, from suppressing to inducing")
     _legend(figure)
-    return Illustration(figure, "What the last prompt token foretells", _finding(chosen, traits))
+    return Illustration(
+        figure, "Predicting the trait score from the last prompt token", _finding(chosen, traits)
+    )
 
 
 def _grid(n: int) -> tuple[Figure, list[Axes]]:
@@ -63,7 +65,7 @@ def _grid(n: int) -> tuple[Figure, list[Axes]]:
 
 
 def _panel(axes: Axes, points: pd.DataFrame, shades: Normalize) -> None:
-    """Draw rollouts small and the mean of every prompt large."""
+    """Draw rollouts as small marks and the mean of each prompt as a large mark."""
     for kind, marker in ((SYSTEM_PROMPT, "o"), (MANY_SHOT, "^")):
         rows = points[points.kind == kind]
         look: style.Look = {"color": style.PERSONA}
@@ -94,11 +96,11 @@ def _finding(chosen: pd.DataFrame, traits: Sequence[str]) -> str:
         return "No correlation is defined: projections or scores do not vary."
     apart = int((rows.within_low.astype(float) > 0).sum())
     return (
-        f"Before a word is written, the last prompt token's projection foretells the trait of the "
-        f"response best for {readable(best)} (r = {_r(rows.pooled[best])} over all prompts, 95% "
-        f"interval {_r(rows.pooled_low[best])} to {_r(rows.pooled_high[best])}; published: 0.75 to "
-        f"0.83). Prompts that differ in strength inflate that number: within one prompt the "
-        f"interval lies above 0 for {apart} of {count(len(rows), 'trait')}."
+        f"The projection of the last prompt token predicts the trait score of the response best "
+        f"for {readable(best)} (r = {_r(rows.pooled[best])} over all prompts, 95% interval "
+        f"{_r(rows.pooled_low[best])} to {_r(rows.pooled_high[best])}; published: 0.75 to 0.83). "
+        f"Differences between prompts inflate this correlation: within prompts, the interval lies "
+        f"above 0 for {apart} of {count(len(rows), 'trait')}."
     )
 
 

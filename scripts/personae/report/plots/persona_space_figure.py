@@ -1,4 +1,4 @@
-"""Persona space: where the roles and the default Assistant lie."""
+"""Persona space: roles and the default Assistant on the first two principal components."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from personae.report.plots.style import Illustration, illustrated, panels
 from personae.report.wording import count, listed, readable
 
 SCALINGS = {"centred": ("mean-subtracted", "-"), "z_scored": ("z-scored", (0, (4, 2)))}
-"""Scaling of the PCA: its name in figures, and its line style."""
+"""Maps a scaling of the PCA to its name in figures and its line style."""
 
 _MOST_LABELS = 28
 
@@ -28,16 +28,16 @@ def persona_space(
     middle_layer: int,
     variance_threshold: float,
 ) -> Illustration:
-    """Roles on the first two components with the axis, and cumulative variance.
+    """Plot roles on the first two components with the axis, and the cumulative variance.
 
     Parameters
     ----------
     coordinates, components
         Tables ``space_coordinates`` and ``space_components``.
     middle_layer
-        Layer that is shown.
+        Layer to show.
     variance_threshold
-        Share of the variance whose number of components is reported (paper: 0.7).
+        Share of the variance for which the number of components is reported (paper: 0.7).
     """
     figure, axes = panels(1, 2, height=4.6, width_ratios=[1.75, 1.0])
     here = coordinates[(coordinates.layer == middle_layer) & (coordinates.scaling == "centred")]
@@ -54,7 +54,7 @@ def persona_space(
 
 
 def _axis_position(wide: pd.DataFrame) -> NDArray[np.float64]:
-    """Position of each role along the axis, 0 at the roles' mean and 1 at the default.
+    """Position of each role along the axis: 0 at the roles' mean, 1 at the default Assistant.
 
     Coordinates are relative to the mean of the roles, so the default's own coordinates are the
     Assistant Axis within persona space.
@@ -85,7 +85,7 @@ def _scatter(axes: Axes, wide: pd.DataFrame, layer: int) -> None:
 
 
 def _names(axes: Axes, wide: pd.DataFrame) -> None:
-    """Name the default and the roles, the extremes along the axis when there are many."""
+    """Label the default and the roles; if there are many, only the extremes along the axis."""
     coordinates = wide.iloc[:, :2].drop(index=DEFAULT)
     points, default = coordinates.to_numpy(), wide.iloc[:, :2].loc[DEFAULT].to_numpy()
     arrow = np.linspace(0.05, 1.0, 40)[:, np.newaxis] * default
@@ -108,7 +108,7 @@ def _variance(axes: Axes, components: pd.DataFrame, threshold: float) -> dict[st
         if ratios.empty:
             continue
         total = np.cumsum(ratios.to_numpy())
-        # The slack keeps a threshold that is met exactly from failing on a rounding error.
+        # The tolerance accepts a threshold that is met up to a rounding error.
         needed[scaling] = min(int((total < threshold - 1e-9).sum()) + 1, len(total))
         color = style.ASSISTANT if scaling == "centred" else style.NULL
         numbers = np.arange(1, len(total) + 1)
@@ -125,7 +125,7 @@ def _variance(axes: Axes, components: pd.DataFrame, threshold: float) -> dict[st
 
 
 def _extreme(wide: pd.DataFrame) -> str:
-    """Say where the default Assistant stands among the roles on PC 1 and on the axis."""
+    """Describe the position of the default Assistant among the roles on PC 1 and the axis."""
     first = wide.iloc[:, 0]
     roles = first.drop(index=DEFAULT)
     below = int((roles < first[DEFAULT]).sum())
@@ -133,12 +133,12 @@ def _extreme(wide: pd.DataFrame) -> str:
     far = [readable(str(role)) for role in position.index[:3]]
     near = [readable(str(role)) for role in position.index[::-1][:3]]
     return (
-        f"The default Assistant lies further toward the Assistant end of PC 1 than {below} of "
-        f"{count(len(roles), 'role')}; along the axis {listed(near)} come closest to it and "
-        f"{listed(far)} lie furthest away."
+        f"On PC 1 the default Assistant lies closer to the Assistant end than {below} of "
+        f"{count(len(roles), 'role')}; along the axis, {listed(near)} are closest to it and "
+        f"{listed(far)} are furthest away."
     )
 
 
 def _needed(needed: dict[str, int], threshold: float) -> str:
     parts = [f"{count(n, 'component')} ({SCALINGS[key][0]})" for key, n in needed.items()]
-    return f"{listed(parts)} carry {threshold:.0%} of the variance between roles"
+    return f"{listed(parts)} explain {threshold:.0%} of the variance between roles"

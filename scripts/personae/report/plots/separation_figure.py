@@ -1,4 +1,4 @@
-"""How far the default Assistant and the roles stand apart on the axis."""
+"""Separation of the default Assistant from the roles on the axis."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MOST_SUBJECTS = 24
 
 @illustrated
 def separation(aucs: pd.DataFrame, projections: pd.DataFrame, *, middle_layer: int) -> Illustration:
-    """AUC of default against roles by layer, and the projections themselves.
+    """Plot AUC of default against roles by layer, and the projections at the middle layer.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def separation(aucs: pd.DataFrame, projections: pd.DataFrame, *, middle_layer: i
     projections
         Rows of ``projections`` along the axis at the middle layer, of every role and the default.
     middle_layer
-        Layer that is shown.
+        Layer to show.
     """
     held_out = projections[projections.split == "heldout"]
     kept = held_out if not held_out.empty else projections
@@ -37,11 +37,13 @@ def separation(aucs: pd.DataFrame, projections: pd.DataFrame, *, middle_layer: i
     figure, axes = panels(1, 2, height=height, width_ratios=[1.0, 1.25])
     _layers(axes[0, 0], aucs, middle_layer)
     _subject_strips(axes[0, 1], kept, subjects, middle_layer)
-    return Illustration(figure, "Default Assistant against roles", _finding(aucs, middle_layer))
+    return Illustration(
+        figure, "Separation of default Assistant and roles", _finding(aucs, middle_layer)
+    )
 
 
 def _subjects(projections: pd.DataFrame) -> list[str]:
-    """Subjects from the persona end to the default; the extremes when there are many."""
+    """Return subjects from the persona end to the default; only the extremes if there are many."""
     means = projections.groupby("subject").projection.mean()
     roles = means.drop(index=DEFAULT).sort_values()
     shown = sorted(select_extremes(roles.to_numpy(), _MOST_SUBJECTS))
@@ -79,7 +81,7 @@ def _layers(axes: Axes, aucs: pd.DataFrame, middle_layer: int) -> None:
 
 
 def _subject_strips(axes: Axes, projections: pd.DataFrame, subjects: list[str], layer: int) -> None:
-    """One row of rollouts for each subject, its mean as a bar, over the two densities."""
+    """Draw one row of rollouts per subject, with its mean and density."""
     for row, subject in enumerate(subjects):
         values = projections[projections.subject == subject].projection.to_numpy()
         color = style.ASSISTANT if subject == DEFAULT else style.PERSONA
@@ -100,7 +102,7 @@ def _subject_strips(axes: Axes, projections: pd.DataFrame, subjects: list[str], 
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", visible=False)
     axes.set_xlabel("Projection on the axis (toward the Assistant: right)")
-    axes.set_title(f"Every rollout at layer {layer}", pad=16)
+    axes.set_title(f"All rollouts at layer {layer}", pad=16)
 
 
 def _density(axes: Axes, values: np.ndarray, row: int, color: str) -> None:
@@ -119,10 +121,10 @@ def _finding(aucs: pd.DataFrame, middle_layer: int) -> str:
     random = aucs[(aucs.split == "heldout") & aucs.direction.str.startswith("random")]
     middle, best = rows.loc[middle_layer], rows.auc.idxmax()
     text = (
-        f"On questions that the axis has never seen, a projection tells the default Assistant from "
-        f"a role with AUC {middle.auc:.2f} at the middle layer (95% interval {middle.auc_low:.2f} "
-        f"to {middle.auc_high:.2f}; shuffled labels reach {middle.null_p95:.2f}); the best layer "
-        f"is {best} ({rows.auc[best]:.2f})."
+        f"On held-out questions, projections on the axis separate the default Assistant from roles "
+        f"with AUC {middle.auc:.2f} at the middle layer (95% interval {middle.auc_low:.2f} to "
+        f"{middle.auc_high:.2f}; 95th percentile of shuffled labels {middle.null_p95:.2f}); the "
+        f"best layer is {best} ({rows.auc[best]:.2f})."
     )
     if not random.empty:
         folded = np.maximum(random.auc, 1 - random.auc)[random.layer == middle_layer].mean()

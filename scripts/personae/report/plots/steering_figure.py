@@ -1,4 +1,4 @@
-"""Steering along trait vectors: the layer sweep, and the sweep of the coefficient."""
+"""Steering along trait vectors: layer sweep and coefficient sweep."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _MOST_TRAITS = 12  # the first by name; the tables hold all
 _PER_ROW = 5
 
 Grid = list[tuple[str, Axes, Axes]]
-"""Trait, panel of its trait score, panel of its coherence."""
+"""Trait, trait-score panel, coherence panel."""
 
 
 def _grid(traits: Sequence[str]) -> tuple[Figure, Grid]:
-    """Two stacked panels per trait, in as few even rows of traits as fit."""
+    """Create two stacked panels per trait, in as few rows of traits as fit."""
     blocks = int(np.ceil(len(traits) / _PER_ROW))
     columns = int(np.ceil(len(traits) / blocks))
     figure, axes = panels(
@@ -55,14 +55,14 @@ def _grid(traits: Sequence[str]) -> tuple[Figure, Grid]:
 
 @illustrated
 def layer_sweep(effects: pd.DataFrame, *, coherence_floor: float) -> Illustration:
-    """Trait score and coherence by steered layer, with the chosen layer marked.
+    """Plot trait score and coherence by steered layer, with the chosen layer marked.
 
     Parameters
     ----------
     effects
         Rows of ``steering_effects`` of all traits' layer sweeps, of one judge.
     coherence_floor
-        Coherence that a layer must keep to be chosen.
+        Minimum coherence (0-100) of a layer that may be chosen.
     """
     traits = sorted(effects.trait.unique())[:_MOST_TRAITS]
     figure, grid = _grid(traits)
@@ -86,11 +86,11 @@ def layer_sweep(effects: pd.DataFrame, *, coherence_floor: float) -> Illustratio
             incoherent.append(readable(trait))
     _sweep_legend(figure, dict(zip(coefficients, shades, strict=True)))
     finding = (
-        f"The layer with the largest gain in trait score whose coherence stays at "
-        f"{coherence_floor:g} or more is chosen: {listed(chosen)}."
+        f"Chosen is the layer with the largest gain in trait score whose coherence is at least "
+        f"{coherence_floor:g}: {listed(chosen)}."
     )
     if incoherent:
-        finding += f" No layer of {listed(incoherent)} stays coherent; the most coherent is taken."
+        finding += f" For {listed(incoherent)} no layer is coherent; the most coherent is used."
     return Illustration(figure, "Layer sweep", finding)
 
 
@@ -107,13 +107,13 @@ def _sweep_legend(figure: Figure, shades: dict[float, Any]) -> None:
 
 
 def _coherence_panel(axes: Axes, floor: float, horizontal: str) -> None:
-    """Mark the floor in a panel of coherence, and name the axis that a trait's panels share."""
+    """Mark the floor in a coherence panel, and label the x axis shared by a trait's panels."""
     axes.axhline(floor, color=style.PERSONA, lw=0.9, ls=(0, (1, 2)))
     axes.set_xlabel(horizontal)
 
 
 def _mark_chosen(rows: pd.DataFrame, top: Axes, bottom: Axes) -> tuple[str, float]:
-    """Shade the chosen layer; return what it gained, in words, and its coherence."""
+    """Shade the chosen layer; return its gain as text and its coherence."""
     picked = rows[rows.chosen.fillna(False).astype(bool)].set_index("rubric")
     best = picked.loc["trait"]
     half = 0.3 * float(np.diff(np.unique(rows.layer)).min()) if rows.layer.nunique() > 1 else 0.5
@@ -127,14 +127,14 @@ def _mark_chosen(rows: pd.DataFrame, top: Axes, bottom: Axes) -> tuple[str, floa
 
 @illustrated
 def steering(effects: pd.DataFrame, *, coherence_floor: float) -> Illustration:
-    """Trait score and coherence against the coefficient, trait direction against random.
+    """Plot trait score and coherence by coefficient, along the trait and random directions.
 
     Parameters
     ----------
     effects
         Rows of ``steering_effects`` of all traits' coefficient sweeps, of one judge.
     coherence_floor
-        Coherence below which a response no longer counts as fluent.
+        Minimum mean coherence (0-100) of a coefficient that counts.
     """
     traits = sorted(effects.trait.unique())[:_MOST_TRAITS]
     figure, grid = _grid(traits)
@@ -155,8 +155,8 @@ def steering(effects: pd.DataFrame, *, coherence_floor: float) -> Illustration:
     _steering_legend(figure)
     found = [_effect(effects[effects.trait == trait], coherence_floor) for trait in traits]
     finding = (
-        f"From no steering to the largest positive coefficient whose coherence stays at "
-        f"{coherence_floor:g} or more, the trait score changes by {'; '.join(found)}."
+        f"Change in trait score from no steering to the largest positive coefficient whose "
+        f"coherence is at least {coherence_floor:g}: {'; '.join(found)}."
     )
     return Illustration(figure, "Steering along trait vectors", finding)
 
@@ -165,14 +165,14 @@ def _steering_legend(figure: Figure) -> None:
     handles = [
         Line2D([], [], color=style.ASSISTANT, marker="o", label="trait score, trait vector"),
         Line2D([], [], color=style.COHERENCE, marker="o", label="coherence, trait vector"),
-        Line2D([], [], color=style.NULL, marker="s", label="random direction of the same length"),
+        Line2D([], [], color=style.NULL, marker="s", label="random direction of the same norm"),
         Line2D([], [], color=style.PERSONA, lw=0.9, ls=":", label="coherence floor"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=4)
 
 
 def _curve(axes: Axes, rows: pd.DataFrame, color: str, marker: str) -> None:
-    """Draw the mean over directions with the outermost bounds of their intervals."""
+    """Draw the mean over directions with the widest bounds of their intervals."""
     line = rows.groupby("coefficient", as_index=False).agg(
         mean=("mean", "mean"), low=("low", "min"), high=("high", "max")
     )

@@ -1,13 +1,11 @@
-"""One look for every figure: colours, type, panels, and SVG files that explain themselves.
+"""Common style of the figures: colours, fonts, panels, and SVG files with metadata.
 
-An `Illustration` is a figure with its title and its *finding*: the sentence, computed from the
-data, that says what to see. Both are saved inside the SVG, so that the picture carries its own
-alternative text wherever it goes.
+An `Illustration` is a figure with its title and its *finding*, a sentence computed from the data
+that states the result. Both are saved in the SVG's metadata and serve as its alternative text.
 
 Colours are the colour-blind safe set of Okabe and Ito, darkened where thin lines need contrast on
-white. Their meaning never changes: blue is the default Assistant or the direction under study,
-vermilion a persona, grey a null. Text is drawn as paths, so that a figure looks the same on a
-machine without its font.
+white. Blue is the default Assistant or the direction under study, vermilion a persona, grey a null.
+Text is drawn as paths, so that a figure does not depend on installed fonts.
 """
 
 from __future__ import annotations
@@ -103,11 +101,11 @@ _THEME: Final[Any] = {
 
 
 Look = dict[str, Any]
-"""Keyword arguments that say how a mark is drawn."""
+"""Keyword arguments for drawing a mark."""
 
 
 class Illustration(NamedTuple):
-    """A figure, its title, and the sentence that says what to see in it."""
+    """A figure, its title, and the sentence that states its result."""
 
     figure: Figure
     title: str
@@ -118,7 +116,7 @@ _P = ParamSpec("_P")
 
 
 def illustrated(draw: Callable[_P, Illustration]) -> Callable[_P, Illustration]:
-    """Draw under the project's theme, whatever the user's matplotlibrc says."""
+    """Draw with the project's style, independent of the user's matplotlibrc."""
 
     @functools.wraps(draw)
     def themed(*args: _P.args, **kwargs: _P.kwargs) -> Illustration:
@@ -133,7 +131,7 @@ def panels(
 ) -> tuple[Figure, np.ndarray[Any, np.dtype[np.object_]]]:
     """Return a figure of ``width x height`` inches and its ``[rows, columns]`` array of axes.
 
-    The figure belongs to no pyplot state. ``options`` go to ``Figure.subplots``.
+    The figure is not registered with pyplot. ``options`` go to ``Figure.subplots``.
     """
     spacing = ConstrainedLayoutEngine(w_pad=0.06, h_pad=0.06, wspace=0.03, hspace=0.02)
     figure = Figure(figsize=(width, height), layout=spacing)
@@ -144,7 +142,7 @@ def panels(
 def save(illustration: Illustration, path: str | Path, provenance: Mapping[str, str]) -> None:
     """Write an illustration as SVG with its title, finding and provenance in the metadata.
 
-    The file is replaced atomically, and holds no date: the same tables give the same bytes.
+    The file is replaced atomically and contains no date: the same tables give the same bytes.
     """
     metadata = {
         "Title": illustration.title,
@@ -160,13 +158,13 @@ def save(illustration: Illustration, path: str | Path, provenance: Mapping[str, 
 def band(
     axes: Axes, x: ArrayLike, low: ArrayLike, high: ArrayLike, color: str, alpha: float = 0.18
 ) -> None:
-    """Shade an interval; positions whose bounds are missing stay empty."""
+    """Shade an interval; positions with missing bounds stay empty."""
     bounds = (np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64))
     axes.fill_between(np.asarray(x), *bounds, color=color, alpha=alpha, linewidth=0)
 
 
 def rule(axes: Axes, value: float, text: str = "", *, vertical: bool = False) -> None:
-    """Draw a thin dashed reference line, with a muted label at its far end."""
+    """Draw a thin dashed reference line with a muted label at its end."""
     draw = axes.axvline if vertical else axes.axhline
     draw(value, color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1.5)
     if not text:
@@ -180,7 +178,7 @@ def rule(axes: Axes, value: float, text: str = "", *, vertical: bool = False) ->
 
 
 def color_bar(marks: ScalarMappable, axes: Axes, label: str) -> None:
-    """Put a slim colour bar beside a panel."""
+    """Add a narrow colour bar beside a panel."""
     figure = axes.get_figure(root=True)
     assert figure is not None
     bar = figure.colorbar(marks, ax=axes, shrink=0.6, aspect=28, pad=0.015)
@@ -189,13 +187,13 @@ def color_bar(marks: ScalarMappable, axes: Axes, label: str) -> None:
 
 
 def readable_on(background: tuple[float, ...]) -> str:
-    """Return ink or white, whichever stands out more on an RGB background (0-1)."""
+    """Return the text colour, dark or white, with more contrast on an RGB background (0-1)."""
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in background[:3]]
     luminance = float(np.dot([0.2126, 0.7152, 0.0722], linear))
     return INK if luminance > 0.22 else "white"
 
 
 def absent(axes: Axes, reason: str) -> None:
-    """Say in an otherwise empty panel why nothing can be drawn."""
+    """Write into an empty panel why nothing is drawn."""
     axes.set_axis_off()
     axes.text(0.5, 0.5, reason, transform=axes.transAxes, ha="center", va="center", color=MUTED)

@@ -1,4 +1,4 @@
-"""What a claim is, and how it is scored."""
+"""Claims, their outcomes, and the scoring of both into rows of the scorecard."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NOT_TESTABLE: Final = "not testable here"
 VERDICTS: Final = (REPRODUCED, NOT_REPRODUCED, NOT_TESTABLE)
 
 MIN_CLUSTERS: Final = 4
-"""Fewest questions or conversations whose resampling is taken for an interval."""
+"""Minimum number of questions or conversations for a bootstrap interval."""
 
 _ALL_MODELS: Final = "all models"
 _EMPTY: Final[dict[str, Any]] = {
@@ -31,23 +31,23 @@ _EMPTY: Final[dict[str, Any]] = {
 }
 
 
-class Measured(NamedTuple):
-    """The statistic of a claim, as measured.
+class MeasuredClaim(NamedTuple):
+    """The measured statistic of a claim.
 
     Attributes
     ----------
     interval
-        Value with its 95% interval; NaN bounds where none can be given.
+        Value with its 95% interval; NaN bounds if there is none.
     met
         Whether the criterion of the claim holds.
     n
-        What the interval is over: roles, questions, conversations, ... as the statistic says.
+        Number of resampled units: roles, questions, conversations, ... as the statistic states.
     null
-        The same statistic under the null that the criterion names; ``None`` without one.
+        The statistic under the null of the criterion; ``None`` without one.
     judge
-        Judge whose scores were used; empty when none was.
+        Judge whose scores were used; empty if none.
     detail
-        What a reader should know beside the numbers.
+        Additional text for the note.
     """
 
     interval: Interval
@@ -59,12 +59,12 @@ class Measured(NamedTuple):
 
 
 class Untestable(NamedTuple):
-    """Why a claim cannot be tested with what this study ran."""
+    """The reason why a claim cannot be tested in this study."""
 
     reason: str
 
 
-Outcome = Measured | Untestable
+ClaimOutcome = MeasuredClaim | Untestable
 
 
 @dataclass(frozen=True)
@@ -80,13 +80,13 @@ class Claim:
     text
         The claim, as a sentence that can be true or false.
     statistic
-        What is measured, with its unit.
+        MeasuredClaim quantity, with its unit.
     published
-        The paper's value; "not reported" where the check is our own.
+        The paper's value; "not reported" if the check is ours.
     criterion
-        When the claim counts as reproduced. Fixed here, next to the claim.
+        Condition under which the claim counts as reproduced, fixed before the results.
     measure
-        Measures it in one model.
+        Function that measures the statistic in one model.
     """
 
     paper: Literal["AA", "PV"]
@@ -95,12 +95,12 @@ class Claim:
     statistic: str
     published: str
     criterion: str
-    measure: Callable[[Evidence], Outcome]
+    measure: Callable[[Evidence], ClaimOutcome]
 
 
 @dataclass(frozen=True)
 class CrossClaim:
-    """A claim about all models of a study together; attributes as of `Claim`."""
+    """A claim about all models of a study together; attributes as in `Claim`."""
 
     paper: Literal["AA", "PV"]
     section: str
@@ -108,18 +108,18 @@ class CrossClaim:
     statistic: str
     published: str
     criterion: str
-    measure: Callable[[Sequence[Evidence]], Outcome]
+    measure: Callable[[Sequence[Evidence]], ClaimOutcome]
 
 
 def point(value: float) -> Interval:
-    """Return a value for which no interval can be given."""
+    """Return a value without an interval (NaN bounds)."""
     return Interval(value, math.nan, math.nan)
 
 
-def untestable(reason: str) -> Callable[[Evidence], Outcome]:
-    """Return a measure for a claim whose experiment is not part of this workflow."""
+def untestable(reason: str) -> Callable[[Evidence], ClaimOutcome]:
+    """Return a ``measure`` for a claim whose experiment is not part of the workflow."""
 
-    def measure(_: Evidence) -> Outcome:
+    def measure(_: Evidence) -> ClaimOutcome:
         return Untestable(reason)
 
     return measure
@@ -128,7 +128,7 @@ def untestable(reason: str) -> Callable[[Evidence], Outcome]:
 def score_claims(
     claims: Iterable[Claim], cross_claims: Iterable[CrossClaim], models: Sequence[Evidence]
 ) -> list[dict[str, Any]]:
-    """Score every claim in every model, and the cross-model claims once.
+    """Score every claim in every model, and each cross-model claim once.
 
     Returns
     -------
@@ -143,10 +143,10 @@ def score_claims(
     return rows + [_row(claim, _ALL_MODELS, claim.measure(models)) for claim in cross_claims]
 
 
-def _row(claim: Claim | CrossClaim, model: str, outcome: Outcome) -> dict[str, Any]:
+def _row(claim: Claim | CrossClaim, model: str, outcome: ClaimOutcome) -> dict[str, Any]:
     """Return the row of the ``scorecard`` table of one claim in one model."""
-    if isinstance(outcome, Measured) and math.isnan(outcome.interval.estimate):
-        outcome = Untestable("the statistic is undefined in these data")
+    if isinstance(outcome, MeasuredClaim) and math.isnan(outcome.interval.estimate):
+        outcome = Untestable("the statistic is undefined for these data")
     row = {
         "claim": claim.text,
         "paper": claim.paper,

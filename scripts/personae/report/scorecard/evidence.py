@@ -1,4 +1,4 @@
-"""What the claims are judged on: the tables of one model."""
+"""Tables of one model on which the claims are tested."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ SCHEMA_OF: Final = scorecard_kinds()
 
 @dataclass(frozen=True)
 class Criteria:
-    """Settings of the study that statistics and criteria refer to.
+    """Settings of the study used in statistics and criteria.
 
     Attributes
     ----------
     variance_threshold
-        Share of variance for which components are counted.
+        Share of variance that the counted components must explain.
     coherence_floor
-        Mean coherence below which a coefficient does not count.
+        Minimum mean coherence (0-100) of a coefficient.
     judge, second_judge
-        Primary judge, and the second opinion or ``None``.
+        Primary judge, and the second judge or ``None``.
     draws, seed
-        Bootstrap draws and seed behind the scorecard's own intervals.
+        Bootstrap draws and seed of the scorecard's intervals.
     """
 
     variance_threshold: float
@@ -42,13 +42,13 @@ class Criteria:
 
     @property
     def plan(self) -> Bootstrap:
-        """How intervals are drawn."""
+        """Bootstrap settings of the scorecard's intervals."""
         return Bootstrap(self.draws, self.seed)
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """Tables of one model of a study, read when a claim asks for them.
+    """Tables of one model of a study, read on demand.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class Evidence:
     n_roles
         Roles of the study, without the default Assistant.
     files
-        Name of an input, as in `SCHEMA_OF`, to its files: one, or one per trait.
+        Maps an input, as in `SCHEMA_OF`, to its files: one, or one per trait.
     criteria
         Settings of the study.
     """
@@ -73,7 +73,7 @@ class Evidence:
     def read(
         self, name: str, columns: list[str] | None = None, filters: Any = None
     ) -> pd.DataFrame:
-        """Read an input; the tables of several traits stand on top of each other."""
+        """Read an input; the tables of several traits are concatenated."""
         return read_frame(list(self.files[name]), SCHEMA_OF[name], columns, filters)
 
     @property
@@ -85,7 +85,7 @@ class Evidence:
 def files_of_model(
     inputs: Mapping[str, Sequence[str]], study_folder: Path, model: str
 ) -> dict[str, list[str]]:
-    """Pick the files of one model: those below ``study_folder/model``."""
+    """Select the files of one model: those below ``study_folder/model``."""
     folder = study_folder / model
     return {
         name: [path for path in paths if folder in Path(path).parents]

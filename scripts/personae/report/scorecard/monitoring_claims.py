@@ -1,4 +1,4 @@
-"""Claims about what the last prompt token foretells (PV, step 8)."""
+"""Claims about predicting the trait score from the last prompt token (PV, step 8)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from personae.data.table_values import MANY_SHOT, SYSTEM_PROMPT
-from personae.report.scorecard.claim import Claim, Measured, Outcome, Untestable
+from personae.report.scorecard.claim import Claim, ClaimOutcome, MeasuredClaim, Untestable
 from personae.report.scorecard.evidence import Evidence
 from personae.report.wording import readable
 from personae.science.monitoring import ALL
@@ -29,7 +29,7 @@ def _by_trait(rows: pd.DataFrame, name: str) -> str:
     return ", ".join(f"{readable(str(trait))} {r:.2f}" for trait, r in rows[name].items())
 
 
-def _measure(evidence: Evidence, kind: str, name: str, least: float) -> Outcome:
+def _measure(evidence: Evidence, kind: str, name: str, least: float) -> ClaimOutcome:
     rows = _at_chosen(evidence, kind)
     if rows.empty or rows[name].isna().all():
         return Untestable("no correlation is defined: projections or scores do not vary")
@@ -37,21 +37,21 @@ def _measure(evidence: Evidence, kind: str, name: str, least: float) -> Outcome:
     found = _weakest(rows, name)
     met = bool(found.estimate >= least and np.nan_to_num(found.low, nan=-1.0) > 0)
     detail = _by_trait(rows, name)
-    return Measured(found, met, int(rows.n.sum()), 0.0, evidence.criteria.judge, detail)
+    return MeasuredClaim(found, met, int(rows.n.sum()), 0.0, evidence.criteria.judge, detail)
 
 
-def _system_prompts(evidence: Evidence) -> Outcome:
+def _system_prompts(evidence: Evidence) -> ClaimOutcome:
     return _measure(evidence, SYSTEM_PROMPT, "pooled", 0.5)
 
 
-def _within(evidence: Evidence) -> Outcome:
+def _within(evidence: Evidence) -> ClaimOutcome:
     return _measure(evidence, ALL, "within", 0.0)
 
 
-def _examples(evidence: Evidence) -> Outcome:
+def _examples(evidence: Evidence) -> ClaimOutcome:
     rows = _at_chosen(evidence, MANY_SHOT)
     if rows.empty or rows.n_conditions.max() < 2:
-        return Untestable("at least two numbers of example exchanges are needed")
+        return Untestable("at least two different numbers of example exchanges are needed")
     return _measure(evidence, MANY_SHOT, "pooled", 0.5)
 
 
@@ -59,8 +59,9 @@ CLAIMS = (
     Claim(
         paper="PV",
         section="8 Monitoring",
-        text="The last prompt token foretells the trait of the response.",
-        statistic="Lowest correlation over traits of projection and trait score, system prompts",
+        text="The projection of the last prompt token predicts the trait score of the response.",
+        statistic="Lowest correlation over traits between projection and trait score, system "
+        "prompts",
         published="0.75 to 0.83",
         criterion="at least 0.5 for every trait, the lowest with its interval above 0",
         measure=_system_prompts,
@@ -68,7 +69,7 @@ CLAIMS = (
     Claim(
         paper="PV",
         section="8 Monitoring",
-        text="It does so when examples instead of instructions bring the trait out.",
+        text="It does so when examples instead of instructions elicit the trait.",
         statistic="Lowest correlation over traits, numbers of example exchanges",
         published="0.75 to 0.83",
         criterion="at least 0.5 for every trait, the lowest with its interval above 0",
@@ -77,7 +78,7 @@ CLAIMS = (
     Claim(
         paper="PV",
         section="8 Monitoring",
-        text="It does so within one prompt as well.",
+        text="It also does so within a single prompt.",
         statistic="Lowest correlation over traits within conditions",
         published="lower than the pooled one",
         criterion="the interval of the lowest is above 0",

@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 from personae.data.effect_tables import baseline, usable_coefficient
-from personae.report.scorecard.claim import Claim, Measured, Outcome, Untestable, point
+from personae.report.scorecard.claim import Claim, ClaimOutcome, MeasuredClaim, Untestable, point
 from personae.report.scorecard.evidence import Evidence
 from personae.report.wording import readable
 from personae.science.resampling import Arm, Interval, bootstrap_contrast
@@ -19,14 +19,14 @@ def _effects(evidence: Evidence, name: str = "steering_effects") -> pd.DataFrame
     return evidence.read(name, filters=[("judge", "==", evidence.criteria.judge)])
 
 
-def _layer_depth(evidence: Evidence) -> Outcome:
+def _layer_depth(evidence: Evidence) -> ClaimOutcome:
     effects = _effects(evidence, "sweep_effects")
     chosen = effects[effects.chosen.fillna(False).astype(bool)].groupby("trait").layer.first()
     n_layers = evidence.read("directions", ["layer"]).layer.max() + 1
     depth = (chosen + 1) / n_layers
     each = ", ".join(f"{readable(str(t))} layer {layer}" for t, layer in chosen.items())
     middle = float(depth.median())
-    return Measured(
+    return MeasuredClaim(
         point(middle),
         0.35 <= middle <= 0.80,
         len(chosen),
@@ -37,7 +37,7 @@ def _layer_depth(evidence: Evidence) -> Outcome:
 
 
 def _scored(evidence: Evidence, judge: str, rubric: str) -> pd.DataFrame:
-    """Steered responses with one judge's score, their arm, and trait and question as cluster."""
+    """Steered responses with one judge's score, the arm, and (trait, question) as cluster."""
     columns = ["response_id", "trait", "direction", "coefficient", "question_id"]
     responses = evidence.read("steered_responses", columns)
     wanted = [("judge", "==", judge), ("rubric", "==", rubric)]
@@ -47,7 +47,7 @@ def _scored(evidence: Evidence, judge: str, rubric: str) -> pd.DataFrame:
 
 
 def _coefficients(effects: pd.DataFrame, floor: float, sign: int) -> dict[str, float]:
-    """Per trait, the strongest coefficient of one sign that keeps its responses coherent."""
+    """Per trait, the largest coefficient of one sign that keeps responses coherent."""
     found = {}
     for trait, rows in effects.groupby("trait"):
         turned = rows.assign(coefficient=sign * rows.coefficient)
@@ -60,7 +60,7 @@ def _coefficients(effects: pd.DataFrame, floor: float, sign: int) -> dict[str, f
 def _change(
     rows: pd.DataFrame, coefficients: dict[str, float], random: bool, evidence: Evidence
 ) -> Interval:
-    """Change of the score from coefficient 0, questions of all traits resampled jointly."""
+    """Change in score from coefficient 0; questions of all traits are resampled jointly."""
     rows = rows[rows.trait.isin(coefficients)]
     along = rows.direction.str.startswith("random") == random
     steered = rows[along & (rows.coefficient == rows.trait.map(coefficients))]
@@ -69,7 +69,7 @@ def _change(
     return bootstrap_contrast(arms[0], arms[1], evidence.criteria.plan)
 
 
-def _steered(evidence: Evidence, *, sign: int, second: bool = False) -> Outcome:
+def _steered(evidence: Evidence, *, sign: int, second: bool = False) -> ClaimOutcome:
     """Gain (``sign`` 1) or loss (-1) of the trait score, trait vectors against random ones."""
     judge = evidence.criteria.second_judge if second else evidence.criteria.judge
     if judge is None:
@@ -81,18 +81,18 @@ def _steered(evidence: Evidence, *, sign: int, second: bool = False) -> Outcome:
     own = _change(rows, coefficients, False, evidence)
     null = _change(rows, coefficients, True, evidence).estimate
     if np.isnan(null):
-        return Untestable("no random direction was steered along")
+        return Untestable("no random direction was used for steering")
     beyond = own.low > max(null, 0.0) if sign > 0 else own.high < min(null, 0.0)
     each = [
         f"{readable(t)} {_change(rows, {t: c}, False, evidence).estimate:+.0f} at {c:g}"
         for t, c in coefficients.items()
     ]
     n = int(rows[rows.trait.isin(coefficients)].cluster.nunique())
-    return Measured(own, bool(beyond), n, null, judge, ", ".join(each))
+    return MeasuredClaim(own, bool(beyond), n, null, judge, ", ".join(each))
 
 
-def _dose(evidence: Evidence) -> Outcome:
-    """Rank correlation of coefficient and mean trait score, over coherent coefficients."""
+def _dose(evidence: Evidence) -> ClaimOutcome:
+    """Rank correlation between coefficient and mean trait score, over coherent coefficients."""
     effects, floor = _effects(evidence), evidence.criteria.coherence_floor
     own, random = [], []
     for _, rows in effects.groupby("trait"):
@@ -107,7 +107,7 @@ def _dose(evidence: Evidence) -> Outcome:
         return Untestable("no trait has three coherent coefficients")
     value, null = _mean(own), _mean(random)
     met = value >= 0.8 and not value <= null
-    return Measured(
+    return MeasuredClaim(
         point(value),
         met,
         len(own),
@@ -118,7 +118,7 @@ def _dose(evidence: Evidence) -> Outcome:
 
 
 def _mean(values: list[float]) -> float:
-    """Mean of the values that are defined; NaN when none is."""
+    """Mean of the defined values; NaN if there is none."""
     defined = [value for value in values if not np.isnan(value)]
     return float(np.mean(defined)) if defined else float("nan")
 
@@ -130,15 +130,15 @@ def _rank_correlation(scores: pd.DataFrame) -> float:
     return float(spearmanr(means.index, means.to_numpy()).statistic)
 
 
-def _coherence_breaks(evidence: Evidence) -> Outcome:
-    """Coherence at the largest coefficient less that without steering."""
+def _coherence_breaks(evidence: Evidence) -> ClaimOutcome:
+    """Coherence at the largest coefficient minus that without steering."""
     effects = _effects(evidence)
     largest = {str(t): float(rows.coefficient.max()) for t, rows in effects.groupby("trait")}
     rows = _scored(evidence, evidence.criteria.judge, "coherence")
     own = _change(rows, largest, False, evidence)
     null = _change(rows, largest, True, evidence).estimate
     start = np.mean([baseline(rows, "coherence") for _, rows in effects.groupby("trait")])
-    return Measured(
+    return MeasuredClaim(
         own,
         own.high < 0,
         int(rows.cluster.nunique()),
@@ -152,7 +152,7 @@ CLAIMS = (
     Claim(
         paper="PV",
         section="6 Layer sweep",
-        text="Steering works best at middle layers.",
+        text="Steering is most effective at middle layers.",
         statistic="Median depth of the chosen layers, as a share of all layers",
         published="layer 20 of 28 (Qwen2.5-7B), 16 of 32 (Llama 3.1 8B)",
         criterion="between 0.35 and 0.80",
@@ -161,7 +161,7 @@ CLAIMS = (
     Claim(
         paper="PV",
         section="7 Steering",
-        text="Steering along a trait vector brings the trait out.",
+        text="Steering along a trait vector increases the trait.",
         statistic="Change in trait score, largest coherent coefficient, all traits",
         published="positive for every trait",
         criterion="the interval over questions lies above 0 and above the random direction",
@@ -170,7 +170,7 @@ CLAIMS = (
     Claim(
         paper="PV",
         section="7 Steering",
-        text="That gain is seen by another judge as well.",
+        text="A second judge confirms the increase.",
         statistic="Change in trait score, largest coherent coefficient, all traits",
         published="not reported",
         criterion="the interval over questions lies above 0 and above the random direction",
@@ -179,7 +179,7 @@ CLAIMS = (
     Claim(
         paper="PV",
         section="7 Steering",
-        text="Steering against a trait vector holds the trait back.",
+        text="Steering against a trait vector decreases the trait.",
         statistic="Change in trait score, strongest coherent negative coefficient, all traits",
         published="negative",
         criterion="the interval over questions lies below 0 and below the random direction",
@@ -188,8 +188,9 @@ CLAIMS = (
     Claim(
         paper="PV",
         section="7 Steering",
-        text="The effect grows with the coefficient.",
-        statistic="Mean rank correlation of coefficient and trait score, coherent coefficients",
+        text="The effect increases with the coefficient.",
+        statistic="Mean rank correlation between coefficient and trait score, coherent "
+        "coefficients",
         published="positive",
         criterion="at least 0.8, and above the random direction",
         measure=_dose,
@@ -197,7 +198,7 @@ CLAIMS = (
     Claim(
         paper="PV",
         section="7 Steering",
-        text="Strong steering costs coherence.",
+        text="Strong steering reduces coherence.",
         statistic="Change in coherence at the largest coefficient, 0-100",
         published="negative",
         criterion="the interval over questions lies below 0",

@@ -1,4 +1,4 @@
-"""Claims about trait vectors and what they are extracted from (PV, steps 2 to 5 and 9 to 12)."""
+"""Claims about trait vectors and their rollouts (PV, steps 2 to 5 and 9 to 12)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ import numpy as np
 import pandas as pd
 
 from personae.data.effect_tables import POOLED
-from personae.report.scorecard.claim import Claim, Measured, Outcome, Untestable, point, untestable
+from personae.report.scorecard.claim import (
+    Claim,
+    ClaimOutcome,
+    MeasuredClaim,
+    Untestable,
+    point,
+    untestable,
+)
 from personae.report.scorecard.evidence import Evidence
 from personae.report.wording import readable
 from personae.science.alignment import isotropic_cosine
@@ -17,38 +24,38 @@ _NEGATIVE_TRAITS = ("apathetic", "evil", "impolite")
 
 
 def _by_trait(values: pd.Series, digits: int = 2) -> str:
-    """Write a value per trait, indexed by slug."""
+    """Format one value per trait; ``values`` is indexed by slug."""
     return ", ".join(f"{readable(str(trait))} {v:.{digits}f}" for trait, v in values.items())
 
 
-def _judge_accuracy(evidence: Evidence) -> Outcome:
+def _judge_accuracy(evidence: Evidence) -> ClaimOutcome:
     rows = evidence.read("agreement")
     of_traits = (rows.rubric == "trait") & (rows.target == POOLED) & (rows.n > 0)
     rows = rows[of_traits & (rows.judge == evidence.criteria.judge)]
     if rows.empty:
-        return Untestable("the judge was not measured on labelled trait responses")
+        return Untestable("the judge was not evaluated on labelled trait responses")
     n = int(rows.n.iloc[0])
     share = wilson(round(float(rows.accuracy.iloc[0]) * n), n)
-    return Measured(share, share.estimate >= 0.85, n, 0.5, evidence.criteria.judge)
+    return MeasuredClaim(share, share.estimate >= 0.85, n, 0.5, evidence.criteria.judge)
 
 
-def _contrast(evidence: Evidence) -> Outcome:
+def _contrast(evidence: Evidence) -> ClaimOutcome:
     pairs = evidence.read("trait_pairs")
     gap = pairs.positive - pairs.negative
     clusters = (pairs.trait + "/" + pairs.question_id).to_numpy()
     mean = bootstrap_mean(gap.to_numpy(dtype=np.float64), clusters, evidence.criteria.plan)
     means = gap.groupby(pairs.trait).mean()
-    return Measured(
+    return MeasuredClaim(
         mean, mean.low > 20, len(pairs), 0.0, evidence.criteria.judge, _by_trait(means, 0)
     )
 
 
-def _effective(evidence: Evidence) -> Outcome:
+def _effective(evidence: Evidence) -> ClaimOutcome:
     pairs = evidence.read("trait_pairs")
     share = pairs.effective.astype(float)
     clusters = (pairs.trait + "/" + pairs.question_id).to_numpy()
     mean = bootstrap_mean(share.to_numpy(), clusters, evidence.criteria.plan)
-    return Measured(
+    return MeasuredClaim(
         mean,
         mean.low > 0.25,
         len(pairs),
@@ -58,21 +65,23 @@ def _effective(evidence: Evidence) -> Outcome:
     )
 
 
-def _kept_traits(evidence: Evidence) -> Outcome:
+def _kept_traits(evidence: Evidence) -> ClaimOutcome:
     pairs = evidence.read("trait_pairs")
     strong = ((pairs.positive - pairs.negative) >= 50).groupby(pairs.trait).sum()
     kept = wilson(int((strong >= 10).sum()), len(strong))
     detail = ", ".join(f"{readable(str(trait))} {n} pairs" for trait, n in strong.items())
-    return Measured(kept, kept.estimate > 0.5, len(strong), None, evidence.criteria.judge, detail)
+    return MeasuredClaim(
+        kept, kept.estimate > 0.5, len(strong), None, evidence.criteria.judge, detail
+    )
 
 
-def _reliability(evidence: Evidence) -> Outcome:
+def _reliability(evidence: Evidence) -> ClaimOutcome:
     columns = ["trait", "variant", "layer", "split_half"]
     rows = evidence.read("trait_vectors", columns, evidence.at_middle)
     halves = rows[rows.variant == "response_mean"].set_index("trait").split_half.dropna()
     if halves.empty:
-        return Untestable("the vectors have too few questions to be split in halves")
-    return Measured(
+        return Untestable("the vectors have too few questions for split halves")
+    return MeasuredClaim(
         point(float(halves.mean())),
         bool(halves.min() > 0.5),
         len(halves),
@@ -80,7 +89,7 @@ def _reliability(evidence: Evidence) -> Outcome:
     )
 
 
-def _negative_traits(evidence: Evidence) -> Outcome:
+def _negative_traits(evidence: Evidence) -> ClaimOutcome:
     rows = evidence.read("trait_cosines", filters=evidence.at_middle)
     rows = rows[rows.left.isin(_NEGATIVE_TRAITS) & rows.right.isin(_NEGATIVE_TRAITS)]
     rows = rows[rows.left < rows.right]
@@ -89,7 +98,7 @@ def _negative_traits(evidence: Evidence) -> Outcome:
     vectors = evidence.read("directions", ["vector"], evidence.at_middle).vector
     null = isotropic_cosine(len(vectors.iloc[0]) // 4, 0.95)
     value = float(rows.cosine.mean())
-    return Measured(point(value), bool((rows.cosine > null).all()), len(rows), null)
+    return MeasuredClaim(point(value), bool((rows.cosine > null).all()), len(rows), null)
 
 
 _NO_TUNING = "no model is fine-tuned"
@@ -98,7 +107,7 @@ CLAIMS = (
     Claim(
         paper="PV",
         section="3 Judge",
-        text="The judge agrees with people on whether a trait shows.",
+        text="The judge agrees with human labels on whether a trait is present.",
         statistic="Accuracy (trait present or not) on labelled responses, held-out questions",
         published="0.947 (GPT-4.1-mini)",
         criterion="at least 0.85",
@@ -107,8 +116,8 @@ CLAIMS = (
     Claim(
         paper="PV",
         section="2 Rollouts",
-        text="Opposed system prompts bring a trait out and hold it back.",
-        statistic="Trait score of positive less negative prompts, 0-100",
+        text="Positive and negative system prompts increase and decrease a trait.",
+        statistic="Trait score under positive minus negative prompts, 0-100",
         published="not reported",
         criterion="the interval over questions lies above 20",
         measure=_contrast,
@@ -116,7 +125,7 @@ CLAIMS = (
     Claim(
         paper="PV",
         section="4 Filter",
-        text="Enough prompt pairs work for vectors to rest on.",
+        text="Enough prompt pairs are effective for extracting vectors.",
         statistic="Share of (pair, question) kept: positive >= 50 > negative, both coherent",
         published="not reported",
         criterion="the interval over questions lies above 0.25",
@@ -134,7 +143,7 @@ CLAIMS = (
     Claim(
         paper="PV",
         section="5 Vectors",
-        text="Trait vectors do not hang on single questions.",
+        text="Trait vectors do not depend on individual questions.",
         statistic="Mean split-half cosine of response-mean vectors, middle layer",
         published="not reported",
         criterion="above 0.5 for every trait",
@@ -144,16 +153,16 @@ CLAIMS = (
         paper="PV",
         section="5 Vectors",
         text="Vectors from responses steer better than vectors from prompts.",
-        statistic="Gain in trait score, response mean less prompt variants",
+        statistic="Gain in trait score, response mean minus prompt variants",
         published="positive",
         criterion="the interval is above 0",
-        measure=untestable("only response-mean vectors are steered along"),
+        measure=untestable("only response-mean vectors are used for steering"),
     ),
     Claim(
         paper="PV",
         section="9 Fine-tuning",
-        text="Shifts along a vector foretell what fine-tuning does to a trait.",
-        statistic="Correlation of shift and change in trait score",
+        text="The shift along a trait vector predicts the effect of fine-tuning on the trait.",
+        statistic="Correlation between shift and change in trait score",
         published="0.76 to 0.97",
         criterion="at least 0.5 with its interval above 0",
         measure=untestable(_NO_TUNING),
@@ -162,7 +171,7 @@ CLAIMS = (
         paper="PV",
         section="9 Fine-tuning",
         text="Steering during training prevents a trait from being learned.",
-        statistic="Trait score after training, with less without steering",
+        statistic="Trait score after training, with minus without steering",
         published="negative",
         criterion="the interval is below 0",
         measure=untestable(_NO_TUNING),
@@ -170,8 +179,8 @@ CLAIMS = (
     Claim(
         paper="PV",
         section="10 Data screening",
-        text="Projection differences foretell which data instil a trait.",
-        statistic="Correlation of projection difference and trait score after training",
+        text="Projection differences predict which training data induce a trait.",
+        statistic="Correlation between projection difference and trait score after training",
         published="positive",
         criterion="its interval is above 0",
         measure=untestable(_NO_TUNING),
@@ -179,16 +188,16 @@ CLAIMS = (
     Claim(
         paper="PV",
         section="11 Interpretation",
-        text="A vector can be read through sparse-autoencoder features.",
+        text="Sparse-autoencoder features interpret a trait vector.",
         statistic="Top features and tokens of each vector",
         published="interpretable",
-        criterion="named features score above shuffled ones",
-        measure=untestable("no autoencoder is loaded"),
+        criterion="the features align more than shuffled ones",
+        measure=untestable("no sparse autoencoder is loaded"),
     ),
     Claim(
         paper="PV",
         section="12 Geometry",
-        text="Negative traits point the same way.",
+        text="Vectors of negative traits point in similar directions.",
         statistic="Mean cosine between apathetic, evil and impolite, middle layer",
         published="positive",
         criterion="every pair is above the 95th percentile of isotropic directions",
