@@ -21,7 +21,7 @@ from personae.workflow import node_params, snakemake_internals
 from personae.inference.client import claim_ownership
 from personae.workflow.cluster import finished_nodes, head_process, resources
 from personae.workflow.config import check_ready, load_study, shortfalls
-from personae.data.integrity import damaged_tables
+from personae.data.integrity import missing_tables
 from personae.base.errors import PersonaeError
 from personae.workflow.estimate import estimate_study, node_seconds
 from personae.workflow.estimate.estimate_table import render
@@ -29,6 +29,7 @@ from personae.judging.judge_types import OFFLINE
 from personae.data.table_values import DEFAULT
 from personae.personas.library import library_digest
 from personae.workflow.code_digest import code_digest
+from personae.workflow.damaged_results import clear_damage
 from personae.workflow.package_path import use_package_of
 from personae.workflow.requested_targets import command_line, target_problems
 from personae.workflow.stages import registry
@@ -63,13 +64,18 @@ wildcard_constraints:
 # Model servers that nodes start end with this process.
 claim_ownership()
 
+# Before jobs are planned: Snakemake sees only whether a file is there.
+if workflow.is_main_process:
+    for line in clear_damage(
+        Path(), Path("results") / STUDY_NAME, is_dry=command_line().is_dry
+    ):
+        print(f"note: {line}", file=sys.stderr)
+
 
 onstart:
     try:
         head_process.claim_results(Path("results"))
-        if problems := check_ready(study) + damaged_tables(
-            Path("results") / STUDY_NAME
-        ):
+        if problems := check_ready(study):
             raise WorkflowError("\n".join(problems))
         if head_process.cancel_leftovers():
             # Those jobs deleted their outputs as they ended: what is there has to be looked at anew.
@@ -87,11 +93,10 @@ def start_with_targets():
     if not workflow.is_main_process:
         return
     asked = command_line()
-    outputs = [output for rule in workflow.rules for output in rule.output]
     if problems := target_problems(
         asked.targets,
         [rule.name for rule in workflow.rules],
-        lambda name: any(output.match(name) for output in outputs),
+        is_made,
         study_targets,
     ):
         raise WorkflowError("\n".join(problems))
@@ -136,8 +141,17 @@ def targets(wanted):
 
 
 def study_targets():
-    """Report, scorecard, and every persona's tables: one that is deleted is made again."""
-    return targets(lambda stage, output: output.study_target)
+    """Report, scorecard, every persona's tables, and damaged tables: what is missing is made."""
+    again = [str(path) for path in missing_tables(Path("results") / STUDY_NAME)]
+    return [
+        *targets(lambda stage, output: output.study_target),
+        *(path for path in again if is_made(path)),
+    ]
+
+
+def is_made(path):
+    """Tell whether a rule makes a file of this name."""
+    return any(output.match(path) for rule in workflow.rules for output in rule.output)
 
 
 def arm_targets(arm):

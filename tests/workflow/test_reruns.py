@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+from personae.data.table_checksums import content_checksum
+
 from .conftest import MINI, Job, Project, counts
 
 Edit = Callable[[str, str, str], None]
@@ -114,18 +118,19 @@ def test_a_deleted_activation_file_is_made_again(
     assert "judge_role_responses" not in counts(jobs)
 
 
-def test_a_truncated_table_is_refused_by_name_before_any_job(
-    project: Project, without: Callable[[str], Path]
+@pytest.mark.parametrize("name", ["roles/pirate/activations.parquet", "axis/separation.parquet"])
+def test_a_truncated_table_is_made_again_where_nothing_else_is_due(
+    project: Project, without: Callable[[str], Path], name: str
 ) -> None:
-    path = without("roles/pirate/activations.parquet")
+    path = without(name)
     whole = path.with_suffix(".kept").read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    done = project.snakemake()
-    assert done.returncode != 0
-    said = done.stdout + done.stderr
-    assert "roles/pirate/activations.parquet" in said
-    assert "delete it" in said
-    assert "Finished jobid" not in said
+    planned = project.snakemake("--dry-run")
+    assert f"{name}: truncated or damaged; it is made again" in planned.stderr
+    assert path.exists(), "a dry run changes nothing"
+    done = project.snakemake("--until", "extract_role_activations", "measure_separation")
+    assert done.returncode == 0, done.stderr
+    assert content_checksum(path) == content_checksum(path.with_suffix(".kept"))
 
 
 def test_a_removed_trait_reruns_aggregates_alone(project: Project, edit: Edit) -> None:

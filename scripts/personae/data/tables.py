@@ -18,8 +18,9 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from personae.base.atomic_files import replace_atomically
-from personae.base.errors import PersonaeError
 from personae.data import table_checksums
+from personae.data.damaged_table import REMEDY as _REMEDY
+from personae.data.damaged_table import DamagedTableError, TableError
 from personae.data.row_groups import parts_by_layer, row_groups
 from personae.data.schemas import SCHEMAS, VECTOR
 from personae.data.vector_columns import from_matrix, is_vector, to_matrix
@@ -38,23 +39,9 @@ __all__ = [
 
 _SCHEMA_KEY: Final = "personae.schema"
 _PROVENANCE_KEY: Final = "personae.provenance"
-_REMEDY: Final = "delete it and run the workflow again"
 _UNREADABLE: Final = (pa.ArrowException, OSError, table_checksums.ChecksumError)
 
 Filters = Sequence[tuple[str, str, Any]]
-
-
-class TableError(PersonaeError):
-    """A table that is damaged or is not what was declared; the line names the file."""
-
-
-class DamagedTableError(TableError):
-    """A table whose bytes are not those that were written."""
-
-    def __init__(self, path: str | os.PathLike[str], reason: object) -> None:
-        self.path = Path(path)
-        said = " ".join(str(reason).split())[:200]
-        super().__init__(f"{path}: truncated or damaged ({said}); {_REMEDY}")
 
 
 def assemble(parts: Sequence[pa.Table], schema_name: str) -> pa.Table:

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from personae.base.atomic_files import explained, is_full, no_room
 from personae.base.errors import PersonaeError
+from personae.data.damaged_table import DamagedTableError
+from personae.data.integrity import set_aside
 from personae.endpoints.keys import Scrubber, scrub
 from personae.workflow.cluster.finished_nodes import FOLDER, Keeper, in_batch_job
 from personae.workflow.input_checks import check_inputs
@@ -167,6 +169,11 @@ def _node_frame(snakemake: Any) -> Iterator[None]:
             check_inputs([str(path) for path in snakemake.input])
             yield
             LOG.info("done")
+        except DamagedTableError as error:
+            if str(error.path) in map(str, snakemake.input):
+                set_aside(error.path)
+                _fail(snakemake, f"{error.problem}; it was set aside: run again to make it anew")
+            _fail(snakemake, str(error))
         except PersonaeError as error:
             _fail(snakemake, str(error))
         except OSError as error:

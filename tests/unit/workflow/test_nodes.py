@@ -77,9 +77,7 @@ def test_cut_short_and_empty_tables_are_found_and_whole_ones_are_not(tmp_path: P
     content = whole.read_bytes()
     (tmp_path / "half.parquet").write_bytes(content[: len(content) // 2])
     (tmp_path / "empty.parquet").write_bytes(b"")
-    problems = damaged_tables(tmp_path)
-    assert [Path(p.split(":")[0]).name for p in problems] == ["empty.parquet", "half.parquet"]
-    assert all("delete it" in p for p in problems)
+    assert [path.name for path in damaged_tables(tmp_path)] == ["empty.parquet", "half.parquet"]
 
 
 def planted(shift: float) -> Projected:
