@@ -98,7 +98,8 @@ def read_manifest(folder: Path) -> Manifest:
             f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}; {_remedy(folder)}"
         ) from None
     found = file_sizes(folder / WEIGHTS)
-    if unknown := sorted(set(found) - set(manifest.sizes)):
+    # Snakemake keeps a hidden file of its own in a folder that a rule makes.
+    if unknown := sorted(n for n in set(found) - set(manifest.sizes) if not n.startswith(".")):
         raise ModelError(
             f"{folder / WEIGHTS / unknown[0]}: was not there when the model was prepared; "
             f"{_remedy(folder)}"

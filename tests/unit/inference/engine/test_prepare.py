@@ -211,6 +211,8 @@ def test_files_are_verified_once_per_version(
 
 def test_a_file_that_was_not_prepared_is_refused(original: Path, tmp_path: Path) -> None:
     out = prepared(original, tmp_path)
+    (out / "weights" / ".snakemake_timestamp").touch()
+    read_manifest(out)
     (out / "weights" / "extra.safetensors").write_bytes(b"")
     (out / "weights" / ".snakemake_timestamp").touch()  # Snakemake dates folders with it
     with pytest.raises(ModelError, match=r"extra.safetensors: was not there"):
