@@ -100,10 +100,8 @@ def counts(jobs: list[Job]) -> Counter[str]:
     return Counter(job.rule for job in jobs)
 
 
-@pytest.fixture(scope="session")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The mini study, run to its end."""
-    root = tmp_path_factory.mktemp("project")
+def copy_project(root: Path) -> Project:
+    """Copy the project into a folder, without results."""
     for name in COPIED:
         source, target = ROOT / name, root / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -114,7 +112,19 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     for name in LINKED:
         (root / name).symlink_to(os.readlink(ROOT / name))
     (root / "tmp").mkdir()
-    made = Project(root)
+    return Project(root)
+
+
+@pytest.fixture(scope="session")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A copy of the project from which nothing has been computed; tests do not change it."""
+    return copy_project(tmp_path_factory.mktemp("fresh"))
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The mini study, run to its end."""
+    made = copy_project(tmp_path_factory.mktemp("project"))
     done = made.snakemake()
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     return made

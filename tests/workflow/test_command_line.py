@@ -7,12 +7,12 @@ import pytest
 from .conftest import Project, counts, parse_jobs
 
 
-def test_a_dry_run_plans_the_whole_demo(project: Project) -> None:
-    done = project.run("-n")
+def test_a_dry_run_plans_the_whole_demo(fresh: Project) -> None:
+    done = fresh.run("-n")
     assert done.returncode == 0, done.stdout + done.stderr
     planned = counts(parse_jobs(done.stdout + done.stderr))
     assert planned["write_report"] == 1
-    assert planned["prepare_model"] == 0  # both were prepared for the finished study
+    assert planned["prepare_model"] == 2  # the model and the embedder
     assert planned["generate_role_responses"] == 13
 
 
@@ -25,9 +25,9 @@ def test_a_dry_run_plans_the_whole_demo(project: Project) -> None:
     ],
 )
 def test_a_wrong_setting_is_one_line_before_any_job(
-    project: Project, setting: str, said: list[str]
+    fresh: Project, setting: str, said: list[str]
 ) -> None:
-    done = project.snakemake("--config", setting)
+    done = fresh.snakemake("--config", setting)
     text = done.stdout + done.stderr
     assert done.returncode != 0
     assert "Finished jobid" not in text

@@ -6,7 +6,6 @@ import importlib.util
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +16,7 @@ import yaml
 from personae.tools.cli import main
 from tests.unit.tools.test_worked_example import follow, write_foreign_files
 
-from .conftest import COPIED, LINKED, ROOT
+from .conftest import ROOT, copy_project
 
 PAGES = sorted(
     path.relative_to(ROOT).as_posix()
@@ -45,13 +44,7 @@ def commands(program: str) -> list[str]:
 def documented(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project with the personas of the guide, and a smaller paper study."""
     root = tmp_path_factory.mktemp("documented")
-    for name in COPIED:
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, root / name)
-        else:
-            shutil.copy2(ROOT / name, root / name)
-    for name in LINKED:
-        (root / name).symlink_to(os.readlink(ROOT / name))
+    copy_project(root)
     write_foreign_files(root)
     follow(root)
     path = root / "config/paper.yaml"

@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 import re
 import resource
-import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-COPIED = ("Snakefile", "config", "envs", "profiles", "rules", "scripts")
+from .conftest import Project
+
 # AA: 275 roles and the default Assistant, 240 traits of the trait space; ours: 12 traits with
 # questions of their own, PV's seven among them. A trait has two polarities.
 ROLES, SPACE, TRAITS, MODELS = 275, 240, 12, 5
@@ -38,28 +36,15 @@ PLANNED = {
 SECONDS_PER_5000_JOBS = 40.0
 
 
-@pytest.fixture(scope="module")
-def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project, from which nothing has been computed."""
-    root = tmp_path_factory.mktemp("full")
-    for name in COPIED:
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, root / name)
-        else:
-            shutil.copy2(ROOT / name, root / name)
-    (root / "slurm").symlink_to("profiles/slurm")
-    return root
-
-
-def plan(root: Path, *arguments: str) -> tuple[str, float, float]:
+def plan(project: Project, *arguments: str) -> tuple[str, float, float]:
     """Return what a dry run says, its CPU seconds and its memory in GB."""
     command = [sys.executable, "-m", "snakemake", *arguments, "--profile", "slurm", "--dry-run"]
     command += ["--configfile", "config/paper.yaml", "--quiet", "rules"]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PERSONAE")}
-    environment["PYTHONPATH"] = str(root / "scripts")
+    environment["PYTHONPATH"] = str(project.root / "scripts")
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
-        command, cwd=root, env=environment, capture_output=True, text=True, timeout=500
+        command, cwd=project.root, env=environment, capture_output=True, text=True, timeout=500
     )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
@@ -73,9 +58,9 @@ def jobs(text: str, rule: str = "total") -> int:
     return int(found[1]) if found else 0
 
 
-def check_plan(full: Path, models: int, *arguments: str) -> None:
+def check_plan(fresh: Project, models: int, *arguments: str) -> None:
     """Assert the number of jobs of a dry run for so many models, its CPU time and its memory."""
-    text, seconds, gigabytes = plan(full, *arguments)
+    text, seconds, gigabytes = plan(fresh, *arguments)
     total = jobs(text)
     print(f"{total} jobs, {seconds:.1f} s of CPU, {gigabytes:.2f} GB")
     assert {rule: jobs(text, rule) for rule in PLANNED} == {
@@ -88,18 +73,18 @@ def check_plan(full: Path, models: int, *arguments: str) -> None:
 
 
 @pytest.mark.full_size
-def test_the_full_study_plans_in_seconds(full: Path) -> None:
-    check_plan(full, MODELS)
+def test_the_full_study_plans_in_seconds(fresh: Project) -> None:
+    check_plan(fresh, MODELS)
 
 
-def test_one_model_of_the_full_study_plans_in_seconds(full: Path) -> None:
-    check_plan(full, 1, "--config", "models=[qwen3_32b]")
+def test_one_model_of_the_full_study_plans_in_seconds(fresh: Project) -> None:
+    check_plan(fresh, 1, "--config", "models=[qwen3_32b]")
 
 
-def test_every_model_plans_the_same_jobs(full: Path) -> None:
+def test_every_model_plans_the_same_jobs(fresh: Project) -> None:
     """The study of all models, with fewer personas."""
     fewer = ("roles={count: 5}", "trait_space={count: 4}", "traits={names: [evil]}")
-    text, _, _ = plan(full, "--config", *fewer, "capping={roles: all}")
+    text, _, _ = plan(fresh, "--config", *fewer, "capping={roles: all}")
     assert jobs(text, "prepare_model") == MODELS + 1
     assert jobs(text, "generate_role_responses") == MODELS * 6
     assert jobs(text, "generate_trait_responses") == MODELS * 2 * 5
@@ -107,21 +92,21 @@ def test_every_model_plans_the_same_jobs(full: Path) -> None:
     assert jobs(text, "write_report") == 1
 
 
-def test_one_arm_of_one_model_plans_its_own_jobs_alone(full: Path) -> None:
-    text, _, _ = plan(full, "roles", "--config", "models=[qwen3_32b]")
+def test_one_arm_of_one_model_plans_its_own_jobs_alone(fresh: Project) -> None:
+    text, _, _ = plan(fresh, "roles", "--config", "models=[qwen3_32b]")
     assert jobs(text, "calibrate_judges") == 1
     assert jobs(text, "generate_role_responses") == ROLES + 1
     assert jobs(text, "generate_trait_responses") == jobs(text, "write_report") == 0
 
 
-def test_one_arm_of_all_models_plans_its_own_jobs_alone(full: Path) -> None:
-    text, _, _ = plan(full, "judging")
+def test_one_arm_of_all_models_plans_its_own_jobs_alone(fresh: Project) -> None:
+    text, _, _ = plan(fresh, "judging")
     assert jobs(text, "calibrate_judges") == MODELS
     assert jobs(text, "generate_role_responses") == jobs(text, "write_report") == 0
 
 
-def test_a_batch_takes_a_share_of_the_personas(full: Path) -> None:
-    text, _, _ = plan(full, "roles", "--config", "models=[qwen3_32b]", "--batch", "roles=1/4")
+def test_a_batch_takes_a_share_of_the_personas(fresh: Project) -> None:
+    text, _, _ = plan(fresh, "roles", "--config", "models=[qwen3_32b]", "--batch", "roles=1/4")
     count = jobs(text, "generate_role_responses")
     assert count == jobs(text, "compute_role_vectors")
     assert (ROLES + 1) // 4 <= count <= (ROLES + 1) // 4 + 1

@@ -54,9 +54,11 @@ def test_the_unsteered_arm_is_there_once_and_shares_seeds() -> None:
     assert len({r.id for r in made}) == len(made)
 
 
-def test_the_layer_with_the_largest_coherent_gain_wins() -> None:
+@pytest.mark.parametrize("floor", [50, 70])
+def test_the_layer_with_the_largest_coherent_gain_wins(floor: float) -> None:
+    """A setting whose coherence is the floor itself is coherent."""
     effects = effect_table(*planted(), "t", seed=0)
-    choice = choose_setting(effects, "planted", coherence_floor=50)
+    choice = choose_setting(effects, "planted", coherence_floor=floor)
     assert choice.setting == Setting("trait", 8, 2.0)
     assert choice.gain == pytest.approx(70.0)
     assert choice.coherent
