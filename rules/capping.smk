@@ -69,6 +69,7 @@ rule judge_capping:
         "../envs/personae.yaml"
     resources:
         gres=judge_gres,
+        judge_slots=judge_slots,
         mem_mb=judge_memory,
         runtime=judge_minutes,
         slurm_partition=judge_partition,

@@ -336,6 +336,16 @@ def judge_partition(wildcards):
 judge_minutes = model_minutes
 
 
+def judge_slots(wildcards):
+    """One slot where a judge is an endpoint: profiles set how many such nodes run at once."""
+    return int(any(name not in OFFLINE for name in study.judging.names))
+
+
+def generator_slots(wildcards):
+    """One slot where the model's plain responses come from an endpoint."""
+    return int(wildcards.model in study.assignments.generators)
+
+
 engine_params = from_study(node_params.engine_record)
 
 

@@ -47,6 +47,7 @@ rule simulate_conversations:
         "../envs/personae.yaml"
     resources:
         gres=model_gres,
+        judge_slots=1,
         mem_mb=model_memory,
         runtime=model_minutes,
         slurm_partition=model_partition,

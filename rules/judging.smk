@@ -19,6 +19,7 @@ rule calibrate_judges:
         "../envs/personae.yaml"
     resources:
         gres=judge_gres,
+        judge_slots=judge_slots,
         mem_mb=judge_memory,
         runtime=judge_minutes,
         slurm_partition=judge_partition,

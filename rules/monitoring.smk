@@ -44,6 +44,7 @@ rule judge_monitored_responses:
         "../envs/personae.yaml"
     resources:
         gres=judge_gres,
+        judge_slots=judge_slots,
         mem_mb=judge_memory,
         runtime=judge_minutes,
         slurm_partition=judge_partition,

@@ -45,6 +45,7 @@ rule judge_layer_sweep:
         "../envs/personae.yaml"
     resources:
         gres=judge_gres,
+        judge_slots=judge_slots,
         mem_mb=judge_memory,
         runtime=judge_minutes,
         slurm_partition=judge_partition,
@@ -131,6 +132,7 @@ rule judge_steering:
         "../envs/personae.yaml"
     resources:
         gres=judge_gres,
+        judge_slots=judge_slots,
         mem_mb=judge_memory,
         runtime=judge_minutes,
         slurm_partition=judge_partition,

@@ -16,6 +16,7 @@ rule generate_trait_responses:
         "../envs/personae.yaml"
     resources:
         gres=model_gres,
+        judge_slots=generator_slots,
         mem_mb=model_memory,
         runtime=model_minutes,
         slurm_partition=model_partition,
@@ -45,6 +46,7 @@ rule judge_trait_responses:
         "../envs/personae.yaml"
     resources:
         gres=judge_gres,
+        judge_slots=judge_slots,
         mem_mb=judge_memory,
         runtime=judge_minutes,
         slurm_partition=judge_partition,

@@ -25,7 +25,7 @@ import yaml
 
 from personae.api.requests import EngineSpec
 from personae.data import tables
-from tests.unit.remote.misbehaving import Endpoint, Reply, completion
+from tests.unit.endpoints.misbehaving import Endpoint, Reply, completion
 
 from .conftest import MINI, Project, copy_linked, counts, parse_jobs
 
@@ -68,10 +68,9 @@ class Remote:
     endpoint: Endpoint
 
     def command(self, *arguments: str) -> tuple[list[str], dict[str, str]]:
-        """Return a command line and its environment, with limits of the project's own."""
-        limits = str(self.project.root / "limits")
+        """Return a command line and its environment."""
         arguments = ("--cores", "2", "--configfile", STUDY, *arguments)
-        return self.project.command(*arguments, PERSONAE_LIMITS_DIR=limits)
+        return self.project.command(*arguments)
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run Snakemake on the study."""

@@ -1,24 +1,29 @@
-"""Ask an endpoint many things: each once, within all limits, every answer kept at once."""
+"""Ask an endpoint many things: each once, within all limits, and every answer kept."""
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
 import uvloop
 
-from personae.endpoints.answer_store import AnswerStore
-from personae.endpoints.answers import Body, digest
-from personae.endpoints.batch import Batch, Outcome
-from personae.endpoints.batch_end import NoLogprobsError
+from personae.endpoints.answer_database import AnswerDatabase
+from personae.endpoints.chat_answer import ChatAnswer
+from personae.endpoints.chat_request import Body, answer_key
+from personae.endpoints.request_batch import NoLogprobsError, Outcome, RequestBatch
 from personae.endpoints.runtime import Runtime
 
 __all__ = ["NoLogprobsError", "Outcome", "ask_all"]
 
 
 def ask_all(
-    name: str, bodies: Sequence[Body], runtime: Runtime, *, most_failures: int | None = None
+    name: str,
+    bodies: Sequence[Body],
+    runtime: Runtime,
+    *,
+    most_failures: int | None = None,
+    accepts: Callable[[int, ChatAnswer], bool] = lambda index, answer: not answer.is_blank,
+    may_be_blank: bool = False,
 ) -> list[Outcome]:
     """Return the outcome of every request, in order; equal requests are sent once.
 
@@ -27,36 +32,39 @@ def ask_all(
     name
         Of the endpoint.
     bodies
-        Requests, from `personae.endpoints.answers.make_body`.
+        Requests, from `personae.endpoints.chat_request.make_body`.
     runtime
         Endpoints, budget, and where answers are kept.
     most_failures
         More requests given up than this end the batch; by default any number may fail.
+    accepts
+        Whether an answer from an earlier run may be used for the request with that index; else it
+        is asked for again, once per run.
+    may_be_blank
+        Whether an answer without a word is one, and not the fault of the server.
 
     Raises
     ------
     PersonaeError
         One line, without key: the endpoint refuses everything, too much fails, the budget is used
-        up, or answers cannot be kept. Every answer until then is kept.
+        up, answers cannot be kept, or the workflow has ended. All answers so far are kept.
     """
-    endpoint = runtime.endpoint(name)
-    with AnswerStore(runtime.root / runtime.answers) as store:
-        keys = [digest(endpoint.base_url, body) for body in bodies]
-        found: dict[str, Outcome] = dict(store.known(keys))
+    url = runtime.endpoint(name).base_url
+    keys = [answer_key(url, body) for body in bodies]
+    with AnswerDatabase(runtime.root / runtime.answers) as database:
+        known = database.known(keys)
+        found: dict[str, Outcome] = {
+            key: known[key]
+            for index, key in enumerate(keys)
+            if key in known and (may_be_blank or accepts(index, known[key]))
+        }
         wanted = {k: b for k, b in zip(keys, bodies, strict=True) if k not in found}
         if wanted:
-            batch = Batch(name, endpoint, runtime, store)
             limit = len(wanted) if most_failures is None else most_failures
-            with _few_collections():
-                found |= uvloop.run(batch.run(wanted, kept=len(found), most_failures=limit))
+            batch = RequestBatch(name, runtime, database, limit, may_be_blank)
+            gc.freeze()  # collections of what is loaded already would stall all requests
+            try:
+                found |= uvloop.run(batch.run(wanted, len(found)))
+            finally:
+                gc.unfreeze()
     return [found[key] for key in keys]
-
-
-@contextmanager
-def _few_collections() -> Iterator[None]:
-    """Leave what is loaded already out of garbage collections, which else stall all requests."""
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()

@@ -38,13 +38,14 @@ class Endpoint(Strict):
         default={}, description="More of the request's body, as the endpoint documents it."
     )
     concurrency: Count = Field(
-        default=8, description="Requests in flight at a time, over all jobs of one machine."
+        default=8,
+        description="Requests in flight at a time, over all nodes that share the answers.",
     )
     requests_per_minute: Count | None = Field(
-        default=None, description="Limit over all jobs of one machine; null is none."
+        default=None, description="Limit over all nodes that share the answers; null is none."
     )
     tokens_per_minute: Count | None = Field(
-        default=None, description="Limit over all jobs of one machine; null is none."
+        default=None, description="Limit over all nodes that share the answers; null is none."
     )
     timeout: float = Field(default=60, gt=0, description="Seconds to wait for one answer.")
     attempts: Count = Field(

@@ -13,8 +13,9 @@ from typing import Any, Final, Protocol
 from personae.api.requests import Message, RenderedChat, RenderRow, Sampling
 from personae.api.rollout import Rollout
 from personae.base.errors import PersonaeError
-from personae.endpoints.answers import SEEDS, Answer, Failure, make_body
 from personae.endpoints.ask import Outcome, ask_all
+from personae.endpoints.chat_answer import ChatAnswer, Failure
+from personae.endpoints.chat_request import SEEDS, make_body
 from personae.endpoints.runtime import Runtime
 
 FILTERED: Final = "content_filter"
@@ -63,7 +64,7 @@ def generate_remotely(
         )
         for rollout in rollouts
     ]
-    outcomes = ask_all(name, bodies, runtime, most_failures=0)
+    outcomes = ask_all(name, bodies, runtime, most_failures=0, may_be_blank=True)
     answers = [_answer(r.id, o) for r, o in zip(rollouts, outcomes, strict=True)]
     rendered = renderer.render(
         [_conversation(r, a.text) for r, a in zip(rollouts, answers, strict=True)]
@@ -71,12 +72,12 @@ def generate_remotely(
     return [_reply(*found) for found in zip(rollouts, answers, rendered, strict=True)]
 
 
-def _answer(rollout: str, outcome: Outcome) -> Answer:
+def _answer(rollout: str, outcome: Outcome) -> ChatAnswer:
     """Return the answer; what a filter held back is an empty response that says so."""
     if isinstance(outcome, Failure):
         if outcome.reason != "filtered":
             raise PersonaeError(f"{rollout}: no response ({outcome.detail}); run again")
-        return Answer("", FILTERED)
+        return ChatAnswer("", FILTERED)
     return outcome
 
 
@@ -85,7 +86,7 @@ def _conversation(rollout: Rollout, text: str) -> RenderRow:
     return RenderRow(id=rollout.id, messages=[*rollout.messages, said])
 
 
-def _reply(rollout: Rollout, answer: Answer, rendered: RenderedChat) -> dict[str, Any]:
+def _reply(rollout: Rollout, answer: ChatAnswer, rendered: RenderedChat) -> dict[str, Any]:
     turn = rendered.turns[-1]
     spoken = bool(answer.text.strip())
     return {

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from personae.base.errors import PersonaeError
-from personae.endpoints.answers import Budget
 from personae.endpoints.endpoint_settings import AnswerLimits, Endpoint
+from personae.endpoints.spending import Budget
 
 
 @dataclass(frozen=True)

@@ -1,72 +1,82 @@
-"""What the requests of a batch cost a study: reserved before they go out, settled after."""
+"""What requests cost a study: reserved before they are sent, settled when they are answered."""
 
 from __future__ import annotations
 
-from personae.endpoints.answer_store import AnswerStore
-from personae.endpoints.answers import Answer, Body, Charge, Prices
-from personae.endpoints.batch_end import used_up
+from dataclasses import dataclass
+
+from personae.base.errors import PersonaeError
+from personae.endpoints.chat_answer import ChatAnswer
+from personae.endpoints.chat_request import Body, most_tokens
 from personae.endpoints.endpoint_settings import Endpoint
-from personae.endpoints.error_meaning import Hopeless, Passing, Rejected
-from personae.endpoints.runtime import Runtime
-
-Sent = Answer | Passing | Rejected | Hopeless
-"""What came of a request that went out."""
 
 
-class Account:
-    """The part of a study's account that one batch has open.
+@dataclass(frozen=True)
+class Charge:
+    """What a request counts and costs (US dollars)."""
 
-    Parameters
-    ----------
-    name
-        Of the endpoint.
-    endpoint
-        Whose prices hold.
-    runtime
-        The study and its budget.
-    store
-        Where answers and charges are written down.
-    """
+    requests: int = 0
+    cost: float = 0.0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
 
-    def __init__(self, name: str, endpoint: Endpoint, runtime: Runtime, store: AnswerStore) -> None:
-        self._name, self._runtime, self._store = name, runtime, store
-        self._prices = Prices.of(endpoint)
-        self._open = 0  # requests that were let out and are not yet entered
+    def __sub__(self, other: Charge) -> Charge:
+        return Charge(
+            self.requests - other.requests,
+            self.cost - other.cost,
+            self.prompt_tokens - other.prompt_tokens,
+            self.completion_tokens - other.completion_tokens,
+        )
 
-    async def reserve(self, body: Body) -> bool:
-        """Reserve the most that a request can cost; False while what is on the way ties that up.
 
-        Raises
-        ------
-        PersonaeError
-            When the budget is used up.
-        """
-        budget, study = self._runtime.budget, self._runtime.study
-        if budget and not await self._store.reserve(study, self._prices.bound(body), budget):
-            if self._open:
-                return False
-            raise used_up(budget, self._store.spent(study))
-        self._open += 1
-        return True
+@dataclass(frozen=True)
+class Budget:
+    """The most that a study may send and pay; None is unlimited."""
 
-    async def enter(self, key: str, body: Body, sent: Sent) -> float:
-        """Write down what came of a request, and return what its answer cost."""
-        change = self._change(body, sent)
-        try:
-            if isinstance(sent, Answer):
-                await self._store.keep(key, sent, self._name, (self._runtime.study, change))
-                return self._prices.charge(body, sent).cost
-            await self._store.settle(self._runtime.study, change)
-            return 0.0
-        finally:
-            self._open -= 1
+    requests: int | None = None
+    cost: float | None = None
 
-    def _change(self, body: Body, sent: Sent) -> Charge:
-        """Return what is due for a request beyond what was reserved for it."""
-        bound = self._prices.bound(body)
-        if isinstance(sent, Answer):
-            due = self._prices.charge(body, sent)
-        else:
-            # Whether a broken reply is billed is not known: then its bound is.
-            due = Charge(1, bound if isinstance(sent, Passing) and sent.billed else 0.0)
-        return due.beyond(Charge(1, bound)) if self._runtime.budget else due
+    def __bool__(self) -> bool:
+        return self.requests is not None or self.cost is not None
+
+    def allows(self, spent: Charge, cost: float) -> bool:
+        """Return whether one more request of at most ``cost`` stays within the budget."""
+        over = self.requests is not None and spent.requests + 1 > self.requests
+        # The factor absorbs rounding errors of the sum.
+        return not (over or (self.cost is not None and spent.cost + cost > self.cost * (1 + 1e-12)))
+
+    def used_up(self, spent: Charge) -> PersonaeError:
+        """Return the error of a study that has spent its budget."""
+        return PersonaeError(
+            f"judging: the budget is used up (max_requests = {self.requests}, max_cost = "
+            f"{self.cost}; {spent.requests} requests and ${spent.cost:.4f} so far); raise it and "
+            "run again: all answers so far are kept"
+        )
+
+
+@dataclass(frozen=True)
+class Prices:
+    """US dollars per token."""
+
+    prompt: float = 0.0
+    completion: float = 0.0
+
+    @classmethod
+    def of(cls, endpoint: Endpoint) -> Prices:
+        """Return the prices of an endpoint, zero where none is given."""
+        return cls((endpoint.price_in or 0.0) / 1e6, (endpoint.price_out or 0.0) / 1e6)
+
+    def charge(self, body: Body, answer: ChatAnswer) -> Charge:
+        """Return what an answer cost; where the endpoint counts no tokens, the upper bound."""
+        most_prompt, most_completion = most_tokens(body)
+        prompt = most_prompt if answer.prompt_tokens is None else answer.prompt_tokens
+        completion = (
+            most_completion if answer.completion_tokens is None else answer.completion_tokens
+        )
+        return Charge(1, self._cost(prompt, completion), prompt, completion)
+
+    def bound(self, body: Body) -> float:
+        """Return the most that a request can cost."""
+        return self._cost(*most_tokens(body))
+
+    def _cost(self, prompt: int, completion: int) -> float:
+        return prompt * self.prompt + completion * self.completion

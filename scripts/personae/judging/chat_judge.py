@@ -15,8 +15,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from personae.api.requests import Message
-from personae.endpoints.answers import TOP, Answer, Body, Failure, make_body
 from personae.endpoints.ask import NoLogprobsError, Outcome, ask_all
+from personae.endpoints.chat_answer import ChatAnswer, Failure
+from personae.endpoints.chat_request import TOP, Body, make_body
 from personae.endpoints.runtime import Runtime
 from personae.judging.judge_prompts import fill_template, judge_prompt
 from personae.judging.judge_types import Judge, JudgeItem, Reason, Rubric, RubricKind, Task, Verdict
@@ -139,7 +140,7 @@ class ChatJudge(Judge):
             return self._expected(rubric, outcome, unscored)
         return self._parsed(rubric, outcome, unscored)
 
-    def _expected(self, rubric: Rubric, answer: Answer, unscored: Verdict) -> Verdict:
+    def _expected(self, rubric: Rubric, answer: ChatAnswer, unscored: Verdict) -> Verdict:
         sheet = self._sheets[rubric.kind]
         found = expectation(answer.tokens, answer.top, sheet.verdict[0])
         if found is None:
@@ -151,7 +152,7 @@ class ChatJudge(Judge):
         score = sheet.score((found.value,))
         return unscored._replace(score=score.value, label=score.label, parts=score.parts)
 
-    def _parsed(self, rubric: Rubric, answer: Answer, unscored: Verdict) -> Verdict:
+    def _parsed(self, rubric: Rubric, answer: ChatAnswer, unscored: Verdict) -> Verdict:
         template = self._template(rubric)
         score, reason = parse_verdict(
             answer.text,

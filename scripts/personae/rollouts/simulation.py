@@ -18,8 +18,9 @@ from personae.api.requests import Message, RenderRow
 from personae.api.rollout import seed_of
 from personae.base.errors import PersonaeError
 from personae.data.table_values import SIMULATED
-from personae.endpoints.answers import SEEDS, Failure, make_body
 from personae.endpoints.ask import Outcome, ask_all
+from personae.endpoints.chat_answer import Failure
+from personae.endpoints.chat_request import SEEDS, make_body
 from personae.endpoints.runtime import Runtime
 from personae.inference.client import EngineClient
 from personae.personas.library import AuditorPrompt
@@ -147,7 +148,7 @@ class Auditor:
             )
             for name, history in histories.items()
         ]
-        return ask_all(self.endpoint, bodies, self.runtime, most_failures=0)
+        return ask_all(self.endpoint, bodies, self.runtime, most_failures=0, may_be_blank=True)
 
     def _message(self, name: str, outcome: Outcome, turn: int) -> str | None:
         """Return what the user says, or None where the auditor wrote nothing to be sent.

@@ -16,8 +16,9 @@ from personae.api.requests import Message
 from personae.base.atomic_files import replace_atomically
 from personae.base.errors import PersonaeError
 from personae.base.field_types import Strict
-from personae.endpoints.answers import Answer, make_body
 from personae.endpoints.ask import Outcome, ask_all
+from personae.endpoints.chat_answer import ChatAnswer
+from personae.endpoints.chat_request import make_body
 from personae.endpoints.endpoint_settings import Endpoint
 from personae.endpoints.runtime import Runtime
 from personae.personas.library.library_loader import Library
@@ -110,7 +111,7 @@ def _refuse_taken(library: Library, root: Path, name: str) -> None:
 
 def _reply(place: str, endpoint: Endpoint, outcome: Outcome) -> dict[str, Any]:
     """Return the object that the endpoint wrote."""
-    if not isinstance(outcome, Answer):
+    if not isinstance(outcome, ChatAnswer):
         raise PersonaeError(f"{place}: no draft ({outcome.detail}); run again")
     if outcome.finish_reason == "length":
         most = endpoint.max_tokens

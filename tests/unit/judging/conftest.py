@@ -11,10 +11,10 @@ import pytest
 from personae.endpoints.runtime import Runtime
 from personae.judging.chat_judge import ChatJudge
 from personae.judging.rubrics import load_sheets
-from tests.unit.remote.conftest import _own_limits, runtime, serve
-from tests.unit.remote.misbehaving import Behaviour, Endpoint
+from tests.unit.endpoints.conftest import _fast_and_with_key, runtime, serve
+from tests.unit.endpoints.misbehaving import Behaviour, Endpoint
 
-__all__ = ["_own_limits", "runtime", "serve"]
+__all__ = ["_fast_and_with_key", "runtime", "serve"]
 
 SHEETS = load_sheets("config/judging/rubrics", Path(__file__).resolve().parents[3])
 

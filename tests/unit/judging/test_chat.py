@@ -15,7 +15,7 @@ from personae.judging.chat_judge import ChatJudge
 from personae.judging.judge_factory import Panel, Sampled
 from personae.judging.judge_types import JudgeItem, coherence_rubric, plain_rubric, role_rubric
 from personae.judging.score_responses import judge_table
-from tests.unit.remote.misbehaving import Reply, completion, failure, first_logprobs
+from tests.unit.endpoints.misbehaving import Reply, completion, failure, first_logprobs
 
 Make = Callable[..., ChatJudge]
 ROLE = role_rubric("pirate", "A pirate who loves the sea.")
@@ -36,7 +36,7 @@ def always(reply: Reply) -> Callable[[dict[str, Any], int], Reply]:
         (completion("VERDICT: 3", finish="length"), None, "truncated"),
         (completion("", finish="content_filter"), None, "filtered"),
         (completion("VERDICT: 3", finish="content_filter"), None, "filtered"),
-        (completion(""), None, "parse_failure"),
+        (completion(""), None, "api_error"),
         (Reply(200, b'{"id": "x", "choices": []}'), None, "api_error"),
         (Reply(200, b'{"id": "x", "choi'), None, "api_error"),
         (failure(400), None, "api_error"),

@@ -16,7 +16,7 @@ from personae.judging.labelled_scoring import measure_panel
 from personae.judging.labelled_set import labelled_items
 from personae.judging.score_responses import judge_table
 from personae.personas.library import load_labelled
-from tests.unit.remote.misbehaving import Endpoint, completion
+from tests.unit.endpoints.misbehaving import Endpoint, completion
 
 from .conftest import SHEETS
 from .test_offline_judges import CUTS, PlantedEngine

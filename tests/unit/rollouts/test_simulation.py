@@ -23,12 +23,12 @@ from personae.rollouts.drift_replay import replayed_transcripts, turn_projection
 from personae.science.drift import drift_summary
 from personae.workflow import node_params
 from personae.workflow.config import load_study
-from tests.unit.remote.conftest import _own_limits, serve
-from tests.unit.remote.misbehaving import Endpoint, Reply, completion, failure
+from tests.unit.endpoints.conftest import _fast_and_with_key, serve
+from tests.unit.endpoints.misbehaving import Endpoint, Reply, completion, failure
 
 from .test_conversation import EchoEngine
 
-__all__ = ["_own_limits", "serve"]
+__all__ = ["_fast_and_with_key", "serve"]
 
 ROOT = Path(__file__).resolve().parents[3]
 PROMPT = AuditorPrompt(

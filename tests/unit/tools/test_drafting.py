@@ -16,10 +16,10 @@ from personae.personas.library import Library
 from personae.personas.library.settings import LibrarySection
 from personae.tools.cli import main
 from tests.unit.conftest import ROOT
-from tests.unit.remote.conftest import _own_limits, serve
-from tests.unit.remote.misbehaving import Endpoint, Reply, completion, failure
+from tests.unit.endpoints.conftest import _fast_and_with_key, serve
+from tests.unit.endpoints.misbehaving import Endpoint, Reply, completion, failure
 
-__all__ = ["_own_limits", "serve"]
+__all__ = ["_fast_and_with_key", "serve"]
 
 ABOUT = "The assistant {expects} things to turn out well."
 DRAFT = read_yaml(ROOT / "config/traits/optimistic.yaml")

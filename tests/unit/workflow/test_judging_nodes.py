@@ -26,10 +26,10 @@ from personae.personas.library import Labelled
 from personae.workflow import node_params
 from personae.workflow.config import load_study
 from personae.workflow.node import run_judge_node
-from tests.unit.remote.conftest import KEY, _own_limits, serve
-from tests.unit.remote.misbehaving import Endpoint, Reply, completion, failure
+from tests.unit.endpoints.conftest import KEY, _fast_and_with_key, serve
+from tests.unit.endpoints.misbehaving import Endpoint, Reply, completion, failure
 
-__all__ = ["_own_limits", "serve"]
+__all__ = ["_fast_and_with_key", "serve"]
 
 ROOT = Path(__file__).resolve().parents[3]
 ROLE = {"slug": "pirate", "description": "A pirate.", "rubric": "Full: speaks as a pirate."}

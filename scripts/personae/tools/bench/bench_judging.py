@@ -12,14 +12,12 @@ from __future__ import annotations
 import asyncio
 import json
 import multiprocessing
-import os
 import tempfile
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
 
-from personae.endpoints.cache_location import VARIABLE
 from personae.endpoints.endpoint_settings import Endpoint
 from personae.endpoints.runtime import Runtime
 from personae.judging.chat_judge import ChatJudge
@@ -61,7 +59,6 @@ def measure(concurrency: int, latency: float, requests: int) -> tuple[float, flo
     try:
         port = receiver.recv()
         with tempfile.TemporaryDirectory() as folder:
-            os.environ[VARIABLE] = folder
             judge = _judge(f"http://127.0.0.1:{port}/v1", concurrency, Path(folder))
             _timed(judge, "warm", concurrency)
             found = asyncio.run(_bare(port, concurrency, requests // 2))
@@ -69,7 +66,6 @@ def measure(concurrency: int, latency: float, requests: int) -> tuple[float, flo
             # Before and after, since other work on the machine comes and goes.
             found = (found + asyncio.run(_bare(port, concurrency, requests // 2))) / 2.0
     finally:
-        os.environ.pop(VARIABLE, None)
         server.terminate()
         server.join()
     return rate, concurrency / found

@@ -31,13 +31,13 @@ from personae.inference.weights_preparation import prepare_model
 from personae.personas.library import AuditorPrompt
 from personae.rollouts.conversation import play
 from personae.rollouts.simulation import Auditor, Talk
+from tests.unit.endpoints.conftest import _fast_and_with_key, runtime, serve
+from tests.unit.endpoints.misbehaving import Endpoint, completion
 from tests.unit.inference.engine.families import load_tiny
-from tests.unit.remote.conftest import _own_limits, runtime, serve
-from tests.unit.remote.misbehaving import Endpoint, completion
 
 from .harness import Servers, is_gone, wait_until
 
-__all__ = ["_own_limits", "runtime", "serve"]
+__all__ = ["_fast_and_with_key", "runtime", "serve"]
 
 SAMPLING = Sampling(max_new_tokens=8)
 TALK = [Message(role="user", content="hello")]

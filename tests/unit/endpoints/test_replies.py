@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from personae.base.errors import PersonaeError
-from personae.endpoints.answer_store import AnswerStore
-from personae.endpoints.answers import Answer, Budget, Failure
+from personae.endpoints.answer_database import AnswerDatabase
+from personae.endpoints.chat_answer import ChatAnswer, Failure
 from personae.endpoints.runtime import Runtime
+from personae.endpoints.spending import Budget
 
 from .asking import ask, texts
 from .misbehaving import Endpoint, Reply, completion, first_logprobs, message, refusal
@@ -132,7 +133,7 @@ def test_a_refusal_in_the_body_alone_slows_down_and_costs_nothing(
     endpoint = serve(lambda body, n: refusal(200, record) if n < 4 else completion("fine"))
     run = runtime(endpoint.url, Budget(cost=1.0), concurrency=2, price_in=1.0, price_out=1000.0)
     assert texts(ask(run, ["x"])) == ["fine"]
-    with AnswerStore(run.answers) as store:
+    with AnswerDatabase(run.answers) as store:
         spent = store.spent("study")
     assert spent.requests == 5
     assert spent.cost == pytest.approx((10 * 1.0 + 2 * 1000.0) / 1e6)
@@ -167,7 +168,7 @@ def test_a_text_that_the_endpoint_broke_off_is_never_an_answer(
     assert f"broke off ({word})" in outcome.detail
     # It may have been paid for: tried three times in all, and none of them is free.
     assert endpoint.asked.total() == 3
-    with AnswerStore(run.answers) as store:
+    with AnswerDatabase(run.answers) as store:
         assert store.spent("study").cost >= 3 * 0.1
     endpoint.behave = lambda body, _: completion("VERDICT: 1")
     assert texts(ask(run, ["x"])) == ["VERDICT: 1"]
@@ -177,11 +178,11 @@ def test_a_refusal_comes_as_one(serve: Serve, runtime: Make) -> None:
     fields = {"content": None, "refusal": "I can't help with that."}
     endpoint = serve(lambda body, _: message(fields))
     (answer,) = ask(runtime(endpoint.url), ["x"])
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, ChatAnswer)
     assert (answer.text, answer.finish_reason) == ("I can't help with that.", "refusal")
     endpoint.behave = lambda body, _: message({"content": "fine", "refusal": None})
     (answer,) = ask(runtime(endpoint.url), ["y"])
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, ChatAnswer)
     assert (answer.text, answer.finish_reason) == ("fine", "stop")
 
 
@@ -195,8 +196,8 @@ def part(text: object, kind: str = "text") -> dict[str, Any]:
     [
         ([part("VERDICT"), part(": 3")], "VERDICT: 3"),
         ([{"type": "thinking", "thinking": []}, part("3", "output_text")], "3"),
-        ([], ""),
-        (None, ""),
+        ([], None),
+        (None, None),
         ([part("3"), {"type": "image_url", "image_url": {"url": "data:"}}], None),
         ([part(3)], None),
         (["3"], None),
@@ -236,21 +237,21 @@ def test_counts_that_are_none_cost_what_they_can_at_most(
         tokens_per_minute=10**6,
     )  # fmt: skip
     (answer,) = ask(run, ["x"])
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, ChatAnswer)
     assert (answer.text, answer.prompt_tokens, answer.completion_tokens) == ("fine", None, None)
-    with AnswerStore(run.answers) as store:
+    with AnswerDatabase(run.answers) as store:
         assert store.spent("study").cost == pytest.approx(50 / 1e6)
 
 
 def test_half_a_character_is_replaced_and_the_answer_kept(serve: Serve, runtime: Make) -> None:
     """As a text that is cut between the two halves of an emoji comes out of JSON."""
-    reply = completion("fine \ud83d", logprobs=first_logprobs(["\udca9"], {"\ud83d": -0.1}))
+    reply = completion("fine\ud83d", logprobs=first_logprobs(["fine", "\ud83d"], {"\ud83d": -0.1}))
     endpoint = serve(lambda body, _: reply)
     run = runtime(endpoint.url)
     for _ in range(2):
         (answer,) = ask(run, ["x"])
-        assert isinstance(answer, Answer)
-        assert (answer.text, answer.tokens) == ("fine \ufffd", ("\ufffd",))
+        assert isinstance(answer, ChatAnswer)
+        assert (answer.text, answer.tokens) == ("fine\ufffd", ("fine", "\ufffd"))
         assert answer.top == (("\ufffd", -0.1),)
     assert endpoint.asked.total() == 1
 
@@ -273,6 +274,6 @@ def test_a_probability_that_is_no_number_has_no_mass(
     endpoint = serve(lambda body, _: reply)
     run = runtime(endpoint.url)
     (answer,) = ask(run, ["x"])
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, ChatAnswer)
     assert answer.top == (("70", -9999.0), ("80", -0.5))
     json.loads(answer.to_json(), parse_constant=lambda word: pytest.fail(word))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from personae.base.errors import PersonaeError
-from personae.endpoints.answers import Failure
+from personae.endpoints.chat_answer import Failure
 from personae.endpoints.keys import find_key, scrub
 from personae.endpoints.runtime import Runtime
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from personae.api.requests import Message
-from personae.endpoints.answers import Answer, make_body
 from personae.endpoints.ask import Outcome, ask_all
+from personae.endpoints.chat_answer import ChatAnswer
+from personae.endpoints.chat_request import make_body
 from personae.endpoints.runtime import Runtime
 
 
@@ -19,4 +20,4 @@ def ask(runtime: Runtime, prompts: Sequence[str], **options: int) -> list[Outcom
 
 def texts(outcomes: Sequence[Outcome]) -> list[str | None]:
     """Return the texts of answers, None where there is a failure."""
-    return [o.text if isinstance(o, Answer) else None for o in outcomes]
+    return [o.text if isinstance(o, ChatAnswer) else None for o in outcomes]

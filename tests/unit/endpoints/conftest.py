@@ -1,4 +1,4 @@
-"""A folder of limits and a key for every test, and a run that asks a misbehaving endpoint."""
+"""A key and short pauses for every test, and a run that asks a misbehaving endpoint."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from personae.endpoints.answers import Budget
-from personae.endpoints.cache_location import VARIABLE
 from personae.endpoints.endpoint_settings import Endpoint as Settings
 from personae.endpoints.runtime import Runtime
+from personae.endpoints.spending import Budget
 
 from .misbehaving import Behaviour, Endpoint
 
@@ -20,11 +19,10 @@ KEY = "planted-key-7f3a91"
 
 
 @pytest.fixture(autouse=True)
-def _own_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(VARIABLE, str(tmp_path / "limits"))
+def _fast_and_with_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PLANTED_KEY", KEY)
-    monkeypatch.setattr("personae.endpoints.batch._FIRST_PAUSE", 0.02)
-    monkeypatch.setattr("personae.endpoints.rate_limit._FIRST_PAUSE", 0.02)
+    monkeypatch.setattr("personae.endpoints.request_batch._FIRST_PAUSE", 0.02)
+    monkeypatch.setattr("personae.endpoints.request_limits._FIRST_PAUSE", 0.02)
 
 
 @pytest.fixture

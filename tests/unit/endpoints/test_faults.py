@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from personae.base.errors import PersonaeError
-from personae.endpoints.answer_store import AnswerStore
-from personae.endpoints.answers import Budget, Failure
+from personae.endpoints.answer_database import AnswerDatabase
+from personae.endpoints.chat_answer import Failure
 from personae.endpoints.runtime import Runtime
+from personae.endpoints.spending import Budget
 
 from .asking import ask, texts
 from .conftest import KEY
@@ -70,7 +71,7 @@ def test_a_passing_fault_is_tried_again_and_each_answer_comes_once(
 def test_a_fault_that_stays_is_a_failure_with_words_and_without_key(
     serve: Serve, runtime: Make, monkeypatch: pytest.MonkeyPatch, fault: Reply
 ) -> None:
-    monkeypatch.setattr("personae.endpoints.batch.PATIENCE", 0.3)
+    monkeypatch.setattr("personae.endpoints.request_batch.PATIENCE", 0.3)
     endpoint = serve(lambda body, _: fault if "3" in str(body["messages"]) else echo(body))
     outcomes = ask(runtime(endpoint.url, timeout=0.4, attempts=2), PROMPTS)
     failed = [o for o in outcomes if isinstance(o, Failure)]
@@ -122,7 +123,7 @@ def test_a_redirected_request_stays_one_request(serve: Serve, runtime: Make) -> 
     run = runtime(endpoint.url, Budget(requests=6), concurrency=2)
     prompts = [f"p{i}" for i in range(6)]
     assert texts(ask(run, prompts)) == [f"said {prompt}" for prompt in prompts]
-    with AnswerStore(run.answers) as store:
+    with AnswerDatabase(run.answers) as store:
         assert store.spent("study").requests == 6
 
 

@@ -6,19 +6,14 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from personae.api.requests import Message
 from personae.base.errors import PersonaeError
-from personae.endpoints.answers import Failure, make_body
 from personae.endpoints.ask import ask_all
-from personae.endpoints.cache_location import limits_folder
-from personae.endpoints.endpoint_settings import Endpoint as Settings
-from personae.endpoints.rate_limit import Pace
+from personae.endpoints.chat_request import make_body
 from personae.endpoints.runtime import Runtime
 
 from .asking import ask, texts
@@ -39,10 +34,9 @@ def prompts(name: str, count: int) -> list[str]:
 
 
 def test_after_many_answers_a_refusal_really_halves_what_is_in_flight(
-    serve: Serve, runtime: Make, monkeypatch: pytest.MonkeyPatch
+    serve: Serve, runtime: Make
 ) -> None:
     """Answers at full speed count nothing: the ones after the refusal bring requests back."""
-    monkeypatch.setattr("personae.endpoints.rate_limit._TELL", 0.0)
     refused: list[float] = []
 
     def behave(body: dict[str, Any], before: int) -> Reply:
@@ -66,22 +60,6 @@ def test_after_many_answers_a_refusal_really_halves_what_is_in_flight(
     assert max(later_on[-60:]) >= 7
 
 
-def test_what_a_pace_grows_by_does_not_depend_on_how_often_it_tells(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pace = Pace(tmp_path, Settings(base_url="u", model="m", concurrency=16))
-    for _ in range(1000):
-        pace.answered(time.time())
-    pace.refused(0.0, time.time())
-    assert pace.slots() == 8
-    monkeypatch.setattr("personae.endpoints.rate_limit._TELL", 1e9)
-    for _ in range(24):  # 8 + 9 and some
-        pace.answered(time.time())
-    monkeypatch.setattr("personae.endpoints.rate_limit._TELL", 0.0)
-    pace.answered(time.time())
-    assert pace.slots() == 10
-
-
 def test_a_window_that_is_closed_longer_than_all_attempts_loses_no_request(
     serve: Serve, runtime: Make
 ) -> None:
@@ -97,29 +75,13 @@ def test_a_window_that_is_closed_longer_than_all_attempts_loses_no_request(
     assert len(refused) < 40
 
 
-def test_pauses_double_until_something_is_answered(tmp_path: Path) -> None:
-    pace = Pace(tmp_path, Settings(base_url="u", model="m", concurrency=1))
-    pauses = []
-    for _ in range(5):
-        pace.refused(None, time.time())
-        pauses.append(pace.pause)
-        pace.refused(None, time.time() - 60.0)  # it was on the way before
-        assert pace.pause <= pauses[-1]
-    assert all(later >= 0.9 * earlier for earlier, later in pairwise(pauses))
-    assert 4.0 * pauses[0] < pauses[-1] <= 16 * 0.02
-    pace.answered(time.time())
-    pace.refused(None, time.time() + 1.0)
-    assert Pace(tmp_path, Settings(base_url="u", model="m")).slots() == 1
-    assert pace.pause <= pauses[-1]
-
-
 def test_an_endpoint_that_does_nothing_but_ask_to_slow_down_is_left_in_the_end(
     serve: Serve, runtime: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("personae.endpoints.batch.PATIENCE", 0.5)
+    monkeypatch.setattr("personae.endpoints.request_batch.PATIENCE", 0.5)
     endpoint = serve(lambda body, _: failure(429, "slow down"))
     start = time.monotonic()
-    with pytest.raises(PersonaeError, match=r"requests failed.*HTTP 429.*nothing else") as error:
+    with pytest.raises(PersonaeError, match=r"nothing but HTTP 429.* for 0 minutes") as error:
         ask(runtime(endpoint.url), prompts("p", 400))
     assert "\n" not in str(error.value)
     assert 0.5 <= time.monotonic() - start < 10.0
@@ -135,13 +97,12 @@ def test_an_endpoint_that_asks_for_an_hour_is_not_asked_again(serve: Serve, runt
     endpoint = serve(behave)
     run = runtime(endpoint.url, concurrency=2)
     with pytest.raises(
-        PersonaeError, match=r"asks to wait 60 minutes .HTTP 429.* is kept"
+        PersonaeError, match=r"asks to wait 60 minutes .HTTP 429.* are kept"
     ) as error:
         ask(run, prompts("p", 40))
     assert "\n" not in str(error.value)
     assert endpoint.asked.total() <= 8
     endpoint.behave = lambda body, _: later(0.0)
-    limits_folder(run.endpoints["judge"]).joinpath("pace.json").unlink()
     assert texts(ask(run, prompts("p", 40))) == ["fine"] * 40
     # All but the refused one were asked once.
     assert sorted(endpoint.asked.values()) == [1] * 39 + [2]
@@ -151,7 +112,7 @@ def test_patience_begins_anew_with_every_answer(
     serve: Serve, runtime: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One request is refused for longer than the patience, while others are answered."""
-    monkeypatch.setattr("personae.endpoints.batch.PATIENCE", 0.4)
+    monkeypatch.setattr("personae.endpoints.request_batch.PATIENCE", 0.4)
 
     def behave(body: dict[str, Any], before: int) -> Reply:
         if body["messages"][0]["content"] == "p 0" and time.monotonic() - endpoint.times[0] < 1.0:
@@ -161,29 +122,16 @@ def test_patience_begins_anew_with_every_answer(
     endpoint = serve(behave)
     assert texts(ask(runtime(endpoint.url, concurrency=2), prompts("p", 30))) == ["fine"] * 30
     endpoint.behave = lambda body, _: failure(503)
-    (outcome,) = ask(runtime(endpoint.url), ["alone"])
-    assert isinstance(outcome, Failure)
-    assert "HTTP 503" in outcome.detail
-
-
-def test_tokens_per_minute_hold_over_http(serve: Serve, runtime: Make) -> None:
-    usage = {"prompt_tokens": 60, "completion_tokens": 40}
-    endpoint = serve(lambda body, _: completion("fine", usage=usage))
-    run = runtime(endpoint.url, tokens_per_minute=60_000, max_tokens=40)
-    assert texts(ask(run, prompts("p", 30))) == ["fine"] * 30
-    # A thousand tokens a second, of which the first may go at once, and a hundred each.
-    passed = endpoint.times[-1] - endpoint.times[0]
-    assert 0.9 * (30 - 10) * 100 / 1000 <= passed < 6.0
-    times = endpoint.times
-    assert all(times[i + 16] - times[i] >= 0.3 for i in range(len(times) - 16))
+    with pytest.raises(PersonaeError, match="nothing but HTTP 503"):
+        ask(runtime(endpoint.url), ["alone"])
 
 
 def test_a_line_now_and_then_says_how_things_stand(
     serve: Serve, runtime: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "personae")
-    for module in ("batch", "progress"):
-        monkeypatch.setattr(f"personae.endpoints.{module}.EVERY", 0.2)
+    monkeypatch.setattr("personae.endpoints.request_batch._LOOK", 0.1)
+    monkeypatch.setattr("personae.endpoints.request_batch._LOOKS_PER_LINE", 2)
     endpoint = serve(lambda body, before: later(0.1) if before else failure(500))
     run = runtime(endpoint.url, concurrency=2, price_in=1.0, price_out=1.0)
     ask(run, prompts("p", 10))

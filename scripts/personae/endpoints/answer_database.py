@@ -1,0 +1,232 @@
+"""The SQLite database of all answers, of what studies spent, and of which node asks for what.
+
+One database serves all nodes, runs and studies. An answer is committed before it counts. On a local
+disk the database has a write-ahead log (WAL), which survives ``kill -9``. WAL needs memory that
+machines do not share, so that on a network disk a rollback journal is used instead.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, Self
+
+import psutil
+
+from personae.base.errors import PersonaeError
+from personae.base.process_identity import ProcessIdentity
+from personae.endpoints.chat_answer import ChatAnswer
+from personae.endpoints.spending import Budget, Charge
+
+FILE: Final = "answers.sqlite"
+_BUSY_SECONDS: Final = 120.0
+_LOOKUP: Final = 500  # keys per query
+_ASKER_SECONDS: Final = 60.0  # after which an asker that is not renewed counts as gone
+_LEAST_ROOM: Final = 16 * 2**20  # bytes that the answers on their way may need, generously
+_LOCAL: Final = frozenset(
+    ("ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "tmpfs", "overlay", "f2fs", "apfs", "ramfs")
+)
+_TABLES: Final = """
+CREATE TABLE IF NOT EXISTS answers (
+    key TEXT PRIMARY KEY, answer TEXT NOT NULL, endpoint TEXT NOT NULL, time REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ledger (
+    study TEXT PRIMARY KEY, requests INTEGER NOT NULL DEFAULT 0, cost REAL NOT NULL DEFAULT 0,
+    prompt_tokens INTEGER NOT NULL DEFAULT 0, completion_tokens INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS askers (
+    asker TEXT PRIMARY KEY, endpoint TEXT NOT NULL, until REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS asked (key TEXT PRIMARY KEY, asker TEXT NOT NULL) WITHOUT ROWID;
+"""
+_SPEND: Final = """
+INSERT INTO ledger VALUES (:study, :requests, :cost, :prompt_tokens, :completion_tokens)
+ON CONFLICT (study) DO UPDATE SET requests = requests + :requests, cost = cost + :cost,
+    prompt_tokens = prompt_tokens + :prompt_tokens,
+    completion_tokens = completion_tokens + :completion_tokens
+"""
+
+
+class DatabaseError(PersonaeError):
+    """Answers cannot be kept, so that none may be asked for."""
+
+
+class AnswerDatabase:
+    """A context manager; each object is one asker, such as a node.
+
+    Parameters
+    ----------
+    folder
+        Where the database lies; made if need be.
+    wal
+        Whether a new database has a write-ahead log; by default where the disk is local.
+    """
+
+    def __init__(self, folder: Path, wal: bool | None = None) -> None:
+        self.folder = folder
+        self._asker = f"{ProcessIdentity.here()} {secrets.token_hex(4)}"
+        self._lock = threading.Lock()
+        with self._explained():
+            folder.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(
+                folder / FILE, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            _prepare(self._connection, is_local(folder) if wal is None else wal)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def require_room(self) -> None:
+        """Raise `DatabaseError` when the disk is nearly full: an answer could not be kept."""
+        if shutil.disk_usage(self.folder).free < _LEAST_ROOM:
+            raise DatabaseError(
+                f"{self.folder}: the disk is full, so that no answer can be kept and none is asked "
+                "for; make room, or correct judging.answers. All answers so far are kept"
+            )
+
+    def known(self, keys: Iterable[str], since: float = 0.0) -> dict[str, ChatAnswer]:
+        """Return the answers kept under ``keys`` since a time (in seconds since 1970)."""
+        wanted, found = list(dict.fromkeys(keys)), {}
+        for start in range(0, len(wanted), _LOOKUP):
+            part = wanted[start : start + _LOOKUP]
+            query = f"SELECT key, answer FROM answers WHERE key IN ({_marks(part)}) AND time >= ?"
+            rows = self._rows(query, [*part, since])
+            found.update({key: ChatAnswer.from_json(text) for key, text in rows})
+        return found
+
+    def spent(self, study: str) -> Charge:
+        """Return what a study has sent and paid so far."""
+        columns = "requests, cost, prompt_tokens, completion_tokens"
+        rows = self._rows(f"SELECT {columns} FROM ledger WHERE study = ?", [study])
+        return Charge(*rows[0]) if rows else Charge()
+
+    def keep(self, key: str, answer: ChatAnswer, endpoint: str, study: str, charge: Charge) -> None:
+        """Write an answer and what the study owes for it; both survive a kill from now on."""
+        row = (key, answer.to_json(), endpoint, time.time())
+        with self._transaction() as connection:
+            connection.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)", row)
+            connection.execute("DELETE FROM asked WHERE key = ?", (key,))
+            connection.execute(_SPEND, {"study": study, **vars(charge)})
+
+    def reserve(self, study: str, cost: float, budget: Budget) -> bool:
+        """Enter a request that costs at most ``cost``; False when that would exceed the budget."""
+        with self._transaction() as connection:
+            query = "SELECT requests, cost FROM ledger WHERE study = ?"
+            row = connection.execute(query, (study,)).fetchone()
+            if not budget.allows(Charge(*row) if row else Charge(), cost):
+                return False
+            connection.execute(_SPEND, {"study": study, **vars(Charge(1, cost))})
+            return True
+
+    def settle(self, study: str, charge: Charge) -> None:
+        """Add to what a study has sent and paid; negative where less was due than reserved."""
+        with self._transaction() as connection:
+            connection.execute(_SPEND, {"study": study, **vars(charge)})
+
+    def join(self, endpoint: str) -> int:
+        """Enter this asker as one of an endpoint's, and return how many there are.
+
+        To be repeated: an asker is forgotten with its process, or a minute after its last call.
+        """
+        now = time.time()
+        with self._transaction() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO askers VALUES (?, ?, ?)",
+                (self._asker, endpoint, now + _ASKER_SECONDS),
+            )
+            rows = connection.execute("SELECT asker, until FROM askers").fetchall()
+            gone = [(name,) for name, until in rows if until < now or _has_ended(name)]
+            connection.executemany("DELETE FROM askers WHERE asker = ?", gone)
+            query = "SELECT COUNT(*) FROM askers WHERE endpoint = ?"
+            return int(connection.execute(query, (endpoint,)).fetchone()[0])
+
+    def claim(self, keys: Sequence[str]) -> set[str]:
+        """Return those of ``keys`` that this asker may ask; others are asking the rest now."""
+        rows = [(key, self._asker) for key in keys]
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM asked WHERE asker NOT IN (SELECT asker FROM askers)")
+            connection.executemany("INSERT OR IGNORE INTO asked VALUES (?, ?)", rows)
+            query = "SELECT key FROM asked WHERE asker = ?"
+            return {key for (key,) in connection.execute(query, (self._asker,))} & set(keys)
+
+    def leave(self) -> None:
+        """Remove this asker and its claims."""
+        with self._transaction() as connection:
+            for table in ("askers", "asked"):
+                connection.execute(f"DELETE FROM {table} WHERE asker = ?", (self._asker,))
+
+    def _rows(self, query: str, values: Sequence[str | float]) -> list[Any]:
+        with self._explained(), self._lock:
+            return self._connection.execute(query, values).fetchall()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """Write all of a block or nothing of it."""
+        with self._explained(), self._lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise DatabaseError(_explain(self.folder, error)) from None
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ",".join("?" * len(values))
+
+
+def _prepare(connection: sqlite3.Connection, wal: bool) -> None:
+    """Choose the journal of a new database, which an older one keeps, and make the tables."""
+    if not wal:
+        # Alone, a process reads a log without shared memory, and may turn it into a journal.
+        connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+        connection.execute("PRAGMA journal_mode=DELETE")
+        connection.execute("PRAGMA locking_mode=NORMAL")
+    elif not connection.execute("PRAGMA schema_version").fetchone()[0]:
+        connection.execute("PRAGMA journal_mode=WAL")
+    has_log = connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+    # A rollback journal that is not synced can corrupt the file; a write-ahead log cannot.
+    connection.execute(f"PRAGMA synchronous={'NORMAL' if has_log else 'FULL'}")
+    connection.executescript(_TABLES)
+
+
+def is_local(folder: Path) -> bool:
+    """Return whether a folder lies on a disk of this machine, as far as its type tells."""
+    here = folder.absolute()
+    mounts = [m for m in psutil.disk_partitions(all=True) if here.is_relative_to(m.mountpoint)]
+    # Of mounts at one place the last one counts.
+    return bool(mounts) and max(reversed(mounts), key=lambda m: len(m.mountpoint)).fstype in _LOCAL
+
+
+def _has_ended(asker: str) -> bool:
+    return ProcessIdentity.parse(asker.rpartition(" ")[0]).is_gone
+
+
+def _explain(folder: Path, error: Exception) -> str:
+    if type(error) is sqlite3.DatabaseError:  # a subclass tells of something else
+        return (
+            f"{folder / FILE}: the database of answers is damaged ({error}); restore a copy, or "
+            "move it away, and its answers are asked for again"
+        )
+    return (
+        f"{folder}: answers cannot be kept ({error}), so that none is asked for; make room on the "
+        "disk, or correct judging.answers. All answers so far are kept: run again"
+    )
