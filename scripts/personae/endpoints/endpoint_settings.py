@@ -39,13 +39,13 @@ class Endpoint(Strict):
     )
     concurrency: Count = Field(
         default=8,
-        description="Requests in flight at a time, over all nodes that share the answers.",
+        description="Requests in flight at a time, over all nodes that share answers.",
     )
     requests_per_minute: Count | None = Field(
-        default=None, description="Limit over all nodes that share the answers; null is none."
+        default=None, description="Limit over all nodes that share answers; null is none."
     )
     tokens_per_minute: Count | None = Field(
-        default=None, description="Limit over all nodes that share the answers; null is none."
+        default=None, description="Limit over all nodes that share answers; null is none."
     )
     timeout: float = Field(default=60, gt=0, description="Seconds to wait for one answer.")
     attempts: Count = Field(
