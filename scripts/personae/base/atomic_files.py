@@ -1,4 +1,4 @@
-"""Write a file so that a reader never sees half of it, and say why where that cannot be done."""
+"""Atomic file writes: readers see the old or the new file, never a partial one."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class WriteError(PersonaeError):
-    """A file that cannot be written; the line names it, the reason and the remedy."""
+    """A file that cannot be written; the message names file, reason and remedy."""
 
 
 @contextmanager
 def replace_atomically(path: Path) -> Iterator[Path]:
-    """Yield a partial file beside ``path`` that takes its place when the block succeeds.
+    """Yield a temporary file beside ``path`` that replaces it when the block succeeds.
 
-    A block that fails leaves ``path`` as it was, and no partial file.
+    If the block fails, ``path`` is unchanged and the temporary file is removed.
 
     Raises
     ------
     WriteError
-        When the disk is full, or the folder may not be written.
+        If the disk is full or the folder is not writable.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     with explained(path):

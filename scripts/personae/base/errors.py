@@ -1,5 +1,5 @@
-"""The root of the errors that a user can mend: each is one line with place, value and remedy."""
+"""Base class of errors that a user can correct: one line with place, value and remedy."""
 
 
 class PersonaeError(ValueError):
-    """A foreseen error; its text is the one line that the user reads."""
+    """An expected error; its message is the one line shown to the user."""

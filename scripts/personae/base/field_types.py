@@ -1,4 +1,4 @@
-"""The small types that studies, the library and the model table are made of."""
+"""Field types shared by the records of studies, the library and the model table."""
 
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
@@ -59,7 +59,7 @@ def _list_or_not(value: Any) -> str:
 NameList = Distinct[Slug]
 """Names without repetition."""
 
-# The discriminators keep messages to the branch that was meant.
+# With the discriminators, error messages concern only the branch that matches the value.
 Names = Annotated[
     Annotated[NameList, Tag("list")] | Annotated[Literal["all"], Tag("other")],
     Discriminator(_list_or_not),
@@ -95,7 +95,7 @@ class Band(NamedTuple):
 
 
 def parse_band(value: Any) -> Band:
-    """Return the band that ``[20, 24]`` (a study) or ``"20-24"`` (the model table) stands for."""
+    """Parse a band of layers: ``[20, 24]`` (a study) or ``"20-24"`` (the model table)."""
     parts = value.split("-") if isinstance(value, str) else value
     try:
         first, last = (int(part) for part in parts)

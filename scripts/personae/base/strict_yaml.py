@@ -15,11 +15,11 @@ _MERGE: Final = "tag:yaml.org,2002:merge"
 
 
 class YamlError(PersonaeError):
-    """A file that is missing, is not YAML, or says one thing twice."""
+    """A file that is missing, is not YAML, or repeats a key."""
 
 
 class _StrictLoader(yaml.CSafeLoader):  # type: ignore[misc]  # PyYAML has no types
-    """The C parser, with mappings that refuse a repeated key (plain YAML keeps the last one)."""
+    """The C parser, which in addition rejects repeated keys (plain YAML keeps the last one)."""
 
     def construct_object(self, node: Any, deep: bool = False) -> Any:
         try:

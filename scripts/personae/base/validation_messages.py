@@ -1,4 +1,4 @@
-"""Turns what pydantic has to say into one line per problem: file, place, value, remedy."""
+"""Convert pydantic's validation errors to one line per problem: file, place, value, remedy."""
 
 import difflib
 import re
@@ -15,7 +15,7 @@ _PLAIN = re.compile(r"[^\s\x00-\x1f]{1,80}")
 
 
 def did_you_mean(word: object, known: Iterable[str]) -> str:
-    """Return " (did you mean 'x'?)", or what is known, or nothing."""
+    """Return " (did you mean 'x'?)", the known names if they are few, or an empty string."""
     names = sorted(known)
     close = difflib.get_close_matches(str(word), names, n=1, cutoff=0.6)
     if close:
@@ -24,7 +24,7 @@ def did_you_mean(word: object, known: Iterable[str]) -> str:
 
 
 def place(location: Iterable[str | int]) -> str:
-    """Render a location as in ``roles.names[3]``."""
+    """Format a location such as ``roles.names[3]``."""
     text = ""
     for part in location:
         name = part if isinstance(part, int) or _PLAIN.fullmatch(part) else shown(part)
@@ -81,7 +81,7 @@ def _in_data(location: Sequence[str | int], kind: str, data: Any) -> list[str | 
 
 
 def _fields_at(model: type[BaseModel], location: Sequence[str | int]) -> list[str]:
-    """Return the keys that are accepted where ``location`` leads to."""
+    """Return the keys that are accepted at ``location``."""
     for part in location:
         if isinstance(part, str) and part in model.model_fields:
             model = _model_in(model.model_fields[part].annotation) or model

@@ -1,9 +1,9 @@
 """The workflow process that owns the model servers; none of them outlives it.
 
 The Snakefile calls `claim_ownership`, which names its own process in the environment variable
-``PERSONAE_OWNER``; nodes inherit it and hand it to the server that they start. A group job on
-another machine or in another Slurm allocation inherits the variable too, but there the process
-it names is out of sight, so the Snakemake process of that allocation claims its own.
+``PERSONAE_OWNER``; nodes inherit it and pass it to the servers that they start. A group job on
+another machine or in another Slurm allocation inherits the variable, too, but cannot observe that
+process, so the Snakemake process of the allocation claims ownership itself.
 """
 
 from __future__ import annotations

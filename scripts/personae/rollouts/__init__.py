@@ -1,1 +1,1 @@
-"""From personas and studies to responses and activations."""
+"""Rollouts of every arm, conversations, and the tables of responses and activations."""

@@ -1,7 +1,7 @@
-"""What is generated with and without capping.
+"""Rollouts with and without activation capping (AA, capping evaluation).
 
 Suites: ``roles`` (role prompts x held-out questions) and ``jailbreak`` (persona jailbreaks over
-several turns). Arms of one item share its seed, so that they differ by their caps alone.
+several turns). All arms of an item share its seed, so they differ only by their caps.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from personae.rollouts.conversation import Dialogue
 from personae.science.capping_arms import Arm
 
 Capped = Mapping[Arm, tuple[Intervention, ...]]
-"""The interventions of every arm."""
+"""Maps every arm to its interventions."""
 
 
 def role_suite(

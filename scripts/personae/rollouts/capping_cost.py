@@ -1,4 +1,4 @@
-"""What capping costs: likelihood of the model's own neutral answers, and closed questions."""
+"""Cost of capping: likelihood of uncapped neutral responses, and accuracy on closed questions."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ Caps = tuple[Intervention, ...]
 
 
 def neutral_rows(answers: pa.Table, caps: Caps, n_questions: int) -> list[LikelihoodRow]:
-    """Score the default Assistant's held-out answers, as saved token ids, under ``caps``.
+    """Build requests that score the default Assistant's held-out responses under ``caps``.
 
-    Keeps the answers to the first ``n_questions`` held-out questions; an empty answer has none.
+    Uses the saved token ids of the responses to the first ``n_questions`` held-out questions; empty
+    responses are skipped.
     """
     rows = [row for row in answers.to_pylist() if row["split"] == "heldout" and row["response_ids"]]
     kept = list(dict.fromkeys(row["question_id"] for row in rows))[:n_questions]
@@ -36,7 +37,7 @@ def neutral_rows(answers: pa.Table, caps: Caps, n_questions: int) -> list[Likeli
 def neutral_values(
     arm: Arm, rows: Sequence[LikelihoodRow], results: Sequence[LikelihoodResult]
 ) -> list[dict[str, Any]]:
-    """Mean log-probability per token of each answer."""
+    """Return the mean log-probability per token (nats) of each response."""
     return [
         {
             **arm.columns(),
@@ -50,7 +51,7 @@ def neutral_values(
 
 
 def closed_rows(items: Sequence[Mapping[str, Any]], caps: Caps) -> list[LikelihoodRow]:
-    """Score every choice of every closed question as the reply to it."""
+    """Build requests that score every choice of every closed question as the reply."""
     return [
         LikelihoodRow(
             id=f"{item['id']}/{index}",
@@ -66,10 +67,10 @@ def closed_rows(items: Sequence[Mapping[str, Any]], caps: Caps) -> list[Likeliho
 def closed_values(
     arm: Arm, items: Sequence[Mapping[str, Any]], results: Sequence[LikelihoodResult]
 ) -> list[dict[str, Any]]:
-    """1 where the right choice is the most likely one, else 0.
+    """Return 1 where the correct choice is the most likely one, else 0.
 
-    # ASSUME: choices are compared by log-probability per token, so that a long choice is not at a
-    # disadvantage for its length.
+    # ASSUME: choices are compared by log-probability per token, so that long choices are not
+    # penalised for their length.
     """
     values = []
     remaining = iter(results)

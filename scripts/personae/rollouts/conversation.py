@@ -1,7 +1,7 @@
-"""Multi-turn conversations, in step: user turns that are fixed, or written as the talk goes on.
+"""Multi-turn conversations with user turns that are fixed or written by an auditor.
 
-All conversations advance together, one turn per batch, so that a capped and an uncapped arm run
-through the same code path, dtype and sampling settings (METHODS: one engine per comparison).
+All conversations advance together, one turn per batch, so that capped and uncapped arms run through
+the same code path with the same dtype and sampling settings.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ LOG = logging.getLogger("personae")
 
 @dataclass(frozen=True)
 class Dialogue:
-    """One conversation to play: its assistant turns are generated.
+    """One conversation whose assistant turns are to be generated.
 
     Attributes
     ----------
     id
-        Unique; turn ``t`` gets the response id ``{id}-t{t}``.
+        Unique; turn ``t`` has the response id ``{id}-t{t}``.
     seed_key
-        What the seed derives from. Arms of one conversation share it, so that they differ by
-        their interventions alone.
+        Key from which seeds derive. All arms of a conversation share it, so they differ only by
+        their interventions.
     users
-        The user turns, where they are fixed.
+        The user turns, if they are fixed.
     """
 
     id: str
@@ -47,8 +47,8 @@ class Dialogue:
     interventions: tuple[Intervention, ...] = ()
 
 
-class Users(Protocol):
-    """Who says the user turns."""
+class UserTurns(Protocol):
+    """Source of user turns."""
 
     def __call__(
         self,
@@ -56,21 +56,21 @@ class Users(Protocol):
         histories: Mapping[str, Sequence[Message]],
         turn: int,
     ) -> Sequence[str | None]:
-        """Return what the user of each dialogue says next; None ends that conversation.
+        """Return the next user message of each dialogue; None ends the conversation.
 
         Parameters
         ----------
         histories
-            By id of the dialogue: all that was said, a system prompt included.
+            Maps a dialogue's id to its messages so far, including any system prompt.
         turn
-            Which turn is due, counted from 0.
+            Index of the next turn, from 0.
         """
 
 
 def scripted(
     dialogues: Sequence[Dialogue], histories: Mapping[str, Sequence[Message]], turn: int
 ) -> list[str | None]:
-    """Return the fixed user turns of the dialogues; each ends when it has no more."""
+    """Return the fixed user turns of the dialogues; a dialogue ends after its last one."""
     return [d.users[turn] if turn < len(d.users) else None for d in dialogues]
 
 
@@ -82,13 +82,13 @@ def play(
     *,
     seed: int,
     vectors: Mapping[str, NDArray[np.float32]] | None = None,
-    users: Users = scripted,
+    users: UserTurns = scripted,
 ) -> pa.Table:
-    """Generate every assistant turn and return one row per turn, ``turn`` counted from 0."""
+    """Generate all assistant turns; return one row per turn, with ``turn`` counted from 0."""
     histories = {d.id: _opening(d) for d in dialogues}
     tables = [SCHEMAS[schema_name].empty_table()]
     active, turn = list(dialogues), 0
-    while active := _heard(active, histories, users(active, histories, turn)):
+    while active := _append_user_turns(active, histories, users(active, histories, turn)):
         LOG.info("turn %d of %d conversations", turn + 1, len(active))
         rollouts = [_rollout(d, histories[d.id], turn, seed) for d in active]
         table = generate_responses(engine, rollouts, sampling, schema_name, vectors)
@@ -103,12 +103,12 @@ def play(
     return pa.concat_tables(tables)
 
 
-def _heard(
+def _append_user_turns(
     dialogues: Sequence[Dialogue],
     histories: Mapping[str, list[Message]],
     said: Sequence[str | None],
 ) -> list[Dialogue]:
-    """Write down what users said and return the dialogues that go on."""
+    """Append the user messages to the histories and return the dialogues that continue."""
     going = []
     for dialogue, text in zip(dialogues, said, strict=True):
         if text is not None:

@@ -1,4 +1,4 @@
-"""Conversations turn by turn: replays of given user turns, and where each turn projects."""
+"""Replays of conversations with given user turns, and the projection of each assistant turn."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from personae.science.projection_tables import direction_stack
 SHIPPED: Final = "shipped"
 TRANSCRIPT: Final = ("conversation", "domain", "kind", "arm", "turn", "messages", "response")
 """Columns of ``replays`` that `replayed_transcripts` needs."""
-_AT_ONCE: Final = 32  # conversations whose activations, at all layers, are in memory at a time
+_AT_ONCE: Final = 32  # conversations per request, to bound the memory for activations at all layers
 
 
 class ChatTranscript(NamedTuple):
@@ -60,7 +60,7 @@ def _columns(conversation: Mapping[str, Any], arm: str) -> dict[str, str]:
 
 
 def shipped_transcripts(conversations: Sequence[Mapping[str, Any]]) -> list[ChatTranscript]:
-    """Return the transcripts as written."""
+    """Return the library's transcripts unchanged."""
     return [
         ChatTranscript(
             f"{conversation['slug']}-{SHIPPED}",
@@ -76,10 +76,10 @@ def shipped_transcripts(conversations: Sequence[Mapping[str, Any]]) -> list[Chat
 
 
 def replayed_transcripts(replays: pa.Table) -> list[ChatTranscript]:
-    """Return the played conversations: the history of the last turn and its answer.
+    """Return the generated conversations: the history of the last turn and its response.
 
-    An empty last answer, which ends a simulated conversation, has nothing to project: the
-    conversation is read up to the turn before.
+    A simulated conversation that ends with an empty response is returned without that turn, which
+    has no tokens to project.
     """
     last: dict[tuple[str, str], dict[str, Any]] = {}
     for row in replays.select(TRANSCRIPT).to_pylist():
@@ -90,14 +90,14 @@ def replayed_transcripts(replays: pa.Table) -> list[ChatTranscript]:
         ChatTranscript(
             f"{conversation}-{arm}",
             {name: row[name] for name in ("conversation", "domain", "kind", "arm")},
-            _said(row),
+            _messages(row),
         )
         for (conversation, arm), row in last.items()
     ]
     return [transcript for transcript in found if transcript.messages]
 
 
-def _said(row: Mapping[str, Any]) -> list[Message]:
+def _messages(row: Mapping[str, Any]) -> list[Message]:
     history = [Message(**message) for message in json.loads(row["messages"])]
     if row["arm"] == SIMULATED and not row["response"].strip():
         return history[:-1]
@@ -109,8 +109,8 @@ def turn_projections(
 ) -> pa.Table:
     """Project the mean activation of every assistant turn on every direction and layer.
 
-    The chat is rendered once per conversation; an empty turn has no tokens and no row. Columns of
-    ``drift_projections``; larger along ``axis`` means more like the default Assistant.
+    Each conversation is rendered and run once; an empty turn has no row. Columns of
+    ``drift_projections``; larger along ``axis`` means closer to the default Assistant.
     """
     axes = direction_stack(directions)
     parts = []
@@ -149,7 +149,7 @@ def _projected(
 def _turn_means(
     engine: EngineClient, transcripts: Sequence[ChatTranscript]
 ) -> tuple[Stack, dict[str, int]]:
-    """Return mean activations and numbers of tokens, by id of the transcript, tab, turn."""
+    """Return mean activations and token counts; keys are transcript id, tab, turn."""
     rendered = engine.render([RenderRow(id=t.id, messages=t.messages) for t in transcripts])
     rows = [
         ActivationRow(

@@ -1,6 +1,6 @@
-"""From saved token ids to a table of mean activations: which spans of a rollout are read.
+"""Extract mean activations over spans of a rollout from saved token ids.
 
-Token ids are those saved at generation; text is never tokenised again to find a span. Spans:
+Uses the token ids saved at generation; text is never tokenised again to find a span. Spans:
 
 - ``response_mean``: the response tokens (AA 2.1, PV 2.2), without the end-of-turn token;
 - ``prompt_mean``: every token of the rendered prompt;
@@ -28,7 +28,7 @@ def spans_of(n_prompt: int, n_response: int, names: Sequence[str]) -> list[Span]
     Raises
     ------
     ValueError
-        For a name that is not one of `TRAIT_SPANS`.
+        If a name is not one of `TRAIT_SPANS`.
     """
     bounds = {
         "response_mean": (n_prompt, n_prompt + n_response),
@@ -72,8 +72,8 @@ def extract_activations(
 ) -> pa.Table:
     """Return the ``activations`` table of ``responses``: one row per rollout, span and layer.
 
-    Layer ``l`` is the residual stream after block ``l``; means are float32. A rollout with an
-    empty response has no response activation: it is left out, and the log counts it.
+    Layer ``l`` is the residual stream after block ``l``; means are float32. A rollout with an empty
+    response has no response activation: it is omitted, and the log reports the number.
     """
     rows = []
     columns = (
@@ -95,7 +95,7 @@ def extract_activations(
 
 
 def last_prompt_rows(responses: pa.Table) -> list[ActivationRow]:
-    """Return requests for the last prompt token alone; the response is not even run."""
+    """Build requests for the last prompt token only; the response is not computed."""
     ids, prompts = (responses[name].to_pylist() for name in ("response_id", "prompt_ids"))
     return [
         ActivationRow(
@@ -109,7 +109,7 @@ def last_prompt_rows(responses: pa.Table) -> list[ActivationRow]:
 
 
 def activation_table(result: pa.Table) -> pa.Table:
-    """Rename the engine's columns to the declared ones, sorted by layer for reads by layer."""
+    """Rename the engine's columns to the declared ones and sort by layer, for reads by layer."""
     table = result.rename_columns(
         ["response_id" if name == "id" else name for name in result.column_names]
     )

@@ -19,14 +19,14 @@ def monitoring_rollouts(
     samples: int,
     seed: int,
 ) -> list[Rollout]:
-    """Ask every question under every graded system prompt, and after some example exchanges.
+    """Cross every question with every graded system prompt and with example exchanges.
 
     Parameters
     ----------
     prompts
-        System prompts from suppressing to inducing; their position is the grade.
+        System prompts from suppressing to inducing; the index is the grade.
     examples, shots
-        Pairs of user and assistant text that show the trait, and how many of them to put first,
+        Pairs of user and assistant text that show the trait, and the numbers of them to prepend
         without a system prompt; that number is the grade.
     """
     conditions: list[tuple[str, int, tuple[Message, ...]]] = [

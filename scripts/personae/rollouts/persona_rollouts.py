@@ -1,4 +1,4 @@
-"""From personas and questions to rollouts: the messages, the identity and the seed of each.
+"""Rollouts of roles and traits: messages, ids and seeds.
 
 System prompts are sent as written; ``None`` means that no system prompt is sent at all. A trait's
 system prompt is "You are a(n) {adjective} assistant. {instruction}" (PV, artifacts).
@@ -21,14 +21,14 @@ def role_rollouts(
     model_name: str,
     seed: int,
 ) -> list[Rollout]:
-    """Cross a role's system prompts with the questions of both splits.
+    """Cross a role's system prompts with the questions of both splits (AA, rollouts).
 
     Parameters
     ----------
     questions
-        Split name to pairs of question id and text.
+        Maps a split to pairs of question id and text.
     model_name
-        Takes the place of ``{model_name}`` in a system prompt (the default Assistant has one).
+        Replaces ``{model_name}`` in a system prompt (used by the default Assistant).
     """
     return [
         Rollout(
@@ -52,7 +52,7 @@ def role_rollouts(
 
 
 def _named(prompt: str, model_name: str) -> str:
-    # Not str.format: a brace in a user's own prompt is just a brace.
+    # Not str.format, so that braces in a user's prompt stay as they are.
     return prompt.replace("{model_name}", model_name)
 
 
@@ -66,7 +66,7 @@ def trait_rollouts(
     samples: int,
     seed: int,
 ) -> list[Rollout]:
-    """Cross one side's instructions with a trait's extraction questions."""
+    """Cross the instructions of one polarity with the extraction questions (PV, rollouts)."""
     return [
         Rollout(
             id=f"{trait}-{polarity}-p{pair}-{question_id}-s{sample}",

@@ -1,7 +1,7 @@
-"""From rollouts to a table of responses: the one way in which every arm generates.
+"""Generate responses for rollouts; all arms use these functions.
 
-The column ``ids_from`` says where token ids come from: ``generation``, or ``rendering`` where an
-endpoint returned text alone.
+The column ``ids_from`` is the origin of the token ids: ``generation``, or ``rendering`` if an
+endpoint returned only text.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ def generate_responses(
     Parameters
     ----------
     rollouts
-        Their ``columns`` must hold what ``schema_name`` declares beyond the common columns.
+        Rollouts whose ``columns`` are those that ``schema_name`` adds to the common columns.
     vectors
-        float32 ``[hidden]`` arrays that the rollouts' interventions name.
+        float32 ``[hidden]`` arrays to which the rollouts' interventions refer by name.
     """
     rows = [
         GenerateRow(
@@ -60,7 +60,7 @@ def plain_responses(
     generator: Mapping[str, Any] | None,
     config: Mapping[str, Any],
 ) -> pa.Table:
-    """Generate responses without interventions, here or at the endpoint that stands in.
+    """Generate responses without interventions, on the model server or at an endpoint.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def plain_responses(
     """
     if generator is None:
         return generate_responses(engine, rollouts, sampling, schema_name)
-    # Imported here: the client library takes longer to load than a node here to generate.
+    # Imported here, since most nodes do not need the client library, which is slow to import.
     from personae.endpoints.remote_generation import generate_remotely
 
     runtime = Runtime.of(config)

@@ -1,10 +1,10 @@
 """Simulated conversations: an endpoint, the auditor, plays the user (AA, persona drift).
 
-The auditor is told who it is and what it brings up, and sees the conversation with the roles
-flipped. The studied model gets no system prompt. A conversation has a user turn only where the
-auditor wrote one: when it writes none (it has nothing more to say, or a filter or a refusal took
-its place) the conversation ends before that turn, and the node says so; when it cannot be reached
-the node fails, and resumes from the answers that are kept.
+The auditor's prompt gives it a user persona and a topic; it sees the conversation with roles
+swapped. The studied model gets no system prompt. If the auditor returns no usable message (it ends
+the conversation, or its message was filtered or refused), the conversation ends before that turn
+and the log says why. If its endpoint cannot be reached, the node fails; the next attempt uses the
+stored answers.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from personae.rollouts.conversation import Dialogue
 LOG = logging.getLogger("personae")
 _CONTENT_FREE: Final = ("content_filter", "refusal")
 MARGIN: Final = 32
-"""Tokens by which a chat template opens the answer, generously."""
+"""Upper bound on the tokens with which a chat template opens the assistant's turn."""
 _FLIPPED: Final[dict[str, Any]] = {"user": "assistant", "assistant": "user"}
 
 
 @dataclass(frozen=True)
 class Talk:
-    """One simulated conversation: who talks to the model, and about what."""
+    """One simulated conversation: user persona and topic."""
 
     id: str
     domain: str
@@ -44,7 +44,7 @@ class Talk:
 
     @property
     def dialogue(self) -> Dialogue:
-        """The conversation, of which nothing is said yet."""
+        """The empty conversation."""
         columns = {"conversation": self.id, "domain": self.domain}
         return Dialogue(
             id=f"{self.id}-{SIMULATED}",
@@ -55,7 +55,7 @@ class Talk:
 
 
 def talks_of(users: Sequence[Mapping[str, Any]]) -> list[Talk]:
-    """Return one conversation for every topic of every user.
+    """Return one conversation per topic of every user persona.
 
     Parameters
     ----------
@@ -72,20 +72,20 @@ def talks_of(users: Sequence[Mapping[str, Any]]) -> list[Talk]:
 
 @dataclass
 class Auditor:
-    """Writes the user turns; see `personae.rollouts.conversation.Users`.
+    """Writes the user turns; see `personae.rollouts.conversation.UserTurns`.
 
     Attributes
     ----------
     endpoint
         Name of the endpoint that plays the user.
     max_new_tokens
-        Most tokens of an answer: a conversation ends before a turn for which the model's context
-        has no room.
+        Maximum tokens of a response; a conversation ends when the model's context cannot hold
+        another one.
     seed
-        Of the study. A request's own seed derives from it, the conversation and the turn, so that
-        all models of a study are told the same in the first turn.
+        Seed of the study. A request's seed derives from it, the conversation and the turn, so that
+        all models of a study receive the same first message.
     ended
-        Conversations that ended before ``turns``, by id, and why.
+        Maps ids of conversations that ended before ``turns`` to the reason.
     """
 
     endpoint: str
@@ -99,7 +99,7 @@ class Auditor:
     ended: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Look up the conversations by the ids of their dialogues."""
+        """Index the conversations by the ids of their dialogues."""
         self._talks = {talk.dialogue.id: talk for talk in self.talks}
         self._context = self.engine.info().max_length
 
@@ -109,7 +109,7 @@ class Auditor:
         histories: Mapping[str, Sequence[Message]],
         turn: int,
     ) -> list[str | None]:
-        """Return the next message of every user; None where the conversation ends."""
+        """Return the next user message of each conversation; None ends it."""
         if turn == self.turns:
             return [None] * len(dialogues)
         answered = [d.id for d in dialogues if self._answered(d.id, histories[d.id], turn)]
@@ -124,7 +124,7 @@ class Auditor:
         return [said[d.id] if d.id in fitting else None for d in dialogues]
 
     def view(self, name: str, history: Sequence[Message]) -> list[Message]:
-        """Return the conversation as the auditor sees it: its own messages are the assistant's."""
+        """Return the conversation as sent to the auditor: its own messages have role assistant."""
         talk = self._talks[name]
         return [
             Message(role="system", content=self.prompt.filled(talk.persona, talk.topic)),
@@ -133,7 +133,7 @@ class Auditor:
         ]
 
     def _answered(self, name: str, history: Sequence[Message], turn: int) -> bool:
-        """Tell whether there is something to reply to: an empty answer ends a conversation."""
+        """Return whether the last response is not empty; an empty one ends the conversation."""
         if history and not history[-1].content.strip():
             return self._end(name, turn, "the model's last answer is empty")
         return True
@@ -151,18 +151,18 @@ class Auditor:
         return ask_all(self.endpoint, bodies, self.runtime, most_failures=0, may_be_blank=True)
 
     def _message(self, name: str, outcome: Outcome, turn: int) -> str | None:
-        """Return what the user says, or None where the auditor wrote nothing to be sent.
+        """Return the auditor's message, or None if there is none to send.
 
-        # ASSUME: a message that was cut off at the endpoint's max_tokens is sent as it stands.
+        # ASSUME: a message truncated at the endpoint's max_tokens is sent as it is.
         """
         if isinstance(outcome, Failure):
             if outcome.reason != "filtered":
                 raise PersonaeError(f"{name}: no user message ({outcome.detail}); run again")
             self._end(name, turn, f"the auditor was filtered ({outcome.detail})")
         elif outcome.finish_reason in _CONTENT_FREE:
-            self._end(name, turn, f"the auditor's endpoint says {outcome.finish_reason}")
+            self._end(name, turn, f"the endpoint ended with {outcome.finish_reason}")
         elif self.prompt.end in outcome.text:
-            self._end(name, turn, "the auditor has nothing more to say")
+            self._end(name, turn, "the auditor ended the conversation")
         elif not outcome.text.strip():
             self._end(name, turn, "the auditor's message is empty")
         else:
@@ -172,9 +172,9 @@ class Auditor:
     def _fitting(
         self, said: Mapping[str, str], histories: Mapping[str, Sequence[Message]], turn: int
     ) -> Iterator[str]:
-        """Yield the conversations for whose next answer the model's context has room.
+        """Yield the conversations whose next response fits into the model's context.
 
-        # ASSUME: a conversation ends there; nothing that was said before is cut to make room.
+        # ASSUME: a conversation that does not fit ends; earlier turns are not truncated.
         """
         rows = [
             RenderRow(id=n, messages=[*histories[n], Message(role="user", content=text)])

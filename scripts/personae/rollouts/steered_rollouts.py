@@ -1,4 +1,4 @@
-"""Rollouts that are steered along a trait vector: the layer sweep and the coefficient sweep.
+"""Steered rollouts of the layer sweep and the coefficient sweep.
 
 Steering adds ``coefficient * v`` to the residual stream after block ``layer``, ``v`` being the
 trait vector as extracted (not normalised), which points toward the trait: positive coefficients
@@ -63,7 +63,7 @@ def steering_rollouts(
 
 
 def sweep_settings(layers: Sequence[int], coefficients: Iterable[float]) -> list[Setting]:
-    """Every layer x coefficient along the trait, and one unsteered arm (its layer is idle)."""
+    """Return every layer x coefficient along the trait, and one unsteered arm."""
     steered = [Setting("trait", layer, c) for layer in layers for c in coefficients if c != 0]
     return [Setting("trait", layers[0], 0.0), *steered]
 

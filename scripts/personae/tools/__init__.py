@@ -1,1 +1,1 @@
-"""Command-line tools beside the workflow: export, benchmark, generated documents."""
+"""Command-line tools: persona library, export, benchmark, generated documentation."""

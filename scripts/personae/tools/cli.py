@@ -1,4 +1,4 @@
-"""The command ``personae``: what can be done beside the workflow itself."""
+"""The command ``personae``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from personae.tools import library_cli as library
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; return 1 when something is wrong, with one line that says what."""
+    """Run the command; on an error print one line and return 1."""
     parser = argparse.ArgumentParser(prog="personae", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     library.add_parser(commands)
@@ -23,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     except BrokenPipeError:
-        # The reader, such as `head`, has seen enough.
+        # The reader, such as `head`, has closed the pipe.
         sys.stderr.close()
         return 0
     return code

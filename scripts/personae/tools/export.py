@@ -1,4 +1,4 @@
-"""``personae export``: vectors and floors of a study as files that others can read."""
+"""``personae export``: write vectors and floors of a study in the published formats."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def add_parser(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    # Imported here: the library's commands need none of it.
+    # Imported here, since the library's commands do not need it.
     from personae.personas.published.write_caps import write_caps
     from personae.personas.published.write_vectors import write_vectors
 
@@ -42,12 +42,12 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _kind(path: Path) -> str:
-    """Return the kind of a table of vectors by its columns; reading it checks the rest.
+    """Return the schema name of a table of vectors, found by its columns.
 
     Raises
     ------
     PersonaeError
-        When it is missing, or of another kind.
+        If it is missing or has no vectors.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -55,11 +55,11 @@ def _kind(path: Path) -> str:
     try:
         names = pq.read_schema(path).names
     except FileNotFoundError:
-        raise PersonaeError(f"{path}: no such table; correct the path") from None
+        raise PersonaeError(f"{path}: no such file; correct the path") from None
     except (pa.ArrowException, OSError):
-        raise PersonaeError(f"{path}: no table; name one of a study's .parquet files") from None
+        raise PersonaeError(f"{path}: not a Parquet file; give a table of a study") from None
     for column, kind in _KINDS.items():
         if column in names and "vector" in names:
             return kind
     known = ", ".join(_KINDS.values())
-    raise PersonaeError(f"{path}: no vectors by role, trait or direction; name one of {known}")
+    raise PersonaeError(f"{path}: no vectors by role, trait or direction; give one of {known}")

@@ -24,46 +24,48 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser("library", help=__doc__, description=__doc__)
     parser.add_argument("--root", type=Path, default=Path(), help="project root (default: here)")
     parser.add_argument(
-        "--study", type=Path, help="study whose library it is, with its imports (default: shipped)"
+        "--study", type=Path, help="study whose library and imports to use (default: shipped)"
     )
     actions = parser.add_subparsers(required=True, metavar="ACTION")
-    listing = actions.add_parser("list", help="what there is, or all entries of one part")
+    listing = actions.add_parser("list", help="sizes of all parts, or all entries of one part")
     listing.add_argument("part", nargs="?", choices=PARTS, metavar="PART", help=", ".join(PARTS))
     listing.set_defaults(run=_list)
-    search = actions.add_parser("search", help="every text that holds all of some words")
+    search = actions.add_parser("search", help="all texts that contain all given words")
     search.add_argument("words", nargs="+", metavar="WORD")
     search.set_defaults(run=_search)
     _add_show(actions)
-    check = actions.add_parser("check", help="read every file and check what it says")
+    check = actions.add_parser("check", help="validate every file and check the texts")
     check.set_defaults(run=_check)
     _add_draft(actions)
 
 
 def _add_show(actions: Any) -> None:
     show = actions.add_parser(
-        "show", help="one role or trait, and the chat that a model sees of it, with its tokens"
+        "show", help="one role or trait, and its rendered chat with token counts"
     )
     show.add_argument("name", help="name of a role or trait, or default")
     show.add_argument("--model", help="prepared model of the table, or a folder with a tokenizer")
     show.add_argument("--prompt", type=int, metavar="N", help="only prompt or pair N, from 0")
-    show.add_argument("--question", metavar="TEXT", help="the user's turn (default: its first)")
+    show.add_argument(
+        "--question", metavar="TEXT", help="user message (default: its first question)"
+    )
     show.set_defaults(run=_show)
 
 
 def _add_draft(actions: Any) -> None:
     draft = actions.add_parser(
-        "draft", help="have the study's artifact writer draft a new trait, for you to review"
+        "draft", help="draft a new trait with the study's artifact writer, for review"
     )
     draft.add_argument("name", help="name of the trait: a-z, 0-9 and _")
     draft.add_argument("--description", required=True, help="what the trait is, in a sentence")
-    # It may stand before the action as well, as for the others.
+    # --study is also accepted before the action, as for the other commands.
     draft.add_argument(
         "--study",
         type=Path,
         default=argparse.SUPPRESS,
         help="study that names assignments.artifact_writer",
     )
-    draft.add_argument("--seed", type=int, metavar="N", help="another number: another draft")
+    draft.add_argument("--seed", type=int, metavar="N", help="seed of the draft")
     draft.set_defaults(run=_draft)
 
 
@@ -105,9 +107,9 @@ def _show(options: argparse.Namespace) -> int:
     persona = find(library, options.name)
     print(persona.text)
     if options.model is None:
-        print("\nName a model with --model to see the chat that it sees.")
+        print("\nGive --model to see the rendered chat.")
         return 0
-    # Imported here: the tokenizer's library takes seconds to load, and lists do not need it.
+    # Imported here: the tokenizer library takes seconds to load, and only this command needs it.
     from personae.tools.rendered_chats import Renderer
 
     renderer = Renderer(options.model, options.root)
@@ -133,7 +135,7 @@ def _chosen(
 
 
 def _check(options: argparse.Namespace) -> int:
-    # Imported here: the card imports the library.
+    # Imported here, since only this command needs the report's checks.
     from personae.personas.library.text_checks import check_texts
 
     library = _library(options)
@@ -142,12 +144,12 @@ def _check(options: argparse.Namespace) -> int:
         problems = [str(finding) for finding in check_texts(library)] + _broken_studies(options)
     for line in problems:
         print(line, file=sys.stderr)
-    print(f"{len(problems)} problems" if problems else "the library is sound")
+    print(f"{len(problems)} problems" if problems else "no problems found")
     return int(bool(problems))
 
 
 def _broken_studies(options: argparse.Namespace) -> list[str]:
-    """Return why a study of the project, or the one that is named, no longer loads."""
+    """Return the errors of the project's studies, or of the given study."""
     paths = [options.study] if options.study else sorted(options.root.glob("config/*.yaml"))
     problems = []
     for path in paths:
@@ -172,12 +174,12 @@ def _unreadable(library: Library, part: str) -> list[str]:
 
 
 def _draft(options: argparse.Namespace) -> int:
-    # Imported here: the client library of endpoints takes a while to load.
+    # Imported here: the client library of endpoints is slow to load.
     from personae.workflow.trait_drafting import draft_trait
 
     if options.study is None:
         raise PersonaeError("draft: give --study, which names assignments.artifact_writer")
     config = load_config(options.study)
     path = draft_trait(options.name, options.description, config, options.root, options.seed)
-    print(f"wrote {path}: review every line; a study with traits.names: all takes it in")
+    print(f"wrote {path}: review every line; studies with traits.names: all now include it")
     return 0

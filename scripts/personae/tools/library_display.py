@@ -1,4 +1,4 @@
-"""The library for people to read: entries of every part, and one persona in full."""
+"""Text views of the library: entries of a part, and one persona in full."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Entry(NamedTuple):
 
 
 class Persona(NamedTuple):
-    """A role or trait: its record as YAML, and the first question that it answers."""
+    """A role or trait: its record as YAML, and its first question."""
 
     text: str
     question: str
@@ -72,7 +72,7 @@ def find(library: Library, name: str) -> Persona:
     Raises
     ------
     PersonaeError
-        When there is none of this name, with a similar one.
+        If there is none of this name; suggests a similar one.
     """
     record = _record(library, name)
     if isinstance(record, Trait):
@@ -80,7 +80,7 @@ def find(library: Library, name: str) -> Persona:
     else:
         question = library.extraction[0].text
     data = record.model_dump(exclude_defaults=True)
-    # The templates' pairs are what is sent; they are shown where they are rendered.
+    # The pairs expanded from the templates are shown with the rendered chats.
     text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
     return Persona(text.rstrip(), question)
 
@@ -98,12 +98,12 @@ def _record(library: Library, name: str) -> Role | Trait | SpaceTrait:
 def system_prompts(
     library: Library, name: str, model_name: str
 ) -> Sequence[tuple[int, str, str | None]]:
-    """Return number, label and text of every system prompt of a persona, as it is sent.
+    """Return index, label and text of every system prompt of a persona, as sent to the model.
 
     Raises
     ------
     PersonaeError
-        When there is no such persona.
+        If there is no such persona.
     """
     record = _record(library, name)
     if isinstance(record, Role):

@@ -1,4 +1,4 @@
-"""A chat as a model sees it: its own template, its own tokens. Needs the tokenizer alone."""
+"""Render chats with a model's chat template and count tokens; needs only the tokenizer."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ _TABLE = "config/models.tsv"
 
 
 class Renderer:
-    """Renders chats by the template of one model.
+    """Renders chats with the chat template of one model.
 
     Parameters
     ----------
     model
-        Name of a prepared model, or a folder that holds a tokenizer.
+        Name of a prepared model, or a folder with a tokenizer.
     root
         Project root.
 
     Raises
     ------
     PersonaeError
-        When neither is there.
+        If neither exists.
     """
 
     def __init__(self, model: str, root: Path) -> None:
@@ -44,8 +44,10 @@ class Renderer:
         self._tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
 
     def render(self, system: str | None, question: str) -> tuple[str, int, int]:
-        """Return the text that the model continues, and how many tokens the system prompt and all
-        of it have. Special tokens are shown; a system message may be the template's own."""
+        """Return the rendered prompt and the token counts of the system prompt and of the whole.
+
+        Special tokens are shown. The system message may be the template's default.
+        """
         ids = render_prompt(self._tokenizer, chat(system, question))
         own = self._tokenizer(system or "", add_special_tokens=False)["input_ids"]
         return str(self._tokenizer.decode(ids, skip_special_tokens=False)), len(own), len(ids)

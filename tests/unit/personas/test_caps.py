@@ -142,7 +142,7 @@ def test_export_writes_vectors_by_the_kind_of_table(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["nowhere.parquet", "a.pt"], "nowhere.parquet: no such table"),
+        (["nowhere.parquet", "a.pt"], "nowhere.parquet: no such file"),
         (["floors.parquet", "a.pt"], "floors.parquet: no vectors by role, trait or direction"),
         (["directions.parquet", "a.npy"], "unknown format; use a name that ends in .pt"),
         (["directions.parquet", "a.pt"], "some layers only; give a table with all of them"),

@@ -174,8 +174,8 @@ def test_an_auditor_that_fails_fails_the_node_and_the_rest_is_kept(node: Node) -
     ("reply", "why"),
     [
         (failure(400, "content_filter"), "the auditor was filtered"),
-        (completion("half a", finish="content_filter"), "says content_filter"),
-        (completion("Thanks. BYE"), "nothing more to say"),
+        (completion("half a", finish="content_filter"), "ended with content_filter"),
+        (completion("Thanks. BYE"), "the auditor ended the conversation"),
         (completion("  "), "message is empty"),
     ],
 )

@@ -1,5 +1,5 @@
-"""Generated files: the schema, the reference in config/README.md, and the conda environment.
+"""Generated files: the JSON schema, the reference in config/README.md, the conda environment.
 
-``python -m personae.tools.docgen`` writes them anew; with ``--check`` it names those that are out
-of date and changes nothing.
+``python -m personae.tools.docgen`` writes them; with ``--check`` it only lists those that are out
+of date.
 """

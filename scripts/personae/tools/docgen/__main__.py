@@ -1,4 +1,4 @@
-"""Write the generated files anew, or check that they are up to date."""
+"""Write the generated files, or check that they are up to date."""
 
 import argparse
 import sys
@@ -8,7 +8,7 @@ from personae.tools.docgen.generated_files import generated
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; return 1 when ``--check`` finds a file that is out of date."""
+    """Run the command; return 1 if ``--check`` finds a file that is out of date."""
     parser = argparse.ArgumentParser(prog="python -m personae.tools.docgen", description=__doc__)
     parser.add_argument("--check", action="store_true", help="change nothing, name what differs")
     parser.add_argument("--root", type=Path, default=Path(), help="project root (default: here)")

@@ -19,7 +19,7 @@ _NOUN = re.compile(r"^(name|text|integer|number|boolean|section)\b")
 
 
 class Key(NamedTuple):
-    """One line of a reference table."""
+    """One row of a reference table."""
 
     path: str
     kind: str
@@ -28,7 +28,7 @@ class Key(NamedTuple):
 
 
 def table(model: type[BaseModel], hidden: frozenset[str] = frozenset()) -> str:
-    """Return the Markdown table of a record's keys; keys of inner records are dotted."""
+    """Return a Markdown table of a record's keys; keys of nested records are dotted."""
     schema = model.model_json_schema()
     return render([key for key in keys(schema, schema) if key.path not in hidden])
 
@@ -43,7 +43,7 @@ def render(rows: list[Key]) -> str:
 
 
 def keys(schema: Schema, root: Schema, prefix: str = "") -> Iterator[Key]:
-    """Yield the keys of an object schema in order, inner objects flattened."""
+    """Yield the keys of an object schema in order, with nested objects flattened."""
     required = schema.get("required", ())
     for name, field in schema["properties"].items():
         target = resolve(field, root)
@@ -52,13 +52,13 @@ def keys(schema: Schema, root: Schema, prefix: str = "") -> Iterator[Key]:
             continue
         default = "*required*" if name in required else _default(field)
         yield Key(f"{prefix}{name}", kind(field, root), default, _sentence(field, target))
-        # The keys of a section that may be absent, or of the records in a list.
+        # Keys of an optional section, or of the records in a list.
         for inner in _inner(field, root):
             yield from keys(inner, root, f"{prefix}{name}{_suffix(field)}.")
 
 
 def resolve(field: Schema, root: Schema) -> Schema:
-    """Follow the reference that a field may be."""
+    """Resolve a field's reference, if it is one."""
     if "$ref" not in field:
         return field
     found: Schema = root["$defs"][field["$ref"].rsplit("/", 1)[-1]]
@@ -66,7 +66,7 @@ def resolve(field: Schema, root: Schema) -> Schema:
 
 
 def kind(field: Schema, root: Schema) -> str:
-    """Return what a value may be, in words."""
+    """Describe the type of a value in words."""
     field = resolve(field, root)
     for union in ("anyOf", "oneOf"):
         if union in field:
@@ -110,7 +110,7 @@ def _sentence(field: Schema, target: Schema) -> str:
 
 
 def _values(field: Schema) -> Schema:
-    """Return the schema of a mapping's values; empty where they may be anything."""
+    """Return the schema of a mapping's values; empty if any value is allowed."""
     named = list(field.get("patternProperties", {}).values())
     found = named[0] if named else field.get("additionalProperties")
     return found if isinstance(found, dict) else {}

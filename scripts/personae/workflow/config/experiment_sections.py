@@ -1,4 +1,4 @@
-"""Sections of a study about its experiments: steering, capping and drift; and the report."""
+"""Sections of a study: layer sweep, steering, monitoring, capping, drift and report."""
 
 from typing import Annotated, Literal, Self
 
@@ -24,15 +24,15 @@ from personae.workflow.config.persona_sections import RoleSampling, TraitSamplin
 
 _STEERED = (
     "Tokens that are steered; response_from_prompt_end is the response and the last prompt token, "
-    "as the code of Persona Vectors steers."
+    "as in the code of Persona Vectors."
 )
 
 
 class LayerSweepSection(Strict):
-    """Steering at candidate layers, by which the layer of each trait is chosen."""
+    """Steering at candidate layers, to choose the layer of each trait."""
 
     layers: LayersOrCount = Field(
-        default=6, description="Candidate layers, or how many evenly spaced ones."
+        default=6, description="Candidate layers, or a number of evenly spaced ones."
     )
     coefficients: Distinct[FiniteFloat] = Field(
         default=[2.0], description="Coefficients of the sweep: h + coefficient * v."
@@ -41,15 +41,15 @@ class LayerSweepSection(Strict):
     samples: Samples = Field(default=1, description="Responses per question and arm.")
     positions: Positions = Field(default="response", description=_STEERED)
     coherence_floor: Score = Field(
-        default=50, description="A layer qualifies while mean coherence is at least this."
+        default=50, description="Minimum mean coherence of a layer that may be chosen."
     )
-    sampling: TraitSampling = Field(default=TraitSampling(), description="How responses are drawn.")
+    sampling: TraitSampling = Field(default=TraitSampling(), description="Sampling settings.")
 
     def candidates(self, n_layers: int) -> list[int]:
         """Return the layers to try in a model of ``n_layers`` blocks, ascending.
 
-        # ASSUME: a count is spread over the inside of the model; its first and last blocks, where
-        # steering does not work in either paper, are left out.
+        # ASSUME: a count is spread over the inner blocks; the first and last blocks, where steering
+        # does not work in either paper, are excluded.
         """
         if isinstance(self.layers, list):
             return sorted(self.layers)
@@ -58,7 +58,7 @@ class LayerSweepSection(Strict):
 
 
 class SteeringSection(Strict):
-    """Steering up and down at the chosen layer, against random directions of the same norm."""
+    """Steering with both signs at the chosen layer, compared with random directions."""
 
     coefficients: list[FiniteFloat] = Field(
         default=[-2.0, -1.0, 0.0, 1.0, 2.0],
@@ -69,9 +69,12 @@ class SteeringSection(Strict):
     samples: Samples = Field(default=1, description="Responses per question and arm.")
     positions: Positions = Field(default="response", description=_STEERED)
     random_directions: int = Field(
-        default=1, ge=0, le=1000, description="Random directions of the vector's norm, as a null."
+        default=1,
+        ge=0,
+        le=1000,
+        description="Random directions of the vector's norm, as a null.",
     )
-    sampling: TraitSampling = Field(default=TraitSampling(), description="How responses are drawn.")
+    sampling: TraitSampling = Field(default=TraitSampling(), description="Sampling settings.")
 
     @model_validator(mode="after")
     def _both_ways(self) -> Self:
@@ -84,20 +87,20 @@ class SteeringSection(Strict):
 
 
 class MonitoringSection(Strict):
-    """What the last prompt token foretells of the response, over prompts of graded strength."""
+    """Prediction of the trait score from the last prompt token, over graded prompts."""
 
     prompts: Count | None = Field(
         default=None,
-        description="Graded system prompts of each trait, evenly spread; null: all.",
+        description="Number of graded system prompts per trait, evenly spread; null is all.",
     )
     shots: Annotated[list[Count], BeforeValidator(no_repeats)] = Field(
-        default=[4], description="Numbers of example exchanges put before the question."
+        default=[4], description="Numbers of example exchanges before the question."
     )
     questions: Count = Field(
-        default=5, description="Evaluation questions per prompt, none of which chose the layer."
+        default=5, description="Evaluation questions per prompt, not used to choose the layer."
     )
     samples: Samples = Field(default=1, description="Responses per prompt and question.")
-    sampling: TraitSampling = Field(default=TraitSampling(), description="How responses are drawn.")
+    sampling: TraitSampling = Field(default=TraitSampling(), description="Sampling settings.")
 
 
 _READING = (
@@ -106,94 +109,96 @@ _READING = (
     "percentile along the axis."
 )
 _POOL = (
-    "Rollouts of which the floor is a percentile: roles_and_traits is all of roles, trait space "
-    "and default Assistant, as in the paper."
+    "Rollouts whose projections the percentile is taken of: roles_and_traits is all of roles, "
+    "trait space and default Assistant, as in the paper."
 )
 
 
 class EvaluatedFloors(Strict):
-    """The floors whose effect is measured, out of those that are calibrated."""
+    """The floors to evaluate, out of the calibrated ones."""
 
     pool: Pool = Field(default="roles_and_traits", description=_POOL)
     reading: Reading = Field(default="ceiling", description=_READING)
 
 
 class CappingSection(Strict):
-    """Activation capping: floors, harm held back, capability kept."""
+    """Activation capping: calibration of floors, effect and cost."""
 
     pools: Distinct[Pool] = Field(
         default=["roles_and_traits", "roles", "default"],
-        description="Pools of projections on which floors are calibrated.",
+        description="Pools of rollouts on which floors are calibrated.",
     )
     percentiles: Distinct[Percentile] = Field(
         default=[1, 25, 50, 75], description="Percentiles, above 0 and below 100."
     )
     readings: Distinct[Reading] = Field(
         default=["ceiling", "floor"],
-        description="Readings of the percentile that are calibrated.",
+        description="Readings of the percentile to calibrate.",
     )
     evaluated: EvaluatedFloors = Field(
-        default=EvaluatedFloors(), description="The floors that are evaluated."
+        default=EvaluatedFloors(), description="The floors to evaluate."
     )
     bands: Distinct[LayerBand] | None = Field(
         default=None,
-        description="Bands of layers [first, last], both included; null takes the model table's.",
+        description="Bands of layers [first, last], both included; null uses those of the model "
+        "table.",
     )
     roles: Names = Field(
-        default="all", description="Roles capped on held-out questions; all those of the study."
+        default="all", description="Roles to cap on held-out questions, or all of the study."
     )
-    prompts: Count = Field(default=1, description="System prompts used of each capped role.")
+    prompts: Count = Field(default=1, description="System prompts of each capped role.")
     questions: Count = Field(default=5, description="Held-out questions per system prompt.")
     conversations: Names = Field(
         default="all", description="Persona jailbreak conversations of the library, or all."
     )
     neutral_questions: Count = Field(
         default=10,
-        description="Held-out questions whose uncapped answers measure the cost by likelihood.",
+        description="Held-out questions whose uncapped responses measure the cost by likelihood.",
     )
     closed_answers: Count | None = Field(
-        default=None, description="Closed questions that measure the cost by accuracy; null is all."
+        default=None,
+        description="Closed questions that measure the cost by accuracy; null is all.",
     )
     random_directions: int = Field(
         default=1,
         ge=0,
         le=1000,
-        description="Random directions that are capped likewise, as a null.",
+        description="Number of random directions to cap along, as a null.",
     )
     positions: Positions = Field(default="all", description="Tokens that are capped.")
-    sampling: RoleSampling = Field(default=RoleSampling(), description="How responses are drawn.")
+    sampling: RoleSampling = Field(default=RoleSampling(), description="Sampling settings.")
 
 
 class DriftCap(Strict):
-    """The one cap under which conversations are answered anew."""
+    """The cap of the capped replays."""
 
     pool: Pool = Field(default="roles_and_traits", description="Pool of the floor.")
     reading: Reading = Field(default="ceiling", description="Reading of the floor's percentile.")
     percentile: Percentile = Field(default=25, description="Percentile of the floor.")
-    band: int = Field(default=0, ge=0, description="Which of the capping bands, counted from 0.")
+    band: int = Field(default=0, ge=0, description="Index of the capping band, from 0.")
 
 
 class SimulatedSection(Strict):
     """Conversations in which an endpoint plays the user (AA, persona drift).
 
-    Every persona of a domain brings up every one of its topics in a conversation of its own.
+    Each topic of each persona of a domain is one conversation.
     """
 
     domains: NamesOrNone = Field(
         default="none",
-        description="Domains of the library, all or none. With any, assignments.auditor names the "
+        description="Domains of the library, all or none. They need assignments.auditor, the "
         "endpoint that plays the user.",
     )
     personas: Count | None = Field(
-        default=None, description="Personas used of every domain, from the first; null is all."
+        default=None, description="Number of personas per domain, from the first; null is all."
     )
     topics: Count | None = Field(
-        default=None, description="Topics used of every persona, from the first; null is all."
+        default=None, description="Number of topics per persona, from the first; null is all."
     )
-    turns: Count = Field(default=15, description="Most turns of a conversation.")
+    turns: Count = Field(default=15, description="Maximum number of turns of a conversation.")
     min_samples: Samples = Field(
         default=10,
-        description="Turn positions that fewer conversations of a domain reach are not averaged.",
+        description="Turn positions with fewer conversations of a domain are not averaged.",
     )
 
 
@@ -208,16 +213,16 @@ class DriftSection(Strict):
     simulated: SimulatedSection | None = Field(
         default=None, description="Simulated conversations; null is none."
     )
-    sampling: RoleSampling = Field(default=RoleSampling(), description="How responses are drawn.")
+    sampling: RoleSampling = Field(default=RoleSampling(), description="Sampling settings.")
 
 
 class ReportSection(Strict):
-    """What the report shows."""
+    """Content of the report."""
 
     title: str = Field(default="Persona replication", description="Title of the report.")
     transcripts: Count = Field(default=6, description="Transcripts shown side by side.")
     library_card: Literal["all", "studied"] = Field(
         default="all",
-        description="Whether the library card embeds and judges the whole library, or what the "
-        "study uses.",
+        description="Whether the library card embeds and judges the whole library or only the "
+        "study's personas.",
     )

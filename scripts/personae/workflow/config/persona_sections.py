@@ -1,4 +1,4 @@
-"""Sections of a study about its personas: where they come from, and how vectors are extracted."""
+"""Sections of a study: sampling, model server, roles, axis, traits and trait space."""
 
 from typing import Final, Literal
 
@@ -21,15 +21,15 @@ _YEAR: Final = 365 * 24 * 3600
 
 
 class RoleSampling(Sampling):
-    """How tokens are drawn; defaults of the Assistant Axis paper."""
+    """Sampling settings; defaults of the Assistant Axis paper."""
 
     model_config = ConfigDict(strict=True)
 
-    max_new_tokens: Tokens = Field(default=512, description="Most tokens of a response.")
+    max_new_tokens: Tokens = Field(default=512, description="Maximum tokens of a response.")
 
 
 class TraitSampling(Sampling):
-    """How tokens are drawn; defaults of the Persona Vectors paper."""
+    """Sampling settings; defaults of the Persona Vectors paper."""
 
     model_config = ConfigDict(strict=True)
 
@@ -39,42 +39,45 @@ class TraitSampling(Sampling):
     top_p: FiniteFloat = Field(
         default=1.0, gt=0, le=1, description="Keep the fewest tokens that reach this probability."
     )
-    max_new_tokens: Tokens = Field(default=1000, description="Most tokens of a response.")
+    max_new_tokens: Tokens = Field(default=1000, description="Maximum tokens of a response.")
 
 
 class EngineSection(Strict):
-    """The model server that every node talks to; only `dtype` changes results beyond rounding."""
+    """The model server used by all nodes; only `dtype` changes results beyond rounding."""
 
     url: str | None = Field(
-        default=None, description="Use the server that runs at this address; null starts one."
+        default=None, description="Address of a running server to use; null starts one."
     )
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto", description="auto is bfloat16 where the device is fast at it, else float32."
     )
     device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1, ...")
-    threads: Count | None = Field(default=None, description="CPU threads; null is torch's choice.")
+    threads: Count | None = Field(default=None, description="CPU threads; null is torch's default.")
     max_batch_tokens: Count = Field(
-        default=32768, description="Most tokens (rows x longest row) of one batch."
+        default=32768, description="Maximum tokens (rows x longest row) of one batch."
     )
     idle_seconds: float = Field(
         default=300,
         gt=0,
         le=_YEAR,
-        description="A server ends after so many seconds without a request.",
+        description="Seconds without a request after which a server stops.",
     )
     start_timeout: float = Field(
-        default=600, gt=0, le=_YEAR, description="Most seconds to wait until a model is loaded."
+        default=600,
+        gt=0,
+        le=_YEAR,
+        description="Maximum seconds to wait for the model to load.",
     )
 
 
 class RoleQuestions(Strict):
-    """How many shared questions each role answers; null takes all that the library has."""
+    """Number of shared questions per role; null is all of the library."""
 
     extraction: Count | None = Field(
         default=None, description="Questions on which vectors are extracted."
     )
     heldout: Count | None = Field(
-        default=None, description="Questions kept apart, on which vectors are evaluated."
+        default=None, description="Held-out questions, on which vectors are evaluated."
     )
 
 
@@ -85,21 +88,22 @@ class RolesSection(Strict):
         default="all", description="Roles of the library, or all; the default Assistant is added."
     )
     count: Count | None = Field(
-        default=None, description="Take so many of them, in turn from every category; null is all."
+        default=None,
+        description="Number of roles, taken in turn from every category; null is all.",
     )
-    prompts: Count = Field(default=5, description="System prompts used of each role.")
+    prompts: Count = Field(default=5, description="Number of system prompts per role.")
     questions: RoleQuestions = Field(
-        default=RoleQuestions(), description="How many questions each role answers."
+        default=RoleQuestions(), description="Number of questions per role."
     )
     samples: Samples = Field(default=1, description="Responses per system prompt and question.")
-    sampling: RoleSampling = Field(default=RoleSampling(), description="How responses are drawn.")
+    sampling: RoleSampling = Field(default=RoleSampling(), description="Sampling settings.")
     min_fully: Count = Field(
         default=10,
-        description="Fewest responses of score 3 that make a role vector of the kind fully.",
+        description="Minimum number of responses with score 3 for a fully-role vector.",
     )
     min_somewhat: Count = Field(
         default=10,
-        description="Fewest responses of score 2 that make a role vector of the kind somewhat.",
+        description="Minimum number of responses with score 2 for a somewhat-role vector.",
     )
 
 
@@ -107,23 +111,19 @@ class AxisSection(Strict):
     """Persona space: principal components, intervals and nulls."""
 
     variance_threshold: Fraction = Field(
-        default=0.7, description="Share of variance for which components are counted."
+        default=0.7, description="Share of variance that the counted components must explain."
     )
-    bootstrap: Draws = Field(
-        default=1000, ge=100, description="Bootstrap samples behind every interval."
-    )
-    permutations: Draws = Field(
-        default=200, ge=20, description="Shuffles of the labels behind every null."
-    )
+    bootstrap: Draws = Field(default=1000, ge=100, description="Bootstrap samples per interval.")
+    permutations: Draws = Field(default=200, ge=20, description="Label permutations per null.")
     null_rollouts: Draws = Field(
         default=30,
         ge=2,
-        description="Rollouts of each role that enter the shuffled-label null and the reliability.",
+        description="Rollouts per role used for the shuffled-label null and the reliability.",
     )
 
 
 class TraitQuestions(Strict):
-    """How many of a trait's own questions are used; null takes all that it has."""
+    """Number of a trait's questions to use; null is all."""
 
     extraction: Count | None = Field(
         default=None, description="Questions on which the vector is extracted."
@@ -141,22 +141,23 @@ class TraitSpaceSection(Strict):
         default="none", description="Traits of the trait space, or all, or none."
     )
     count: Count | None = Field(
-        default=None, description="Take so many of them, in turn from every category; null is all."
+        default=None,
+        description="Number of traits, taken in turn from every category; null is all.",
     )
-    pairs: Count = Field(default=5, description="Templates used, the first ones.")
+    pairs: Count = Field(default=5, description="Number of templates, from the first.")
     questions: Count | None = Field(
-        default=None, description="Questions used, of those that the roles answer; null is all."
+        default=None, description="Number of the roles' questions to use; null is all."
     )
     samples: Samples = Field(default=1, description="Responses per instruction and question.")
-    sampling: RoleSampling = Field(default=RoleSampling(), description="How responses are drawn.")
+    sampling: RoleSampling = Field(default=RoleSampling(), description="Sampling settings.")
     min_difference: Score = Field(
-        default=50, description="A (pair, question) is kept when its scores differ by this or more."
+        default=50, description="Keep a (pair, question) whose scores differ by at least this."
     )
     min_coherence: Score = Field(
-        default=0, description="... and when both responses are at least this coherent."
+        default=0, description="... and whose responses are both at least this coherent."
     )
     min_cells: Count = Field(
-        default=10, description="Fewest kept (pair, question) that make a vector of effective ones."
+        default=10, description="Minimum number of kept (pair, question) for a vector."
     )
 
 
@@ -164,18 +165,16 @@ class TraitsSection(Strict):
     """The traits arm: contrastive responses, judged and filtered, become trait vectors."""
 
     names: Names = Field(default="all", description="Traits of the library, or all.")
-    pairs: Count = Field(
-        default=5, description="Positive and negative instruction pairs used of each trait."
-    )
+    pairs: Count = Field(default=5, description="Number of instruction pairs per trait.")
     questions: TraitQuestions = Field(
-        default=TraitQuestions(), description="How many questions each trait uses."
+        default=TraitQuestions(), description="Number of questions per trait."
     )
     samples: Samples = Field(default=1, description="Responses per instruction and question.")
-    sampling: TraitSampling = Field(default=TraitSampling(), description="How responses are drawn.")
+    sampling: TraitSampling = Field(default=TraitSampling(), description="Sampling settings.")
     min_trait_score: Score = Field(
         default=50,
-        description="A (pair, question) is kept when positive >= this and negative < this.",
+        description="Keep a (pair, question) with positive >= this and negative < this.",
     )
     min_coherence: Score = Field(
-        default=50, description="... and when both responses are at least this coherent."
+        default=50, description="... and whose responses are both at least this coherent."
     )

@@ -37,9 +37,9 @@ class Study:
     Attributes
     ----------
     config
-        What the configuration says.
+        The validated configuration.
     library
-        Everything that could be selected.
+        The whole persona library.
     models
         The whole model table, by name.
     base
@@ -126,7 +126,7 @@ class Study:
 
     @property
     def simulated(self) -> SimulatedSection | None:
-        """Which conversations are simulated; None when none are."""
+        """Settings of the simulated conversations; None if there are none."""
         section = self.config.drift.simulated
         return None if section is None or section.domains == "none" else section
 
@@ -149,7 +149,7 @@ class Study:
 
     @cached_property
     def auditor_prompt(self) -> AuditorPrompt:
-        """What the endpoint that plays the user is told."""
+        """Prompt of the endpoint that plays the user."""
         return load_auditor(self.config.library.conversations, self.base)
 
     @property

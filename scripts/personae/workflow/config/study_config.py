@@ -1,4 +1,4 @@
-"""The whole configuration of a study: the one model that the schema and the docs come from."""
+"""The configuration of a study; the JSON schema and the reference are generated from it."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,7 +32,7 @@ from personae.workflow.config.persona_sections import (
 
 
 class ConfigError(PersonaeError):
-    """A study that cannot run as written: one line per problem."""
+    """An invalid study; one line per problem."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
@@ -50,7 +50,7 @@ def _free(name: str) -> str:
 
 
 class StudyConfig(Strict):
-    """One study: which models, which personas, which experiments."""
+    """One study: models, personas and experiments."""
 
     study: Annotated[Slug, AfterValidator(_free)] = Field(
         description="Name of the study; results go to results/<study>."
@@ -63,7 +63,7 @@ class StudyConfig(Strict):
         default="minilm_l6", description="Sentence embedder, by its name in the model table."
     )
     seed: int = Field(
-        default=0, ge=0, lt=2**63, description="Every random choice derives from this number."
+        default=0, ge=0, lt=2**63, description="Seed from which all random choices derive."
     )
     library: LibrarySection = Field(default=LibrarySection(), description="The persona library.")
     engine: EngineSection = Field(default=EngineSection(), description="The model server.")
@@ -85,10 +85,11 @@ class StudyConfig(Strict):
         default={}, description="Chat models reached over HTTP, by the names used here."
     )
     assignments: AssignmentsSection = Field(
-        default=AssignmentsSection(), description="Further work of endpoints."
+        default=AssignmentsSection(),
+        description="Endpoints that generate, play the user or draft traits.",
     )
     published: list[PublishedSource] = Field(
-        default=[], description="Vectors of others, imported and held against the study's own."
+        default=[], description="Published vectors to import and compare with the study's own."
     )
     report: ReportSection = Field(default=ReportSection(), description="The report.")
 
