@@ -42,7 +42,7 @@ def test_the_command_finds_and_mends_drift(
 
 
 def test_a_lost_block_is_an_error() -> None:
-    with pytest.raises(ValueError, match="blocks .* are missing"):
+    with pytest.raises(ValueError, match="are missing; restore them"):
         readme("# Configuration\n")
 
 
