@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import subprocess
 import sys
+from ast import literal_eval
 
 import pytest
 
-from .conftest import Project, copy_linked, counts
+from .conftest import COPIED, ROOT, Project, counts, parse_jobs
 
 SCIENCE = '''"""How far the axis turns from layer to layer."""
 
@@ -69,7 +72,7 @@ ENTRY = """    Stage(
         "axis",
         "Measure how the axis turns",
         "model",
-        single("cosines", arm_target=True, study_target=True),
+        single("cosines", scorecard="axis_turns", arm_target=True),
         {"directions": "directions"},
         group="turns",
     ),
@@ -78,11 +81,35 @@ ENTRY = """    Stage(
 PERSONA_STAGES"""
 
 
+DIRECTIONS = "results/mini/smollm2_135m/axis/directions.parquet"
+TURNS = "results/mini/smollm2_135m/axis/turns.parquet"
+# The axis turns by 0, then by 60 degrees.
+PLANT = f"""
+import numpy as np
+import pyarrow as pa
+from personae.data import tables
+from personae.workflow.provenance import collect
+vectors = np.array([[2, 0, 0, 0], [5, 0, 0, 0], [1, 3**0.5, 0, 0]], np.float32)
+columns = dict(direction=["axis"] * 3, layer=pa.array([0, 1, 2], pa.int16()),
+    norm=[1.0] * 3, residual_norm=[1.0] * 3, n_roles=pa.array([3] * 3, pa.int32()),
+    n_default=pa.array([3] * 3, pa.int32()), integrity=[1.0] * 3,
+    vector=tables.from_matrix(vectors))
+table = tables.assemble([pa.table(columns)], "directions")
+facts = collect(config=dict(), code="", rule="compute_axis", wildcards=dict(),
+    outputs=[{DIRECTIONS!r}])
+tables.write(table, {DIRECTIONS!r}, "directions", facts)
+"""
+
+
 @pytest.fixture(scope="module")
-def extended(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A copy of the finished mini study, in which a stage has been added."""
-    root = tmp_path_factory.mktemp("extended") / "project"
-    copy_linked(project.root, root)
+def extended(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A copy of the project with a new stage, and a planted axis that it can read."""
+    root = tmp_path_factory.mktemp("extended")
+    for name in COPIED:
+        source, target = ROOT / name, root / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if source.is_dir() else shutil.copy2)(source, target)
+    (root / "tmp").mkdir()
     scripts = root / "scripts"
     (scripts / "personae/science/axis_turns.py").write_text(SCIENCE, "utf-8")
     (scripts / "axis/measure_axis_turns.py").write_text(SCRIPT, "utf-8")
@@ -91,46 +118,59 @@ def extended(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Proj
     registry = scripts / "personae/workflow/stages/persona_stages.py"
     before, after = registry.read_text("utf-8").split(")\n\nPERSONA_STAGES")
     registry.write_text(before + ENTRY + after, "utf-8")
-    return Project(root)
+    made = Project(root)
+    python(made, PLANT)
+    return made
 
 
-def test_a_new_stage_runs_with_its_arm_and_changes_no_other_node(extended: Project) -> None:
-    assert set(counts(extended.planned())) == {"measure_axis_turns", "write_report"}
-    done = extended.snakemake("axis")
-    assert done.returncode == 0, done.stdout + done.stderr
-    code = (
-        "from personae.data import tables\n"
-        f"found = tables.read({str(extended.path('axis/turns.parquet'))!r}, 'cosines')\n"
-        "assert found['cosine'][0].as_py() == 1.0 and found.num_rows == 30, found\n"
-        "assert all(abs(c) <= 1.0 + 1e-9 for c in found['cosine'].to_pylist())\n"
-    )
-    assert _python(extended, code) == ""
-
-
-def test_the_report_and_the_batch_groups_know_it(extended: Project) -> None:
-    done = extended.snakemake()
-    assert done.returncode == 0, done.stdout + done.stderr
-    page = (extended.root / "results/mini/report.html").read_text("utf-8")
-    assert "Measure how the axis turns" in page
-    said = _python(
-        extended,
-        "from personae.workflow.cluster.site_settings import group_components\n"
-        "print(group_components()['turns_{model}'])\n",
-    )
-    assert said.strip() == "10"
-    assert extended.planned() == []
-
-
-def _python(project: Project, code: str) -> str:
+def python(project: Project, code: str) -> str:
     """Run code in the copy and return what it prints."""
     _, environment = project.command()
     environment.pop("PERSONAE_SLURM_TABLE_GROUP", None)
-    return subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=project.root,
         env=environment,
         capture_output=True,
         text=True,
         timeout=120,
-        check=True,
-    ).stdout
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_it_is_planned_with_its_arm_and_with_the_study_and_the_scorecard_reads_it(
+    extended: Project,
+) -> None:
+    arm, study = counts(extended.planned("axis")), extended.snakemake("--dry-run")
+    assert arm["measure_axis_turns"] == 1
+    said = study.stdout + study.stderr
+    assert counts(parse_jobs(said))["measure_axis_turns"] == 1
+    (scorecard,) = re.findall(r"rule build_scorecard:\n +input: (.*)", said)
+    assert TURNS in scorecard
+
+
+def test_it_runs(extended: Project) -> None:
+    # The planted axis has no responses behind it, so no other rule may be considered.
+    done = extended.snakemake("--allowed-rules", "measure_axis_turns", "--", TURNS)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = python(
+        extended,
+        "from personae.data import tables\n"
+        f"print(tables.read({TURNS!r}, 'cosines')['cosine'].to_pylist())\n",
+    )
+    assert literal_eval(found) == pytest.approx([1.0, 1.0, 0.5])
+
+
+def test_timings_and_batch_groups_know_it(extended: Project) -> None:
+    code = (
+        "from pathlib import Path\n"
+        "from personae.report.node_timings import collect_timings\n"
+        "from personae.workflow.cluster.site_settings import group_components\n"
+        "folder = Path('results/mini/smollm2_135m/benchmarks')\n"
+        "folder.mkdir(parents=True, exist_ok=True)\n"
+        "(folder / 'measure_axis_turns.tsv').write_text('s\\tmax_rss\\n1.0\\t2.0\\n')\n"
+        "(timing,) = collect_timings([folder])\n"
+        "print([timing.arm, timing.title, group_components()['turns_{model}']])\n"
+    )
+    assert literal_eval(python(extended, code)) == ["Axis", "Measure how the axis turns", 10]
