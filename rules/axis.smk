@@ -52,7 +52,7 @@ rule analyze_persona_space:
 
 rule measure_separation:
     input:
-        projections=role_files("projections.parquet"),
+        projections=ROLE_PROJECTIONS,
     output:
         "results/{study}/{model}/axis/separation.parquet",
     log:

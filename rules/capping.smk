@@ -3,8 +3,8 @@
 
 rule calibrate_floors:
     input:
-        roles=role_files("projections.parquet"),
-        traits=polarity_files("projections.parquet", SPACE),
+        roles=ROLE_PROJECTIONS,
+        traits=TRAIT_PROJECTIONS,
     output:
         "results/{study}/{model}/capping/floors.parquet",
     log:

@@ -32,7 +32,7 @@ from personae.workflow.code_digest import code_digest
 from personae.workflow.damaged_results import clear_damage
 from personae.workflow.package_path import use_package_of
 from personae.workflow.requested_targets import command_line, target_problems
-from personae.workflow.stages import registry
+from personae.workflow.stages import persona_parts, registry
 from personae.base.strict_yaml import restore_types
 
 use_package_of(ROOT / "scripts")
@@ -59,6 +59,7 @@ wildcard_constraints:
     role="|".join(ROLES),
     trait="|".join(TRAITS + SPACE),
     polarity="|".join(POLARITIES),
+    part="part[0-9]+",
 
 
 # Model servers that nodes start end with this process.
@@ -274,12 +275,46 @@ def monitoring_files(name):
     return [f"{folder}/{trait}/{name}" for trait in TRAITS]
 
 
-def polarity_files(name, traits=TRAITS + SPACE):
-    return [
-        f"results/{{study}}/{{model}}/traits/{trait}/{polarity}/{name}"
-        for trait in traits
-        for polarity in POLARITIES
-    ]
+# Projections are made of several personas at a time, see `persona_parts`.
+ROLE_PARTS = persona_parts.role_parts(study)
+TRAIT_PARTS = persona_parts.trait_parts(study)
+_PROJECTIONS = "results/{{study}}/{{model}}/projections"
+ROLE_PROJECTIONS = expand(f"{_PROJECTIONS}/roles/{{part}}.parquet", part=ROLE_PARTS)
+TRAIT_PROJECTIONS = expand(f"{_PROJECTIONS}/traits/{{part}}.parquet", part=TRAIT_PARTS)
+
+
+def role_part(wildcards):
+    """The roles of a part."""
+    return ROLE_PARTS[wildcards.part]
+
+
+def trait_part(wildcards):
+    """The trait of each file of a part: one file for every polarity."""
+    return [trait for trait in TRAIT_PARTS[wildcards.part] for _ in POLARITIES]
+
+
+def role_part_files(name):
+    """Return an input function: one file for every role of a part."""
+
+    def files(wildcards):
+        folder = f"results/{wildcards.study}/{wildcards.model}/roles"
+        return [f"{folder}/{role}/{name}" for role in role_part(wildcards)]
+
+    return files
+
+
+def trait_part_files(name):
+    """Return an input function: one file for every trait of a part and polarity."""
+
+    def files(wildcards):
+        folder = f"results/{wildcards.study}/{wildcards.model}/traits"
+        return [
+            f"{folder}/{trait}/{polarity}/{name}"
+            for trait in TRAIT_PARTS[wildcards.part]
+            for polarity in POLARITIES
+        ]
+
+    return files
 
 
 def role_scores(wildcards):

@@ -81,7 +81,7 @@ rule plot_role_cosines:
 rule plot_separation:
     input:
         separation="results/{study}/{model}/axis/separation.parquet",
-        projections=role_files("projections.parquet"),
+        projections=ROLE_PROJECTIONS,
     output:
         report(
             "results/{study}/{model}/figures/separation.svg",

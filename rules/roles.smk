@@ -112,20 +112,19 @@ rule compute_role_vectors:
 
 rule project_role_responses:
     input:
-        responses="results/{study}/{model}/roles/{role}/responses.parquet",
-        activations="results/{study}/{model}/roles/{role}/activations.parquet",
+        responses=role_part_files("responses.parquet"),
+        activations=role_part_files("activations.parquet"),
         directions="results/{study}/{model}/axis/directions.parquet",
     output:
-        "results/{study}/{model}/roles/{role}/projections.parquet",
+        "results/{study}/{model}/projections/roles/{part}.parquet",
     log:
-        "results/{study}/{model}/logs/project_role_responses/{role}.log",
+        "results/{study}/{model}/logs/project_role_responses/{part}.log",
     benchmark:
-        "results/{study}/{model}/benchmarks/project_role_responses/{role}.tsv"
-    group:
-        batch_group("project_role_responses")
+        "results/{study}/{model}/benchmarks/project_role_responses/{part}.tsv"
     conda:
         "../envs/personae.yaml"
     params:
+        roles=role_part,
         code=code_digest("roles/project_role_responses"),
     script:
         "../scripts/roles/project_role_responses.py"

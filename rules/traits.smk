@@ -116,20 +116,19 @@ rule compute_trait_vectors:
 
 rule project_trait_responses:
     input:
-        responses="results/{study}/{model}/traits/{trait}/{polarity}/responses.parquet",
-        activations="results/{study}/{model}/traits/{trait}/{polarity}/activations.parquet",
+        responses=trait_part_files("responses.parquet"),
+        activations=trait_part_files("activations.parquet"),
         directions="results/{study}/{model}/axis/directions.parquet",
     output:
-        "results/{study}/{model}/traits/{trait}/{polarity}/projections.parquet",
+        "results/{study}/{model}/projections/traits/{part}.parquet",
     log:
-        "results/{study}/{model}/logs/project_trait_responses/{trait}_{polarity}.log",
+        "results/{study}/{model}/logs/project_trait_responses/{part}.log",
     benchmark:
-        "results/{study}/{model}/benchmarks/project_trait_responses/{trait}_{polarity}.tsv"
-    group:
-        batch_group("project_trait_responses")
+        "results/{study}/{model}/benchmarks/project_trait_responses/{part}.tsv"
     conda:
         "../envs/personae.yaml"
     params:
+        traits=trait_part,
         code=code_digest("traits/project_trait_responses"),
     script:
         "../scripts/traits/project_trait_responses.py"

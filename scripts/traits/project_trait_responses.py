@@ -1,8 +1,11 @@
-"""Project every rollout of one side of a trait on the Assistant Axis and the random directions.
+"""Project every rollout of some traits on the Assistant Axis and on the random directions.
 
-The trait rollouts belong to the pool that capping floors are calibrated on (AA, capping). Larger
-along ``axis`` means more like the default Assistant. Columns: those of ``projections``.
+The rollouts of the trait space belong to the pool that capping floors are calibrated on (AA,
+capping). Larger along ``axis`` means more like the default Assistant. Columns: those of
+``projections``.
 """
+
+from collections.abc import Sequence
 
 import pyarrow as pa
 
@@ -12,25 +15,35 @@ from personae.science.projection_tables import project_rollouts
 
 def main(
     *,
-    trait: str,
-    responses: str,
-    activations: str,
+    traits: Sequence[str],
+    responses: Sequence[str],
+    activations: Sequence[str],
     directions: str,
     path_out: str,
     provenance: dict[str, str],
 ) -> None:
-    """Write one row per rollout, direction and layer."""
-    rollouts = tables.read(responses, "trait_responses", columns=["response_id", "question_id"])
-    # Trait vectors and floors come from extraction questions alone.
-    split = pa.array(["extraction"] * rollouts.num_rows)
-    projected = project_rollouts(
-        rollouts.append_column("split", split),
-        tables.read(activations, "activations"),
-        tables.read(directions, "directions"),
-        subject=trait,
-        kind="trait",
-    )
-    tables.write(projected, path_out, "projections", provenance)
+    """Write one row per rollout, direction and layer.
+
+    ``traits`` holds the trait of each file of ``responses`` and ``activations``: a trait has one of
+    each for every polarity.
+    """
+    vectors = tables.read(directions, "directions")
+    projected = [
+        project_rollouts(
+            _extraction(tables.read(answers, "trait_responses", ["response_id", "question_id"])),
+            tables.read(means, "activations"),
+            vectors,
+            subject=trait,
+            kind="trait",
+        )
+        for trait, answers, means in zip(traits, responses, activations, strict=True)
+    ]
+    tables.write(tables.assemble(projected, "projections"), path_out, "projections", provenance)
+
+
+def _extraction(rollouts: pa.Table) -> pa.Table:
+    """Add the column ``split``: trait vectors and floors come from extraction questions alone."""
+    return rollouts.append_column("split", pa.array(["extraction"] * rollouts.num_rows))
 
 
 if __name__ == "__main__":
@@ -39,9 +52,9 @@ if __name__ == "__main__":
     run_node(
         snakemake,
         main,
-        trait=snakemake.wildcards.trait,
-        responses=snakemake.input.responses,
-        activations=snakemake.input.activations,
+        traits=snakemake.params.traits,
+        responses=list(snakemake.input.responses),
+        activations=list(snakemake.input.activations),
         directions=snakemake.input.directions,
         path_out=snakemake.output[0],
     )

@@ -19,7 +19,8 @@ PLANNED = {
     "generate_role_responses": ROLES + 1,
     "judge_role_responses": ROLES,
     "extract_role_activations": ROLES + 1,
-    "project_role_responses": ROLES + 1,
+    "project_role_responses": 12,  # 276 roles in parts of about 24
+    "project_trait_responses": 20,  # 240 traits in parts of about 12
     "generate_trait_responses": 2 * (TRAITS + SPACE),
     "judge_trait_responses": 2 * (TRAITS + SPACE),
     "extract_trait_activations": 2 * (TRAITS + SPACE),

@@ -11,10 +11,9 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from personae.base.atomic_files import replace_atomically
@@ -24,6 +23,10 @@ from personae.data.damaged_table import DamagedTableError, TableError
 from personae.data.row_groups import parts_by_layer, row_groups
 from personae.data.schemas import SCHEMAS, VECTOR
 from personae.data.vector_columns import from_matrix, is_vector, to_matrix
+
+if TYPE_CHECKING:
+    import pyarrow.compute as pc
+    import pyarrow.dataset as ds
 
 __all__ = [
     "DamagedTableError",
@@ -174,15 +177,17 @@ def read(
     try:
         with pa.OSFile(os.fspath(path)) as stream:
             footer = table_checksums.check_footer(stream)
-            fragment = ds.ParquetFileFormat().make_fragment(stream)
-            _refuse_other(fragment, str(path), schema_name)
-            fragment = fragment if conditions is None else fragment.subset(conditions)
+            file = pq.ParquetFile(stream)
+            _refuse_other(file, str(path), schema_name)
+            fragment = None if conditions is None else _fragment(stream, conditions)
             needed = {*wanted, *(name for name, *_ in filters or ())}
-            groups = [group.id for group in fragment.row_groups]
-            chunks = table_checksums.chunks_of(fragment.metadata, groups)
+            groups = [group.id for group in fragment.row_groups] if fragment else None
+            chunks = table_checksums.chunks_of(file.metadata, groups)
             table_checksums.check_chunks(
                 stream, footer, (chunk for chunk in chunks if chunk.column in needed)
             )
+            if fragment is None:
+                return _bare(file.read(columns=wanted).select(wanted))
             return _bare(fragment.to_table(columns=wanted, filter=conditions))
     except FileNotFoundError:
         raise TableError(f"{path}: no such table; run the workflow again") from None
@@ -245,13 +250,20 @@ def _refuse_schema(found: pa.Schema, declared: pa.Schema, what: str, remedy: str
             raise TableError(f"{what}: column {field.name} is {kind}, not {expected}; {remedy}")
 
 
-def _refuse_other(fragment: ds.ParquetFileFragment, path: str, schema_name: str) -> None:
+def _fragment(stream: pa.NativeFile, conditions: pc.Expression) -> ds.ParquetFileFragment:
+    """Return the row groups of a file that may hold rows that meet the conditions."""
+    import pyarrow.dataset as ds  # imports pandas, which most nodes do not need
+
+    return ds.ParquetFileFormat().make_fragment(stream).subset(conditions)
+
+
+def _refuse_other(file: pq.ParquetFile, path: str, schema_name: str) -> None:
     """Refuse a file of another kind, or whose columns are not those that are declared now."""
-    metadata = fragment.metadata.metadata or {}
+    metadata = file.metadata.metadata or {}
     kind = metadata.get(_SCHEMA_KEY.encode(), b"unknown").decode()
     if kind != schema_name:
         raise TableError(f"{path}: a table of kind {kind}, not {schema_name}; {_REMEDY}")
-    _refuse_schema(fragment.physical_schema, _declared(schema_name), path, _REMEDY)
+    _refuse_schema(file.schema_arrow, _declared(schema_name), path, _REMEDY)
 
 
 def _bare(table: pa.Table) -> pa.Table:

@@ -12,6 +12,7 @@ from personae.base.strict_yaml import read_yaml
 from personae.data.schemas import SCHEMAS
 from personae.data.table_values import DEFAULT
 from personae.workflow.config import load_study
+from personae.workflow.stages.persona_parts import parts
 from personae.workflow.stages.registry import ARMS, STAGES, nodes, outputs, titles
 from personae.workflow.stages.stage import Stage
 
@@ -32,6 +33,8 @@ WILDCARDS = {
     "trait": {"study", "model", "trait"},
     "any trait": {"study", "model", "trait"},
     "trait side": {"study", "model", "trait", "polarity"},
+    "role part": {"study", "model", "part"},
+    "trait part": {"study", "model", "part"},
 }
 KIND_AT = {"read": 1, "read_frame": 1, "write": 2}
 """Functions that take a kind of table, and at which place."""
@@ -114,5 +117,18 @@ def test_nodes_are_those_of_the_study() -> None:
     demo = load_study(read_yaml(ROOT / "config/demo.yaml"), ROOT)
     assert not list(nodes(STAGES["simulate_conversations"], demo, demo.model_names[0]))
     assert {"model": model, "role": DEFAULT} in list(
-        nodes(STAGES["project_role_responses"], study, model)
+        nodes(STAGES["extract_role_activations"], study, model)
     )
+
+
+def test_every_persona_is_in_one_part_and_another_name_moves_no_other() -> None:
+    names = [f"role_{index}" for index in range(50)]
+    before = parts(names, 24)
+    assert sorted(name for members in before.values() for name in members) == sorted(names)
+    assert len(before) == 3
+    assert max(map(len, before.values())) < 2 * 24
+    after = parts([*names, "ghost"], 24)
+    moved = [part for part in after if after[part] != before.get(part)]
+    assert len(moved) == 1
+    assert set(after[moved[0]]) - set(before[moved[0]]) == {"ghost"}
+    assert parts([], 24) == {}

@@ -69,6 +69,9 @@ class Counter:
     def __init__(self, study: Study, model: str, rates: Rates) -> None:
         self.study, self.model, self.rates = study, model, rates
         self._layers = study.models[model].n_layers
+        # Generating, judging and extracting count the same responses.
+        self._role_rows: dict[str, _Rows] = {}
+        self._side_rows: dict[tuple[str, str], _Rows] = {}
 
     def node(self, rule: str, wildcards: Mapping[str, str]) -> Work | None:
         """Return the work of a node; None for a rule that needs neither a model nor a judge."""
@@ -77,15 +80,21 @@ class Counter:
 
     def role(self, wildcards: Mapping[str, str]) -> _Rows:
         """Responses of a role or of the default Assistant."""
-        record = node_params.role_rollouts(self.study, self.model, wildcards["role"])
-        questions = [text for part in record["questions"].values() for _, text in part]
-        return self._crossed(record["prompts"], questions, record)
+        role = wildcards["role"]
+        if role not in self._role_rows:
+            record = node_params.role_rollouts(self.study, self.model, role)
+            questions = [text for part in record["questions"].values() for _, text in part]
+            self._role_rows[role] = self._crossed(record["prompts"], questions, record)
+        return self._role_rows[role]
 
     def trait(self, wildcards: Mapping[str, str]) -> _Rows:
         """Responses of one polarity of a trait."""
-        record = node_params.trait_rollouts(self.study, wildcards["trait"], wildcards["polarity"])
-        questions = [text for _, text in record["questions"]]
-        return self._crossed(record["instructions"], questions, record)
+        side = wildcards["trait"], wildcards["polarity"]
+        if side not in self._side_rows:
+            record = node_params.trait_rollouts(self.study, *side)
+            questions = [text for _, text in record["questions"]]
+            self._side_rows[side] = self._crossed(record["instructions"], questions, record)
+        return self._side_rows[side]
 
     def layer_sweep(self, wildcards: Mapping[str, str]) -> _Rows:
         """Responses of a trait's layer sweep."""

@@ -111,10 +111,9 @@ _ROLES: Final = (
         "project_role_responses",
         "roles",
         "Project responses on the axis",
-        "role",
+        "role part",
         single("projections"),
         {"responses": "role_responses", "activations": "activations", "directions": "directions"},
-        group="projections",
     ),
 )
 

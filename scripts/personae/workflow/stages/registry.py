@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from personae.data.table_values import DEFAULT
 from personae.workflow.stages.experiment_stages import EXPERIMENT_STAGES
 from personae.workflow.stages.figure_stages import FIGURE_STAGES
+from personae.workflow.stages.persona_parts import role_parts, trait_parts
 from personae.workflow.stages.persona_stages import PERSONA_STAGES
 from personae.workflow.stages.stage import Output, Stage
 from personae.workflow.stages.trait_stages import TRAIT_STAGES
@@ -68,6 +69,9 @@ def nodes(
     if stage.per in ("role", "played role"):
         roles = [*study.role_names, DEFAULT] if stage.per == "role" else study.role_names
         yield from ({**at, "role": role} for role in roles)
+    elif stage.per in ("role part", "trait part"):
+        parts = role_parts(study) if stage.per == "role part" else trait_parts(study)
+        yield from ({**at, "part": part} for part in parts)
     elif stage.per in ("trait", "any trait"):
         yield from ({**at, "trait": trait} for trait in traits)
     elif stage.per == "trait side":

@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 
 Per = Literal[
     "study", "weights", "model", "imported model", "role", "played role", "trait", "any trait",
-    "trait side",
+    "trait side", "role part", "trait part",
 ]  # fmt: skip
 """What a stage has one node for.
 
 ``weights`` is every model in use, whatever the study. A ``role`` may be the default Assistant, a
 ``played role`` may not. A ``trait`` is one of the study's own; ``any trait`` and ``trait side`` (a
-trait and a polarity) include those of the trait space.
+trait and a polarity) include those of the trait space. The parts are those of
+`personae.workflow.stages.persona_parts`: of the roles, and of the trait space.
 """
 
 Runs = Literal["tables", "model", "judge"]

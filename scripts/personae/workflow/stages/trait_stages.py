@@ -71,10 +71,9 @@ _TRAITS: Final = (
         "project_trait_responses",
         "traits",
         "Project responses on the axis",
-        "trait side",
+        "trait part",
         single("projections"),
         {"responses": "trait_responses", "activations": "activations", "directions": "directions"},
-        group="projections",
     ),
     Stage(
         "compare_trait_vectors",

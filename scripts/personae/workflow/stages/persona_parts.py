@@ -1,0 +1,44 @@
+"""Parts of the personas: what one node does for several personas at a time.
+
+Projecting a persona takes seconds, and every persona is projected anew when the axis moves, so a
+node of its own for each would only make planning and queueing slow: Snakemake looks at everything
+that the axis depends on for every such node.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from personae.data.table_values import DEFAULT
+
+if TYPE_CHECKING:
+    from personae.workflow.config import Study
+
+_ROLES: Final = 24
+_TRAITS: Final = 12  # with two polarities
+
+
+def role_parts(study: Study) -> dict[str, list[str]]:
+    """Return the roles, the default Assistant among them, by part."""
+    return parts([*study.role_names, DEFAULT], _ROLES)
+
+
+def trait_parts(study: Study) -> dict[str, list[str]]:
+    """Return the traits of the trait space by part."""
+    return parts(study.space_names, _TRAITS)
+
+
+def parts(names: Sequence[str], size: int) -> dict[str, list[str]]:
+    """Divide names into parts of about ``size``, in the order of ``names`` within each.
+
+    A name's part depends on the name and on the number of parts, so another name more changes
+    one part, as long as it needs no further part.
+    """
+    number = math.ceil(len(names) / size)
+    found: dict[str, list[str]] = {f"part{index:02d}": [] for index in range(number)}
+    for name in names:
+        found[f"part{zlib.crc32(name.encode()) % number:02d}"].append(name)
+    return {part: members for part, members in found.items() if members}
