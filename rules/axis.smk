@@ -1,4 +1,4 @@
-"""The Assistant Axis and the persona space that it runs through."""
+"""The Assistant Axis and the persona space."""
 
 
 rule compute_axis:

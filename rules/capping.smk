@@ -1,4 +1,4 @@
-"""Activation capping: floors, what they hold back, and what they cost."""
+"""Activation capping: floors, capped responses, and their cost."""
 
 
 rule calibrate_floors:

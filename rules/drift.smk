@@ -1,4 +1,4 @@
-"""Persona drift: where each turn of a conversation stands on the axis, capped and not."""
+"""Persona drift: the projection of each turn on the axis, with and without capping."""
 
 
 rule replay_conversations:

@@ -1,4 +1,4 @@
-"""Calibrate the judges on the labelled set, and measure how far each can be trusted."""
+"""Calibrate the judges on the labelled set, and measure their agreement with its labels."""
 
 
 rule calibrate_judges:

@@ -1,4 +1,4 @@
-"""The library card: what the persona library holds, and what the checks of it found."""
+"""The library card: contents of the persona library, and results of its checks."""
 
 
 rule write_library_card:

@@ -1,4 +1,4 @@
-"""Bring every model into one form: a folder of safetensors and a manifest with its digest."""
+"""Prepare every model: a folder of safetensors and a manifest with its digest."""
 
 
 # On a cluster, compute nodes often see no network: models are fetched where Snakemake runs.

@@ -1,4 +1,4 @@
-"""Vectors that others have published, in the workflow's own tables and against its own vectors."""
+"""Published vectors: imported into the workflow's tables and compared with its own."""
 
 
 rule import_published_vectors:

@@ -1,4 +1,4 @@
-"""The roles arm: responses in every role and as the default Assistant, judged and extracted."""
+"""The roles arm: responses in every role and as the default Assistant, their scores and activations."""
 
 
 rule generate_role_responses:

@@ -1,4 +1,4 @@
-"""Layer sweep, the layer chosen by it, and steering up and down at that layer."""
+"""The layer sweep, the choice of a layer, and steering at that layer."""
 
 
 rule sweep_trait_layers:

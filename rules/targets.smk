@@ -1,6 +1,6 @@
-"""One arm at a time: what `snakemake axis` and its like make, for all models of the study.
+"""Targets for one arm each, such as `snakemake axis`, for all models of the study.
 
-With `--config 'models=[NAME]'` an arm is made for one model alone.
+`--config 'models=[NAME]'` makes an arm for one model.
 """
 
 

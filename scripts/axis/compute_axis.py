@@ -1,4 +1,4 @@
-"""Compute the Assistant Axis and the random directions that it is held against.
+"""Compute the Assistant Axis and the random directions that it is compared with.
 
 ``axis = mean(default) - mean(fully-role vectors)`` per layer, pointing toward the default
 Assistant (AA, Assistant Axis). The integrity column is the cosine with the axis recomputed from

@@ -1,4 +1,4 @@
-"""Measure what capping costs where nothing is wrong.
+"""Measure the cost of capping on harmless prompts.
 
 Per arm: the log-likelihood per token of the default Assistant's own uncapped answers to held-out
 questions, and whether the right choice of closed questions stays the most likely one (AA,

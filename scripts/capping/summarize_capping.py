@@ -1,4 +1,4 @@
-"""Summarise what every capping arm holds back against what it costs.
+"""Summarise the effect of every capping arm and its cost.
 
 Measures: ``roles_`` and ``jailbreak_role_adherence`` (0-3), ``_played`` (share fully in persona),
 ``_coherence`` (0-100), by judge; ``neutral_log_likelihood`` and ``closed_accuracy``. ``change`` is

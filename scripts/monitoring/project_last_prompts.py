@@ -1,6 +1,6 @@
 """Project the last prompt token of every monitored rollout on its trait vector.
 
-The token stands before any response: the projection foretells (PV, monitoring). ``<h, u>`` with
+The token precedes the response, so the projection predicts it (PV, monitoring). ``<h, u>`` with
 ``u`` the unit response-mean vector of the same layer, toward the trait. Columns: those of
 ``prompt_projections``.
 """

@@ -1,7 +1,7 @@
 """Score every claim of the two papers on the tables of all models of a study.
 
 Columns: those of ``scorecard``. A claim is ``reproduced``, ``not reproduced`` or ``not testable
-here``; its criterion, fixed beside the claim, heads its note.
+here``; its criterion, fixed beside the claim, comes first in its note.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Draw where every turn of every conversation stands on the Assistant Axis.
+"""Draw the projection of every turn of every conversation on the Assistant Axis.
 
 From ``drift_projections`` and ``drift_summary`` at the middle layer (AA, persona drift).
 """

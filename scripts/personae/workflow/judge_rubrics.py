@@ -1,4 +1,4 @@
-"""What the chat judges of a study are told: its rubrics, and prompts from elsewhere."""
+"""Rubrics and prompt templates for the chat judges of a study."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def judge_sheets(study: Study) -> dict[RubricKind, Sheet]:
-    """The rubrics that chat judges read, by kind."""
+    """Return the rubrics that chat judges read, by kind."""
     return load_sheets(f"{study.config.library.judging}/rubrics", study.base)
 
 
 def judge_templates(study: Study, kind: RubricKind, targets: Iterable[str]) -> dict[str, str]:
-    """The prompts from elsewhere that take the place of a rubric, by target.
+    """Return the prompt templates that replace a rubric, by target.
 
     A target without such a file (a persona that is no role of the study) is judged by the rubric.
     """

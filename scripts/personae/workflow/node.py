@@ -1,7 +1,7 @@
-"""The frame in which every node of the DAG runs: its log, its errors, its provenance.
+"""What every node of the DAG does around its ``main``: log, errors, provenance, resuming.
 
 A script's ``__main__`` block hands its ``main`` to `run_node` (pure tables) or `run_model_node`
-(a client of the model server). Both write a readable log, turn every foreseen error into one
+(a client of the model server). Both write a readable log, report every known error as one
 line, and exit non-zero on any error.
 """
 

@@ -1,4 +1,4 @@
-"""Which copy of the package the nodes of a workflow run."""
+"""Make nodes import this copy of the package."""
 
 from __future__ import annotations
 

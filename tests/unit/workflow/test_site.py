@@ -68,7 +68,8 @@ def test_a_senseless_number_is_refused_by_name(name: str, monkeypatch: pytest.Mo
 
 
 def test_only_what_is_set_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert set(site_settings.default_resources()) == {"runtime", "mem_mb", "disk_mb", "slot"}
+    always = {"runtime", "mem_mb", "disk_mb", "one_at_a_time"}
+    assert set(site_settings.default_resources()) == always
     monkeypatch.setenv("PERSONAE_SLURM_PARTITION", "gpu")
     monkeypatch.setenv("PERSONAE_SLURM_QOS", "high")
     assert site_settings.default_resources()["slurm_partition"] == "'gpu'"

@@ -1,8 +1,8 @@
-"""Rows that came before a node ended: its next attempt asks the model server for the others.
+"""Rows received before a node ended: its next attempt asks the model server for the others only.
 
 A row is known by all that determines its result: the node and its code, the weights and their
-dtype, the request without its rows, and the row itself. What comes is written as it comes, so that
-it is there however the node ends, ``kill -9`` included; it is removed when the node succeeds.
+dtype, the request without its rows, and the row itself. Every row is written as it is received, so
+that it is kept however the node ends, ``kill -9`` included; it is removed when the node succeeds.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class KeptRows:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def of(self, path: str, request: RowsRequest) -> Kept:
-        """Return what is there of a request."""
+        """Return what is kept of a request."""
         kind = _digest(path + request.model_dump_json(exclude={"rows"}))
         if kind not in self._kinds:
             self._kinds[kind] = _load(self._folder, kind)
@@ -115,7 +115,7 @@ class Journal:
 
 
 class Kept:
-    """The batches of one request: those kept, and those that come.
+    """The batches of one request: those kept from before, and those received now.
 
     A row has one batch, or one for each of its spans.
     """
@@ -135,7 +135,7 @@ class Kept:
         return self._request.model_copy(update={"rows": self._missing})
 
     def take(self, batch: pa.RecordBatch) -> None:
-        """Keep a batch that came."""
+        """Keep a batch that was received."""
         key = self._keys[batch["id"][0].as_py()]
         self._batches.setdefault(key, []).append(batch)
         self._journal.write(key, batch)

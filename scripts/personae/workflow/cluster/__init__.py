@@ -1,1 +1,1 @@
-"""What a batch system needs of the workflow: site settings, resources, one head, kept work."""
+"""Running on a batch system: site settings, resources, the head process, finished nodes."""

@@ -1,4 +1,4 @@
-"""The site's side of ``profiles/slurm``: settings from the environment, and how to ask for states.
+"""Settings of a site for ``profiles/slurm``, and the command that tells the states of jobs.
 
 The profile calls these functions while Snakemake reads its command line, so this module needs
 nothing but the standard library. Every variable is explained in ``profiles/slurm/README.md``.
@@ -28,7 +28,7 @@ StatusCommand = Literal["sacct", "squeue"]
 
 
 class SiteError(PersonaeError):
-    """A variable that says nothing usable."""
+    """A variable whose value cannot be used."""
 
 
 def text(name: str, default: str = "") -> str:
@@ -53,8 +53,8 @@ def number(name: str, default: int) -> int:
 def default_resources() -> dict[str, str | int]:
     """Return what every job asks for unless its rule says otherwise: a CPU node's needs.
 
-    ``slot`` makes Snakemake plan the nodes of a group one after another: the memory of a group is
-    then that of its largest node, and its time the sum of all.
+    ``one_at_a_time`` makes Snakemake plan the nodes of a group one after another: the memory of a
+    group is then that of its largest node, and its time the sum of all.
     """
     partition = text("CPU_PARTITION") or text("PARTITION")
     asked: dict[str, str | int] = {
@@ -62,7 +62,7 @@ def default_resources() -> dict[str, str | int]:
         "mem_mb": f"{number('CPU_MEM_MB', 8000)} * attempt",
         # Nothing asks for it; a number spares Snakemake a look at every job's inputs.
         "disk_mb": 1000,
-        "slot": 1,
+        "one_at_a_time": 1,
     }
     strings = {
         "slurm_partition": partition,

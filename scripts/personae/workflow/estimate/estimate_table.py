@@ -70,8 +70,8 @@ def _totals(estimate: Estimate) -> list[str]:
             f"tokens: {cost}."
         )
     lines.append(
-        "group: personas per allocation that work for hours and keep loading under a twentieth "
-        "(PERSONAE_SLURM_GROUP); jobs: allocations that load the model."
+        "group: personas per allocation that keep it busy for hours, with loading under a "
+        "twentieth of the time (PERSONAE_SLURM_GROUP); jobs: allocations that load the model."
     )
     return lines
 

@@ -1,4 +1,4 @@
-"""How much every node of a study does, counted from the same records that the node is given.
+"""Count the work of every node of a study from the same records that the node is given.
 
 Token counts of prompts come from their characters, those of responses from the study's limits; both
 factors stand in ``config/rates.yaml``.
@@ -23,7 +23,7 @@ _LIKELIHOOD_PASSES = 2
 
 
 class Work(NamedTuple):
-    """What one node does.
+    """The work of one node.
 
     Attributes
     ----------
@@ -177,7 +177,7 @@ class Counter:
         return self.rates.response_fill * float(sampling["max_new_tokens"])
 
     def generate(self, rows: _Rows) -> Work:
-        """Generate them."""
+        """Return the work of generating the responses."""
         return Work(
             responses=rows.number,
             generated=rows.number * rows.response,
@@ -185,16 +185,16 @@ class Counter:
         )
 
     def extract(self, rows: _Rows, spans: int) -> Work:
-        """Extract means over ``spans`` spans at every layer."""
+        """Return the work of extracting means over ``spans`` spans at every layer."""
         tokens = rows.number * (rows.prompt + rows.response)
         return Work(read=tokens, vectors=rows.number * spans * self._layers)
 
     def project(self, rows: _Rows) -> Work:
-        """Read their prompts alone."""
+        """Return the work of reading the prompts alone."""
         return Work(read=rows.number * rows.prompt)
 
     def judge(self, rows: _Rows, rubrics: int) -> Work:
-        """Score them by ``rubrics`` rubrics each."""
+        """Return the work of scoring every response by ``rubrics`` rubrics."""
         judging, verdicts = self.study.config.judging, rows.number * rubrics
         read = tokens = 0.0
         if judging.needs_model:
@@ -204,7 +204,9 @@ class Counter:
         return Work(read=read, verdicts=verdicts, judge_tokens=tokens)
 
     def calibrate(self) -> Work:
-        """Judge every labelled answer; judges behind an API twice where their bias is checked."""
+        """Return the work of judging every labelled answer; judges behind an API judge it twice
+        where their bias is checked.
+        """
         study = self.study
         items = labelled_items(
             study.library.labelled,
@@ -220,7 +222,7 @@ class Counter:
         )
 
     def cost(self) -> Work:
-        """Score neutral answers and the choices of closed questions under every arm."""
+        """Return the work of scoring neutral answers and closed questions under every arm."""
         section = self.study.config.capping
         neutral = section.neutral_questions * len(self.study.library.default.prompts)
         choices = sum(len(item["choices"]) for item in node_params.closed_answers(self.study))
@@ -228,14 +230,14 @@ class Counter:
         return Work(read=self._arms * (neutral * (50 + response) + choices * 60))
 
     def simulate(self, rows: _Rows) -> Work:
-        """Generate them, each after a user's message that the auditor writes."""
+        """Return the work of generating responses, each to a message that the auditor writes."""
         read = rows.number * (self._mean(self._talks) + rows.prompt)
         return self.generate(rows)._replace(
             messages=rows.number, auditor_read=read, auditor_written=rows.number * self._message
         )
 
     def conversations(self, rows: _Rows, simulated: _Rows) -> Work:
-        """Project the shipped, the replayed and the simulated turns."""
+        """Return the work of projecting the shipped, the replayed and the simulated turns."""
         turns = rows.number + rows.number // 2
         further = simulated.number * (self._message + simulated.response)
         return Work(read=turns * (50 + rows.response) + further)

@@ -1,4 +1,4 @@
-"""How fast models generate and read: measured where it was, else the roofline of their GPUs."""
+"""Tokens per second of models: measured where available, else from the roofline of their GPUs."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Rates(Strict):
 
 
 class Speed(NamedTuple):
-    """Of one copy of a model: tokens per second, seconds to load, and where this is from."""
+    """Speed of one copy of a model: tokens per second, seconds to load, and the source of both."""
 
     generate: float
     read: float

@@ -1,4 +1,4 @@
-"""From the work of single nodes to the cost of a study, and how many nodes an allocation takes."""
+"""Add up the work of nodes to the cost of a study, and divide nodes among allocations."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from personae.workflow.stages.registry import STAGES, nodes
 from personae.workflow.stages.stage import Stage
 
 NODE_SECONDS = 3.0
-"""Starting a node and its tables; measured on two CPU cores."""
+"""Seconds to start a node, and to read and write its tables; measured on two CPU cores."""
 
 TABLE_SECONDS = 300.0
-"""What a node without model and judge is given."""
+"""Seconds assumed for a node that needs neither a model nor a judge."""
 
 _BYTES_PER_TOKEN = 8  # its id, and its characters, before compression
 _API_SECONDS = 1.5  # of one verdict or user message, with `concurrency` of them at a time

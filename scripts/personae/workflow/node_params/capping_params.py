@@ -1,4 +1,4 @@
-"""Which arms are capped, on what, and what capping may cost."""
+"""Parameters of the capping nodes: arms, prompts, and the questions that measure the cost."""
 
 from __future__ import annotations
 

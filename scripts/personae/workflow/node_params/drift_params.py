@@ -1,4 +1,4 @@
-"""Which conversations are played, with whom, and under which cap."""
+"""Parameters of the drift nodes: conversations, simulated users, and the cap."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who judges what by which rubrics, and what judges know of roles and traits."""
+"""Parameters of the nodes that judge: judges, rubrics, and the roles and traits judged."""
 
 from __future__ import annotations
 

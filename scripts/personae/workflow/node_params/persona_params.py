@@ -1,4 +1,4 @@
-"""Who generates the responses from which vectors come, and to what."""
+"""Parameters of the nodes that generate the responses from which vectors come."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How questions enter a record, and what a record is."""
+"""The type of a record of parameters, and questions as they appear in one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is steered, and what is said before the prompts that a vector monitors."""
+"""Parameters of the steering and monitoring nodes."""
 
 from __future__ import annotations
 
