@@ -1,8 +1,14 @@
 """Projections, their units and turn profiles."""
 
-import numpy as np
-import pytest
+from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pytest
+from scripts.roles import project_role_responses
+
+from personae.data import tables
+from personae.data.table_values import DEFAULT
 from personae.science.projection import cosine, mean_norm, project, turn_profile, unit
 
 from .planted import PLAN
@@ -56,3 +62,42 @@ def test_turn_profile_follows_the_planted_drift_and_drops_thin_turns() -> None:
     for point in profile.points:
         assert point.projection.low < 5.0 - 2.0 * point.turn < point.projection.high
         assert point.projection.high - point.projection.low < 0.2
+
+
+def write_persona(folder: Path, name: str, mean: float) -> tuple[str, str]:
+    """Write one rollout of a persona whose activation is ``mean`` in every dimension."""
+    answers, means = folder / f"{name}-responses.parquet", folder / f"{name}-activations.parquet"
+    row = {"response_id": name, "question_id": "q", "split": "extraction", "role": name}
+    tables.write(tables.from_rows([row], "role_responses"), answers, "role_responses", {})
+    vectors = tables.from_matrix(np.full((1, 4), mean, np.float32))
+    columns = {"response_id": [name], "span": ["response_mean"], "layer": pa.array([3], pa.int16()),
+               "n_tokens": pa.array([2], pa.int32()), "vector": vectors}  # fmt: skip
+    activations = tables.assemble([pa.table(columns)], "activations")
+    tables.write(activations, means, "activations", {})
+    return str(answers), str(means)
+
+
+def test_a_part_of_the_roles_is_projected_into_one_table(tmp_path: Path) -> None:
+    columns = {
+        **{name: [1.0] for name in ("norm", "residual_norm", "integrity")},
+        **dict.fromkeys(("n_roles", "n_default"), pa.array([1], pa.int32())),
+        "direction": ["axis"],
+        "layer": pa.array([3], pa.int16()),
+        "vector": tables.from_matrix(np.array([[0.0, 5.0, 0.0, 0.0]], np.float32)),
+    }
+    directions = tables.assemble([pa.table(columns)], "directions")
+    tables.write(directions, tmp_path / "directions.parquet", "directions", {})
+    files = [write_persona(tmp_path, "pirate", -2.0), write_persona(tmp_path, DEFAULT, 7.0)]
+    project_role_responses.main(
+        roles=["pirate", DEFAULT],
+        responses=[answers for answers, _ in files],
+        activations=[means for _, means in files],
+        directions=str(tmp_path / "directions.parquet"),
+        path_out=str(tmp_path / "projections.parquet"),
+        provenance={},
+    )
+    found = tables.read(tmp_path / "projections.parquet", "projections").to_pylist()
+    assert [(row["subject"], row["kind"], row["projection"]) for row in found] == [
+        ("pirate", "role", -2.0),
+        (DEFAULT, "default", 7.0),
+    ]

@@ -7,9 +7,9 @@ takes them from there instead of computing them again. Kept files are hard links
 space while the outputs are there. A run that ends well removes them.
 
 A node that fails half-way has no outputs yet: `personae.inference.client.row_cache` keeps the rows
-that it had received, in the same folder. Neither can do the other's part. Rows would have to be
-written a second time for nodes that succeed, a gigabyte for the activations of one role where a
-link costs nothing, and nodes that ask no model have none; outputs do not exist before a node ends.
+that it had received, in the same folder. Neither can do the other's part. Rows kept after a node
+has succeeded would double its disk, a gigabyte for the activations of one role, where a link costs
+nothing; nodes that ask no model have no rows; and outputs do not exist before a node ends.
 """
 
 from __future__ import annotations
