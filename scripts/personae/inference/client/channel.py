@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -28,6 +29,10 @@ _UNIX = "unix:"
 _CONNECT_SECONDS = 10.0
 _DYING_SECONDS = 60.0
 _LOOK_AGAIN = 0.1
+# How a server, Python or a library below it writes why a process ends.
+_WHY = re.compile(
+    r"ending$|^\w*(\.\w+)*(Error|Exception|Exit)\b|[Ff]atal|terminate called|CUDA error"
+)
 
 # A long request is silent for as long as it computes, so there is no read time-out. A server on
 # another machine may vanish without a word: the kernel then finds out within two minutes.
@@ -39,8 +44,8 @@ _KEEP_ALIVE = [
 ]
 
 
-class _GoneError(EngineError):
-    """The server does not answer any more."""
+class ServerGoneError(EngineError):
+    """The server has ended or cannot be reached; asking again starts a new one."""
 
 
 class Channel:
@@ -94,7 +99,7 @@ class Channel:
             finally:
                 reply.close()
         except httpx.HTTPError as error:
-            raise EngineError(f"{self._ending(error, path)}{self._log_hint}") from error
+            raise ServerGoneError(f"{self._ending(error, path)}{self._log_hint}") from error
 
     def _send(self, method: str, path: str, content: bytes | None) -> httpx.Response:
         """Send a request, to a new server if the old one ended before it replied.
@@ -124,7 +129,7 @@ class Channel:
         while True:
             try:
                 return self._ready_client()
-            except _GoneError:
+            except ServerGoneError:
                 if self._place is None or self._started or time.monotonic() > deadline:
                     raise
             time.sleep(_LOOK_AGAIN)
@@ -170,7 +175,7 @@ class Channel:
         except httpx.TimeoutException:
             return None
         except httpx.HTTPError as error:
-            raise _GoneError(self._ending(error, "its start")) from error
+            raise ServerGoneError(self._ending(error, "its start")) from error
         try:
             return Health.model_validate_json(reply.content)
         except ValidationError:
@@ -180,8 +185,8 @@ class Channel:
         """Say that the server broke off or cannot be reached."""
         if self._place is None:
             return f"the model server at {self._spec.url} is gone during {during}: {error}"
-        last = _last_line(self._place.log)
-        return f"the model server of {self._spec.model} ended during {during}: {last}"
+        reason = _reason(self._place.log)
+        return f"the model server of {self._spec.model} ended during {during}: {reason}"
 
     @property
     def _log_hint(self) -> str:
@@ -197,10 +202,17 @@ def _refusal(reply: httpx.Response) -> str:
         return f"HTTP status {reply.status_code}; is this a personae model server?"
 
 
-def _last_line(log: Path) -> str:
-    """Return the end of a server's log, which says why it ended if it could still write."""
+def _reason(log: Path) -> str:
+    """Return the line of a server's log that says why it ended, or that it could not say so."""
     try:
-        lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+        text = log.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return "its log is gone"
-    return next((line.strip() for line in reversed(lines) if line.strip()), "its log is empty")
+    lines = [line.strip() for line in text.split("\n") if line.strip()]
+    if said := next((line for line in reversed(lines) if _WHY.search(line)), ""):
+        return said
+    last = lines[-1] if lines else "nothing"
+    return (
+        "it was killed, by somebody or by the system for lack of memory, and could not say why; "
+        f"the last it wrote was: {last}"
+    )

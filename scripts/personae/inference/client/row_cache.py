@@ -126,13 +126,13 @@ class Kept:
         self._request, self._batches = request, batches
         self._journal = journal or Journal(None)
         self._keys = {row.id: _digest(row.model_dump_json()) for row in request.rows}
-        self._missing = [row for row in request.rows if not self._is_there(row)]
-        for row in self._missing:
-            self._batches.pop(self._keys[row.id], None)
 
     def rest(self) -> RowsRequest:
-        """Return the request of the rows that are missing."""
-        return self._request.model_copy(update={"rows": self._missing})
+        """Return the request of the rows that are missing; what is there of their spans goes."""
+        missing = [row for row in self._request.rows if not self._is_there(row)]
+        for row in missing:
+            self._drop(self._keys[row.id])
+        return self._request.model_copy(update={"rows": missing})
 
     def take(self, batch: pa.RecordBatch) -> None:
         """Keep a batch that was received."""
@@ -153,8 +153,11 @@ class Kept:
     def forget(self) -> None:
         """Keep nothing of this request."""
         for key in self._keys.values():
-            for batch in self._batches.pop(key, [])[:1]:
-                self._journal.write(key, batch.slice(0, 0))
+            self._drop(key)
+
+    def _drop(self, key: str) -> None:
+        for batch in self._batches.pop(key, [])[:1]:
+            self._journal.write(key, batch.slice(0, 0))
 
     def _is_there(self, row: Row) -> bool:
         wanted = len(row.spans) if isinstance(row, ActivationRow) else 1

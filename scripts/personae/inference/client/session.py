@@ -30,7 +30,7 @@ from personae.api.requests import (
     Sampling,
 )
 from personae.api.wire_encoding import pack_vector
-from personae.inference.client.channel import Channel
+from personae.inference.client.channel import Channel, ServerGoneError
 from personae.inference.client.launch import Say
 from personae.inference.client.row_cache import Kept, KeptRows, RowsRequest
 from personae.inference.engine_errors import EngineError, InterventionError
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 Vectors = Mapping[str, NDArray[np.floating]]
 
 _SAY_EVERY = 10.0
+# A request that ends so many servers, one after the other, is given up.
+_SERVERS = 2
 _RENDERED = TypeAdapter(list[RenderedChat])
 
 
@@ -205,19 +207,31 @@ class EngineClient:
         import pyarrow as pa
 
         kept = self._kept.of(path, request) if self._kept else Kept(request, {})
-        rest = kept.rest()
-        if known := len(request.rows) - len(rest.rows):
+        if known := len(request.rows) - len(kept.rest().rows):
             self._say(
                 f"{path}: {known} of {len(request.rows)} rows are kept from an attempt before"
             )
         try:
-            schema = self._channel.frames(path, rest, _Listener(path, self._say, kept.take))
+            schema = self._asked(path, kept)
         except EngineError as error:
             # Whether an intervention ever acted is a question to all rows of a request together.
             if InterventionError.__name__ in str(error):
                 kept.forget()
             raise
         return pa.Table.from_batches(kept.all(), schema)
+
+    def _asked(self, path: str, kept: Kept) -> pa.Schema:
+        """Ask for the rows that are missing, of a new server if one ends in between."""
+        for left in reversed(range(_SERVERS)):
+            try:
+                return self._channel.frames(
+                    path, kept.rest(), _Listener(path, self._say, kept.take)
+                )
+            except ServerGoneError as gone:
+                if not left:
+                    raise
+                self._say(f"{gone}; asking a new server for the rest")
+        raise AssertionError("the last server's error is raised")
 
 
 class _Listener:

@@ -1,8 +1,9 @@
 """An engine without a model, so that tests of processes need not wait for torch.
 
 The user's message is a command: ``sleep S`` (giving up between "batches"), ``stuck S`` (never
-looking up), ``crash``, ``break``, ``idle``, ``refuse``, ``need FILE``; anything else is echoed. The
-name of the model's folder is a command for the load: ``missing``, ``broken``, ``slow`` or anything.
+looking up), ``crash``, ``crash FILE`` (once), ``break``, ``idle``, ``refuse``, ``need FILE``;
+anything else is echoed. The name of the model's folder is a command for the load: ``missing``,
+``broken``, ``slow`` or anything.
 """
 
 from __future__ import annotations
@@ -105,7 +106,9 @@ class StandIn:
                 progress(0, 1)
         elif word == "stuck":
             time.sleep(float(rest))
-        elif word == "crash":
+        elif word == "crash" and not (rest and Path(rest).exists()):
+            if rest:
+                Path(rest).touch()
             os.kill(os.getpid(), signal.SIGKILL)
         elif word == "break":
             raise RuntimeError("the engine\nbroke")

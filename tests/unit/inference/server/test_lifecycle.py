@@ -15,7 +15,7 @@ import pytest
 
 from personae.base import workflow_owner
 from personae.base.process_identity import ProcessIdentity
-from personae.inference.client import EngineError
+from personae.inference.client import EngineError, channel, session
 
 from .harness import HERE, Servers, is_gone, say, say_in_vain, wait_until
 
@@ -32,6 +32,9 @@ SLEEP = """
 message = Message(role="user", content="sleep 30")
 client.generate([GenerateRow(id="x", messages=[message], seed=0)], Sampling())
 """
+
+
+KILLED = "it was killed, by somebody or by the system for lack of memory, and could not say why"
 
 
 def start_client(servers: Servers, name: str, then: str = "") -> subprocess.Popen[str]:
@@ -134,6 +137,37 @@ def test_a_crash_in_a_request_is_one_line(servers: Servers) -> None:
         assert say(client, "hello") == ["hello"], "the next request gets a new server"
 
 
+def test_a_server_that_dies_under_a_request_is_replaced_and_asked_for_the_rest(
+    servers: Servers, tmp_path: Path
+) -> None:
+    with servers.connect() as client:
+        # Long enough for the first row to arrive.
+        words = ["a", "sleep 2", f"crash {tmp_path / 'crashed'}"]
+        assert say(client, *words) == words
+        assert client.info().counters["row2"] == 1
+        assert "row0" not in client.info().counters
+    (line,) = [line for line in servers.log if "asking a new server for the rest" in line]
+    assert KILLED in line
+
+
+@pytest.mark.parametrize(
+    ("log", "reason"),
+    [
+        ("serves m\nTraceback (most recent call last):\nMemoryError: no\n", "MemoryError: no"),
+        ("torch.OutOfMemoryError: CUDA out\ndone\n", "torch.OutOfMemoryError: CUDA out"),
+        ("12:00 serves m\n12:05 signal 15: ending\n", "12:05 signal 15: ending"),
+        ("Fatal Python error: Aborted\n\n  File x\n", "Fatal Python error: Aborted"),
+        ("12:00 loaded in 3 s\n", f"{KILLED}; the last it wrote was: 12:00 loaded in 3 s"),
+    ],
+)
+def test_the_reason_of_an_end_is_not_the_last_line_of_its_log(
+    tmp_path: Path, log: str, reason: str
+) -> None:
+    path = tmp_path / "server.log"
+    path.write_text(log)
+    assert channel._reason(path) == reason
+
+
 def test_a_crash_in_the_load_is_one_line(servers: Servers) -> None:
     with pytest.raises(EngineError, match=r"ended during its start: .*loading .*\.log\)$"):
         servers.connect("broken")
@@ -173,7 +207,10 @@ def test_a_signalled_server_gives_up_its_request_and_unlinks(
     assert servers.sockets() == []
 
 
-def test_a_signalled_server_does_not_wait_for_a_long_batch(servers: Servers) -> None:
+def test_a_signalled_server_does_not_wait_for_a_long_batch(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "_SERVERS", 1)
     with servers.connect() as client:
         pid = client.info().pid
         threading.Timer(0.5, os.kill, [pid, signal.SIGTERM]).start()

@@ -1,0 +1,188 @@
+"""Processes of a run killed at random moments, over every kind of node."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import re
+import signal
+import subprocess
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import psutil
+
+from .study import TortureStudy
+
+Victim = Literal["head", "node", "server", "all", "interrupt", "hang-up"]
+
+VICTIMS: tuple[Victim, ...] = ("head", "node", "server", "all", "interrupt", "hang-up")
+# Nodes that ask a model or a judge, which is what a kill can cost.
+ASKING = re.compile(
+    r"generate_|extract_|judge_|sweep_|steer_trait|cap_responses|measure_capping_cost|replay_|"
+    r"project_last|project_conv|calibrate_judges"
+)
+_SCRIPT = re.compile(r"\.snakemake/scripts/tmp[^/]*\.(\w+)\.py")
+_KEPT = re.compile(r"(\d+) of \d+ rows are kept")
+_PATIENCE = 240.0
+_FORBIDDEN = ("LockException", "--unlock", "Traceback (most recent call last)")
+
+
+@dataclass
+class Kills:
+    """What was killed, and what came of it."""
+
+    seed: int
+    hit: Counter[str] = field(default_factory=Counter)
+    victims: Counter[str] = field(default_factory=Counter)
+    rows_kept: int = 0
+    failures: list[str] = field(default_factory=list)
+
+
+def kill_often(study: TortureStudy, n: int, seed: int) -> Kills:
+    """Start the study and kill something in it, ``n`` times, each run going on from the last.
+
+    Kinds of node that were not hit yet are preferred. A run that ends by itself has one kind of
+    node forced in the next, so that there is always something to kill.
+    """
+    kills, draw, forced = Kills(seed), random.Random(seed), ""
+    for number in range(n):
+        victim = VICTIMS[number % len(VICTIMS)]
+        said = _killed_run(study, victim, kills, draw, forced)
+        for word in _FORBIDDEN:
+            if word in said:
+                kills.failures.append(f"kill {number} ({victim}): {_line_with(said, word)}")
+        kills.rows_kept += _rows_kept(study.results)
+        missing = sorted(_asking_rules(study) - set(kills.hit))
+        forced = draw.choice(missing or sorted(kills.hit)) if _is_complete(study) else ""
+    return kills
+
+
+def finish(study: TortureStudy, kills: Kills) -> None:
+    """Run to the end, which must succeed."""
+    done = study.run()
+    kills.rows_kept += _rows_kept(study.results)
+    if done.returncode:
+        kills.failures.append(f"the plain rerun failed: {done.stderr[-500:]}")
+
+
+def processes_in(folder: Path) -> list[psutil.Process]:
+    """Return the processes that work in a folder, but for this one."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.pid != os.getpid() and Path(process.cwd()) == folder:
+                found.append(process)
+    return found
+
+
+def rule_of(process: psutil.Process) -> str:
+    """Return the rule whose script a process runs; empty for another process."""
+    try:
+        found = _SCRIPT.search(" ".join(process.cmdline()))
+    except psutil.Error:
+        return ""
+    return found.group(1) if found else ""
+
+
+def _killed_run(
+    study: TortureStudy, victim: Victim, kills: Kills, draw: random.Random, forced: str
+) -> str:
+    command, environment = study.command(*(("--forcerun", forced) if forced else ()))
+    log = study.project.root / "torture.log"
+    with log.open("w+", encoding="utf-8") as out:
+        running = subprocess.Popen(
+            command,
+            cwd=study.project.root,
+            env=environment,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        if rule := _wait_for_node(study, running, kills.hit):
+            time.sleep(draw.uniform(0.0, 2.0))
+            _strike(study, running, victim)
+            kills.hit[rule] += 1
+            kills.victims[victim] += 1
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            # Of a run whose node or server was killed, the rest goes on: not waited for.
+            running.wait(15 if victim in ("node", "server") else _PATIENCE)
+        if running.poll() is None:
+            os.killpg(running.pid, signal.SIGKILL)
+            running.wait()
+        _await_end(study, kills)
+        out.seek(0)
+        return out.read()
+
+
+def _wait_for_node(study: TortureStudy, running: subprocess.Popen[bytes], hit: Counter[str]) -> str:
+    """Return the rule of an asking node that runs, one not hit before if there is one soon."""
+    deadline, fallback = time.monotonic() + _PATIENCE, time.monotonic() + 20
+    while running.poll() is None and time.monotonic() < deadline:
+        rules = {rule_of(process) for process in processes_in(study.project.root)}
+        asking = {rule for rule in rules if ASKING.match(rule)}
+        fresh = asking - set(hit)
+        if fresh or (asking and time.monotonic() > fallback):
+            return sorted(fresh or asking)[0]
+        time.sleep(0.05)
+    return ""
+
+
+def _strike(study: TortureStudy, running: subprocess.Popen[bytes], victim: Victim) -> None:
+    if victim == "interrupt":
+        os.killpg(running.pid, signal.SIGINT)
+        return
+    if victim == "hang-up":
+        os.killpg(running.pid, signal.SIGHUP)
+        return
+    if victim in ("head", "all"):
+        running.kill()
+    for process in processes_in(study.project.root):
+        with contextlib.suppress(psutil.Error):
+            is_server = "personae.inference.server" in " ".join(process.cmdline())
+            is_node = bool(rule_of(process))
+            if (
+                victim == "all"
+                or (victim == "node" and is_node)
+                or (victim == "server" and is_server)
+            ):
+                process.kill()
+
+
+def _await_end(study: TortureStudy, kills: Kills) -> None:
+    """Wait until no process of the study is left; that is a promise of the project, too."""
+    deadline = time.monotonic() + 60
+    while left := processes_in(study.project.root):
+        if time.monotonic() > deadline:
+            kills.failures.append(f"processes outlive their run: {[p.cmdline() for p in left]}")
+            for process in left:
+                process.kill()
+            return
+        time.sleep(0.1)
+
+
+def _rows_kept(results: Path) -> int:
+    """Count the rows that nodes did not ask for again, as their logs say, and empty the logs."""
+    total = 0
+    for path in results.rglob("*.log"):
+        text = path.read_text(encoding="utf-8", errors="replace")
+        total += sum(int(number) for number in _KEPT.findall(text))
+        path.write_text("", encoding="utf-8")
+    return total
+
+
+def _is_complete(study: TortureStudy) -> bool:
+    return (study.results / "report.html").exists()
+
+
+def _asking_rules(study: TortureStudy) -> set[str]:
+    names = (study.project.root / "scripts").glob("*/*.py")
+    return {path.stem for path in names if ASKING.match(path.stem)}
+
+
+def _line_with(text: str, word: str) -> str:
+    return next(line for line in text.splitlines() if word in line)

@@ -1,0 +1,114 @@
+"""A study of every stage on a tiny random model, judged by an endpoint that counts requests."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from transformers import LlamaConfig, LlamaForCausalLM, set_seed
+
+from personae.data.table_checksums import content_checksum
+
+from ..unit.inference.engine import templates
+from ..unit.inference.engine.families import VOCABULARY, make_tokenizer
+from ..workflow.conftest import COPIED, LINKED, MINI, ROOT, Project
+
+STUDY = "torture.yaml"
+RESULTS = Path("results") / "mini"
+_LAYERS, _HIDDEN = 4, 64
+_ROW = f"tiny\tTiny\tchat\tfolder\t%s\t\t{_LAYERS}\t{_HIDDEN}\t2\t1-2\t0\t1\t4\tMIT\n"
+
+
+@dataclass(frozen=True)
+class TortureStudy:
+    """A copy of the project with the study in it."""
+
+    project: Project
+
+    @property
+    def results(self) -> Path:
+        """The study's results."""
+        return self.project.root / RESULTS
+
+    def command(self, *arguments: str) -> tuple[list[str], dict[str, str]]:
+        """Return the command line of a plain run, as `make demo` has it, and its environment."""
+        limits = str(self.project.root / "limits")
+        local = ("--profile", "local", "--configfile", STUDY, "--cores", "2")
+        return self.project.command(*local, *arguments, PERSONAE_LIMITS_DIR=limits)
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the study and return what was said."""
+        command, environment = self.command(*arguments)
+        return subprocess.run(
+            command,
+            cwd=self.project.root,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=1200,
+        )
+
+    def contents(self) -> dict[str, str]:
+        """Return the checksum of the content of every table, by its place in the results."""
+        return {
+            path.relative_to(self.results).as_posix(): content_checksum(path)
+            for path in sorted(self.results.rglob("*.parquet"))
+            if ".finished" not in path.parts
+        }
+
+
+def make_study(root: Path, judge: str) -> TortureStudy:
+    """Copy the project to ``root``, with a tiny model and a study judged at an address."""
+    for name in COPIED:
+        source, target = ROOT / name, root / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(source, target)
+    for name in LINKED:
+        (root / name).symlink_to((ROOT / name).readlink())
+    (root / "tmp").mkdir()
+    _tiny_model(root / "tiny")
+    with (root / "config" / "models.tsv").open("a", encoding="utf-8") as table:
+        table.write(_ROW % (root / "tiny"))
+    study = yaml.safe_load((root / MINI).read_text(encoding="utf-8"))
+    study |= {
+        "models": ["tiny"],
+        # Rows arrive a few at a time, so that a node can be killed with some of them there.
+        "engine": {"max_batch_tokens": 2048, "dtype": "float32"},
+        "endpoints": {
+            "arbiter": {"base_url": judge, "model": "arbiter", "key_variable": "JUDGE_KEY"}
+        },
+        "judging": {"primary": "arbiter", "second": "embedding", "max_unscored": 0.5},
+    }
+    study["layer_sweep"]["layers"] = [1, 2]
+    study["capping"]["bands"] = [[1, 2]]
+    (root / ".env").write_text("JUDGE_KEY=planted-key\n", encoding="utf-8")
+    (root / STUDY).write_text(yaml.safe_dump(study), encoding="utf-8")
+    return TortureStudy(Project(root))
+
+
+def _tiny_model(folder: Path) -> None:
+    """Save a Llama of four layers with random weights and a tokenizer of single bytes."""
+    set_seed(0)
+    config = LlamaConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=_HIDDEN,
+        intermediate_size=128,
+        num_hidden_layers=_LAYERS,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=16384,
+        initializer_range=0.4,
+        bos_token_id=256,
+        eos_token_id=257,
+        pad_token_id=257,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    make_tokenizer(templates.CHATML_DEFAULT).save_pretrained(folder)
+    assert json.loads((folder / "config.json").read_text())["num_hidden_layers"] == _LAYERS
