@@ -332,53 +332,54 @@ def middle_layer(wildcards):
     return study.models[wildcards.model].middle_layer
 
 
-def model_gres(wildcards):
-    return resources.gpu_request(study.models[wildcards.model])
+# Snakemake evaluates a resource that is a function for every job, one by one: what is the same for
+# all models of the study is a plain value.
+
+
+def for_model(resource):
+    """Return what a node of a model asks for: a plain value, or a function of the wildcards."""
+    found = {name: resource(study.models[name]) for name in MODELS}
+
+    def of_node(wildcards):
+        return found[wildcards.model]
+
+    return of_node if len(set(found.values())) > 1 else found[MODELS[0]]
+
+
+model_gres = for_model(resources.gpu_request)
+model_partition = for_model(resources.partition)
+
+
+def endpoint_generates(row):
+    """One slot where the model's plain responses come from an endpoint."""
+    return int(row.name in study.config.assignments.generators)
+
+
+generator_slots = for_model(endpoint_generates)
 
 
 def model_memory(wildcards, attempt):
     return resources.memory_mb(study.models[wildcards.model], attempt)
 
 
-def model_partition(wildcards):
-    return resources.partition(study.models[wildcards.model])
-
-
 def model_minutes(wildcards, attempt, rulename):
     return resources.minutes(node_seconds(study, rulename, wildcards), attempt)
 
 
-# Judges that do not ask the model need no GPU: they are kept off the GPU partition.
-
-
-def judge_gres(wildcards):
-    return model_gres(wildcards) if study.config.judging.needs_model else ""
-
-
-def judge_memory(wildcards, attempt):
-    if study.config.judging.needs_model:
-        return model_memory(wildcards, attempt)
+def embedder_memory(wildcards, attempt):
     return resources.memory_mb(study.models[study.config.embedder], attempt)
 
 
-def judge_partition(wildcards):
-    model = (
-        wildcards.model if study.config.judging.needs_model else study.config.embedder
-    )
-    return resources.partition(study.models[model])
+# Judges that do not ask the model need no GPU: they are kept off the GPU partition.
+JUDGES_ASK_MODEL = study.config.judging.needs_model
+EMBEDDER_PARTITION = resources.partition(study.models[study.config.embedder])
 
-
+judge_gres = model_gres if JUDGES_ASK_MODEL else ""
+judge_memory = model_memory if JUDGES_ASK_MODEL else embedder_memory
+judge_partition = model_partition if JUDGES_ASK_MODEL else EMBEDDER_PARTITION
 judge_minutes = model_minutes
-
-
-def judge_slots(wildcards):
-    """One slot where a judge is an endpoint: profiles set how many such nodes run at once."""
-    return int(any(name not in OFFLINE for name in study.judging.names))
-
-
-def generator_slots(wildcards):
-    """One slot where the model's plain responses come from an endpoint."""
-    return int(wildcards.model in study.assignments.generators)
+# One slot where a judge is an endpoint: profiles set how many such nodes run at once.
+judge_slots = int(any(name not in OFFLINE for name in study.config.judging.names))
 
 
 engine_params = from_study(node_params.engine_record)
