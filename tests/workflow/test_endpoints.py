@@ -126,13 +126,15 @@ def model_server(root: Path) -> Iterator[str]:
         "--port",
         str(port),
     ]
-    environment = {**os.environ, "PYTHONPATH": str(root / "scripts")}
+    token = {"PERSONAE_SERVER_TOKEN": KEY}
+    environment = {**os.environ, "PYTHONPATH": str(root / "scripts"), **token}
     process = subprocess.Popen(command, cwd=root, env=environment, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
-                if httpx.get(f"http://127.0.0.1:{port}/v1/models").is_success:
+                headers = {"authorization": f"Bearer {KEY}"}
+                if httpx.get(f"http://127.0.0.1:{port}/v1/models", headers=headers).is_success:
                     break
             except httpx.TransportError:
                 pass
@@ -226,7 +228,9 @@ def test_responses_of_an_endpoint_are_the_model_servers_own(remote: Remote) -> N
         name = httpx.get(f"{url}/models").json()["data"][0]["id"]
 
         def assign(study: dict[str, Any], model: str) -> None:
-            study["endpoints"]["served"] = {"base_url": url, "model": model, "key_variable": None}
+            study["endpoints"]["served"] = {
+                "base_url": url, "model": model, "key_variable": "JUDGE_KEY",
+            }  # fmt: skip
             study["assignments"] = {"generators": {"smollm2_135m": "served"}}
 
         remote.change(lambda study: assign(study, "smollm3"))

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
 _FLOAT = np.dtype("<f4")
 
@@ -38,7 +38,21 @@ def _finite(text: str) -> str:
     return text
 
 
-Vector = Annotated[str, AfterValidator(_finite)]
+def _packed(vector: object) -> object:
+    """Return a list of numbers as `pack_vector` writes it, and anything else as it is."""
+    if not isinstance(vector, list):
+        return vector
+    if not all(isinstance(number, int | float) for number in vector):
+        raise ValueError("a vector is base64 of float32, or a list of numbers")
+    try:
+        with np.errstate(over="ignore"):
+            return pack_vector(np.array(vector, dtype=np.float64))
+    except OverflowError:
+        raise ValueError("a vector holds numbers that are not finite") from None
+
+
+Vector = Annotated[str, BeforeValidator(_packed), AfterValidator(_finite)]
+"""Base64 of little-endian float32; a list of numbers is understood as well."""
 
 
 class Wire(BaseModel):

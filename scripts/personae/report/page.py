@@ -19,7 +19,7 @@ from personae.report.node_timings import Timing
 from personae.report.run_facts import ModelFacts
 from personae.report.scorecard.claim import VERDICTS
 from personae.report.shown_transcripts import Comparison
-from personae.report.wording import capital, count, listed, readable, typeset
+from personae.report.wording import capital, count, listed, readable, typeset, visible
 from personae.workflow.stages.registry import figure_sections
 
 PAPERS = {
@@ -112,6 +112,7 @@ def render(report: Report, page: str, style: str) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
+        finalize=visible,
     )
     environment.filters |= {
         "number": number, "readable": readable, "capital": capital, "duration": duration,

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from personae.data.table_values import DEFAULT
 
+# Control characters but tab and line ends, and what turns the direction of a text or hides in it.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]"
+)
 _ACRONYMS = {"ai": "AI", "llm": "LLM"}
 
 
@@ -45,3 +50,14 @@ def typeset(text: str) -> str:
 def span(band: str) -> str:
     """Format a band of layers with an en dash: ``20-24`` becomes ``20\N{EN DASH}24``."""
     return band.replace("-", "\N{EN DASH}")
+
+
+def visible(value: Any) -> Any:
+    """Return a text with its invisible control characters written out, anything else as it is.
+
+    A NUL is no character of HTML, and a reversed direction (U+202E) makes a response read otherwise
+    than it was judged. The type stays, so that markup stays markup.
+    """
+    if not isinstance(value, str) or not _UNSEEN.search(value):
+        return value
+    return type(value)(_UNSEEN.sub(lambda found: f"[U+{ord(found[0]):04X}]", str(value)))

@@ -51,6 +51,36 @@ def only(found: list[Family]) -> Family:
     return family
 
 
+def expanded() -> torch.Tensor:
+    return torch.zeros(1, 1).expand(400_000, 335_544)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.pt", b"hello, this is text\n", "is no file that torch.save wrote"),
+        ("a.pt", b"", "is no file that torch.save wrote"),
+        ("a.pt", b"PK\x03\x04 and no archive", "cannot be read"),
+        ("a.pt", b"\x80\x02cos\nsystem\n.", "could run code"),
+        ("a.pt", expanded(), "no model's has more than 67,108,864 numbers"),
+        ("a.pt", {"axis": torch.zeros(3, 4, device="meta")}, "a tensor without values"),
+        ("a.safetensors", b"\xff" * 64, "cannot be read"),
+    ],
+)
+def test_a_hostile_file_is_one_line(tmp_path: Path, name: str, content: Any, words: str) -> None:
+    path = tmp_path / name
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        torch.save(content, path)
+        assert path.stat().st_size < 10_000
+    with pytest.raises(PersonaeError) as caught:
+        read_families(source(path, "axis"), MODEL, Path())
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(str(path))
+    assert words in line
+
+
 @pytest.mark.parametrize("content", [AXIS, {"axis": AXIS, "n_roles": 275}, AXIS.bfloat16()])
 def test_an_axis_is_read_in_every_form(tmp_path: Path, content: Any) -> None:
     path = save(tmp_path / "axis.pt", content)

@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 
+import jinja2
 import pandas as pd
 import pytest
 
@@ -18,6 +19,7 @@ from personae.report.judge_quality import levels, pooled_first
 from personae.report.node_timings import collect_timings
 from personae.report.page import duration, note_lines, number, with_interval
 from personae.report.shown_transcripts import ShownScores, steered, take_turns
+from personae.report.wording import visible
 from personae.workflow.stages.registry import figure_names
 
 from .synthetic.basics import TRAITS
@@ -116,6 +118,18 @@ def test_headings_do_not_skip_a_level(elements: Elements) -> None:
 def test_model_text_is_escaped(page: str) -> None:
     assert "&lt;b&gt;more&lt;/b&gt;" in page
     assert "<b>" not in page
+
+
+def test_characters_that_cannot_be_seen_are_written_out() -> None:
+    assert visible("a\x00b \u202etxet\u202c \ufeff") == "a[U+0000]b [U+202E]txet[U+202C] [U+FEFF]"
+    assert visible("tab\tline\n \u05d0 \U0001f469\u200d\U0001f4bb") == (
+        "tab\tline\n \u05d0 \U0001f469\u200d\U0001f4bb"
+    )
+    assert visible(3) == 3
+    shown = jinja2.Environment(autoescape=True, finalize=visible).from_string(
+        "{{ x }}{{ y | safe }}"
+    )
+    assert shown.render(x="<\x00>", y="<b>\u202e</b>") == "&lt;[U+0000]&gt;<b>[U+202E]</b>"
 
 
 def test_transcripts_show_plain_steered_and_capped_in_turn(page: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
 import time
@@ -17,6 +18,7 @@ from personae.api.requests import EngineSpec
 from personae.api.wire_encoding import Wire
 from personae.inference.client.launch import Health, Say, await_ready, ensure_server
 from personae.inference.client.server_directory import Place
+from personae.inference.client.server_environment import TOKEN_VARIABLE
 from personae.inference.engine_errors import EngineError
 
 if TYPE_CHECKING:  # both cost import time that a node may never need to spend
@@ -161,7 +163,9 @@ class Channel:
         url = self._spec.url
         if url and not url.startswith(_UNIX):
             remote = httpx.HTTPTransport(limits=limits, socket_options=_KEEP_ALIVE)
-            return httpx.Client(transport=remote, base_url=url, timeout=timeout)
+            token = os.environ.get(TOKEN_VARIABLE)
+            headers = {"authorization": f"Bearer {token}"} if token else {}
+            return httpx.Client(transport=remote, base_url=url, timeout=timeout, headers=headers)
         path = str(self._place.socket) if self._place else str(url).removeprefix(_UNIX)
         # The context for TLS takes 20 ms to load and has no use on a socket.
         local = httpx.HTTPTransport(limits=limits, uds=path, verify=False, trust_env=False)

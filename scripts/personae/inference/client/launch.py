@@ -16,14 +16,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-import personae
 from personae.api.requests import EngineSpec
 from personae.api.wire_encoding import Wire
 from personae.base.errors import PersonaeError
 from personae.base.process_identity import ProcessIdentity
 from personae.base.workflow_owner import current_owner
-from personae.inference.allocator import keeping_memory
 from personae.inference.client.server_directory import Place, is_listening, listen, locked, place_of
+from personae.inference.client.server_environment import server_environment
 from personae.inference.engine_errors import EngineError
 
 Say = Callable[[str], None]
@@ -32,16 +31,6 @@ SERVER_MODULE = "personae.inference.server"
 
 _LOG_LIFETIME = 7 * 24 * 3600.0
 _SAY_EVERY = 10.0
-
-# Snakemake sets these to the threads of the one node that happens to start the server.
-_THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "GOTO_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-)
 
 
 class Health(Wire):
@@ -95,21 +84,13 @@ def _start(spec: EngineSpec, owner: ProcessIdentity | None, place: Place) -> int
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                env=_environment(),
+                env=server_environment(os.environ),
             )
         except OSError as error:
             raise EngineError(f"cannot start the model server: {error}") from error
     # It is meant to outlive this process, so there is nothing to wait for.
     process.returncode = 0
     return process.pid
-
-
-def _environment() -> dict[str, str]:
-    """Return this process's environment, with this very package and all CPUs for the server."""
-    environment = {k: v for k, v in os.environ.items() if k not in _THREAD_VARIABLES}
-    folders = [str(Path(personae.__file__).parents[1]), environment.get("PYTHONPATH", "")]
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, folders))
-    return keeping_memory(environment)
 
 
 def _tidy(folder: Path) -> None:

@@ -17,11 +17,14 @@ from pathlib import Path
 from types import FrameType
 
 import uvicorn
+from fastapi import FastAPI
 from pydantic import ValidationError
 
 from personae.api.requests import EngineSpec
 from personae.base.process_identity import ProcessIdentity
 from personae.inference.client.server_directory import listen
+from personae.inference.client.server_environment import TOKEN_VARIABLE
+from personae.inference.server.access import Guard, access_of
 from personae.inference.server.app import create_app
 from personae.inference.server.backend import Backend
 from personae.inference.server.device_queue import Device
@@ -60,7 +63,7 @@ def _serve(options: argparse.Namespace, listener: socket.socket, socket_file: So
     owner: ProcessIdentity | None = options.owner
     device, loading = Device(), Loading(_loader(spec))
     config = uvicorn.Config(
-        create_app(loading, device),
+        _app(options, loading, device),
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
@@ -71,6 +74,18 @@ def _serve(options: argparse.Namespace, listener: socket.socket, socket_file: So
     Watch(server, device, loading, socket_file, owner=owner, idle_seconds=idle).start()
     LOG.info("process %d serves %s on %s", os.getpid(), spec.model, listener.getsockname())
     server.run(sockets=[listener])
+
+
+def _app(options: argparse.Namespace, loading: Loading, device: Device) -> FastAPI:
+    """Return the app; on a port it asks for a token, which is printed once if it is a new one."""
+    app = create_app(loading, device, Path(options.spec.model).name)
+    if options.port is not None:
+        access, is_new = access_of(options.host, options.allow_host)
+        app.add_middleware(Guard, access=access)
+        if is_new:
+            # Not logged: logs are kept and shown.
+            print(f"token: {access.token}", file=sys.stderr, flush=True)
+    return app
 
 
 def _loader(spec: EngineSpec) -> Load:
@@ -107,8 +122,19 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--spec", type=_spec, required=True, help="EngineSpec as JSON")
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--socket", type=Path, help="path of the unix socket, made with mode 0600")
-    where.add_argument("--port", type=int, help="TCP port; whoever reaches it can use the model")
+    where.add_argument(
+        "--port",
+        type=int,
+        help=f"TCP port; requests need the token of {TOKEN_VARIABLE}, or the one that is printed",
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address for --port")
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a further name by which clients address the server on --port",
+    )
     parser.add_argument("--fd", type=int, help="open file of the already listening --socket")
     parser.add_argument(
         "--owner", type=ProcessIdentity.parse, help="host:job:pid:start of the workflow"

@@ -9,6 +9,7 @@ import pyarrow as pa
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
 
 from personae.api.arrow_stream import (
     GENERATED,
@@ -41,13 +42,20 @@ from personae.inference.server.http_errors import (
     status_of,
 )
 from personae.inference.server.load_state import Loading
+from personae.inference.server.text_route import TextRoute
 from personae.inference.server.warm_up import Warm, WarmServer
 
-routes = APIRouter()
+routes = APIRouter(route_class=TextRoute)
 
 
-def create_app(loading: Loading, device: Device) -> FastAPI:
-    """Return the app; it loads the engine as soon as it runs, and answers /health meanwhile."""
+def create_app(loading: Loading, device: Device, name: str = "") -> FastAPI:
+    """Return the app; it loads the engine as soon as it runs, and answers /health meanwhile.
+
+    Parameters
+    ----------
+    name
+        What the model table calls the model, by which OpenAI's clients may ask for it, too.
+    """
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -55,10 +63,11 @@ def create_app(loading: Loading, device: Device) -> FastAPI:
         yield
 
     app = FastAPI(title="personae model server", lifespan=lifespan)
-    app.state.warm = Warm(loading, device)
+    app.state.warm = Warm(loading, device, name)
     app.include_router(routes)
     app.include_router(openai_api.routes)
     app.add_exception_handler(RequestValidationError, _refuse_malformed)
+    app.add_exception_handler(HTTPException, _refuse)
     for kind in STATUS:
         app.add_exception_handler(kind, _report)
     return app
@@ -162,6 +171,12 @@ async def _refuse_malformed(_: Request, error: Exception) -> JSONResponse:
     return _error(422, "ValidationError", first_problem(problems))
 
 
+async def _refuse(_: Request, error: Exception) -> JSONResponse:
+    """Give the framework's own refusals the form of the others."""
+    assert isinstance(error, HTTPException)
+    return _error(error.status_code, "RequestError", str(error.detail))
+
+
 async def _report(request: Request, error: Exception) -> JSONResponse:
     """Turn an error into its status and one line."""
     log_failure(request.url.path, error)
@@ -169,4 +184,6 @@ async def _report(request: Request, error: Exception) -> JSONResponse:
 
 
 def _error(status: int, kind: str, message: str) -> JSONResponse:
-    return JSONResponse({"error": {"type": kind, "message": message}}, status)
+    # A lone surrogate of the request, repeated in the message, could not be sent.
+    said = message.encode("utf-8", "backslashreplace").decode("utf-8")
+    return JSONResponse({"error": {"type": kind, "message": said}}, status)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,10 @@ from personae.api.requests import (
 
 OnProgress = Callable[[int, int], None]
 """Called between batches with rows done and rows in all; ends the work by raising."""
+
+
+Hear = Callable[[str, str], None]
+"""Called with the id of a row and all of its text so far."""
 
 
 class Generated(Protocol):
@@ -54,6 +58,15 @@ class SpanMeans(Protocol):
     def n_tokens(self) -> int: ...
     @property
     def vectors(self) -> NDArray[np.float32]: ...
+
+
+@runtime_checkable
+class SpeakingBackend(Protocol):
+    """An engine that can tell what a response says while it grows."""
+
+    def generate_aloud(
+        self, request: GenerateRequest, progress: OnProgress, hear: Hear
+    ) -> Iterable[Generated]: ...
 
 
 class Backend(Protocol):

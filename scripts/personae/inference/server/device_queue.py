@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, contextmanager
-from typing import TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import pyarrow as pa
 from fastapi import Request
@@ -20,12 +20,53 @@ from personae.api.arrow_stream import MEDIA_TYPE, FrameError, FrameWriter, Progr
 from personae.inference.server.http_errors import GivenUpError, log_failure, one_line
 
 T = TypeVar("T")
+Item = TypeVar("Item", contravariant=True)
 Emit = Callable[[pa.RecordBatch | Progress], None]
 
 _POLL_SECONDS = 0.25
 _PROGRESS_SECONDS = 0.5
 _CLIENT_LEFT = "the client left"
 _TOLD_TO_END = "the model server was told to end"
+
+
+class Frames(Protocol[Item]):
+    """How items become bytes of a reply."""
+
+    @property
+    def media_type(self) -> str: ...
+
+    def write(self, item: Item) -> bytes: ...
+
+    def failure(self, kind: str, message: str) -> bytes: ...
+
+    def close(self) -> bytes: ...
+
+
+class ArrowFrames:
+    """Batches of an Arrow stream, and now and then the progress."""
+
+    media_type = MEDIA_TYPE
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self._writer = FrameWriter(schema)
+        self._told = time.monotonic()
+
+    def write(self, item: pa.RecordBatch | Progress) -> bytes:
+        """Return a batch's frame, or the progress's, or nothing if it was told a moment ago."""
+        if isinstance(item, pa.RecordBatch):
+            return self._writer.write(item)
+        if time.monotonic() - self._told <= _PROGRESS_SECONDS:
+            return b""
+        self._told = time.monotonic()
+        return self._writer.note(item)
+
+    def failure(self, kind: str, message: str) -> bytes:
+        """Return the frame that says why the stream ends early."""
+        return self._writer.note(FrameError(kind, message))
+
+    def close(self) -> bytes:
+        """Return the stream's end."""
+        return self._writer.close()
 
 
 class Ticket:
@@ -93,12 +134,18 @@ class Device:
     async def stream(
         self, request: Request, schema: pa.Schema, work: Callable[[Emit], None]
     ) -> StreamingResponse:
+        """Return a reply in Arrow batches of ``schema``, see `stream_as`."""
+        return await self.stream_as(request, ArrowFrames(schema), work)
+
+    async def stream_as(
+        self, request: Request, writer: Frames[Item], work: Callable[[Callable[[Item], None]], None]
+    ) -> StreamingResponse:
         """Return a reply that sends on what ``work`` emits, as it emits it.
 
         An error before the first frame is raised here and gets a proper HTTP status; a later one
         becomes the stream's last frame.
         """
-        frames = self._frames(schema, work)
+        frames = self._frames(writer, work)
         first = asyncio.ensure_future(anext(frames))
         while not await _is_done(first):
             if await request.is_disconnected():
@@ -113,14 +160,14 @@ class Device:
                 async for frame in frames:
                     yield frame
 
-        return StreamingResponse(body(), media_type=MEDIA_TYPE)
+        return StreamingResponse(body(), media_type=writer.media_type)
 
     async def _frames(
-        self, schema: pa.Schema, work: Callable[[Emit], None]
+        self, writer: Frames[Item], work: Callable[[Callable[[Item], None]], None]
     ) -> AsyncGenerator[bytes, None]:
         """Yield the frames that ``work`` emits in the device's thread, then the stream's end."""
         with self._ticket() as ticket:
-            outlet = _Outlet(FrameWriter(schema), ticket)
+            outlet = _Outlet(writer, ticket)
 
             def turn() -> None:
                 ticket.check()
@@ -138,8 +185,8 @@ class Device:
                 raise error
             if error:
                 log_failure("half-way", error)
-                yield outlet.writer.note(FrameError(type(error).__name__, one_line(error)))
-            yield outlet.writer.close()
+                yield writer.failure(type(error).__name__, one_line(error))
+            yield writer.close()
 
     @contextmanager
     def _ticket(self) -> Iterator[Ticket]:
@@ -153,23 +200,19 @@ class Device:
             self._last_used = time.monotonic()
 
 
-class _Outlet:
+class _Outlet(Generic[Item]):
     """Carries frames from the device's thread to the event loop that sends them."""
 
-    def __init__(self, writer: FrameWriter, ticket: Ticket) -> None:
-        self.writer, self._ticket = writer, ticket
+    def __init__(self, writer: Frames[Item], ticket: Ticket) -> None:
+        self._writer, self._ticket = writer, ticket
         self.queue: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._loop = asyncio.get_running_loop()
-        self._told = time.monotonic()
 
-    def emit(self, item: pa.RecordBatch | Progress) -> None:
-        """Send a batch, or now and then the progress; raise if the work was given up."""
+    def emit(self, item: Item) -> None:
+        """Send what is made of an item, if anything; raise if the work was given up."""
         self._ticket.check()
-        if isinstance(item, pa.RecordBatch):
-            self._put(self.writer.write(item))
-        elif time.monotonic() - self._told > _PROGRESS_SECONDS:
-            self._told = time.monotonic()
-            self._put(self.writer.note(item))
+        if frame := self._writer.write(item):
+            self._put(frame)
 
     def end(self, result: asyncio.Future[None]) -> None:
         """Mark the end of what was emitted; called in the event loop."""

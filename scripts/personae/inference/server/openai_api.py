@@ -1,22 +1,21 @@
 """The OpenAI-compatible face: any chat client can talk to a steered or capped model.
 
 ``/v1/chat/completions`` takes two more fields, ``interventions`` and ``vectors``, as in
-`personae.api.requests`. What is not offered is refused, not ignored. A streamed reply comes in one
-piece, when it is complete.
+`personae.api.requests`. What is not offered is refused, not ignored. A streamed reply comes token
+by token from an engine that can tell them, else when an answer is complete.
 """
 
 from __future__ import annotations
 
-import json
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import JSONResponse, Response
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
@@ -30,15 +29,18 @@ from personae.api.requests import (
 )
 from personae.api.wire_encoding import Vector, Wire, pack_vector
 from personae.inference.engine_errors import RequestError, UnknownModelError
-from personae.inference.server.backend import Generated
+from personae.inference.server.backend import Generated, SpeakingBackend
+from personae.inference.server.chat_stream import ChatEvents, Piece, cut
 from personae.inference.server.device_queue import Ticket
 from personae.inference.server.http_errors import first_problem
-from personae.inference.server.warm_up import WarmServer
+from personae.inference.server.text_route import TextRoute
+from personae.inference.server.token_logprobs import with_logprobs
+from personae.inference.server.warm_up import Warm, WarmServer
 
 _DEFAULT_TOKENS = 512
 _SEEDS = 2**62
 
-routes = APIRouter(prefix="/v1")
+routes = APIRouter(prefix="/v1", route_class=TextRoute)
 
 
 class TextPart(Wire):
@@ -54,6 +56,12 @@ class ChatMessage(Wire):
     role: Literal["system", "developer", "user", "assistant"]
     content: str | list[TextPart]
     name: str | None = None
+
+
+class TextFormat(Wire):
+    """The only form of an answer."""
+
+    type: Literal["text"]
 
 
 class ChatRequest(Wire):
@@ -75,7 +83,15 @@ class ChatRequest(Wire):
     stream_options: dict[str, Any] | None = None
     frequency_penalty: Literal[0] | None = None
     presence_penalty: Literal[0] | None = None
-    logprobs: Literal[False] | None = None
+    logprobs: bool | None = None
+    top_logprobs: Literal[0] | None = None
+    logit_bias: Annotated[dict[str, Any], Field(max_length=0)] | None = None
+    tools: Annotated[list[Any], Field(max_length=0)] | None = None
+    tool_choice: Literal["none", "auto"] | None = None
+    parallel_tool_calls: bool | None = None
+    response_format: TextFormat | None = None
+    metadata: dict[str, str] | None = None
+    store: Literal[False] | None = None
     user: str | None = None
 
 
@@ -92,7 +108,7 @@ class EmbeddingsRequest(Wire):
 async def models(warm: WarmServer) -> dict[str, Any]:
     """List the chat model and, if there is one, the embedder."""
     info = warm.loading.engine.info()
-    names = [name for name in (info.model, _embedder_name(info)) if name]
+    names = dict.fromkeys(n for n in (warm.name, info.model, _embedder_name(info)) if n)
     data = [{"id": name, "object": "model", "created": 0, "owned_by": "personae"} for name in names]
     return {"object": "list", "data": data}
 
@@ -101,27 +117,58 @@ async def models(warm: WarmServer) -> dict[str, Any]:
 async def chat_completions(body: ChatRequest, request: Request, warm: WarmServer) -> Response:
     """Generate ``n`` answers to a conversation."""
     engine = warm.loading.engine
-    _require_name(body.model, engine.info().model)
+    _require_name(body.model, warm.name, engine.info().model)
     wanted = _engine_request(body)
+    if body.stream and body.logprobs:
+        raise RequestError("logprobs are not offered in a stream; leave out one of them")
+    if body.stream:
+        return await _streamed(body, wanted, request, warm)
 
-    def work(ticket: Ticket) -> list[Generated]:
+    def work(ticket: Ticket) -> tuple[list[Generated], list[Any]]:
+        if body.logprobs:
+            return with_logprobs(engine, wanted, ticket.check)
         # They come as they finish; their ids are the numbers of the choices.
         results = engine.generate(wanted, lambda *_: ticket.check())
-        return sorted(results, key=lambda result: int(result.id))
+        found = sorted(results, key=lambda result: int(result.id))
+        return found, [None] * len(found)
 
-    results = await warm.device.run(request, work)
-    choices = [_choice(i, result, body.stop) for i, result in enumerate(results)]
-    completion = {
-        "id": f"chatcmpl-{secrets.token_hex(12)}",
-        "object": "chat.completion",
-        "created": int(time.time()),
-        "model": body.model,
-        "choices": choices,
-        "usage": _usage(results),
-    }
-    if body.stream:
-        return StreamingResponse(_events(completion), media_type="text/event-stream")
-    return JSONResponse(completion)
+    results, logprobs = await warm.device.run(request, work)
+    choices = [
+        {**_choice(i, result, body.stop), "logprobs": of_tokens}
+        for i, (result, of_tokens) in enumerate(zip(results, logprobs, strict=True))
+    ]
+    completion = {"object": "chat.completion", "choices": choices, "usage": _usage(results)}
+    return JSONResponse({**_identity(body), **completion})
+
+
+def _identity(body: ChatRequest) -> dict[str, Any]:
+    identifier = f"chatcmpl-{secrets.token_hex(12)}"
+    return {"id": identifier, "created": int(time.time()), "model": body.model}
+
+
+async def _streamed(
+    body: ChatRequest, wanted: GenerateRequest, request: Request, warm: Warm
+) -> Response:
+    """Send answers as they grow."""
+    engine = warm.loading.engine
+
+    def work(emit: Callable[[Piece | dict[str, Any]], None]) -> None:
+        results = []
+        if isinstance(engine, SpeakingBackend):
+            found = engine.generate_aloud(
+                wanted, lambda *_: None, lambda name, text: emit(Piece(int(name), text))
+            )
+        else:
+            found = engine.generate(wanted, lambda *_: None)
+        for result in found:
+            results.append(result)
+            end = {key: getattr(result, key) for key in ("finish_reason", "seed", "fired")}
+            emit(Piece(int(result.id), result.text, end))
+        if (body.stream_options or {}).get("include_usage"):
+            emit(_usage(results))
+
+    events = ChatEvents(_identity(body), _marks(body.stop))
+    return await warm.device.stream_as(request, events, work)
 
 
 @routes.post("/embeddings")
@@ -144,8 +191,8 @@ def _embedder_name(info: EngineInfo) -> str:
     return Path(info.embedder).name if info.embedder else ""
 
 
-def _require_name(asked: str, served: str) -> None:
-    if asked != served:
+def _require_name(asked: str, *served: str) -> None:
+    if not asked or asked not in served:
         raise UnknownModelError(f"model {asked!r} is not served here; GET /v1/models lists what is")
 
 
@@ -177,19 +224,20 @@ def _engine_message(message: ChatMessage) -> Message:
 
 def _choice(index: int, result: Generated, stop: str | list[str] | None) -> dict[str, Any]:
     """Return one answer; ``stop`` cuts the text, though its tokens were generated."""
-    text, reason = result.text, result.finish_reason
-    cuts = [text.find(mark) for mark in ([stop] if isinstance(stop, str) else stop or [])]
-    if found := [cut for cut in cuts if cut >= 0]:
-        text, reason = text[: min(found)], "stop"
+    text = cut(result.text, _marks(stop))
+    reason = result.finish_reason if text == result.text else "stop"
     return {
         "index": index,
         "message": {"role": "assistant", "content": text},
         "finish_reason": reason,
-        "logprobs": None,
         # Beyond OpenAI: what makes the answer reproducible, and how often interventions acted.
         "seed": result.seed,
         "fired": result.fired,
     }
+
+
+def _marks(stop: str | list[str] | None) -> list[str]:
+    return [stop] if isinstance(stop, str) else stop or []
 
 
 def _usage(results: Sequence[Generated]) -> dict[str, int]:
@@ -200,17 +248,6 @@ def _usage(results: Sequence[Generated]) -> dict[str, int]:
         "completion_tokens": completion,
         "total_tokens": prompt + completion,
     }
-
-
-def _events(completion: dict[str, Any]) -> Iterator[str]:
-    """Return a completion as server-sent events: one chunk with all of it, then the end."""
-    choices = [
-        {**{k: v for k, v in choice.items() if k != "message"}, "delta": choice["message"]}
-        for choice in completion["choices"]
-    ]
-    chunk = {**completion, "object": "chat.completion.chunk", "choices": choices}
-    yield f"data: {json.dumps(chunk)}\n\n"
-    yield "data: [DONE]\n\n"
 
 
 def _encoded(vector: NDArray[np.float32], encoding: Literal["float", "base64"]) -> Any:

@@ -11,10 +11,11 @@ from personae.inference.server.load_state import Loading
 
 
 class Warm(NamedTuple):
-    """The one engine of this server and the thread in which it runs."""
+    """The one engine of this server, the thread in which it runs, and its name in the table."""
 
     loading: Loading
     device: Device
+    name: str = ""
 
 
 def _of_app(request: Request) -> Warm:

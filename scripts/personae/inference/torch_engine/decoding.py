@@ -27,7 +27,7 @@ from personae.inference.torch_engine.sampling import draw
 FinishReason = Literal["stop", "length"]
 
 # Steps between two calls of the progress function when no row finishes.
-_PULSE = 16
+PULSE = 16
 # Waiting rows enter when this share of the batch is free: a prefill of few rows is wasteful.
 _REFILL_SHARE = 0.125
 
@@ -78,6 +78,8 @@ class Decoder:
         Shared by all rows.
     max_tokens
         Most tokens in the cache at a time, rows x longest possible row.
+    pulse
+        Steps after which `run` yields even if no row has finished.
     """
 
     def __init__(
@@ -87,8 +89,10 @@ class Decoder:
         vectors: dict[str, NDArray[np.float32]],
         sampling: Sampling,
         max_tokens: int,
+        pulse: int = PULSE,
     ) -> None:
         self._loaded, self._vectors, self._sampling = loaded, vectors, sampling
+        self._pulse = pulse
         self._rows = sorted(rows, key=lambda row: len(row.prompt), reverse=True)
         most_new = max(len(row.uniform) for row in rows)
         self.longest = longest = len(self._rows[0].prompt) + most_new
@@ -116,8 +120,13 @@ class Decoder:
                 self._step()
             steps += 1
             finished = self._retire()
-            if finished or steps % _PULSE == 0:
+            if finished or steps % self._pulse == 0:
                 yield finished
+
+    @property
+    def running(self) -> list[Row]:
+        """Rows in the batch."""
+        return [self._rows[number] for number in self._running]
 
     def unfinished(self) -> list[Row]:
         """Return the rows that `run` has not yielded, longest prompt first, reset to their start.

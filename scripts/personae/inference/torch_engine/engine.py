@@ -30,7 +30,7 @@ from personae.inference.chat_templates import render_chat
 from personae.inference.engine_errors import RequestError
 from personae.inference.sentence_embedder import Embedder
 from personae.inference.torch_engine.activations import SpanActivation, activations
-from personae.inference.torch_engine.generation import GenerationResult, generate
+from personae.inference.torch_engine.generation import GenerationResult, Hear, generate
 from personae.inference.torch_engine.likelihood import loglikelihood
 from personae.inference.torch_engine.model_loading import LoadedModel, load_model
 
@@ -68,7 +68,14 @@ class Engine:
         self, request: GenerateRequest, progress: Progress | None = None
     ) -> Iterator[GenerationResult]:
         """See `personae.inference.torch_engine.generation.generate`."""
-        for result in generate(self.loaded, request, self.spec.max_batch_tokens, progress):
+        yield from self.generate_aloud(request, progress)
+
+    def generate_aloud(
+        self, request: GenerateRequest, progress: Progress | None = None, hear: Hear | None = None
+    ) -> Iterator[GenerationResult]:
+        """As `generate`, and ``hear`` is told the text of every row while it grows."""
+        limit = self.spec.max_batch_tokens
+        for result in generate(self.loaded, request, limit, progress, hear):
             self.counters["responses"] += 1
             self.counters["response_tokens"] += len(result.response_ids)
             yield result

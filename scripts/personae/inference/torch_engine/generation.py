@@ -11,12 +11,13 @@ from personae.api.wire_encoding import unpack_vector
 from personae.inference.chat_templates import render_prompt, system_inserted
 from personae.inference.engine_errors import InterventionError, RequestError
 from personae.inference.torch_engine.batching import Unfit, is_out_of_memory, release_memory
-from personae.inference.torch_engine.decoding import Decoder, FinishReason, Row
+from personae.inference.torch_engine.decoding import PULSE, Decoder, FinishReason, Row
 from personae.inference.torch_engine.forwarding import check_ids
 from personae.inference.torch_engine.model_loading import LoadedModel
 from personae.inference.torch_engine.sampling import uniforms
 
 Progress = Callable[[int, int], None]
+Hear = Callable[[str, str], None]
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ def generate(
     request: GenerateRequest,
     max_batch_tokens: int = 32768,
     progress: Progress | None = None,
+    hear: Hear | None = None,
 ) -> Iterator[GenerationResult]:
     """Yield one response for every row, as the rows finish.
 
@@ -53,6 +55,8 @@ def generate(
         Most tokens in the cache at a time (rows x longest row); halved when memory runs out.
     progress
         Called with the numbers of finished rows and of all rows; may raise to stop the work.
+    hear
+        Called after every step with the name and the text so far of every unfinished row.
 
     Raises
     ------
@@ -67,11 +71,15 @@ def generate(
     vectors = {name: unpack_vector(text) for name, text in request.vectors.items()}
     waiting, done, unfit = rows, 0, Unfit()
     while waiting:
-        decoder = Decoder(loaded, waiting, vectors, request.sampling, max_batch_tokens)
+        pulse = 1 if hear else PULSE
+        decoder = Decoder(loaded, waiting, vectors, request.sampling, max_batch_tokens, pulse)
         try:
             for finished in decoder.run():
                 for row in finished:
                     yield _result(loaded, asked[row.name], row)
+                if hear is not None:
+                    for row in decoder.running:
+                        hear(row.name, _text(loaded, row))
                 done += len(finished)
                 if progress is not None:
                     progress(done, len(rows))
@@ -111,13 +119,17 @@ def _halved(decoder: Decoder) -> int:
     return decoder.longest * (decoder.max_rows // 2)
 
 
+def _text(loaded: LoadedModel, row: Row) -> str:
+    return str(loaded.tokenizer.decode(row.tokens, skip_special_tokens=True))
+
+
 def _result(loaded: LoadedModel, request: GenerateRow, row: Row) -> GenerationResult:
     assert row.finish_reason is not None, "every row was run to its end"
     return GenerationResult(
         id=request.id,
         prompt_ids=row.prompt,
         response_ids=row.tokens,
-        text=str(loaded.tokenizer.decode(row.tokens, skip_special_tokens=True)),
+        text=_text(loaded, row),
         finish_reason=row.finish_reason,
         seed=request.seed,
         system_inserted=system_inserted(loaded.tokenizer, request.messages),

@@ -17,6 +17,8 @@ from personae.personas.published.published_source import PublishedSource
 Matrix = NDArray[np.float32]
 CAPS_KEY: Final = "capping"
 """Metadata key of a ``.safetensors`` file: layers of its vectors and experiments, as JSON."""
+_MOST_NUMBERS: Final = 2**26
+"""Of one tensor: 500 layers of 130,000 dimensions. A file of 1 kB can state 536 GB (``expand``)."""
 _KNOWN: Final = {"layers": ("blocks", "hidden_states"), "orientation": ("toward", "away")}
 
 
@@ -53,15 +55,31 @@ def load(path: Path) -> Any:
     try:
         if path.suffix == ".safetensors":
             return _with_caps(load_file(path), _metadata(path), path)
+        _check_magic(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise PersonaeError(f"{path}: no such file; correct the path") from None
     except pickle.UnpicklingError:
         message = "holds more than tensors and plain values, which could run code; export it again"
         raise PersonaeError(f"{path}: {message}") from None
-    except (SafetensorError, RuntimeError, EOFError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    except (
+        SafetensorError, ArithmeticError, AttributeError, EOFError, ImportError, LookupError,
+        MemoryError, OSError, RuntimeError, TypeError, ValueError,
+    ) as error:  # fmt: skip
+        # torch.load raises whatever the damaged part of a file leads to.
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise PersonaeError(f"{path}: cannot be read ({reason}); download it again") from None
+
+
+def _check_magic(path: Path) -> None:
+    """Refuse a file that torch did not write, before torch guesses what it is."""
+    with path.open("rb") as file:
+        start = file.read(4)
+    # A zip archive, or a pickle of protocol 2 and later as torch wrote it before version 1.6.
+    if start != b"PK\x03\x04" and start[:1] != b"\x80":
+        raise PersonaeError(
+            f"{path}: is no file that torch.save wrote (it begins with {start!r}); name another"
+        )
 
 
 def _stated(path: Path, content: Any) -> dict[str, str]:
@@ -128,6 +146,11 @@ def matrix(value: Any, where: str, *, row: bool = False) -> Matrix:
     """
     if not hasattr(value, "detach"):
         raise PersonaeError(f"{where}: must be a tensor, not {type(value).__name__}")
+    if value.device.type != "cpu":
+        raise PersonaeError(f"{where}: a tensor without values ({value.device}); export it again")
+    if value.numel() > _MOST_NUMBERS:
+        shape, most = list(value.shape), f"{_MOST_NUMBERS:,}"
+        raise PersonaeError(f"{where}: has shape {shape}; no model's has more than {most} numbers")
     if not value.is_floating_point() or str(value.layout) != "torch.strided":
         kind = f"{value.dtype} ({value.layout})".replace("torch.", "")
         raise PersonaeError(f"{where}: must be a dense tensor of floats, not {kind}")

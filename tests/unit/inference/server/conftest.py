@@ -15,6 +15,7 @@ from personae.api.requests import EngineSpec
 from personae.base.process_identity import ProcessIdentity
 from personae.base.workflow_owner import VARIABLE
 from personae.inference.client import launch
+from personae.inference.client.server_environment import TOKEN_VARIABLE
 from personae.inference.server.app import create_app
 from personae.inference.server.device_queue import Device
 from personae.inference.server.load_state import Loading
@@ -30,6 +31,7 @@ def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Servers]:
         folder = Path(name)
         monkeypatch.setenv("PERSONAE_SOCKET_DIR", name)
         monkeypatch.setenv("PYTHONPATH", str(HERE))
+        monkeypatch.setenv(TOKEN_VARIABLE, "of this test")
         monkeypatch.delenv(VARIABLE, raising=False)
         monkeypatch.setattr(launch, "SERVER_MODULE", "stand_in_server")
         yield Servers(folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import logging
+import os
 import socket
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from personae.api.requests import (
 )
 from personae.data.vector_columns import to_matrix
 from personae.inference.client import EngineClient, EngineError, connect, session
+from personae.inference.client.server_environment import TOKEN_VARIABLE
 
 from .harness import HERE, Servers, say, wait_until
 
@@ -140,7 +142,8 @@ class Remote:
         spec = servers.spec("remote", idle_seconds=0.2).model_dump_json()
         command = [sys.executable, "-m", "stand_in_server", "--spec", spec, "--port", str(port)]
         scripts = f"{HERE.parents[3] / 'scripts'}:{HERE}"
-        self.process = subprocess.Popen(command, env={"PYTHONPATH": scripts})
+        environment = {"PYTHONPATH": scripts, TOKEN_VARIABLE: os.environ[TOKEN_VARIABLE]}
+        self.process = subprocess.Popen(command, env=environment)
 
         def is_up() -> bool:
             with socket.socket() as probe:

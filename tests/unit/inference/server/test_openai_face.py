@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import openai
 import pytest
 from fastapi.testclient import TestClient
 
 from personae.api.wire_encoding import pack_vector
+from personae.inference.server.chat_stream import ChatEvents, Piece
 
 HELLO = [{"role": "user", "content": "hello world"}]
 
@@ -41,6 +44,38 @@ def test_streamed_chat(client: openai.OpenAI) -> None:
     assert text == "hello world"
 
 
+def test_a_stream_tells_reason_seed_and_usage(client: openai.OpenAI) -> None:
+    stream = client.chat.completions.create(
+        model="model", messages=HELLO, stream=True, seed=3, stop=" world",
+        stream_options={"include_usage": True},
+    )  # fmt: skip
+    *chunks, last = list(stream)
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == "hello"
+    assert [chunk.choices[0].finish_reason for chunk in chunks][-1] == "stop"
+    assert chunks[-1].choices[0].seed == 3
+    assert last.choices == []
+    assert last.usage is not None
+    assert last.usage.completion_tokens == 2
+
+
+def texts(events: ChatEvents, pieces: list[Piece]) -> list[str]:
+    """Return the contents of the chunks of some pieces."""
+    found = [events.write(piece).decode().removeprefix("data: ") for piece in pieces]
+    chunks = [json.loads(event)["choices"][0]["delta"] for event in found if event]
+    return [chunk.get("content", "") for chunk in chunks]
+
+
+def test_chunks_hold_what_is_new_and_nothing_that_may_be_taken_back() -> None:
+    pieces = [Piece(0, text) for text in ("a", "ab", "ab\ufffd", "ab\u00e9", "ab\u00e9c")]
+    assert texts(ChatEvents({}, []), [*pieces, Piece(0, "ab\u00e9c", {})]) == [
+        "a", "b", "\u00e9", "c", "",
+    ]  # fmt: skip
+    assert texts(ChatEvents({}, ["STOP"]), [Piece(0, "aST"), Piece(0, "abSTOP later")]) == ["ab"]
+    assert "".join(texts(ChatEvents({}, ["STOP"]), [Piece(0, "abST"), Piece(0, "abST", {})])) == (
+        "abST"
+    )
+
+
 def test_steered_chat(client: openai.OpenAI) -> None:
     steering = {
         "interventions": [{"op": "add", "layer": 1, "vector": "v", "coefficient": 2.0}],
@@ -53,12 +88,54 @@ def test_steered_chat(client: openai.OpenAI) -> None:
         client.chat.completions.create(model="model", messages=HELLO, extra_body=steering)
 
 
+def test_what_clients_send_without_meaning_it_is_taken(client: openai.OpenAI) -> None:
+    idle = {
+        "tools": [], "tool_choice": "auto", "logit_bias": {}, "response_format": {"type": "text"},
+        "logprobs": False, "metadata": {}, "parallel_tool_calls": True, "user": "me",
+    }  # fmt: skip
+    answer = client.chat.completions.create(model="model", messages=HELLO, **idle)
+    assert answer.choices[0].message.content == "hello world"
+
+
+def test_a_vector_may_be_a_list_of_numbers(client: openai.OpenAI) -> None:
+    steering = {"interventions": [{"op": "add", "layer": 1, "vector": "v"}]}
+    for vector, fits in (([1, 0.5, 0, 0], True), ([1, "x"], False), ([1e39], False), ([], False)):
+        body = {**steering, "vectors": {"v": vector}}
+        if fits:
+            client.chat.completions.create(model="model", messages=HELLO, extra_body=body)
+        else:
+            with pytest.raises(openai.APIStatusError, match=r"vectors\.v"):
+                client.chat.completions.create(model="model", messages=HELLO, extra_body=body)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/chat/completions", '{"model":"model","messages":[{"role":"user","content":"S"}]}'),
+        ("/v1/chat/completions", '{"S":1}'),
+        ("/v1/embeddings", '{"model":"stand-in-embedder","input":"S"}'),
+        ("/generate", '{"rows":[{"id":"S","seed":1,"messages":[{"role":"user","content":"x"}]}]}'),
+    ],
+)
+def test_a_lone_surrogate_is_refused(http: TestClient, path: str, body: str) -> None:
+    for written in (b"\\ud800", b"\\uDFFF", b"\xed\xa0\x80"):
+        content = body.encode().replace(b"S", written)
+        reply = http.post(path, content=content, headers={"content-type": "application/json"})
+        assert reply.status_code == 400
+        assert "lone surrogate" in reply.json()["error"]["message"]
+    whole = body.encode().replace(b"S", b"\\ud83d\\ude00")
+    reply = http.post(path, content=whole, headers={"content-type": "application/json"})
+    assert reply.status_code in (200, 422)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"frequency_penalty": 0.5}, "frequency_penalty: Input should be 0"),
-        ({"logprobs": True}, "logprobs: Input should be False"),
-        ({"tools": []}, "tools: Extra inputs are not permitted"),
+        ({"logprobs": True}, "logprobs are not offered by this engine"),
+        ({"logprobs": True, "top_logprobs": 5}, "top_logprobs: Input should be 0"),
+        ({"tools": [{"type": "function"}]}, "tools: List should have at most 0 items"),
+        ({"response_format": {"type": "json_object"}}, "response_format.type: Input should be"),
         ({"temperature": -1}, "temperature: Input should be greater than or equal to 0"),
     ],
 )

@@ -1,0 +1,127 @@
+"""Who may talk to a server on a port: a token, the name by which it was addressed, a body's size.
+
+A unix socket needs none of it: its file can be opened by its owner alone.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import json
+import os
+import secrets
+import socket
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from personae.inference.client.server_environment import TOKEN_VARIABLE
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+MOST_BYTES: Final = 256 * 2**20
+"""Largest body of a request: 40 million token ids, or 10,000 vectors of a large model."""
+
+
+class _RefusedError(Exception):
+    """A request that goes no further; the status and why."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Access(NamedTuple):
+    """What a request must bring.
+
+    Attributes
+    ----------
+    token
+        Sent as ``Authorization: Bearer TOKEN``, as OpenAI's clients send their key.
+    names
+        Names in the Host header, lower case. Addresses in digits are always accepted: a page of
+        somebody else's that a browser shows can send a name of its own, and no address.
+    """
+
+    token: str
+    names: frozenset[str]
+
+
+def access_of(host: str, allowed: list[str]) -> tuple[Access, bool]:
+    """Return what a server bound to ``host`` asks for, and whether its token is a new one.
+
+    The token is that of the environment, if it has one.
+    """
+    given = os.environ.get(TOKEN_VARIABLE, "")
+    names = {"localhost", host, socket.gethostname(), socket.getfqdn(), *allowed}
+    token = given or secrets.token_urlsafe(32)
+    return Access(token, frozenset(name.lower() for name in names)), not given
+
+
+class Guard:
+    """Refuses what may not pass, before a body is read or parsed."""
+
+    def __init__(self, app: ASGIApp, access: Access, most_bytes: int = MOST_BYTES) -> None:
+        self._app, self._access, self._most = app, access, most_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer with the reason why not."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = {name.decode("latin-1"): value for name, value in scope["headers"]}
+        taken = 0
+
+        async def measured() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > self._most:
+                raise _RefusedError(413, self._too_large)
+            return message
+
+        try:
+            self._check(headers)
+            await self._app(scope, measured, send)
+        except _RefusedError as refused:
+            await _answer(send, refused.status, str(refused))
+
+    @property
+    def _too_large(self) -> str:
+        return f"the body has more than {self._most:,} bytes; send it in parts"
+
+    def _check(self, headers: dict[str, bytes]) -> None:
+        host = _name_in(headers.get("host", b"").decode("latin-1"))
+        if host not in self._access.names and not _is_address(host):
+            raise _RefusedError(
+                421, f"host {host[:80]!r} is not this server; start it with --allow-host"
+            )
+        expected = f"Bearer {self._access.token}".encode()
+        if not hmac.compare_digest(headers.get("authorization", b""), expected):
+            raise _RefusedError(
+                401, f"no valid token; send it as Authorization: Bearer, or set {TOKEN_VARIABLE}"
+            )
+        length = headers.get("content-length", b"0")
+        if not length.isdigit() or int(length) > self._most:
+            raise _RefusedError(413, self._too_large)
+
+
+def _name_in(host: str) -> str:
+    """Return the name or address of a Host header, without its port."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0].lower()
+    return host.partition(":")[0].lower()
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+async def _answer(send: Send, status: int, message: str) -> None:
+    body = json.dumps({"error": {"type": "RefusedError", "message": message}}).encode()
+    headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

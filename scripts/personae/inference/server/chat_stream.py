@@ -1,0 +1,91 @@
+"""Chat completions as server-sent events, in OpenAI's form: a chunk for every piece of text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+
+class Piece(NamedTuple):
+    """An answer as far as it has come.
+
+    Attributes
+    ----------
+    index
+        Number of the choice.
+    text
+        All of its text so far.
+    end
+        Further fields of the choice's last chunk, ``finish_reason`` among them; None before it.
+    """
+
+    index: int
+    text: str
+    end: Mapping[str, Any] | None = None
+
+
+class ChatEvents:
+    """Turns pieces into chunks that hold what is new in each.
+
+    Parameters
+    ----------
+    common
+        Fields of every chunk: id, created, model.
+    stop
+        Texts at which an answer ends; what may be the beginning of one is held back.
+    """
+
+    media_type = "text/event-stream"
+
+    def __init__(self, common: Mapping[str, Any], stop: Sequence[str]) -> None:
+        self._common, self._stop = dict(common), list(stop)
+        self._held = max((len(mark) - 1 for mark in stop), default=0)
+        self._sent: dict[int, int] = {}
+
+    def write(self, piece: Piece | Mapping[str, Any]) -> bytes:
+        """Return the chunk of a piece, if it says anything new; a mapping is the usage."""
+        if not isinstance(piece, Piece):
+            return self._event({"choices": [], "usage": dict(piece)})
+        text = cut(piece.text, self._stop)
+        is_cut = len(text) < len(piece.text)
+        is_last = piece.end is not None
+        sure = len(text) if is_last or is_cut else len(_whole(text)) - self._held
+        begun = piece.index in self._sent
+        sent = self._sent.get(piece.index, 0)
+        delta: dict[str, str] = {} if begun else {"role": "assistant"}
+        if sure > sent:
+            delta["content"] = text[sent:sure]
+            self._sent[piece.index] = sure
+        elif not is_last:
+            return b""
+        end = {"finish_reason": None, **(piece.end or {})}
+        if is_last and is_cut:
+            end["finish_reason"] = "stop"
+        return self._event({"choices": [{"index": piece.index, "delta": delta, **end}]})
+
+    def failure(self, kind: str, message: str) -> bytes:
+        """Return the event that says why the stream ends early."""
+        return _event({"error": {"type": kind, "message": message}})
+
+    def close(self) -> bytes:
+        """Return the stream's end."""
+        return b"data: [DONE]\n\n"
+
+    def _event(self, content: Mapping[str, Any]) -> bytes:
+        return _event({**self._common, "object": "chat.completion.chunk", **content})
+
+
+def cut(text: str, stop: Sequence[str]) -> str:
+    """Return a text up to the first of some marks."""
+    places = [place for mark in stop if mark and (place := text.find(mark)) >= 0]
+    return text[: min(places)] if places else text
+
+
+def _whole(text: str) -> str:
+    """Return a text without a character at its end of which only some bytes have come."""
+    return text.rstrip("\N{REPLACEMENT CHARACTER}")
+
+
+def _event(content: Mapping[str, Any]) -> bytes:
+    return f"data: {json.dumps(content)}\n\n".encode()
