@@ -12,7 +12,7 @@ class Piece(NamedTuple):
 
     Attributes
     ----------
-    index
+    choice
         Number of the choice.
     text
         All of its text so far.
@@ -20,7 +20,7 @@ class Piece(NamedTuple):
         Further fields of the choice's last chunk, ``finish_reason`` among them; None before it.
     """
 
-    index: int
+    choice: int
     text: str
     end: Mapping[str, Any] | None = None
 
@@ -51,18 +51,18 @@ class ChatEvents:
         is_cut = len(text) < len(piece.text)
         is_last = piece.end is not None
         sure = len(text) if is_last or is_cut else len(_whole(text)) - self._held
-        begun = piece.index in self._sent
-        sent = self._sent.get(piece.index, 0)
+        begun = piece.choice in self._sent
+        sent = self._sent.get(piece.choice, 0)
         delta: dict[str, str] = {} if begun else {"role": "assistant"}
         if sure > sent:
             delta["content"] = text[sent:sure]
-            self._sent[piece.index] = sure
+            self._sent[piece.choice] = sure
         elif not is_last:
             return b""
         end = {"finish_reason": None, **(piece.end or {})}
         if is_last and is_cut:
             end["finish_reason"] = "stop"
-        return self._event({"choices": [{"index": piece.index, "delta": delta, **end}]})
+        return self._event({"choices": [{"index": piece.choice, "delta": delta, **end}]})
 
     def failure(self, kind: str, message: str) -> bytes:
         """Return the event that says why the stream ends early."""
