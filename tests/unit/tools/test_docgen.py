@@ -113,11 +113,26 @@ def imported(path: Path) -> Iterator[str]:
             yield node.module.split(".")[0]
 
 
-def test_every_import_is_declared() -> None:
+def imports() -> set[str]:
+    """Return the names of all foreign modules that the scripts and the package import."""
     own = {path.stem for path in (ROOT / "scripts").iterdir()}
-    owners = importlib.metadata.packages_distributions()
     used = {name for path in (ROOT / "scripts").rglob("*.py") for name in imported(path)}
-    foreign = used - own - set(sys.stdlib_module_names)
-    missing = [name for name in foreign
+    return used - own - set(sys.stdlib_module_names)
+
+
+def test_every_import_is_declared() -> None:
+    owners = importlib.metadata.packages_distributions()
+    missing = [name for name in imports()
                if not {normal(owner) for owner in owners.get(name, [])} & declared()]  # fmt: skip
     assert missing == []
+
+
+def test_a_dependency_has_a_comment_exactly_if_it_is_not_imported() -> None:
+    owners = importlib.metadata.packages_distributions()
+    used = {normal(owner) for name in imports() for owner in owners.get(name, [])}
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    listed = re.search(r"^dependencies = \[\n(.*?)^\]", text, re.MULTILINE | re.DOTALL)
+    assert listed is not None
+    lines = re.findall(r'"([\w.-]+)[^"]*",(  # \w+)?', listed[1])
+    assert len(lines) == len(project()["project"]["dependencies"])
+    assert [name for name, reason in lines if bool(reason) == (normal(name) in used)] == []
