@@ -24,6 +24,7 @@ from personae.api.wire_encoding import Vector, Wire
 
 Positions = Literal["response", "response_from_prompt_end", "prompt", "all"]
 Operation = Literal["add", "cap", "ablate"]
+EngineKind = Literal["auto", "torch", "vllm"]
 
 
 class Message(Wire):
@@ -211,6 +212,7 @@ class LikelihoodResult(Wire):
 class EngineInfo(Wire):
     """What is loaded, on what, and what it has done so far."""
 
+    engine: str = Field(default="torch", description="Kind and version, such as torch 2.13.0.")
     model: str
     revision: str
     weights_digest: str
@@ -231,6 +233,9 @@ class EngineSpec(Wire):
     model: str = Field(description="Folder of a prepared model.")
     embedder: str | None = Field(
         default=None, description="Folder of a prepared sentence embedder."
+    )
+    kind: EngineKind = Field(
+        default="auto", description="auto: vllm where CUDA and vLLM are there, else torch."
     )
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto", description="auto: bfloat16 where the device is fast at it, else float32."

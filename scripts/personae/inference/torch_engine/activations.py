@@ -20,9 +20,10 @@ from torch import Tensor, nn
 
 from personae.api.requests import ActivationRow, ActivationsRequest
 from personae.api.wire_encoding import unpack_vector
-from personae.inference.engine_errors import InterventionError, RequestError
+from personae.inference.chat_model import Vectors, layers_of
+from personae.inference.engine_errors import InterventionError
 from personae.inference.torch_engine.batching import Unfit, forward_tokens, halving
-from personae.inference.torch_engine.forwarding import Beginnings, Fed, Vectors, check_ids, forward
+from personae.inference.torch_engine.forwarding import Beginnings, Fed, forward
 from personae.inference.torch_engine.model_loading import LoadedModel
 from personae.inference.torch_engine.prefix_sharing import Numbered, begin, divide
 
@@ -62,7 +63,7 @@ def activations(
     InterventionError
         If an intervention acted elsewhere than asked, or none of the request ever acted.
     """
-    layers = _check(loaded, request)
+    layers = layers_of(loaded, request)
     vectors = {name: unpack_vector(text) for name, text in request.vectors.items()}
     limit, done, fired = forward_tokens(loaded, max_batch_tokens), 0, 0
     rows = [
@@ -95,20 +96,6 @@ class _Part:
     rows: int
     fired: int
     spans: list[SpanActivation]
-
-
-def _check(loaded: LoadedModel, request: ActivationsRequest) -> Sequence[int]:
-    """Return the layers to extract; refuse what the model does not have."""
-    layers = range(loaded.n_layers) if request.layers is None else request.layers
-    for layer in layers:
-        if not 0 <= layer < loaded.n_layers:
-            raise RequestError(f"layer {layer}: the model has layers 0 to {loaded.n_layers - 1}")
-    for row in request.rows:
-        if len(row.token_ids) > loaded.max_length:
-            length, most = len(row.token_ids), loaded.max_length
-            raise RequestError(f"row {row.id!r}: {length} tokens exceed the model's {most}")
-        check_ids(loaded, row.id, row.token_ids)
-    return layers
 
 
 @torch.inference_mode()

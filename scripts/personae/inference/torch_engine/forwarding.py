@@ -6,26 +6,22 @@ nothing need `forward` alone.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from personae.api.requests import Intervention
-from personae.inference.engine_errors import RequestError
+from personae.inference.chat_model import Vectors
 from personae.inference.torch_engine.batching import pad_right
 from personae.inference.torch_engine.intervention_slots import PlanRow
 from personae.inference.torch_engine.interventions import Plan, intervene
 from personae.inference.torch_engine.model_loading import LoadedModel
 from personae.inference.torch_engine.prefix_cache import PrefixCache
-
-Vectors = Mapping[str, NDArray[np.float32]]
-"""float32 [hidden] by name."""
 
 
 @dataclass(frozen=True)
@@ -60,15 +56,6 @@ class Fed:
         # Where a rule begins at the last prompt token, a prefix that ends there is another one.
         from_end = any(i.positions == "response_from_prompt_end" for i in self.interventions)
         return self.in_prompt, self.ids[: self.shared], from_end and self.shared == self.n_prompt
-
-
-def check_ids(loaded: LoadedModel, name: str, ids: Sequence[int]) -> None:
-    """Refuse a row with token ids that the model does not have.
-
-    On a GPU, looking one up ends not the request but all later work of the process.
-    """
-    if not 0 <= min(ids) <= max(ids) < loaded.vocab_size:
-        raise RequestError(f"row {name!r}: token ids outside 0 to {loaded.vocab_size - 1}")
 
 
 class Beginnings:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from personae.api.requests import GenerateRequest, GenerateRow
 from personae.api.wire_encoding import unpack_vector
-from personae.inference.chat_templates import render_prompt, system_inserted
-from personae.inference.engine_errors import InterventionError, RequestError
+from personae.inference.chat_model import prompt_of
+from personae.inference.chat_templates import system_inserted
+from personae.inference.engine_errors import InterventionError
 from personae.inference.torch_engine.batching import Unfit, is_out_of_memory, release_memory
 from personae.inference.torch_engine.decoding import PULSE, Decoder, FinishReason, Row
-from personae.inference.torch_engine.forwarding import check_ids
 from personae.inference.torch_engine.model_loading import LoadedModel
 from personae.inference.torch_engine.sampling import uniforms
 
@@ -103,13 +103,7 @@ def generate(
 def _prepare(loaded: LoadedModel, row: GenerateRow, max_new_tokens: int) -> Row:
     """Render a row's prompt and draw its random numbers."""
     max_new_tokens = row.max_new_tokens or max_new_tokens
-    prompt = render_prompt(loaded.tokenizer, row.messages)
-    if len(prompt) + max_new_tokens > loaded.max_length:
-        raise RequestError(
-            f"row {row.id!r}: {len(prompt)} prompt tokens and {max_new_tokens} new ones exceed "
-            f"the model's {loaded.max_length}"
-        )
-    check_ids(loaded, row.id, prompt)
+    prompt = prompt_of(loaded, row, max_new_tokens)
     return Row(prompt, row.interventions, uniforms(row.seed, max_new_tokens), name=row.id)
 
 

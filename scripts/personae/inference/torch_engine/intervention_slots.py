@@ -17,7 +17,7 @@ operations. All arithmetic is float32.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from personae.api.requests import Intervention, Operation, Positions
-from personae.inference.engine_errors import RequestError
+from personae.inference.chat_model import Vectors, check_layer, direction_of
 from personae.inference.torch_engine.model_loading import LoadedModel, device_of
 
 # Codes of position rules; 0 is "no intervention here".
@@ -130,7 +130,7 @@ class _Placed(NamedTuple):
 
 
 def build_slots(
-    loaded: LoadedModel, rows: Sequence[PlanRow], vectors: Mapping[str, NDArray[np.float32]]
+    loaded: LoadedModel, rows: Sequence[PlanRow], vectors: Vectors
 ) -> dict[int, list[Slot]]:
     """Arrange the rows' interventions by layer, then by order within row and layer."""
     placed: dict[int, dict[int, list[_Placed]]] = defaultdict(lambda: defaultdict(list))
@@ -138,9 +138,7 @@ def build_slots(
         depth: dict[int, int] = defaultdict(int)
         for source, intervention in enumerate(row.interventions):
             layer = intervention.layer
-            if layer >= loaded.n_layers:
-                last = loaded.n_layers - 1
-                raise RequestError(f"layer {layer}: the model has layers 0 to {last}")
+            check_layer(loaded, layer)
             placed[layer][depth[layer]].append(_Placed(number, source, intervention))
             depth[layer] += 1
     return {
@@ -154,7 +152,7 @@ def _build_slot(
     layer: int,
     n_rows: int,
     placed: Sequence[_Placed],
-    vectors: Mapping[str, NDArray[np.float32]],
+    vectors: Vectors,
 ) -> Slot:
     rule, source, direction = (np.zeros(n_rows, dtype=np.int64) for _ in range(3))
     numbers = {op: np.zeros(n_rows, dtype=np.float32) for op in ("add", "ablate", "cap", "floor")}
@@ -166,7 +164,7 @@ def _build_slot(
         direction[row] = directions.setdefault(key, len(directions))
         numbers[intervention.op][row] = intervention.coefficient if raw else 1.0
         numbers["floor"][row] = intervention.floor
-    table = np.stack([_direction(vectors[name], name, raw, loaded) for name, raw in directions])
+    table = np.stack([direction_of(vectors, name, raw, loaded) for name, raw in directions])
     device = device_of(loaded.blocks[layer])
     on_device = {name: torch.from_numpy(array).to(device) for name, array in numbers.items()}
     return Slot(
@@ -180,19 +178,3 @@ def _build_slot(
         floor=on_device["floor"],
         ops=frozenset(item.intervention.op for item in placed),
     )
-
-
-def _direction(
-    vector: NDArray[np.float32], name: str, raw: bool, loaded: LoadedModel
-) -> NDArray[np.float32]:
-    """Check a vector and return it raw, or as a unit vector (normalised in float64)."""
-    if vector.shape != (loaded.hidden_size,):
-        size = loaded.hidden_size
-        raise RequestError(f"vector {name!r} has shape {vector.shape}, the model needs ({size},)")
-    if raw:
-        return vector
-    wide = vector.astype(np.float64)
-    norm = np.linalg.norm(wide)
-    if norm == 0:
-        raise RequestError(f"vector {name!r} is zero: it has no direction to cap or ablate along")
-    return (wide / norm).astype(np.float32)

@@ -16,10 +16,10 @@ from torch import Tensor
 
 from personae.api.requests import LikelihoodRequest, LikelihoodResult, LikelihoodRow
 from personae.api.wire_encoding import unpack_vector
-from personae.inference.chat_templates import render_continuation, render_prompt
-from personae.inference.engine_errors import InterventionError, RequestError
+from personae.inference.chat_model import Vectors, scored_ids
+from personae.inference.engine_errors import InterventionError
 from personae.inference.torch_engine.batching import Unfit, forward_tokens, halving, head_at
-from personae.inference.torch_engine.forwarding import Beginnings, Fed, Vectors, check_ids, forward
+from personae.inference.torch_engine.forwarding import Beginnings, Fed, forward
 from personae.inference.torch_engine.model_loading import LoadedModel
 from personae.inference.torch_engine.prefix_sharing import Numbered, begin, grouped
 
@@ -102,21 +102,10 @@ def loglikelihood(
 
 def _prepare(loaded: LoadedModel, row: LikelihoodRow) -> _Item:
     """Tokenise a row and check its length and its token ids."""
-    if row.continuation is not None:
-        prompt, continuation = render_continuation(loaded.tokenizer, row.messages, row.continuation)
-    else:
-        prompt = render_prompt(loaded.tokenizer, row.messages)
-        continuation = list(row.continuation_ids or ())
+    prompt, continuation = scored_ids(loaded, row)
     ids = (*prompt, *continuation[:-1])
     fed = Fed(ids, tuple(row.interventions), len(prompt), shared=len(prompt) - 1)
-    item = _Item(row.id, fed, continuation)
-    if not (len(prompt) > 1 and item.length <= loaded.max_length):
-        raise RequestError(
-            f"row {row.id!r}: {len(prompt)} prompt tokens (at least 2) and {len(continuation)} of "
-            f"the continuation do not fit the model's {loaded.max_length}"
-        )
-    check_ids(loaded, row.id, (*prompt, *continuation))
-    return item
+    return _Item(row.id, fed, continuation)
 
 
 @dataclass(frozen=True)

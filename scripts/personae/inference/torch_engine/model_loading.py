@@ -108,14 +108,14 @@ def wrap_model(
         blocks=find_blocks(model),
         hidden_size=text_config.hidden_size,
         vocab_size=text_config.vocab_size,
-        max_length=_max_length(text_config),
+        max_length=longest_sequence(text_config),
         dtype=model.dtype,
         device=device_of(embeddings),
-        stop_ids=_stop_ids(model.generation_config, tokenizer),
+        stop_ids=stop_ids_of(model.generation_config, tokenizer),
     )
 
 
-def _max_length(config: PreTrainedConfig) -> int:
+def longest_sequence(config: PreTrainedConfig) -> int:
     """Return the length up to which a row comes out the same alone and in any batch.
 
     Longrope (Phi-3, Phi-4-mini) takes its short or its long frequencies by the longest row, for all
@@ -173,7 +173,7 @@ def choose_dtype(name: DtypeName, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if name == "bfloat16" else torch.float32
 
 
-def _stop_ids(
+def stop_ids_of(
     config: GenerationConfig | None, tokenizer: PreTrainedTokenizerBase
 ) -> frozenset[int]:
     """Collect the end tokens of the generation config (one or several) and the tokenizer."""

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from personae.inference.chat_model import Vectors
 from personae.inference.torch_engine.batching import forward_tokens, head_at
-from personae.inference.torch_engine.forwarding import Beginnings, Fed, Vectors, forward
+from personae.inference.torch_engine.forwarding import Beginnings, Fed, forward
 from personae.inference.torch_engine.kv_cache import RowCache
 from personae.inference.torch_engine.model_loading import LoadedModel
 from personae.inference.torch_engine.prefix_sharing import begin, divide

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from personae.inference.chat_model import Vectors
 from personae.inference.torch_engine.batching import (
     batched,
     is_out_of_memory,
@@ -14,7 +15,7 @@ from personae.inference.torch_engine.batching import (
     release_memory,
 )
 from personae.inference.torch_engine.common_prefix import shared_prefixes
-from personae.inference.torch_engine.forwarding import Beginnings, Fed, Vectors
+from personae.inference.torch_engine.forwarding import Beginnings, Fed
 from personae.inference.torch_engine.model_loading import LoadedModel
 
 logger = logging.getLogger(__name__)

@@ -1,0 +1,157 @@
+"""What a worker knows of the step that it is about to run: whose token stands where.
+
+vLLM mixes prompts in chunks, decoding rows and rows that it computes again after a preemption in
+one step. The state is told of every step before its forward pass, and keeps for every row how far
+it has been computed, so that each token counts once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from personae.api.requests import Sampling
+from personae.inference.vllm_engine.intervention_tables import (
+    PROMPT,
+    RESPONSE,
+    InterventionTables,
+)
+from personae.inference.vllm_engine.span_sums import SpanSums, SpanTable
+from personae.inference.vllm_engine.stream_arithmetic import DeviceTables, StepTokens
+
+Ints = NDArray[np.int32]
+
+
+class Draws(NamedTuple):
+    """How tokens are drawn: shared settings, and the uniform numbers float32 [rows, most new]."""
+
+    sampling: Sampling
+    uniform: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Work:
+    """One request as the workers are told it before its rows are submitted.
+
+    ``prefix`` numbers the rows' cache namespaces: only rows of one namespace share a prefix.
+    """
+
+    n_prompt: Ints
+    prefix: Ints
+    tables: InterventionTables
+    draws: Draws | None = None
+    spans: SpanTable | None = None
+
+
+class Acted(NamedTuple):
+    """What became of a row's interventions.
+
+    ``counts`` are the positions at which each acted, ``reach`` is how far the row was computed, and
+    ``inherited`` are the stretches that it took from the prefix cache, [start, end).
+    """
+
+    counts: Ints
+    reach: int
+    inherited: list[tuple[int, int]]
+
+
+@dataclass
+class _Progress:
+    """How far rows have been computed, and what they took from the prefix cache."""
+
+    reach: Ints
+    furthest: Ints
+    inherited: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+
+
+class StepState:
+    """The work in progress, and the tokens of the current step.
+
+    Attributes
+    ----------
+    n_tokens
+        Tokens of the current step, without padding.
+    depth
+        Most entries of any row of the step at each layer, int [n_layers].
+    """
+
+    def __init__(self, work: Work, hidden_size: int, device: torch.device) -> None:
+        self.work, self.device = work, device
+        rows = len(work.n_prompt)
+        self.tables = DeviceTables.of(work.tables, device)
+        self.spans = None if work.spans is None else SpanSums(work.spans, hidden_size, device)
+        namespaces = int(work.prefix.max(initial=0)) + 1
+        self._progress = _Progress(np.zeros(rows, np.int32), np.zeros(namespaces, np.int32))
+        self._depths = work.tables.depth
+        self.depth = np.zeros(len(self._depths), np.int32)
+        self._key = b""
+        self.n_tokens = 0
+
+    def at(self, rows: Ints, starts: Ints, lengths: Ints) -> None:
+        """Announce a step: which rows run, from which position, and how many tokens of each."""
+        self._rows, self._next = rows, starts + lengths
+        self.n_tokens = int(lengths.sum())
+        row = np.repeat(rows, lengths)
+        begun = np.cumsum(lengths) - lengths
+        position = np.arange(self.n_tokens, dtype=np.int32) + np.repeat(starts - begun, lengths)
+        fresh = position >= self._progress.reach[row]
+        self._follow(rows, starts)
+        if self.spans is not None:
+            self.spans.at(row, position, fresh)
+        self._describe(row, position, fresh)
+
+    def _follow(self, rows: Ints, starts: Ints) -> None:
+        """Note how far the rows get, and what they skip because it was cached.
+
+        Raises
+        ------
+        RuntimeError
+            If a row skips positions that no row of its namespace has been computed to.
+        """
+        progress, prefix = self._progress, self.work.prefix[rows]
+        np.maximum.at(progress.furthest, prefix, self._next)
+        for place in np.flatnonzero(starts > progress.reach[rows]):
+            row, start = int(rows[place]), int(starts[place])
+            if start > progress.furthest[prefix[place]]:
+                raise RuntimeError(f"row {row} begins at {start}, which no row computed")
+            progress.inherited.setdefault(row, []).append((int(progress.reach[row]), start))
+        progress.reach[rows] = np.maximum(progress.reach[rows], self._next)
+
+    def _describe(self, row: Ints, position: Ints, fresh: NDArray[np.bool_]) -> None:
+        """Put the tokens' programs, bits and counters on the device, if any intervention acts."""
+        program = self.work.tables.program[row]
+        self.depth = self._depths[:, np.unique(program)].max(axis=1)
+        if not self.depth.any():
+            return
+        bits = np.where(position < self.work.n_prompt[row], PROMPT, RESPONSE)
+        counter = np.where(fresh, row, len(self.work.n_prompt)) * self.work.tables.width
+        packed = np.stack((program, bits, counter)).astype(np.int32)
+        # From one decoding step to the next they are mostly the same.
+        key = packed.tobytes()
+        if key != self._key:
+            self._key = key
+            self.tokens = StepTokens(*torch.from_numpy(packed).to(self.device))
+
+    def uniform(self) -> Tensor:
+        """Return the random number of every row of the step, float32 [rows]; 0 inside a prompt."""
+        assert self.work.draws is not None, "only rollouts draw tokens"
+        numbers = self.work.draws.uniform
+        step = self._next - self.work.n_prompt[self._rows]
+        drawn = numbers[self._rows, step.clip(0, numbers.shape[1] - 1)]
+        return torch.from_numpy(drawn).to(self.device)
+
+    def acted(self, rows: Sequence[int]) -> list[Acted]:
+        """Return what became of some rows' interventions, in one transfer."""
+        width, progress = self.work.tables.width, self._progress
+        places = torch.tensor(list(rows), device=self.device)
+        counts = self.tables.counts.view(-1, max(width, 1))[places].cpu().numpy()
+        return [
+            Acted(counted, int(progress.reach[row]), progress.inherited.get(row, []))
+            for row, counted in zip(rows, counts, strict=True)
+        ]
