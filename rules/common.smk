@@ -28,7 +28,7 @@ from personae.workflow.estimate.estimate_table import render
 from personae.judging.judge_types import OFFLINE
 from personae.data.table_values import DEFAULT
 from personae.personas.library import library_digest
-from personae.workflow.code_digest import code_digest
+from personae.workflow.code_digest import code_digest, cover_engine
 from personae.workflow.damaged_results import clear_damage
 from personae.workflow.package_path import use_package_of
 from personae.workflow.requested_targets import command_line, target_problems
@@ -44,6 +44,7 @@ except PersonaeError as error:
 
 validate(config, str(ROOT / "config" / "schema.json"))
 
+cover_engine(study.config.engine.kind)
 STUDY_NAME = study.config.study
 MODELS = study.model_names
 ROLES = [*study.role_names, DEFAULT]

@@ -15,6 +15,7 @@ _FACTS = {
     "weights_digest": "SHA-256 of the weights",
     "dtype": "Number format",
     "device": "Device",
+    "engine": "Engine",
     "seed": "Seed",
     "config_digest": "SHA-256 of the configuration",
 }

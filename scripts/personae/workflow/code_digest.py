@@ -13,6 +13,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -37,8 +38,14 @@ INERT: Final = (
 )
 """Modules, and packages with all that is below them, that cannot change a result."""
 
-BEHIND: Final = {"personae.inference.client": ("personae.inference.torch_engine.engine",)}
-"""What runs in another process on behalf of a module, where no import can show it."""
+CLIENT: Final = "personae.inference.client"
+"""What asks the model server, which runs in another process: no import shows its engine."""
+
+ENGINES: Final = {
+    "torch": "personae.inference.torch_engine.engine",
+    "vllm": "personae.inference.vllm_engine.vllm_backend",
+}
+"""The engines that may stand behind `CLIENT`. The vLLM engine imports much of the torch engine."""
 
 _LOGGERS: Final = frozenset({"LOG", "logging", "logger"})
 
@@ -48,6 +55,26 @@ class _Module(NamedTuple):
 
     digest: str
     imports: tuple[str, ...]
+
+
+_answering: set[str] = {"torch"}
+
+
+def cover_engine(kind: str) -> None:
+    """Let the digests cover the engine that answers a study.
+
+    Parameters
+    ----------
+    kind
+        The study's ``engine.kind``. An edit of the vLLM engine reruns only studies that use it:
+        those that say ``vllm``, and those of ``auto`` where vLLM is installed.
+    """
+    _answering.clear()
+    _answering.add("torch")
+    if kind == "vllm" or (kind == "auto" and find_spec("vllm") is not None):
+        _answering.add("vllm")
+    code_digest.cache_clear()
+    closure.cache_clear()
 
 
 @cache
@@ -83,8 +110,8 @@ def closure(script: str) -> tuple[str, ...]:
     waiting = list(_module(_path(script)).imports)
     while waiting:
         name = waiting.pop()
-        waiting += [behind for module, those in BEHIND.items() if _is_in(name, module)
-                    for behind in those]  # fmt: skip
+        if _is_in(name, CLIENT):
+            waiting += [ENGINES[kind] for kind in _answering]
         if name in found or any(_is_in(name, inert) for inert in INERT):
             continue
         found.add(name)

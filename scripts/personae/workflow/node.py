@@ -137,7 +137,7 @@ def _kept_rows(snakemake: Any, engine: Mapping[str, Any]) -> KeptRows:
         "rule": snakemake.rule,
         "wildcards": dict(snakemake.wildcards),
         "code": getattr(snakemake.params, "code", ""),
-        "model": [engine["weights_digest"], engine["dtype"]],
+        "model": [engine["weights_digest"], engine["dtype"], engine["engine"]],
     }
     return KeptRows(Path("results") / snakemake.config["study"] / FOLDER, node)
 
@@ -147,7 +147,7 @@ def _runtime(config: Mapping[str, Any]) -> dict[str, Any]:
     from personae.workflow.config import EngineSection
 
     section = EngineSection(**config.get("engine", {}))
-    return section.model_dump(exclude={"dtype"})
+    return section.model_dump(exclude={"kind", "dtype"})
 
 
 def _provenance(snakemake: Any, engine: Mapping[str, Any] | None = None) -> dict[str, str]:

@@ -13,13 +13,14 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Final
 
+from personae.base.errors import PersonaeError
 from personae.data.table_checksums import content_checksum
 
 _PACKAGES: Final = (
     "accelerate", "numpy", "openai", "pandas", "pyarrow", "pydantic", "safetensors",
     "scikit-learn", "scipy", "snakemake", "torch", "transformers",
 )  # fmt: skip
-_MODEL_FACTS: Final = ("model", "revision", "weights_digest", "dtype", "device")
+_MODEL_FACTS: Final = ("model", "revision", "weights_digest", "dtype", "device", "engine")
 
 
 def collect(
@@ -49,8 +50,15 @@ def collect(
         takes the facts about the model from them.
     outputs
         Files that the node writes: what its tables are of.
+
+    Raises
+    ------
+    PersonaeError
+        If the tables, or a table and this node, used the same weights with different engines.
     """
     tables_read = [path for path in inputs if is_table(path)]
+    found = _facts_of(tables_read)
+    _refuse_mixed_engines([*found, engine or {}])
     facts = {
         "rule": rule,
         "wildcards": _canonical(dict(wildcards)),
@@ -64,7 +72,7 @@ def collect(
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     if engine is None:
-        return facts | _inherited(tables_read)
+        return facts | _inherited(found)
     return facts | {name: str(engine[name]) for name in _MODEL_FACTS}
 
 
@@ -93,15 +101,39 @@ def is_table(path: str | PathLike[str]) -> bool:
     return Path(path).suffix == ".parquet"
 
 
-def _inherited(tables_read: Iterable[str]) -> dict[str, str]:
-    """Return the facts about the model that the tables state; where they differ, all of them."""
+def _facts_of(tables_read: Iterable[str]) -> list[Mapping[str, str]]:
+    """Return the metadata of tables."""
     from personae.data import (
         tables,  # slow to import, and every Snakemake process imports this module
     )
 
-    found: dict[str, set[str]] = {}
-    for path in tables_read:
-        for name, value in tables.provenance(path).items():
-            if name in _MODEL_FACTS:
-                found.setdefault(name, set()).add(value)
-    return {name: "; ".join(sorted(values)) for name, values in found.items()}
+    return [tables.provenance(path) for path in tables_read]
+
+
+def _inherited(found: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """Return the models' facts of tables; where they differ, all of them."""
+    values: dict[str, set[str]] = {}
+    for facts in found:
+        for name in _MODEL_FACTS:
+            if name in facts:
+                values.setdefault(name, set()).add(facts[name])
+    return {name: "; ".join(sorted(value)) for name, value in values.items()}
+
+
+def _refuse_mixed_engines(found: Iterable[Mapping[str, Any]]) -> None:
+    """Refuse to compare what different engines made of the same weights.
+
+    They agree up to rounding, but rounding turns drawn tokens, and a comparison would take that for
+    an effect. Facts that join several models are skipped: their tables were checked one by one.
+    """
+    engines: dict[str, set[str]] = {}
+    for facts in found:
+        weights, engine = str(facts.get("weights_digest", "")), str(facts.get("engine", ""))
+        if weights and engine and ";" not in weights + engine:
+            engines.setdefault(weights, set()).add(engine.partition(" ")[0])
+    for weights, kinds in engines.items():
+        if len(kinds) > 1:
+            raise PersonaeError(
+                f"weights {weights[:12]}: {' and '.join(sorted(kinds))} made the tables of one "
+                "comparison; set engine.kind to one of them, and rerun what the other made"
+            )

@@ -93,11 +93,9 @@ def _loader(spec: EngineSpec) -> Load:
 
     def load(report: Report) -> Backend:
         report("importing torch and transformers")
-        from personae.inference.torch_engine.engine import Engine
+        from personae.inference.engine_choice import load_engine
 
-        report(f"loading {spec.model}")
-        engine: Backend = Engine(spec)
-        return engine
+        return load_engine(spec, report)
 
     return load
 

@@ -1,4 +1,7 @@
-"""The interface between server and engine; `torch_engine.engine.Engine` implements it."""
+"""The interface between the server and its engine.
+
+`torch_engine.engine.Engine` and `vllm_engine.vllm_backend.VllmEngine` implement it.
+"""
 
 from __future__ import annotations
 

@@ -24,12 +24,27 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from personae.api.requests import Intervention
+from personae.api.requests import Intervention, Positions
 from personae.inference.chat_model import ChatModel, Vectors, check_layer, direction_of
-from personae.inference.torch_engine.intervention_slots import RULES, PlanRow
+from personae.inference.torch_engine.intervention_slots import PlanRow
 
-PROMPT, RESPONSE = RULES["prompt"], RULES["response"]
-"""Bits of a token; a position rule is a mask of them, and ``all`` has both."""
+PROMPT, PROMPT_END, RESPONSE = 1, 2, 4
+"""Bits of a token: in its row's prompt, the last token of that, or in the response."""
+
+_MASKS: dict[Positions, int] = {
+    "prompt": PROMPT | PROMPT_END,
+    "response": RESPONSE,
+    "response_from_prompt_end": PROMPT_END | RESPONSE,
+    "all": PROMPT | PROMPT_END | RESPONSE,
+}
+"""Bits of the tokens that a position rule covers."""
+
+
+def token_bits(position: NDArray[np.int32], n_prompt: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return one of the three bits for every token of a row with ``n_prompt`` prompt tokens."""
+    after_end = position - n_prompt
+    bits = np.where(after_end < -1, PROMPT, np.where(after_end < 0, PROMPT_END, RESPONSE))
+    return bits.astype(np.int32)
 
 
 @dataclass(frozen=True)
@@ -90,7 +105,7 @@ def build_tables(model: ChatModel, rows: Sequence[PlanRow], vectors: Vectors) ->
             for source, one in placed.get((layer, number), ()):
                 key = (one.vector, one.op == "add")
                 where = directions.setdefault(key, len(directions))
-                entries.append((where, RULES[one.positions], source))
+                entries.append((where, _MASKS[one.positions], source))
                 values.append(_values(one))
             offsets[layer, number + 1] = len(entries)
     table = [direction_of(vectors, name, raw, model) for name, raw in directions]

@@ -18,9 +18,8 @@ from torch import Tensor
 
 from personae.api.requests import Sampling
 from personae.inference.vllm_engine.intervention_tables import (
-    PROMPT,
-    RESPONSE,
     InterventionTables,
+    token_bits,
 )
 from personae.inference.vllm_engine.span_sums import SpanSums, SpanTable
 from personae.inference.vllm_engine.stream_arithmetic import DeviceTables, StepTokens
@@ -129,7 +128,7 @@ class StepState:
         self.depth = self._depths[:, np.unique(program)].max(axis=1)
         if not self.depth.any():
             return
-        bits = np.where(position < self.work.n_prompt[row], PROMPT, RESPONSE)
+        bits = token_bits(position, self.work.n_prompt[row])
         counter = np.where(fresh, row, len(self.work.n_prompt)) * self.work.tables.width
         packed = np.stack((program, bits, counter)).astype(np.int32)
         # From one decoding step to the next they are mostly the same.

@@ -4,7 +4,7 @@ from typing import Final, Literal
 
 from pydantic import ConfigDict, Field, FiniteFloat
 
-from personae.api.requests import Sampling
+from personae.api.requests import EngineKind, Sampling
 from personae.base.field_types import (
     Count,
     Draws,
@@ -43,8 +43,12 @@ class TraitSampling(Sampling):
 
 
 class EngineSection(Strict):
-    """The model server used by all nodes; only `dtype` changes results beyond rounding."""
+    """The model server used by all nodes; only `kind` and `dtype` change results beyond rounding."""
 
+    kind: EngineKind = Field(
+        default="auto",
+        description="vllm, torch, or auto: vllm where there are CUDA and vLLM, else torch.",
+    )
     url: str | None = Field(
         default=None, description="Address of a running server to use; null starts one."
     )

@@ -9,10 +9,11 @@ from personae.workflow.node_params.question_texts import Record, numbered, texts
 
 
 def engine_record(study: Study, model: str) -> Record:
-    """The model, the embedder and the one engine setting that changes results."""
+    """The model, the embedder and the engine settings that change results."""
     return {
         "model": f"results/models/{model}",
         "embedder": f"results/models/{study.config.embedder}",
+        "kind": study.config.engine.kind,
         "dtype": study.config.engine.dtype,
     }
 

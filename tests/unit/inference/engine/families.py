@@ -155,24 +155,34 @@ def make_tokenizer(template: str) -> PreTrainedTokenizerFast:
     return tokenizer
 
 
-def make_model(name: str, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
-    """Return a family's tiny model with random weights that depend on nothing but the name."""
+# vLLM's attention on CPUs knows no smaller heads.
+WIDE = {"hidden_size": 64, "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 32}
+
+
+def make_model(
+    name: str, dtype: torch.dtype = torch.float32, shape: Mapping[str, int] | None = None
+) -> PreTrainedModel:
+    """Return a family's tiny model with random weights that depend on name and shape alone."""
     family = FAMILIES[name]
     # Configs write into the dictionaries they are given.
-    shape = deepcopy({**_SHAPE, **family.extra})
-    shape["vocab_size"] += len(_rare(family.template))
+    settings = deepcopy({**_SHAPE, **family.extra, **(shape or {})})
+    settings["vocab_size"] += len(_rare(family.template))
     config_class = getattr(transformers, family.config)
     if family.nested:
         vision = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1}
         vision |= {"num_attention_heads": 2, "image_size": 16, "patch_size": 8}
-        config = config_class(text_config=shape, vision_config=vision, tie_word_embeddings=False)
+        config = config_class(text_config=settings, vision_config=vision, tie_word_embeddings=False)
     else:
-        config = config_class(**shape)
+        config = config_class(**settings)
     torch.manual_seed(0)
     model: PreTrainedModel = getattr(transformers, family.model)(config).to(dtype).eval()
     return model
 
 
-def load_tiny(name: str = "llama3", dtype: torch.dtype = torch.float32) -> LoadedModel:
+def load_tiny(
+    name: str = "llama3",
+    dtype: torch.dtype = torch.float32,
+    shape: Mapping[str, int] | None = None,
+) -> LoadedModel:
     """Return a family's tiny model as the engine holds it."""
-    return wrap_model(make_model(name, dtype), make_tokenizer(FAMILIES[name].template))
+    return wrap_model(make_model(name, dtype, shape), make_tokenizer(FAMILIES[name].template))
