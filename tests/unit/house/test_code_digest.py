@@ -161,3 +161,19 @@ def test_digests_that_were_kept_are_those_that_are_computed(code: Path) -> None:
     record.write_text("{damaged", "utf-8")
     digesting._kept.clear()
     assert digests() == before
+
+
+def test_an_edit_of_the_vllm_engine_reruns_only_studies_that_use_it(
+    code: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edit = append("ADDED = 1")
+    arithmetic = module(code, "personae.inference.vllm_engine.stream_arithmetic")
+    monkeypatch.setattr(digesting, "find_spec", lambda _: None)
+    try:
+        for kind in ("torch", "auto"):
+            digesting.cover_engine(kind)
+            assert not edited(arithmetic, edit)
+        digesting.cover_engine("vllm")
+        assert {"steer_trait", "generate_role_responses"} <= edited(arithmetic, edit)
+    finally:
+        digesting.cover_engine("torch")
