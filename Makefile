@@ -11,7 +11,7 @@ PYTEST = OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest
 PARALLEL = -n $(CORES) --dist loadgroup --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all estimate bench check env schema format clean
+.PHONY: help demo test test-all torture estimate bench check env schema format clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -20,11 +20,14 @@ demo: env  ## Set everything up and run the whole workflow on the embedded model
 	$(BIN)/snakemake --profile local --configfile $(STUDY) --cores $(CORES)
 
 test: env  ## Run the tests that need nothing but this machine
-	$(PYTEST) $(PARALLEL) -m "not full_size" tests/unit tests/workflow
+	$(PYTEST) $(PARALLEL) -m "not full_size" tests/unit tests/workflow tests/torture
 
 test-all: env  ## Run all tests: also the plan of the full study, a real Slurm and a browser
-	$(PYTEST) $(PARALLEL) tests/unit tests/workflow
+	$(PYTEST) $(PARALLEL) tests/unit tests/workflow tests/torture
 	$(PYTEST) tests/slurm tests/browser
+
+torture: env  ## Damage files and kill processes at random moments, seeded (TORTURE="--seed 2" and more)
+	$(BIN)/python -m tests.torture $(TORTURE)
 
 env: $(STAMP)  ## Create .venv from the lock
 

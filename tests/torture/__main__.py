@@ -9,11 +9,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from ..unit.remote.misbehaving import Endpoint
+from ..unit.endpoints.misbehaving import Endpoint
 from ..workflow.test_endpoints import judge
 from .files import cut, flip_bits, swap
 from .kills import finish, kill_often
-from .study import TortureStudy, make_study
+from .study import JUDGES, TortureStudy, make_study
 
 # Requests that may be on the way when a process is killed: they are asked again.
 _IN_FLIGHT = 8
@@ -86,10 +86,10 @@ def killed(root: Path, whole: TortureStudy, n: int, seed: int) -> list[Row]:
         study = make_study(root, endpoint.url)
         kills = kill_often(study, n, seed)
         finish(study, kills)
-        twice = {prompt: k for prompt, k in endpoint.answered.items() if k > 1}
+        # Each of the judges asks a prompt once.
+        asked_again = sum(max(0, k - len(JUDGES)) for k in endpoint.answered.values())
     wanted, found = whole.contents(), study.contents()
     differing = [f"{name} differs" for name in wanted if found.get(name) != wanted[name]]
-    asked_again = sum(twice.values()) - len(twice)
     paid = [] if asked_again <= _IN_FLIGHT * n else [f"{asked_again} answers were asked for twice"]
     kept = [] if kills.rows_kept else ["no row was kept inside a node"]
     print(f"killed: {dict(kills.victims)} in {dict(kills.hit)}")

@@ -1,9 +1,8 @@
-"""A study of every stage on a tiny random model, judged by an endpoint that counts requests."""
+"""A study of every stage on a tiny random model, judged at an endpoint that counts requests."""
 
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +14,10 @@ from personae.data.table_checksums import content_checksum
 
 from ..unit.inference.engine import templates
 from ..unit.inference.engine.families import VOCABULARY, make_tokenizer
-from ..workflow.conftest import COPIED, LINKED, MINI, ROOT, Project
+from ..workflow.conftest import MINI, Project, copy_project
 
 STUDY = "torture.yaml"
+JUDGES = ("arbiter", "deputy")
 RESULTS = Path("results") / "mini"
 _LAYERS, _HIDDEN = 4, 64
 _ROW = f"tiny\tTiny\tchat\tfolder\t%s\t\t{_LAYERS}\t{_HIDDEN}\t2\t1-2\t0\t1\t4\tMIT\n"
@@ -36,9 +36,8 @@ class TortureStudy:
 
     def command(self, *arguments: str) -> tuple[list[str], dict[str, str]]:
         """Return the command line of a plain run, as `make demo` has it, and its environment."""
-        limits = str(self.project.root / "limits")
         local = ("--profile", "local", "--configfile", STUDY, "--cores", "2")
-        return self.project.command(*local, *arguments, PERSONAE_LIMITS_DIR=limits)
+        return self.project.command(*local, *arguments)
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the study and return what was said."""
@@ -63,16 +62,7 @@ class TortureStudy:
 
 def make_study(root: Path, judge: str) -> TortureStudy:
     """Copy the project to ``root``, with a tiny model and a study judged at an address."""
-    for name in COPIED:
-        source, target = ROOT / name, root / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy2(source, target)
-    for name in LINKED:
-        (root / name).symlink_to((ROOT / name).readlink())
-    (root / "tmp").mkdir()
+    project = copy_project(root)
     _tiny_model(root / "tiny")
     with (root / "config" / "models.tsv").open("a", encoding="utf-8") as table:
         table.write(_ROW % (root / "tiny"))
@@ -81,16 +71,17 @@ def make_study(root: Path, judge: str) -> TortureStudy:
         "models": ["tiny"],
         # Rows arrive a few at a time, so that a node can be killed with some of them there.
         "engine": {"max_batch_tokens": 2048, "dtype": "float32"},
+        # Two of them, as offline judges would load a model in every judging node.
         "endpoints": {
-            "arbiter": {"base_url": judge, "model": "arbiter", "key_variable": "JUDGE_KEY"}
+            name: {"base_url": judge, "model": name, "key_variable": "JUDGE_KEY"} for name in JUDGES
         },
-        "judging": {"primary": "arbiter", "second": "embedding", "max_unscored": 0.5},
+        "judging": {"primary": JUDGES[0], "second": JUDGES[1], "max_unscored": 0.5},
     }
     study["layer_sweep"]["layers"] = [1, 2]
     study["capping"]["bands"] = [[1, 2]]
     (root / ".env").write_text("JUDGE_KEY=planted-key\n", encoding="utf-8")
     (root / STUDY).write_text(yaml.safe_dump(study), encoding="utf-8")
-    return TortureStudy(Project(root))
+    return TortureStudy(project)
 
 
 def _tiny_model(folder: Path) -> None:
