@@ -152,6 +152,8 @@ SCHEMAS: Final[dict[str, pa.Schema]] = {
         layer=_INDEX,
         scaling=_TEXT,
         n_roles=_COUNT,
+        n_fully=_COUNT,
+        n_somewhat=_COUNT,
         participation_ratio=_NUMBER,
         components_needed=_COUNT,
         outlier_dimensions=_COUNT,
@@ -170,7 +172,7 @@ SCHEMAS: Final[dict[str, pa.Schema]] = {
         layer=_INDEX, scaling=_TEXT, component=_INDEX, variance_ratio=_NUMBER
     ),
     "space_coordinates": _schema(
-        layer=_INDEX, scaling=_TEXT, role=_TEXT, component=_INDEX, coordinate=_NUMBER
+        layer=_INDEX, scaling=_TEXT, role=_TEXT, kind=_TEXT, component=_INDEX, coordinate=_NUMBER
     ),
     "cosines": _schema(layer=_INDEX, left=_TEXT, right=_TEXT, cosine=_NUMBER),
     "separation": _schema(

@@ -1,24 +1,26 @@
 """The Assistant Axis against the first principal component of persona space.
 
 Both directions come from the same role vectors, so an alignment must be held against what the
-same rollouts give by chance. All vectors involved lie in the span of the default and the role
-vectors: resamples are computed from their ``[roles + 1, roles + 1]`` Gram matrix, item 0 being the
-default. Layer ``l`` is the residual stream after decoder block ``l``.
+same rollouts give by chance. All vectors involved lie in the span of the default and the rows of
+the PCA: resamples are computed from their ``[rows + 1, rows + 1]`` Gram matrix, item 0 being the
+default. A row is one role vector, of the kind "fully" or "somewhat"; the PCA is over both kinds,
+the axis over the fully-role vectors alone (AA, persona space). Layer ``l`` is the residual stream
+after decoder block ``l``.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import betaincinv
 
 from personae.science.geometry import PCA
-from personae.science.projection import Activations, cosine
+from personae.science.leading_eigenvector import LANCZOS_STEPS, leading_pairs
+from personae.science.projection import Activations
 from personae.science.resampling import (
     Bootstrap,
     draw_clusters,
     percentile_bounds,
-    permuted_labels,
     ratio,
 )
 
@@ -47,22 +49,40 @@ class LayerIntervals(NamedTuple):
     high: FloatArray
 
 
-def _pc1_cosines(gram: FloatArray, weights: FloatArray) -> FloatArray:
-    """|cos(axis, PC1)| ``[b]`` of roles weighted by ``weights [b, roles]`` (rows sum to 1).
+def _pc1_cosines(gram: FloatArray, weights: FloatArray, in_axis: BoolArray) -> FloatArray:
+    """|cos(axis, PC1)| ``[b]`` of rows weighted by ``weights [b, rows]`` (each draw sums to 1).
 
-    ``gram`` is ``[b or 1, roles + 1, roles + 1]``. PC1 is a combination of centred roles, so that
-    all that is needed of it are their inner products with each other and with the axis.
+    ``gram`` is ``[b, rows + 1, rows + 1]``, or ``[1, ...]`` shared by all draws; the axis is over
+    the rows of ``in_axis [rows]``. PC1 is a combination of centred rows, so that all that is needed
+    of it are their inner products with each other and with the axis.
     """
-    across = np.einsum("bij,bj->bi", gram[:, :, 1:], weights)  # <item, mean role>
-    of_mean = np.einsum("bi,bi->b", across[:, 1:], weights)[:, np.newaxis]
-    roots, to_mean = np.sqrt(weights), across[:, 1:] - of_mean
-    kernel = gram[:, 1:, 1:] - to_mean[:, :, np.newaxis] - across[:, np.newaxis, 1:]
-    kernel *= roots[:, :, np.newaxis] * roots[:, np.newaxis, :]
-    values, basis = np.linalg.eigh(kernel)
-    with_axis = roots * (gram[:, 1:, 0] - to_mean - across[:, :1])  # <role - mean, axis>
-    axis_square = gram[:, 0, 0] - 2.0 * across[:, 0] + of_mean[:, 0]
-    lengths = np.sqrt(np.maximum(values[:, -1] * axis_square, 0.0))
-    return np.abs(ratio(np.einsum("br,br->b", basis[:, :, -1], with_axis), lengths))
+    of_axis = ratio(weights * in_axis, (weights * in_axis).sum(axis=1, keepdims=True))
+    across = _combine(gram[:, :, 1:], weights)  # <item, mean row>
+    along = _combine(gram[:, :, 1:], of_axis)  # <item, mean row of the axis>
+    of_mean, roots = (across[:, 1:] * weights).sum(axis=1, keepdims=True), np.sqrt(weights)
+    to_mean = across[:, 1:] - of_mean  # <row - mean, mean>
+
+    def kernel(vectors: FloatArray) -> FloatArray:
+        """Apply ``sqrt(w_i w_j) <row_i - mean, row_j - mean>`` to ``vectors [b, rows]``."""
+        scaled = roots * vectors
+        centred = _combine(gram[:, 1:, 1:], scaled) - to_mean * scaled.sum(axis=1, keepdims=True)
+        return roots * (centred - (across[:, 1:] * scaled).sum(axis=1, keepdims=True))
+
+    mean_along = (along[:, 1:] * weights).sum(axis=1, keepdims=True)
+    # <row - mean, axis>
+    with_axis = roots * (gram[:, 1:, 0] - along[:, 1:] - across[:, :1] + mean_along)
+    squared = gram[:, 0, 0] - 2.0 * along[:, 0] + (along[:, 1:] * of_axis).sum(axis=1)
+    defined = np.isfinite(with_axis).all(axis=1, keepdims=True)  # not without a row of the axis
+    values, vectors = leading_pairs(kernel, np.where(defined, with_axis, 1.0))
+    lengths = np.sqrt(np.maximum(values * squared, 0.0))
+    return np.abs(ratio((vectors * with_axis).sum(axis=1), lengths))
+
+
+def _combine(gram: FloatArray, weights: FloatArray) -> FloatArray:
+    """Combine the columns of ``gram [b or 1, n, m]`` by ``weights [b, m]``: ``[b, n]``."""
+    if len(gram) == 1:
+        return np.asarray(weights @ gram[0].T)
+    return np.asarray((gram @ weights[:, :, np.newaxis])[:, :, 0])
 
 
 def _batches(weights: FloatArray, floats_per_draw: int) -> list[slice]:
@@ -75,43 +95,65 @@ def _undefined(estimate: FloatArray) -> LayerIntervals:
     return LayerIntervals(estimate, np.full_like(estimate, np.nan), np.full_like(estimate, np.nan))
 
 
-def bootstrap_roles(default: Activations, roles: Activations, plan: Bootstrap) -> LayerIntervals:
+def bootstrap_roles(
+    default: Activations,
+    rows: Activations,
+    plan: Bootstrap,
+    *,
+    names: Sequence[str] | None = None,
+    in_axis: BoolArray | None = None,
+) -> LayerIntervals:
     """|cos(axis, PC1)| with intervals over roles.
 
     Parameters
     ----------
-    default, roles
-        ``[layers, hidden]`` and ``[roles, layers, hidden]``, divided by the PCA's scale for the
+    default, rows
+        ``[layers, hidden]`` and ``[rows, layers, hidden]``, divided by the PCA's scale for the
         z-scored space.
     plan
         Roles are drawn with replacement; axis and PC1 are both recomputed.
+    names
+        ``[rows]`` role of each row, so that both vectors of a role are drawn together; by default
+        every row is a role of its own.
+    in_axis
+        ``[rows]`` True for fully-role vectors, of which the axis is made; by default all are.
     """
-    items = np.concatenate([default[np.newaxis], roles]).astype(np.float64)
+    n = len(rows)
+    member = np.ones(n, dtype=bool) if in_axis is None else in_axis
+    draws = draw_clusters(np.arange(n) if names is None else np.asarray(names), plan)
+    counts = draws.counts[:, draws.codes]
+    undefined = bool(np.isnan(counts).any())
+    weights = np.concatenate([np.ones((1, n)), counts[: 0 if undefined else None]])
+    weights /= weights.sum(axis=1, keepdims=True)
+    batches = _batches(weights, 3 * LANCZOS_STEPS * (n + 1))
+    cosines = np.empty((len(weights), rows.shape[1]))
+    for layer in range(rows.shape[1]):
+        gram = _gram(default[layer], rows[:, layer])
+        for some in batches:
+            cosines[some, layer] = _pc1_cosines(gram, weights[some], member)
+    if undefined:
+        return _undefined(cosines[0])
+    return LayerIntervals(cosines[0], *percentile_bounds(cosines[1:], plan.level))
+
+
+def _gram(default: Activations, rows: Activations) -> FloatArray:
+    """Gram matrix ``[1, rows + 1, rows + 1]`` of one layer, in float64."""
+    items = np.concatenate([default[np.newaxis], rows]).astype(np.float64)
     items -= items[1:].mean(axis=0)  # neither direction moves, and rounding errors stay small
-    layers = np.ascontiguousarray(items.transpose(1, 0, 2))
-    grams = layers @ layers.mT
-    n, uniform = len(roles), np.full((1, len(roles)), 1.0 / len(roles))
-    estimate = np.concatenate([_pc1_cosines(gram[np.newaxis], uniform) for gram in grams])
-    weights = draw_clusters(np.arange(n), plan).counts / n
-    if np.isnan(weights).any():
-        return _undefined(estimate)
-    batches = _batches(weights, 3 * (n + 1) ** 2)
-    draws = [[_pc1_cosines(gram[np.newaxis], weights[rows]) for rows in batches] for gram in grams]
-    low, high = percentile_bounds(np.stack([np.concatenate(d) for d in draws], 1), plan.level)
-    return LayerIntervals(estimate, low, high)
+    return np.asarray((items @ items.T)[np.newaxis])
 
 
 class QuestionCells(NamedTuple):
     """Rollouts of one subject summed by question: ``[questions, layers, hidden]`` and counts."""
 
-    sums: FloatArray
+    sums: Activations
     counts: FloatArray
 
 
 def question_cells(
     activations: Activations, questions: ArrayLike, all_questions: ArrayLike
 ) -> QuestionCells:
-    """Sum a subject's rollouts ``[n, layers, hidden]`` by question.
+    """Sum a subject's rollouts ``[n, layers, hidden]`` by question, in float64.
 
     Parameters
     ----------
@@ -135,103 +177,58 @@ def question_cells(
 
 
 def bootstrap_questions(
-    default: QuestionCells, roles: list[QuestionCells], plan: Bootstrap
+    default: QuestionCells,
+    rows: Sequence[QuestionCells],
+    plan: Bootstrap,
+    *,
+    in_axis: BoolArray | None = None,
+    scale: FloatArray | None = None,
 ) -> LayerIntervals:
     """|cos(axis, PC1)| with intervals over questions.
 
     Questions are drawn jointly for all subjects; role vectors, axis and PC1 are recomputed in each
-    draw. A role without a rollout on the drawn questions has weight 0 in that draw.
+    draw. A row without a rollout on the drawn questions has weight 0 in that draw.
+
+    Parameters
+    ----------
+    default, rows
+        Sums by question of the default and of every row of the PCA.
+    plan
+        Questions are drawn with replacement.
+    in_axis
+        ``[rows]`` True for fully-role vectors, of which the axis is made; by default all are.
+    scale
+        ``[layers, hidden]`` by which vectors are divided (the z-scored space); by default 1.
     """
-    subjects = [default, *roles]
+    subjects = [default, *rows]
+    member = np.ones(len(rows), dtype=bool) if in_axis is None else in_axis
     counts = np.stack([cells.counts for cells in subjects], axis=1)  # [questions, subjects]
-    sums = np.stack([cells.sums for cells in subjects], axis=1)  # [questions, subjects, L, H]
     # Neither direction depends on the origin; near the data, rounding errors stay small.
-    sums = sums - counts[..., np.newaxis, np.newaxis] * (sums.sum((0, 1)) / counts.sum())
+    total = sum(cells.sums.sum(axis=0, dtype=np.float64) for cells in subjects)
+    origin = np.asarray(total) / counts.sum()
+    divisor = np.ones_like(origin) if scale is None else scale
     multiples = draw_clusters(np.arange(len(counts)), plan).counts
-    defined = not np.isnan(multiples).any()
-    drawn = np.concatenate([np.ones((1, len(counts))), multiples if defined else multiples[:0]])
-    batches = _batches(drawn, sums.shape[1] * (sums.shape[3] + 3 * sums.shape[1]))
-    cosines = np.empty((len(drawn), sums.shape[2]))
-    for layer in range(sums.shape[2]):
-        cells = _in_span(sums[:, :, layer])
-        for rows in batches:
-            resampled = np.tensordot(drawn[rows], cells, axes=1)
-            cosines[rows, layer] = _cosines_of_sums(resampled, drawn[rows] @ counts)
-    if not defined:
+    undefined = bool(np.isnan(multiples).any())
+    drawn = np.concatenate([np.ones((1, len(counts))), multiples[: 0 if undefined else None]])
+    n_layers, hidden = origin.shape
+    cosines = np.empty((len(drawn), n_layers))
+    for some in _batches(drawn, 2 * len(subjects) * (hidden + len(subjects))):
+        sizes = drawn[some] @ counts
+        for layer in range(n_layers):
+            sums = np.empty((len(sizes), len(subjects), hidden))
+            for i, cells in enumerate(subjects):
+                centred = cells.sums[:, layer] - cells.counts[:, np.newaxis] * origin[layer]
+                sums[:, i] = drawn[some] @ (centred / divisor[layer])
+            cosines[some, layer] = _cosines_of_sums(sums, sizes, member)
+    if undefined:
         return _undefined(cosines[0])
     return LayerIntervals(cosines[0], *percentile_bounds(cosines[1:], plan.level))
 
 
-def _in_span(cells: FloatArray) -> FloatArray:
-    """Coordinates of ``cells [questions, subjects, hidden]`` in an orthonormal basis of their span.
-
-    All inner products stay, in fewer dimensions; where the span is everything nothing is gained.
-    """
-    flat = cells.reshape(-1, cells.shape[-1])
-    if len(flat) >= flat.shape[1]:
-        return cells
-    _, triangle = np.linalg.qr(flat.T)
-    return np.asarray(triangle.T.reshape(*cells.shape[:2], -1))
-
-
-def _cosines_of_sums(sums: FloatArray, sizes: FloatArray) -> FloatArray:
+def _cosines_of_sums(sums: FloatArray, sizes: FloatArray, in_axis: BoolArray) -> FloatArray:
     """|cos(axis, PC1)| ``[b]`` of ``sums [b, subjects, hidden]`` over ``sizes [b, subjects]``."""
-    gram = sums @ sums.mT
-    inverse = 1.0 / np.maximum(sizes, 1.0)  # an absent subject's sum is zero already
-    gram *= inverse[:, :, np.newaxis] * inverse[:, np.newaxis, :]
+    means = sums / np.maximum(sizes, 1.0)[:, :, np.newaxis]  # an absent subject's sum is zero
     present = (sizes[:, 1:] > 0.0).astype(np.float64)
     n_present = present.sum(axis=1, keepdims=True)
-    cosines = _pc1_cosines(gram, present / np.maximum(n_present, 1.0))
+    cosines = _pc1_cosines(means @ means.mT, present / np.maximum(n_present, 1.0), in_axis)
     return np.where((sizes[:, 0] > 0.0) & (n_present[:, 0] > 1.0), cosines, np.nan)
-
-
-def shuffled_axis_null(
-    activations: Activations,
-    is_default: BoolArray,
-    direction: Activations,
-    *,
-    permutations: int,
-    seed: int,
-    strata: ArrayLike | None = None,
-) -> FloatArray:
-    """|cos| of ``direction`` with axes from shuffled default/role labels: ``[permutations, L]``.
-
-    Asks whether *any* division of the same rollouts would align as well: rollouts vary most along
-    PC1, so that a random division aligns with it more than a random direction does.
-
-    Parameters
-    ----------
-    activations, is_default
-        ``[n, layers, hidden]`` rollouts of default and roles, and their labels ``[n]``.
-    direction
-        ``[layers, hidden]`` PC1 of the unshuffled role vectors. For the z-scored space divide the
-        activations by its scale.
-    permutations, seed, strata
-        As in :func:`personae.science.resampling.permuted_labels`; question labels as strata keep
-        every question's share of default rollouts.
-    """
-    labels = permuted_labels(is_default, permutations, seed, strata)
-    weights = labels / labels.sum(axis=1, keepdims=True)
-    weights -= ~labels / (~labels).sum(axis=1, keepdims=True)
-    layers = range(activations.shape[1])
-    axes = (weights @ activations[:, layer].astype(np.float64) for layer in layers)
-    return np.abs(np.stack([cosine(a, d) for a, d in zip(axes, direction, strict=True)], axis=1))
-
-
-def placebo_cosines(default: Activations, roles: Activations, direction: Activations) -> FloatArray:
-    """|cos| of ``direction`` with an axis toward each role in turn: ``[roles, layers]``.
-
-    The default takes the role's place among the others. Unlike shuffled rollouts this null keeps
-    whole personas together: it asks whether the default is special among personas.
-    """
-    everyone = np.concatenate([default[np.newaxis], roles]).astype(np.float64)
-    # v - mean(others) is a positive multiple of v - mean(all), hence has the same cosine.
-    return np.abs(cosine((everyone - everyone.mean(axis=0))[1:], direction))
-
-
-def isotropic_cosine(hidden: int, level: float) -> float:
-    """Quantile of |cos| between a fixed and an isotropic random direction in ``hidden`` dimensions.
-
-    Exact: the squared cosine is Beta(1/2, (hidden - 1) / 2) distributed.
-    """
-    return float(np.sqrt(betaincinv(0.5, (hidden - 1) / 2.0, level)))

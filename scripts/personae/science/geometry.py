@@ -10,8 +10,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from personae.science.permutations import permutation_p
 from personae.science.projection import Activations, unit
-from personae.science.resampling import midranks, permutation_p, ratio
+from personae.science.resampling import (
+    midranks,
+    ratio,
+)
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]

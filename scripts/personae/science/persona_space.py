@@ -1,15 +1,16 @@
 """Persona space of one model as tables: components, coordinates, alignment with the axis.
 
-Layer ``l`` is the residual stream after block ``l``; the axis points toward the default Assistant
-and components are signed toward it.
+The PCA is over the role vectors of both kinds, "fully" and "somewhat", as separate rows; the axis
+is made of the fully-role vectors alone (AA, persona space). Layer ``l`` is the residual stream
+after block ``l``; the axis points toward the default Assistant and components are signed toward it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -18,143 +19,76 @@ from numpy.typing import NDArray
 
 from personae.data import tables
 from personae.data.table_values import DEFAULT
-from personae.data.vector_stacks import Stack, stack
-from personae.science.alignment import (
-    QuestionCells,
-    axis_component_cosines,
-    bootstrap_roles,
-    placebo_cosines,
-    shuffled_axis_null,
-)
-from personae.science.geometry import (
-    PCA,
-    components_for_variance,
-    cosine_matrix,
-    outlier_dimensions,
-    participation_ratio,
-    pca,
-)
-from personae.science.question_spread import nowhere_but, question_intervals
-from personae.science.resampling import Bootstrap, permutation_p
-from personae.science.rollout_stacks import Rollouts, axis_reliability
+from personae.data.vector_stacks import stack
+from personae.science.geometry import PCA, cosine_matrix, pca
 
-FloatArray = NDArray[np.float64]
-
+FULLY: Final = "fully"
+SOMEWHAT: Final = "somewhat"
 SCALINGS: Final = ("centred", "z_scored")
 _KEPT_COMPONENTS: Final = 10
-_OUTLIER_TIMES_MEDIAN: Final = 50.0
+
+
+class PersonaRow(NamedTuple):
+    """Which role vector a row of the PCA is."""
+
+    role: str
+    kind: str
 
 
 @dataclass(frozen=True)
 class PersonaSpace:
-    """Role vectors ``roles``, the default's vector and the axis, over the same layers."""
+    """Role vectors of one model with the default Assistant's vector and the axis.
 
-    roles: Stack
+    Attributes
+    ----------
+    layers
+        The ``L`` layers, ascending.
+    rows
+        ``n`` role vectors, those of the kind "fully" first.
+    vectors
+        ``[n, L, hidden]`` float32, mean activations.
+    default
+        ``[L, hidden]`` float32, the default Assistant's mean activation.
+    axis
+        ``[L, hidden]`` float32, the Assistant Axis, toward the default Assistant.
+    """
+
+    layers: Sequence[int]
+    rows: Sequence[PersonaRow]
+    vectors: NDArray[np.float32]
     default: NDArray[np.float32]
     axis: NDArray[np.float32]
 
+    def at(self, layer: int) -> PersonaSpace:
+        """Return the same space at one layer."""
+        place = self.layers.index(layer)
+        here = slice(place, place + 1)
+        return PersonaSpace(
+            [layer], self.rows, self.vectors[:, here], self.default[here], self.axis[here]
+        )
+
+    @property
+    def fully(self) -> NDArray[np.bool_]:
+        """``[n]`` True for fully-role vectors, of which the axis is made."""
+        return np.asarray([row.kind == FULLY for row in self.rows])
+
     @cached_property
     def fits(self) -> dict[str, PCA]:
-        """PCA per scaling, all layers."""
+        """PCA per scaling, over the rows of both kinds."""
         return {
-            scaling: pca(self.roles.vectors, standardise=scaling == "z_scored", toward=self.axis)
+            scaling: pca(self.vectors, standardise=scaling == "z_scored", toward=self.axis)
             for scaling in SCALINGS
         }
 
-    def layer_table(
-        self,
-        rollouts: Rollouts,
-        cells: Mapping[str, QuestionCells],
-        *,
-        middle_layer: int,
-        variance: float,
-        permutations: int,
-        plan: Bootstrap,
-    ) -> pa.Table:
-        """One row per layer and scaling: dimension of the space and alignment of the axis.
-
-        ``cells`` are the sums by question at the middle layer, the only one with an interval over
-        questions.
-        """
-        outliers = outlier_dimensions(self.roles.vectors, times_median=_OUTLIER_TIMES_MEDIAN)
-        shared = {
-            "outlier_dimensions": np.bincount(
-                [o.layer for o in outliers], minlength=len(self.roles.layers)
-            ),
-            "split_half": axis_reliability(rollouts, splits=permutations, seed=plan.seed),
-        }
-        parts = []
-        for scaling, fit in self.fits.items():
-            dimension = {
-                "participation_ratio": participation_ratio(fit.variance),
-                "components_needed": components_for_variance(fit.explained, variance),
-            }
-            observed = axis_component_cosines(fit, self.axis)[:, 0]
-            columns = {
-                **shared,
-                **dimension,
-                "axis_pc1_cosine": observed,
-                **self._intervals(fit, cells, middle_layer, plan),
-                **self._nulls(fit, observed, rollouts, permutations, plan.seed),
-            }
-            parts.append(self._by_layer(scaling, columns))
-        return tables.assemble(parts, "space_layers")
-
-    def _intervals(
-        self, fit: PCA, cells: Mapping[str, QuestionCells], layer: int, plan: Bootstrap
-    ) -> dict[str, FloatArray | pa.Array]:
-        """Bounds of |cos(axis, PC1)| over roles, and at ``layer`` over questions."""
-        roles = bootstrap_roles(self.default / fit.scale, self.roles.vectors / fit.scale, plan)
-        at = self.roles.layers.index(layer)
-        questions = question_intervals(cells, fit.scale[at], plan)
-        return {
-            "axis_pc1_low": roles.low,
-            "axis_pc1_high": roles.high,
-            "questions_low": nowhere_but(self.roles.layers, layer, float(questions.low[0])),
-            "questions_high": nowhere_but(self.roles.layers, layer, float(questions.high[0])),
-        }
-
-    def _nulls(
-        self, fit: PCA, observed: FloatArray, rollouts: Rollouts, permutations: int, seed: int
-    ) -> dict[str, FloatArray]:
-        """What |cos(axis, PC1)| is held against: shuffled labels, and every role as the default."""
-        pc1 = fit.components[:, 0]
-        null = shuffled_axis_null(
-            np.asarray(rollouts.activations / fit.scale, dtype=np.float32),
-            rollouts.is_default,
-            pc1,
-            permutations=permutations,
-            seed=seed,
-            strata=rollouts.questions,
-        )
-        placebo = placebo_cosines(self.default / fit.scale, self.roles.vectors / fit.scale, pc1)
-        return {
-            "null_mean": null.mean(axis=0),
-            "null_p95": np.quantile(null, 0.95, axis=0),
-            "p_value": permutation_p(observed, null),
-            "placebo_share": (placebo >= observed).mean(axis=0),
-        }
-
-    def _by_layer(self, scaling: str, columns: Mapping[str, object]) -> pa.Table:
-        n = len(self.roles.layers)
-        return pa.table(
-            {
-                "layer": self.roles.layers,
-                "scaling": [scaling] * n,
-                "n_roles": [len(self.roles.keys)] * n,
-                **columns,
-            }
-        )
-
     def component_table(self) -> pa.Table:
-        """Share of variance of every component."""
+        """Share of variance of every component. Columns of ``space_components``."""
         parts = []
         for scaling, fit in self.fits.items():
             n_layers, n_components = fit.explained.shape
             parts.append(
                 pa.table(
                     {
-                        "layer": np.repeat(self.roles.layers, n_components),
+                        "layer": np.repeat(self.layers, n_components),
                         "scaling": [scaling] * fit.explained.size,
                         "component": np.tile(np.arange(n_components), n_layers),
                         "variance_ratio": fit.explained.reshape(-1),
@@ -164,9 +98,12 @@ class PersonaSpace:
         return tables.assemble(parts, "space_components")
 
     def coordinate_table(self) -> pa.Table:
-        """Coordinates of every role, and of the default, on the leading components."""
+        """Coordinates of every row, and of the default, on the leading components.
+
+        Columns of ``space_coordinates``; coordinates are relative to the mean of the rows.
+        """
         parts = []
-        names = [*self.roles.keys, DEFAULT]
+        named = [*self.rows, PersonaRow(DEFAULT, DEFAULT)]
         for scaling, fit in self.fits.items():
             placed = fit.transform(self.default[np.newaxis])
             coordinates = np.concatenate([fit.coordinates, placed])[..., :_KEPT_COMPONENTS]
@@ -174,9 +111,10 @@ class PersonaSpace:
             parts.append(
                 pa.table(
                     {
-                        "layer": np.tile(np.repeat(self.roles.layers, k), n),
+                        "layer": np.tile(np.repeat(self.layers, k), n),
                         "scaling": [scaling] * coordinates.size,
-                        "role": np.repeat(names, n_layers * k),
+                        "role": np.repeat([row.role for row in named], n_layers * k),
+                        "kind": np.repeat([row.kind for row in named], n_layers * k),
                         "component": np.tile(np.arange(k), n * n_layers),
                         "coordinate": coordinates.reshape(-1),
                     }
@@ -185,12 +123,11 @@ class PersonaSpace:
         return tables.assemble(parts, "space_coordinates")
 
     def cosine_table(self, layer: int) -> pa.Table:
-        """Cosines between the role vectors minus their mean, and the axis, at one layer."""
-        at = self.roles.layers.index(layer)
-        vectors = self.roles.vectors[:, at : at + 1].astype(np.float64)
-        centred = vectors - vectors.mean(axis=0)
-        family = np.concatenate([centred, self.axis[np.newaxis, at : at + 1]])
-        names = [*self.roles.keys, "assistant_axis"]
+        """Cosines between the fully-role vectors minus their mean, and the axis, at one layer."""
+        here = self.at(layer)
+        vectors = here.vectors[self.fully].astype(np.float64)
+        family = np.concatenate([vectors - vectors.mean(axis=0), here.axis[np.newaxis]])
+        names = [*(row.role for row in self.rows if row.kind == FULLY), "assistant_axis"]
         cosines = cosine_matrix(family, family)[0]
         n = len(names)
         table = pa.table(
@@ -205,10 +142,33 @@ class PersonaSpace:
 
 
 def load_space(role_vectors: pa.Table, directions: pa.Table) -> PersonaSpace:
-    """Gather the fully-role vectors, the default's vector and the axis from their tables."""
+    """Gather the role vectors of both kinds, the default's vector and the axis from their tables.
 
-    def of_kind(kind: str) -> Stack:
-        return stack(role_vectors.filter(pc.equal(role_vectors["kind"], kind)), "role")
-
+    Raises
+    ------
+    ValueError
+        When a vector lacks a layer.
+    """
+    kinds = {
+        kind: stack(role_vectors.filter(pc.equal(role_vectors["kind"], kind)), "role")
+        for kind in (FULLY, SOMEWHAT, DEFAULT)
+    }
+    held = [(kind, kinds[kind]) for kind in (FULLY, SOMEWHAT) if kinds[kind].keys]
     axis = stack(directions, "direction").select(["axis"])
-    return PersonaSpace(of_kind("fully"), of_kind("default").vectors[0], axis.vectors[0])
+    return PersonaSpace(
+        axis.layers,
+        [PersonaRow(role, kind) for kind, found in held for role in found.keys],
+        np.concatenate([found.vectors for _, found in held]),
+        kinds[DEFAULT].vectors[0],
+        axis.vectors[0],
+    )
+
+
+def at_every_layer(space: PersonaSpace) -> Mapping[str, pa.Table]:
+    """Return components and coordinates of every layer, a PCA of one layer in memory at a time."""
+    parts: dict[str, list[pa.Table]] = {"space_components": [], "space_coordinates": []}
+    for layer in space.layers:
+        here = space.at(layer)
+        parts["space_components"].append(here.component_table())
+        parts["space_coordinates"].append(here.coordinate_table())
+    return {name: tables.assemble(found, name) for name, found in parts.items()}

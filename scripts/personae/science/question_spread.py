@@ -9,71 +9,104 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from personae.data import tables
 from personae.data.judge_scores import in_order, primary_scores
 from personae.data.table_values import DEFAULT
-from personae.data.vector_stacks import stack
+from personae.data.vector_stacks import Stack, stack
 from personae.science.alignment import (
     LayerIntervals,
     QuestionCells,
     bootstrap_questions,
     question_cells,
 )
+from personae.science.persona_space import FULLY, SOMEWHAT, PersonaRow
 from personae.science.projection import FloatArray
 from personae.science.resampling import Bootstrap
 from personae.science.rollout_stacks import Source
-from personae.science.vectors import FULLY_FROM
+from personae.science.vectors import FULLY_FROM, SOMEWHAT_FROM
 
 
 def load_cells(
-    sources: Sequence[Source], subjects: Sequence[str], layer: int
-) -> dict[str, QuestionCells]:
-    """Sum the rollouts behind each subject's vector by question, at one layer.
+    sources: Sequence[Source], rows: Sequence[PersonaRow], layer: int
+) -> dict[PersonaRow, QuestionCells]:
+    """Sum the rollouts behind each role vector, and behind the default's, by question.
 
     Parameters
     ----------
     sources
-        Where each subject's tables are.
-    subjects
-        Roles that have a fully-role vector, and the default.
+        Where each subject's tables are; the default is among them.
+    rows
+        The role vectors.
     layer
         The one layer, so that all sums are ``[questions, 1, hidden]``.
+
+    Returns
+    -------
+    dict
+        Sums relative to the default's mean activation, in float32: near the data its rounding is
+        too small to matter, and at the paper's size the sums fit into memory.
     """
-    wanted = [source for source in sources if source.subject in set(subjects)]
+    subjects = {row.role for row in rows} | {DEFAULT}
+    wanted = sorted(
+        (s for s in sources if s.subject in subjects), key=lambda s: s.subject != DEFAULT
+    )
     asked = {source.subject: _questions(source) for source in wanted}
-    every = sorted({question for found in asked.values() for question in found.values()})
-    cells = {}
+    every = sorted(
+        {q for of_kind in asked.values() for found in of_kind.values() for q in found.values()}
+    )
+    cells, origin = {}, None
     for source in wanted:
-        rows = tables.read(
-            source.activations,
-            "activations",
-            filters=[("layer", "==", layer), ("span", "==", "response_mean")],
-        )
-        found = stack(rows, "response_id")
-        keys = [key for key in found.keys if key in asked[source.subject]]
-        labels = [asked[source.subject][key] for key in keys]
-        cells[source.subject] = question_cells(found.select(keys).vectors, labels, every)
+        found = _means_at(source, layer)
+        for kind, questions in asked[source.subject].items():
+            if (row := PersonaRow(source.subject, kind)) not in rows and kind != DEFAULT:
+                continue
+            keys = [key for key in found.keys if key in questions]
+            vectors = found.select(keys).vectors.astype(np.float64)
+            if origin is None:
+                origin = vectors.mean(axis=0)
+            summed = question_cells(vectors - origin, [questions[key] for key in keys], every)
+            cells[row] = summed._replace(sums=summed.sums.astype(np.float32))
     return cells
 
 
-def _questions(source: Source) -> dict[str, str]:
-    """Question of each extraction rollout that enters the subject's vector."""
+def _means_at(source: Source, layer: int) -> Stack:
+    """Response means of a subject's rollouts at one layer."""
+    rows = tables.read(
+        source.activations,
+        "activations",
+        columns=["response_id", "layer", "vector"],
+        filters=[("layer", "==", layer), ("span", "==", "response_mean")],
+    )
+    return stack(rows, "response_id")
+
+
+def _questions(source: Source) -> dict[str, dict[str, str]]:
+    """Kind of vector to the question of each extraction rollout that enters it."""
     rows = tables.read(source.responses, "role_responses", ["response_id", "question_id", "split"])
     rows = rows.filter(pc.equal(rows["split"], "extraction"))
     ids = rows["response_id"].to_pylist()
     asked = dict(zip(ids, rows["question_id"].to_pylist(), strict=True))
     if source.scores is None:
-        return asked
+        return {DEFAULT: asked}
     judged = primary_scores(tables.read(source.scores, "scores"), "role_adherence")
-    played = np.asarray(in_order(judged, ids)) >= FULLY_FROM  # False where unscored
-    return {key: asked[key] for key, kept in zip(ids, played, strict=True) if kept}
+    scores = np.asarray(in_order(judged, ids))  # NaN, where unscored, is of neither kind
+    kept = {
+        FULLY: scores >= FULLY_FROM,
+        SOMEWHAT: (scores >= SOMEWHAT_FROM) & (scores < FULLY_FROM),
+    }
+    return {
+        kind: {key: asked[key] for key, within in zip(ids, mask, strict=True) if within}
+        for kind, mask in kept.items()
+    }
 
 
 def question_intervals(
-    cells: Mapping[str, QuestionCells], scale: FloatArray, plan: Bootstrap
+    cells: Mapping[PersonaRow, QuestionCells],
+    rows: Sequence[PersonaRow],
+    scale: FloatArray,
+    plan: Bootstrap,
 ) -> LayerIntervals:
     """|cos(axis, PC1)| with an interval over questions, at the cells' one layer.
 
@@ -81,16 +114,17 @@ def question_intervals(
     ----------
     cells
         As `load_cells` gives them.
+    rows
+        The rows of the PCA, in order; the axis is made of those of the kind "fully".
     scale
-        ``[hidden]`` by which activations are divided: ones, or the z-scored space's scale.
+        ``[1, hidden]`` by which activations are divided: ones, or the z-scored space's scale.
     plan
         Questions are drawn with replacement.
     """
-    scaled = {name: cell._replace(sums=cell.sums / scale) for name, cell in cells.items()}
-    default = scaled.pop(DEFAULT)
-    return bootstrap_questions(default, list(scaled.values()), plan)
-
-
-def nowhere_but(layers: Sequence[int], layer: int, value: float) -> pa.Array:
-    """Return a column over ``layers`` that is null everywhere but at ``layer``."""
-    return pa.array([value if at == layer else None for at in layers], pa.float64())
+    return bootstrap_questions(
+        cells[PersonaRow(DEFAULT, DEFAULT)],
+        [cells[row] for row in rows],
+        plan,
+        in_axis=np.asarray([row.kind == FULLY for row in rows]),
+        scale=scale,
+    )

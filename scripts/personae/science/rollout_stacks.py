@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from personae.data import tables
 from personae.data.table_values import DEFAULT
-from personae.data.vector_stacks import of_span, stack
+from personae.data.vector_stacks import stack
 from personae.science.projection import FloatArray
 from personae.science.reliability import contrast_weights, split_half_reliability
 
@@ -42,14 +43,23 @@ class Rollouts:
     subjects: NDArray[np.str_]
     questions: NDArray[np.str_]
 
+    def at(self, place: int) -> Rollouts:
+        """Return the same rollouts at the ``place``-th of their layers: ``[n, 1, hidden]``."""
+        return Rollouts(self.activations[:, place : place + 1], self.subjects, self.questions)
+
     @property
     def is_default(self) -> NDArray[np.bool_]:
         """``[n]`` True for the default Assistant's rollouts."""
         return np.asarray(self.subjects == DEFAULT)
 
 
-def load_rollouts(sources: Sequence[Source], *, per_subject: int) -> Rollouts:
-    """Read up to ``per_subject`` rollouts of every subject, evenly spread over its own."""
+def load_rollouts(
+    sources: Sequence[Source], *, per_subject: int, layers: Sequence[int]
+) -> Rollouts:
+    """Read up to ``per_subject`` rollouts of every subject at some layers.
+
+    They are evenly spread over the subject's own extraction rollouts, sorted by response.
+    """
     vectors, subjects, questions = [], [], []
     for source in sources:
         asked = tables.read(
@@ -59,12 +69,17 @@ def load_rollouts(sources: Sequence[Source], *, per_subject: int) -> Rollouts:
         question = dict(
             zip(asked["response_id"].to_pylist(), asked["question_id"].to_pylist(), strict=True)
         )
-        means = of_span(tables.read(source.activations, "activations"), "response_mean")
-        found = stack(means, "response_id")
-        usable = [key for key in found.keys if key in question]
-        rows = np.linspace(0, len(usable) - 1, min(len(usable), per_subject)).round().astype(int)
-        keys = [usable[row] for row in np.unique(rows)]
-        vectors.append(found.select(keys).vectors)
+        means = tables.read(
+            source.activations,
+            "activations",
+            columns=["response_id", "layer", "vector"],
+            filters=[("span", "==", "response_mean"), ("layer", "in", list(layers))],
+        )
+        usable = sorted(set(pc.unique(means["response_id"]).to_pylist()) & set(question))
+        places = np.linspace(0, len(usable) - 1, min(len(usable), per_subject)).round().astype(int)
+        keys = [usable[place] for place in np.unique(places)]
+        kept = means.filter(pc.is_in(means["response_id"], pa.array(keys)))
+        vectors.append(stack(kept, "response_id").select(keys).vectors)
         subjects += [source.subject] * len(keys)
         questions += [question[key] for key in keys]
     return Rollouts(np.concatenate(vectors), np.asarray(subjects), np.asarray(questions))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from personae.science.permutations import permutation_p, permuted_batches
 from personae.science.projection_tables import Projected
-from personae.science.resampling import Bootstrap, permutation_p, permuted_batches
+from personae.science.resampling import Bootstrap
 from personae.science.statistics import auc_interval, auc_of_ranks, column_ranks
 
 

@@ -8,13 +8,19 @@ from personae.science.alignment import (
     axis_component_cosines,
     bootstrap_questions,
     bootstrap_roles,
+    question_cells,
+)
+from personae.science.alignment_nulls import (
+    ScaledDirection,
     isotropic_cosine,
     placebo_cosines,
-    question_cells,
     shuffled_axis_null,
 )
 from personae.science.geometry import PCA, pca
-from personae.science.resampling import Bootstrap, permutation_p
+from personae.science.leading_eigenvector import leading_pairs
+from personae.science.permutations import permutation_p, permuted_labels
+from personae.science.projection import cosine
+from personae.science.resampling import Bootstrap
 from personae.science.vectors import assistant_axis
 
 from .planted import PLAN, World, build_world
@@ -74,6 +80,41 @@ def test_role_draw_equals_a_pca_of_the_drawn_roles() -> None:
     np.testing.assert_allclose(drawn, axis_component_cosines(space, axis)[:, 0], atol=1e-8)
 
 
+def test_both_vectors_of_a_role_are_drawn_together_and_only_fully_ones_make_the_axis() -> None:
+    world = build_world()
+    fully, somewhat = world.role_vectors, 0.5 * world.role_vectors[:5] + 1.0
+    rows = np.concatenate([fully, somewhat])
+    names = [f"{i:02}" for i in (*range(12), *range(5))]
+    drawn = bootstrap_roles(
+        world.default_vector,
+        rows,
+        Bootstrap(draws=1, seed=3),
+        names=names,
+        in_axis=np.arange(17) < 12,
+    )
+    multiples = np.random.default_rng(3).multinomial(12, np.full(12, 1 / 12))
+    for times, found in ((np.ones(12, dtype=int), drawn.estimate), (multiples, drawn.low)):
+        axis = assistant_axis(world.default_vector, np.repeat(fully, times, axis=0))
+        both = np.repeat(rows, [*times, *times[:5]], axis=0)
+        space = pca(both, standardise=False, toward=axis)
+        expected = axis_component_cosines(space, axis)[:, 0]
+        np.testing.assert_allclose(found, expected, atol=1e-8)
+
+
+def test_iteration_finds_the_leading_pairs_that_a_full_solve_finds() -> None:
+    rng = np.random.default_rng(0)
+    for n, decay in ((3, 0.5), (40, 0.9), (150, 0.995)):
+        basis = np.linalg.qr(rng.standard_normal((5, n, n)))[0]
+        matrices = basis * decay ** np.arange(n) @ basis.mT
+        start = basis[:, :, 1]  # orthogonal to the answer
+        found = leading_pairs(lambda v, m=matrices: (m @ v[:, :, None])[:, :, 0], start)
+        np.testing.assert_allclose(found.values, 1.0, rtol=1e-10)
+        along = np.abs((found.vectors * basis[:, :, 0]).sum(axis=1))
+        np.testing.assert_allclose(along, 1.0, atol=1e-10)
+    nothing = leading_pairs(np.zeros_like, np.zeros((2, 4)))
+    assert nothing.values.tolist() == [0.0, 0.0]
+
+
 @pytest.mark.parametrize("hidden", [32, 128], ids=["spanned", "wider than the span"])
 def test_question_draw_equals_a_pca_of_the_drawn_rollouts(hidden: int) -> None:
     world = build_world(hidden=hidden)
@@ -112,10 +153,21 @@ def test_shuffled_labels_rarely_align_as_the_axis_does() -> None:
     world = build_world()
     space, axis = space_and_axis(world)
     pc1 = space.components[:, 0]
-    null = shuffled_axis_null(
-        world.rollouts, world.is_default, pc1, permutations=200, seed=2, strata=world.all_questions
+    scales = (np.ones((3, 32)), np.linspace(0.5, 2.0, 96).reshape(3, 32))
+    null, scaled = shuffled_axis_null(
+        world.rollouts,
+        world.is_default,
+        [ScaledDirection(pc1, scale) for scale in scales],
+        permutations=200,
+        seed=2,
+        strata=world.all_questions,
     )
     assert null.shape == (200, 3)
+    labels = permuted_labels(world.is_default, 200, 2, world.all_questions)[7]
+    for found, scale in ((null, scales[0]), (scaled, scales[1])):
+        rollouts = world.rollouts / scale
+        by_hand = rollouts[labels].mean(axis=0) - rollouts[~labels].mean(axis=0)
+        np.testing.assert_allclose(found[7], np.abs(cosine(by_hand, pc1)), atol=1e-10)
     observed = axis_component_cosines(space, axis)[:, 0]
     assert (permutation_p(observed, null) < 0.05).all()
     # A random division aligns with PC1 far more than a random direction does.
@@ -130,7 +182,8 @@ def test_shuffled_null_is_uniform_when_default_is_nobody_special() -> None:
         direction = np.eye(8)[:1]
         axis = rollouts[is_default].mean(axis=0) - rollouts[~is_default].mean(axis=0)
         observed = np.abs(axis[:, 0]) / np.linalg.norm(axis, axis=1)
-        null = shuffled_axis_null(rollouts, is_default, direction, permutations=99, seed=seed)
+        directions = [ScaledDirection(direction, np.ones((1, 8)))]
+        (null,) = shuffled_axis_null(rollouts, is_default, directions, permutations=99, seed=seed)
         p_values.append(permutation_p(observed, null)[0])
     assert 0.35 < np.mean(p_values) < 0.65
     assert np.mean(np.array(p_values) <= 0.1) < 0.25

@@ -5,6 +5,7 @@ import pytest
 from scipy.stats import binomtest, pearsonr, rankdata
 from sklearn.metrics import roc_auc_score
 
+from personae.science.permutations import permutation_p, permuted_labels
 from personae.science.resampling import (
     Arm,
     Bootstrap,
@@ -12,8 +13,6 @@ from personae.science.resampling import (
     bootstrap_mean,
     midranks,
     percentile_bounds,
-    permutation_p,
-    permuted_labels,
 )
 from personae.science.statistics import auc, auc_interval, correlations, summarise, wilson
 

@@ -16,8 +16,8 @@ from personae.data import tables
 from personae.data.integrity import damaged_tables
 from personae.data.judge_scores import check_unscored, in_order, primary_scores, scores_by_judge
 from personae.rollouts.extraction import spans_of
+from personae.science.permutations import permuted_labels
 from personae.science.projection_tables import Projected, projected_rollouts
-from personae.science.resampling import permuted_labels
 from personae.science.separation import separate
 from personae.science.statistics import auc
 from personae.workflow.node import run_node

@@ -41,7 +41,10 @@ def persona_space(
     """
     figure, axes = panels(1, 2, height=4.6, width_ratios=[1.75, 1.0])
     here = coordinates[(coordinates.layer == middle_layer) & (coordinates.scaling == "centred")]
+    # The axis runs from the mean of the fully-role vectors: they alone are drawn, around it.
+    here = here[here.kind != "somewhat"]
     wide = here.pivot(index="role", columns="component", values="coordinate").sort_index(axis=1)
+    wide -= wide.drop(index=DEFAULT).mean()
     if wide.shape[1] == 1:
         wide["second"] = 0.0  # two roles span a line
     _scatter(axes[0, 0], wide, middle_layer)

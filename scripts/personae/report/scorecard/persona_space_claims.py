@@ -22,9 +22,10 @@ from personae.report.scorecard.claim import (
 )
 from personae.report.scorecard.evidence import Evidence
 from personae.report.wording import count, listed, readable
-from personae.science.alignment import isotropic_cosine
+from personae.science.alignment_nulls import isotropic_cosine
 from personae.science.geometry import rsa
-from personae.science.resampling import interval, permutation_p
+from personae.science.permutations import permutation_p
+from personae.science.resampling import interval
 
 AWAY_FROM_ASSISTANT = ("dramatic", "enigmatic", "mystical", "pirate_speech", "poetic", "subversive")
 """Traits with which AA describes the end of the axis away from the Assistant, and the demo's."""
@@ -34,9 +35,13 @@ _MIN_COMMON_ROLES = 8
 
 def _dimension(evidence: Evidence) -> ClaimOutcome:
     middle = layers(evidence, "centred").loc[evidence.middle_layer]
-    isotropic = float(np.ceil(evidence.criteria.variance_threshold * (middle.n_roles - 1)))
+    rows = middle.n_fully + middle.n_somewhat
+    isotropic = float(np.ceil(evidence.criteria.variance_threshold * (rows - 1)))
     needed = float(middle.components_needed)
-    detail = f"participation ratio {middle.participation_ratio:.1f}"
+    detail = (
+        f"participation ratio {middle.participation_ratio:.1f}; "
+        f"{middle.n_fully} fully and {middle.n_somewhat} somewhat role vectors"
+    )
     return MeasuredClaim(
         point(needed),
         needed <= isotropic / 2,
@@ -47,9 +52,10 @@ def _dimension(evidence: Evidence) -> ClaimOutcome:
 
 
 def _first_component(evidence: Evidence) -> pd.Series:
-    """Coordinates of roles and default on PC 1 at the middle layer, mean-subtracted."""
+    """Coordinates of fully-played roles and default on PC 1 at the middle layer."""
     rows = evidence.read("space_coordinates", filters=evidence.at_middle)
-    rows = rows[(rows.scaling == "centred") & (rows.component == rows.component.min())]
+    rows = rows[(rows.scaling == "centred") & (rows.kind != "somewhat")]
+    rows = rows[rows.component == rows.component.min()]
     return rows.set_index("role").coordinate
 
 

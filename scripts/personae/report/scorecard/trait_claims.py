@@ -16,7 +16,7 @@ from personae.report.scorecard.claim import (
 )
 from personae.report.scorecard.evidence import Evidence
 from personae.report.wording import readable
-from personae.science.alignment import isotropic_cosine
+from personae.science.alignment_nulls import isotropic_cosine
 from personae.science.resampling import bootstrap_mean
 from personae.science.statistics import wilson
 

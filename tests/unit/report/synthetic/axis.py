@@ -62,6 +62,8 @@ def space_tables(plan: Planted) -> dict[str, pa.Table]:
                     "layer": layer,
                     "scaling": scaling,
                     "n_roles": len(ROLES),
+                    "n_fully": len(ROLES),
+                    "n_somewhat": 0,
                     "participation_ratio": 1 / float((ratios**2).sum()),
                     "components_needed": needed,
                     "outlier_dimensions": 1,
@@ -91,6 +93,7 @@ def space_tables(plan: Planted) -> dict[str, pa.Table]:
                         "layer": layer,
                         "scaling": scaling,
                         "role": role,
+                        "kind": "default" if role == "default" else "fully",
                         "component": k,
                         "coordinate": float(spot[k]),
                     }

@@ -1,0 +1,78 @@
+"""What |cos(axis, PC1)| is held against: shuffled labels, every role as the default, and chance.
+
+Layer ``l`` is the residual stream after decoder block ``l``; see `personae.science.alignment`.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import betaincinv
+
+from personae.science.permutations import permuted_batches
+from personae.science.projection import Activations, cosine
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+
+class ScaledDirection(NamedTuple):
+    """A direction ``[layers, hidden]`` in the space whose vectors are divided by ``scale``."""
+
+    direction: Activations
+    scale: FloatArray
+
+
+def shuffled_axis_null(
+    activations: Activations,
+    is_default: BoolArray,
+    directions: Sequence[ScaledDirection],
+    *,
+    permutations: int,
+    seed: int,
+    strata: ArrayLike | None = None,
+) -> list[FloatArray]:
+    """|cos| of directions with axes from shuffled default/role labels: ``[permutations, L]`` each.
+
+    Asks whether *any* division of the same rollouts would align as well: rollouts vary most along
+    PC1, so that a random division aligns with it more than a random direction does.
+
+    Parameters
+    ----------
+    activations, is_default
+        ``[n, layers, hidden]`` rollouts of default and roles, and their labels ``[n]``.
+    directions
+        PC1 of the unshuffled role vectors in every scaling: the shuffled axes are the same for all.
+    permutations, seed, strata
+        As in :func:`personae.science.permutations.permuted_labels`; question labels as strata keep
+        every question's share of default rollouts.
+    """
+    null: list[list[FloatArray]] = [[] for _ in directions]
+    wide = [activations[:, layer].astype(np.float64) for layer in range(activations.shape[1])]
+    for labels in permuted_batches(is_default, permutations, seed, strata):
+        weights = labels / labels.sum(axis=1, keepdims=True)
+        weights -= ~labels / (~labels).sum(axis=1, keepdims=True)
+        axes = np.stack([weights @ rollouts for rollouts in wide], axis=1)
+        for found, (direction, scale) in zip(null, directions, strict=True):
+            found.append(np.abs(cosine(axes / scale, direction)))
+    return [np.concatenate(parts) for parts in null]
+
+
+def placebo_cosines(default: Activations, roles: Activations, direction: Activations) -> FloatArray:
+    """|cos| of ``direction`` with an axis toward each role in turn: ``[roles, layers]``.
+
+    The default takes the role's place among the others. Unlike shuffled rollouts this null keeps
+    whole personas together: it asks whether the default is special among personas.
+    """
+    everyone = np.concatenate([default[np.newaxis], roles]).astype(np.float64)
+    # v - mean(others) is a positive multiple of v - mean(all), hence has the same cosine.
+    return np.abs(cosine((everyone - everyone.mean(axis=0))[1:], direction))
+
+
+def isotropic_cosine(hidden: int, level: float) -> float:
+    """Quantile of |cos| between a fixed and an isotropic random direction in ``hidden`` dimensions.
+
+    Exact: the squared cosine is Beta(1/2, (hidden - 1) / 2) distributed.
+    """
+    return float(np.sqrt(betaincinv(0.5, (hidden - 1) / 2.0, level)))

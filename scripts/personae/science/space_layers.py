@@ -1,0 +1,156 @@
+"""Persona space layer by layer: its dimension, and the axis against the first component."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from personae.data import tables
+from personae.science.alignment import (
+    QuestionCells,
+    axis_component_cosines,
+    bootstrap_roles,
+)
+from personae.science.alignment_nulls import ScaledDirection, placebo_cosines, shuffled_axis_null
+from personae.science.geometry import (
+    PCA,
+    components_for_variance,
+    outlier_dimensions,
+    participation_ratio,
+)
+from personae.science.permutations import permutation_p
+from personae.science.persona_space import FULLY, PersonaRow, PersonaSpace
+from personae.science.question_spread import question_intervals
+from personae.science.resampling import Bootstrap
+from personae.science.rollout_stacks import Rollouts, axis_reliability
+
+FloatArray = NDArray[np.float64]
+
+_OUTLIER_TIMES_MEDIAN: Final = 50.0
+
+
+class SpaceSettings(NamedTuple):
+    """How persona space is summarised.
+
+    Attributes
+    ----------
+    variance
+        Share of variance for which components are counted (paper: 0.7).
+    permutations
+        Shuffles of the labels, and random halves of the questions.
+    plan
+        Bootstrap over roles and over questions.
+    """
+
+    variance: float
+    permutations: int
+    plan: Bootstrap
+
+
+def layer_table(
+    space: PersonaSpace,
+    rollouts: Rollouts,
+    cells: Mapping[PersonaRow, QuestionCells] | None,
+    settings: SpaceSettings,
+) -> pa.Table:
+    """Dimension of persona space and alignment of the axis at one layer (AA, persona space).
+
+    Parameters
+    ----------
+    space
+        At one layer.
+    rollouts
+        Of that layer, ``[n, 1, hidden]``, for the null and the reliability.
+    cells
+        Sums by question behind every row and the default at that layer, for an interval over
+        questions; ``None`` leaves it out.
+
+    Returns
+    -------
+    pa.Table
+        Columns of ``space_layers``, one row per scaling. ``axis_pc1_cosine`` is |cos|, 0 to 1.
+    """
+    outliers = outlier_dimensions(space.vectors, times_median=_OUTLIER_TIMES_MEDIAN)
+    kinds = [row.kind for row in space.rows]
+    shared = {
+        "layer": list(space.layers),
+        "n_roles": [len({row.role for row in space.rows})],
+        "n_fully": [kinds.count(FULLY)],
+        "n_somewhat": [len(kinds) - kinds.count(FULLY)],
+        "outlier_dimensions": [len(outliers)],
+        "split_half": axis_reliability(
+            rollouts, splits=settings.permutations, seed=settings.plan.seed
+        ),
+    }
+    nulls = _nulls(space, rollouts, settings)
+    parts = []
+    for scaling, fit in space.fits.items():
+        columns = {
+            **shared,
+            "scaling": [scaling],
+            "participation_ratio": participation_ratio(fit.variance),
+            "components_needed": components_for_variance(fit.explained, settings.variance),
+            "axis_pc1_cosine": axis_component_cosines(fit, space.axis)[:, 0],
+            **_intervals(space, fit, cells, settings.plan),
+            **nulls[scaling],
+        }
+        parts.append(pa.table(columns))
+    return tables.assemble(parts, "space_layers")
+
+
+def _intervals(
+    space: PersonaSpace,
+    fit: PCA,
+    cells: Mapping[PersonaRow, QuestionCells] | None,
+    plan: Bootstrap,
+) -> dict[str, FloatArray | pa.Array]:
+    """Bounds of |cos(axis, PC1)| over roles and, with cells, over questions."""
+    over_roles = bootstrap_roles(
+        space.default / fit.scale,
+        space.vectors / fit.scale,
+        plan,
+        names=[row.role for row in space.rows],
+        in_axis=space.fully,
+    )
+    low: Sequence[float] | FloatArray | None = None
+    high: Sequence[float] | FloatArray | None = None
+    if cells is not None:
+        over_questions = question_intervals(cells, space.rows, fit.scale, plan)
+        low, high = over_questions.low, over_questions.high
+    return {
+        "axis_pc1_low": over_roles.low,
+        "axis_pc1_high": over_roles.high,
+        "questions_low": pa.array([None] if low is None else low, pa.float64()),
+        "questions_high": pa.array([None] if high is None else high, pa.float64()),
+    }
+
+
+def _nulls(
+    space: PersonaSpace, rollouts: Rollouts, settings: SpaceSettings
+) -> dict[str, dict[str, FloatArray]]:
+    """Reference values of |cos(axis, PC1)| per scaling: shuffled labels; each role as default."""
+    shuffled = shuffled_axis_null(
+        rollouts.activations,
+        rollouts.is_default,
+        [ScaledDirection(fit.components[:, 0], fit.scale) for fit in space.fits.values()],
+        permutations=settings.permutations,
+        seed=settings.plan.seed,
+        strata=rollouts.questions,
+    )
+    found = {}
+    for (scaling, fit), null in zip(space.fits.items(), shuffled, strict=True):
+        observed = axis_component_cosines(fit, space.axis)[:, 0]
+        placebo = placebo_cosines(
+            space.default / fit.scale, space.vectors[space.fully] / fit.scale, fit.components[:, 0]
+        )
+        found[scaling] = {
+            "null_mean": null.mean(axis=0),
+            "null_p95": np.quantile(null, 0.95, axis=0),
+            "p_value": permutation_p(observed, null),
+            "placebo_share": (placebo >= observed).mean(axis=0),
+        }
+    return found
