@@ -106,7 +106,7 @@ rule compute_trait_vectors:
     conda:
         "../envs/personae.yaml"
     params:
-        effective=from_study(node_params.effective_cells),
+        effective=from_study(node_params.trait_filter),
         max_unscored=study.config.judging.max_unscored,
         seed=study.config.seed,
         code=code_digest("traits/compute_trait_vectors"),

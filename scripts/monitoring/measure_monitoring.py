@@ -29,9 +29,14 @@ def main(
     """Write one row per layer and kind of condition, and one per rollout at the chosen layer."""
     judged = primary_scores(tables.read(scores, "scores"), "trait")
     check_unscored(judged, max_unscored, scores)
+    projected = tables.read(projections, "prompt_projections")
+    if not projected.num_rows:  # the filter dropped the trait
+        for name, path in paths_out.items():
+            tables.write(tables.from_rows([], name), path, name, provenance)
+        return
     monitored = Monitored.join(
         tables.read(responses, "monitored_responses"),
-        tables.read(projections, "prompt_projections"),
+        projected,
         judged,
         chosen_layer(tables.read(layer, "steering_effects")),
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from personae.data.data_frames import read_frame
 from personae.report.plots.steering_figure import layer_sweep
-from personae.report.plots.style import save
+from personae.report.plots.style import nothing_kept, save
 
 
 def main(
@@ -20,7 +20,11 @@ def main(
 ) -> None:
     """Write the figure as SVG."""
     table = read_frame(effects, "steering_effects", filters=[("judge", "==", judge)])
-    save(layer_sweep(table, coherence_floor=coherence_floor), path_out, provenance)
+    kept = not table.empty
+    figure = (
+        layer_sweep(table, coherence_floor=coherence_floor) if kept else nothing_kept("Layer sweep")
+    )
+    save(figure, path_out, provenance)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from personae.data.data_frames import read_frame
 from personae.report.plots.monitoring_figure import monitoring
-from personae.report.plots.style import save
+from personae.report.plots.style import nothing_kept, save
 
 
 def main(
@@ -18,9 +18,9 @@ def main(
     provenance: dict[str, str],
 ) -> None:
     """Write the figure as SVG."""
-    figure = monitoring(
-        read_frame(points, "monitoring_points"), read_frame(correlations, "monitoring")
-    )
+    shown = read_frame(points, "monitoring_points")
+    found = read_frame(correlations, "monitoring")
+    figure = nothing_kept("Monitoring") if shown.empty else monitoring(shown, found)
     save(figure, path_out, provenance)
 
 

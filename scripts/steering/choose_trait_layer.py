@@ -27,8 +27,11 @@ def main(
     """Write one row per arm, judge and rubric."""
     judged = tables.read(scores, "scores")
     check_unscored(primary_scores(judged, "trait"), max_unscored, scores)
-    primary = judged.filter(judged["primary"])["judge"][0].as_py()
     effects = effect_table(tables.read(responses, "steered_responses"), judged, trait, seed)
+    if not effects.num_rows:  # the filter dropped the trait: there is no layer to choose
+        tables.write(effects, path_out, "steering_effects", provenance)
+        return
+    primary = judged.filter(judged["primary"])["judge"][0].as_py()
     choice = choose_setting(effects, primary, coherence_floor)
     marks = [
         row["judge"] == primary

@@ -28,8 +28,12 @@ def main(
     engine: EngineClient,
     provenance: dict[str, str],
 ) -> None:
-    """Write one row per direction, coefficient, question and sample."""
+    """Write one row per direction, coefficient, question and sample; none of a dropped trait."""
     table = tables.read(vectors, "trait_vectors")
+    if not table.num_rows:  # the filter dropped the trait
+        empty = tables.from_rows([], "steered_responses")
+        tables.write(empty, path_out, "steered_responses", provenance)
+        return
     family = stack(table.filter(pc.equal(table["variant"], VARIANT)), "trait")
     at = chosen_layer(tables.read(layer, "steering_effects"))
     families = {"trait": family.vectors[0]}

@@ -1,7 +1,8 @@
 """Compare the trait vectors with each other and with the Assistant Axis.
 
 Cosines per layer between the response-mean vectors of all traits and the axis (PV, geometry): a
-trait with a negative cosine to ``assistant_axis`` leads away from the default Assistant. Columns:
+trait with a negative cosine to ``assistant_axis`` leads away from the default Assistant. A trait
+that the filter dropped is left out. Columns:
 those of ``cosines``.
 """
 
@@ -21,16 +22,18 @@ def main(
     *, vectors: Sequence[str], directions: str, path_out: str, provenance: dict[str, str]
 ) -> None:
     """Write one row per layer and ordered pair."""
-    gathered = pa.concat_tables([tables.read(path, "trait_vectors") for path in vectors])
+    gathered = tables.assemble(
+        [tables.read(path, "trait_vectors") for path in vectors], "trait_vectors"
+    )
     traits = stack(gathered.filter(pc.equal(gathered["variant"], VARIANT)), "trait")
     axis = stack(tables.read(directions, "directions"), "direction").select(["axis"])
-    family = np.concatenate([traits.vectors, axis.vectors])
+    family = np.concatenate([traits.vectors, axis.vectors]) if traits.keys else axis.vectors
     names = [*traits.keys, "assistant_axis"]
     cosines = cosine_matrix(family, family)
-    n, n_layers = len(names), len(traits.layers)
+    n, n_layers = len(names), len(axis.layers)
     table = pa.table(
         {
-            "layer": np.repeat(traits.layers, n * n),
+            "layer": np.repeat(axis.layers, n * n),
             "left": np.tile(np.repeat(names, n), n_layers),
             "right": np.tile(names, n * n_layers),
             "cosine": cosines.reshape(-1),

@@ -1,15 +1,17 @@
-"""Compute a trait's vectors from its effective prompt pairs.
+"""Compute a trait's vectors from the rollouts whose prompts had their effect.
 
-``vector = mean(positive) - mean(negative)`` per layer over the kept (pair, question) cells,
+``vector = mean(positive) - mean(negative)`` per layer over the rollouts that the filter keeps,
 pointing toward the trait, for the response mean, the prompt mean and the last prompt token (PV,
-vectors). Tables: ``trait_vectors`` and, per cell, ``trait_pairs``.
+vectors). A trait of which too little is kept is dropped: its ``trait_vectors`` has no rows, the log
+says why, and nothing is steered or monitored along it. Tables: ``trait_vectors`` and, per
+(pair, question) cell, ``trait_pairs``.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 from personae.data import tables
-from personae.science.trait_vectors import CellFilter, load_side, pair_table, vector_table
+from personae.science.trait_vectors import TraitFilter, load_side, pair_table, vector_table
 
 
 def main(
@@ -24,9 +26,9 @@ def main(
     seed: int,
     provenance: dict[str, str],
 ) -> None:
-    """Write vectors and cells; ``selection`` says whether the vectors are of effective cells."""
+    """Write vectors and cells; ``selection`` and ``filter`` say how rollouts were paired."""
     sides = [load_side(files, max_unscored) for files in (positive, negative)]
-    wanted = CellFilter(**effective)
+    wanted = TraitFilter(**effective)
     pairs = pair_table(trait, *sides, wanted)
     tables.write(pairs, path_pairs, "trait_pairs", provenance)
     vectors = vector_table(trait, *sides, wanted, seed=seed)

@@ -27,4 +27,5 @@ def read_frame(
     parts = [
         tables.read(path, schema, columns=columns, filters=filters).to_pandas() for path in files
     ]
-    return pd.concat(parts, ignore_index=True)
+    # An empty part has no types to go by and would change those of the others.
+    return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)

@@ -35,11 +35,15 @@ def scores_by_judge(table: pa.Table, rubric: str) -> dict[str, Scores]:
 def primary_scores(table: pa.Table, rubric: str) -> Scores:
     """Return ``response_id -> score`` of the primary judge, whose scores decide what is kept.
 
+    A table without rows has none: nothing was generated for a trait that was dropped.
+
     Raises
     ------
     PersonaeError
         When the table holds no score of the primary judge on this rubric.
     """
+    if not table.num_rows:
+        return {}
     primary = scores_by_judge(table.filter(table["primary"]), rubric)
     if len(primary) != 1:
         raise PersonaeError(

@@ -207,6 +207,8 @@ SCHEMAS: Final[dict[str, pa.Schema]] = {
         negative_coherence=_NUMBER,
         n_scored=_COUNT,
         n_unscored=_COUNT,
+        filter=_TEXT,
+        n_kept=_COUNT,
         effective=pa.bool_(),
     ),
     "steering_effects": _schema(

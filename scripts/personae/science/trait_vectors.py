@@ -1,4 +1,4 @@
-"""Trait rollouts of both polarities: the cells that worked, and the vectors that they give.
+"""Trait rollouts of both polarities: which of them the filter keeps, and the vectors they give.
 
 A cell is one (prompt pair, question). Vectors point toward the trait; layer ``l`` is the residual
 stream after block ``l``.
@@ -6,6 +6,8 @@ stream after block ``l``.
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -14,16 +16,19 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from personae.base.errors import PersonaeError
 from personae.data import tables
 from personae.data.judge_scores import check_unscored, in_order, primary_scores
 from personae.data.matching_ids import answered, check_ids
 from personae.data.table_values import TRAIT_SPANS
 from personae.data.vector_stacks import of_span, stack, vector_rows
 from personae.science.reliability import split_half_reliability
-from personae.science.vectors import EffectivePairs, Ratings, effective_pairs, trait_vectors
+from personae.science.trait_filter import EffectivePairs, Pairing, Ratings, effective_pairs
+from personae.science.vectors import trait_vectors
+
+LOG = logging.getLogger("personae")
 
 _SPLITS: Final = 100
+_ANSWERS: Final = ("response_id", "pair", "question_id", "sample", "response_ids")
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,7 @@ class Side:
     Attributes
     ----------
     ratings
-        Pair, question, trait score and coherence of each rollout.
+        Pair, question, sample, trait score and coherence of each rollout.
     spans
         Span name to ``[n, layers, hidden]`` float32.
     layers
@@ -53,7 +58,7 @@ def load_side(files: Mapping[str, str], max_unscored: float) -> Side:
     PersonaeError
         When too many responses are unscored.
     """
-    table = tables.read(files["responses"], "trait_responses")
+    table = tables.read(files["responses"], "trait_responses", _ANSWERS)
     responses = table.to_pylist()
     scores = tables.read(files["scores"], "scores")
     trait, coherence = (primary_scores(scores, rubric) for rubric in ("trait", "coherence"))
@@ -68,6 +73,7 @@ def load_side(files: Mapping[str, str], max_unscored: float) -> Side:
     ratings = Ratings(
         pair=np.asarray([row["pair"] for row in kept]),
         question=np.asarray([row["question_id"] for row in kept]),
+        sample=np.asarray([row["sample"] for row in kept]),
         trait=np.asarray(in_order(trait, ids)),
         coherence=np.asarray(in_order(coherence, ids)),
     )
@@ -75,82 +81,72 @@ def load_side(files: Mapping[str, str], max_unscored: float) -> Side:
     return Side(ratings, spans, stacks[TRAIT_SPANS[0]].layers)
 
 
-class CellFilter(NamedTuple):
-    """Which (pair, question) cells of a trait have worked.
+class TraitFilter(NamedTuple):
+    """Which rollouts of a trait enter its vector, see `effective_pairs`.
 
     Attributes
     ----------
+    pairing
+        ``"rows"`` (the reference code) or ``"cell_means"``.
     min_trait
-        Positive side at least this, negative side less (PV, filter); None asks for neither.
+        Positive side at least this, negative side less than 100 minus this (PV, filter); ``None``
+        asks for neither.
     min_coherence
         Both sides at least this coherent.
     min_difference
-        Positive minus negative at least this (AA, trait space); None does not ask for it.
-    min_cells
-        Fewest cells that make a vector of effective cells.
+        Positive minus negative at least this (AA, trait space); ``None`` does not ask for it.
+    min_kept
+        Fewest kept units that make a vector; a trait with fewer is dropped.
     """
 
+    pairing: Pairing
     min_trait: float | None
     min_coherence: float
     min_difference: float | None = None
-    min_cells: int = 1
+    min_kept: int = 1
 
     def effective(self, positive: Ratings, negative: Ratings) -> EffectivePairs:
-        """Return the cells that worked."""
+        """Return the rollouts that are kept."""
         return effective_pairs(
             positive,
             negative,
+            pairing=self.pairing,
             min_trait=self.min_trait,
             min_coherence=self.min_coherence,
             min_difference=self.min_difference,
         )
 
 
-def _select(positive: Side, negative: Side, wanted: CellFilter) -> tuple[str, EffectivePairs]:
-    """Return the effective cells, or all coherent ones of a trait without a single effective cell.
-
-    # ASSUME: the paper only reports traits that have effective pairs. A model too small to show a
-    # trait still gets a vector, from all coherent cells, so that the failure can be measured; its
-    # ``selection`` says so, and every figure of it is marked.
-    """
-    sides = (positive.ratings, negative.ratings)
-    kept = wanted.effective(*sides)
-    if kept.n_kept >= wanted.min_cells:
-        return "effective", kept
-    kept = effective_pairs(*sides, min_trait=None, min_coherence=wanted.min_coherence)
-    if kept.n_kept:
-        return "coherent", kept
-    return "all", effective_pairs(*sides, min_trait=None, min_coherence=0.0)
-
-
 def vector_table(
-    trait: str,
-    positive: Side,
-    negative: Side,
-    wanted: CellFilter,
-    *,
-    seed: int,
+    trait: str, positive: Side, negative: Side, wanted: TraitFilter, *, seed: int
 ) -> pa.Table:
-    """Return the trait's vectors in three variants with their split-half reliability.
+    """Return the trait's vectors in three variants with their split-half reliability (PV, vectors).
 
-    Raises
-    ------
-    PersonaeError
-        When no cell has a scored rollout on both sides.
+    A trait of which the filter keeps too little has no vector: the table is then without rows, the
+    log says why, and nodes that need the vector write tables without rows in turn.
+
+    Returns
+    -------
+    pa.Table
+        Columns of ``trait_vectors``; ``vector`` is the mean over kept positive minus that over kept
+        negative rollouts, toward the trait, in the residual stream after block ``layer``.
+        ``selection`` is the pairing of the filter and ``n_cells`` the units that it kept.
     """
-    selection, kept = _select(positive, negative, wanted)
-    vectors = trait_vectors(positive.spans, negative.spans, kept)
-    if vectors is None:
-        raise PersonaeError(
-            f"trait {trait!r}: no (pair, question) has a scored response on both sides; "
-            "generate more rollouts or look at the reasons in its scores"
+    kept = wanted.effective(positive.ratings, negative.ratings)
+    if kept.n_kept < max(wanted.min_kept, 1):
+        LOG.warning(
+            "trait %s is dropped: the filter (%s) keeps %d of %d, fewer than %d; %d lack a score",
+            *(trait, wanted.pairing, kept.n_kept, kept.n_units),
+            *(max(wanted.min_kept, 1), kept.n_unscored),
         )
+        return tables.assemble([], "trait_vectors")
+    vectors = trait_vectors(positive.spans, negative.spans, kept)
     parts = [
         pa.table(
             {
                 "trait": [trait] * len(family),
                 "variant": [variant] * len(family),
-                "selection": [selection] * len(family),
+                "selection": [wanted.pairing] * len(family),
                 "n_cells": [kept.n_kept] * len(family),
                 "norm": np.linalg.norm(family, axis=-1),
                 "split_half": _reliability(positive, negative, kept, variant, seed),
@@ -173,10 +169,27 @@ def _reliability(
     return split_half_reliability(activations, weights, questions, splits=_SPLITS, seed=seed).cosine
 
 
-def pair_table(trait: str, positive: Side, negative: Side, wanted: CellFilter) -> pa.Table:
-    """Return one row per cell: mean scores of both sides, and whether the cell is effective."""
+def pair_table(trait: str, positive: Side, negative: Side, wanted: TraitFilter) -> pa.Table:
+    """Mean scores of every (pair, question) cell and what the filter keeps of it (PV, filter).
+
+    Parameters
+    ----------
+    trait
+        Name that is written to the table.
+    positive, negative
+        Judged rollouts of both polarities.
+    wanted
+        The filter.
+
+    Returns
+    -------
+    pa.Table
+        Columns of ``trait_pairs``, one row per cell: mean trait score and coherence (0-100) of the
+        scored rollouts of both sides, null without one; ``n_kept`` positive rollouts that enter the
+        vector; ``effective`` where there is any.
+    """
     kept = wanted.effective(positive.ratings, negative.ratings)
-    effective = set(_cells(positive.ratings, kept.positive))
+    entering = Counter(_cells(positive.ratings, kept.positive))
     rows = []
     for cell in sorted({*_cells(positive.ratings), *_cells(negative.ratings)}):
         means = {}
@@ -195,7 +208,9 @@ def pair_table(trait: str, positive: Side, negative: Side, wanted: CellFilter) -
                 **means,
                 "n_scored": scored,
                 "n_unscored": unscored,
-                "effective": cell in effective,
+                "filter": wanted.pairing,
+                "n_kept": entering[cell],
+                "effective": entering[cell] > 0,
             }
         )
     return tables.from_rows(rows, "trait_pairs")

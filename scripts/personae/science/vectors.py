@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from personae.science.projection import Activations, cosine
-from personae.science.resampling import Scores, encode, ratio
+from personae.science.resampling import Scores
+from personae.science.trait_filter import EffectivePairs
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -143,93 +144,11 @@ def check_axis(
     return agreement
 
 
-class Ratings(NamedTuple):
-    """Judged rollouts of one polarity, all ``[n]``: prompt pair, question, and two 0-100 scores."""
-
-    pair: ArrayLike
-    question: ArrayLike
-    trait: Scores
-    coherence: Scores
-
-    def scored(self) -> BoolArray:
-        """Rollouts that have both a trait and a coherence score."""
-        total = np.asarray(self.trait, np.float64) + np.asarray(self.coherence, np.float64)
-        return np.asarray(np.isfinite(total))
-
-
-class EffectivePairs(NamedTuple):
-    """Which rollouts enter a trait vector.
-
-    Attributes
-    ----------
-    positive, negative
-        ``[n_positive]`` and ``[n_negative]`` bool masks over the rollouts of each polarity.
-    contrast
-        ``[n_cells]`` mean positive minus mean negative trait score of each (pair, question) cell;
-        NaN for a cell that lacks a scored rollout on a side. AA keeps a trait with at least 10
-        cells at 50 or more.
-    n_cells, n_kept, n_unscored
-        (pair, question) cells in all, kept, and without a scored rollout on a side.
-    """
-
-    positive: BoolArray
-    negative: BoolArray
-    contrast: FloatArray
-    n_cells: int
-    n_kept: int
-    n_unscored: int
-
-
-def effective_pairs(
-    positive: Ratings,
-    negative: Ratings,
-    *,
-    min_trait: float | None,
-    min_coherence: float,
-    min_difference: float | None = None,
-) -> EffectivePairs:
-    """Keep the (pair, question) cells whose prompts had their effect (PV, filtering).
-
-    A cell is kept when its positive side scores at least ``min_trait``, its negative side less,
-    and both at least ``min_coherence``; ``min_trait=None`` filters by coherence alone. With
-    ``min_difference`` the two sides' scores must differ by at least that much (AA, trait space).
-
-    # ASSUME: with several samples per cell the cell's mean over scored samples decides, and all
-    # scored samples of a kept cell are used. The reference code pairs the i-th positive with the
-    # i-th negative sample, which are no more related than any other two of the cell.
-    """
-    sides, n = (positive, negative), len(np.asarray(positive.pair))
-    pairs = encode(np.concatenate([np.asarray(side.pair) for side in sides]))
-    questions = encode(np.concatenate([np.asarray(side.question) for side in sides]))
-    codes = encode(pairs * (questions.max() + 1) + questions)
-    cells = (codes[:n], codes[n:])
-    n_cells, scored = int(codes.max()) + 1, [side.scored() for side in sides]
-
-    def cell_means(i: int, values: Scores) -> FloatArray:
-        where, data = cells[i][scored[i]], np.asarray(values, dtype=np.float64)[scored[i]]
-        sums = np.bincount(where, data, minlength=n_cells)
-        return ratio(sums, np.bincount(where, np.ones(len(where)), minlength=n_cells))
-
-    high, low = (cell_means(i, side.trait) for i, side in enumerate(sides))
-    coherence = np.minimum(*(cell_means(i, side.coherence) for i, side in enumerate(sides)))
-    keep = coherence >= min_coherence  # NaN compares false: unscored cells are never kept
-    if min_trait is not None:
-        keep &= (high >= min_trait) & (low < min_trait)
-    if min_difference is not None:
-        keep &= high - low >= min_difference
-    masks = [keep[cell] & ok for cell, ok in zip(cells, scored, strict=True)]
-    contrast = high - low
-    n_kept, n_unscored = int(keep.sum()), int(np.isnan(contrast).sum())
-    return EffectivePairs(masks[0], masks[1], contrast, n_cells, n_kept, n_unscored)
-
-
 def trait_vectors(
     positive: Mapping[str, Activations],
     negative: Mapping[str, Activations],
     kept: EffectivePairs,
-    *,
-    min_cells: int = 1,
-) -> dict[str, FloatArray] | None:
+) -> dict[str, FloatArray]:
     """Trait vectors toward the trait, one for each readout (PV, extraction).
 
     Parameters
@@ -237,12 +156,20 @@ def trait_vectors(
     positive, negative
         Readout (response mean, prompt mean, last prompt token) to ``[n, layers, hidden]``.
     kept
-        Result of :func:`effective_pairs` for the same rollouts in the same order.
-    min_cells
-        Least number of kept cells; with fewer the result is ``None``.
+        Result of :func:`personae.science.trait_filter.effective_pairs` for the same rollouts in the
+        same order.
+
+    Returns
+    -------
+    dict
+        Readout to ``[layers, hidden]`` float64: mean over the kept positive minus mean over the
+        kept negative rollouts.
+
+    Raises
+    ------
+    ValueError
+        When nothing was kept.
     """
-    if kept.n_kept < max(min_cells, 1):
-        return None
     return {
         readout: mean_activation(positive[readout], kept.positive)
         - mean_activation(negative[readout], kept.negative)

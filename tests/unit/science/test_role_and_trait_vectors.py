@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 
 from personae.science.projection import cosine, project
+from personae.science.trait_filter import Pairing, Ratings, effective_pairs
 from personae.science.vectors import (
-    Ratings,
     assistant_axis,
     check_axis,
-    effective_pairs,
     mean_activation,
     role_vectors,
     trait_vectors,
@@ -113,8 +112,8 @@ class Cells:
     def ratings(self) -> tuple[Ratings, Ratings]:
         pair, question = [0, 0, 0, 0, 1, 1, 1, 1], ["a", "a", "b", "b"] * 2
         return (
-            Ratings(pair, question, self.positive, self.coherence),
-            Ratings(pair, question, self.negative, [90.0] * 8),
+            Ratings(pair, question, [0, 1] * 4, self.positive, self.coherence),
+            Ratings(pair, question, [0, 1] * 4, self.negative, [90.0] * 8),
         )
 
 
@@ -124,7 +123,7 @@ def test_only_effective_cells_are_kept() -> None:
         negative=[10, 20, 10, 10, 60, 60, 10, 10],
         coherence=[90, 90, 90, 90, 90, 90, 30, 30],
     )
-    kept = effective_pairs(*cells.ratings(), min_trait=50, min_coherence=50)
+    kept = effective_pairs(*cells.ratings(), pairing="cell_means", min_trait=50, min_coherence=50)
     # (0,b): positive too low; (1,a): negative too high; (1,b): incoherent.
     assert kept.positive.tolist() == [True, True] + [False] * 6
     assert kept.negative.tolist() == kept.positive.tolist()
@@ -134,7 +133,7 @@ def test_only_effective_cells_are_kept() -> None:
 
 def test_coherence_alone_filters_without_a_trait_threshold() -> None:
     cells = Cells([20] * 8, [60] * 8, coherence=[90] * 6 + [30] * 2)
-    kept = effective_pairs(*cells.ratings(), min_trait=None, min_coherence=50)
+    kept = effective_pairs(*cells.ratings(), pairing="cell_means", min_trait=None, min_coherence=50)
     assert kept.positive.tolist() == [True] * 6 + [False] * 2
 
 
@@ -144,26 +143,52 @@ def test_cell_mean_decides_and_unscored_samples_are_left_out() -> None:
         negative=[10] * 8,
         coherence=[90, 90, 90, 90, 90, 90, None, 90],
     )
-    kept = effective_pairs(*cells.ratings(), min_trait=50, min_coherence=50)
+    kept = effective_pairs(*cells.ratings(), pairing="cell_means", min_trait=50, min_coherence=50)
     assert kept.positive.tolist() == [True, True, True, False, False, False, False, True]
     assert kept.negative.tolist() == [True, True, True, True, False, False, True, True]
-    assert (kept.n_cells, kept.n_kept, kept.n_unscored) == (4, 3, 1)
+    assert (kept.n_units, kept.n_kept, kept.n_unscored) == (4, 3, 1)
 
 
-def test_thresholds_are_at_least_for_positive_and_below_for_negative() -> None:
+def test_rows_are_judged_pair_by_pair_as_in_the_reference() -> None:
+    cells = Cells(
+        positive=[90, 40, 60, 60, 90, None, 90, 90],
+        negative=[10, 10, 10, 70, 10, 10, 10, 10],
+        coherence=[90, 90, 90, 90, 90, 90, 90, 30],
+    )
+    kept = effective_pairs(*cells.ratings(), pairing="rows", min_trait=50, min_coherence=50)
+    expected = [True, False, True, False, True, False, True, False]
+    assert kept.positive.tolist() == expected
+    assert kept.negative.tolist() == expected
+    assert kept[3:] == (8, 4, 1)
+
+
+def test_rows_are_paired_by_pair_question_and_sample_in_any_order() -> None:
+    positive = Ratings([0, 0, 1], ["a", "a", "a"], [0, 1, 0], [90, 90, 90], [90] * 3)
+    negative = Ratings([1, 0, 0], ["a", "a", "a"], [0, 1, 0], [80, 10, 90], [90] * 3)
+    kept = effective_pairs(positive, negative, pairing="rows", min_trait=50, min_coherence=50)
+    assert kept.positive.tolist() == [False, True, False]
+    assert kept.negative.tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize("pairing", ["rows", "cell_means"])
+def test_thresholds_are_at_least_for_positive_and_below_the_mirror_for_negative(
+    pairing: Pairing,
+) -> None:
     kept = effective_pairs(
-        Ratings([0, 1], ["a", "a"], [50, 50], [50, 50]),
-        Ratings([0, 1], ["a", "a"], [49.9, 50], [50, 50]),
-        min_trait=50,
+        Ratings([0, 1, 2], ["a"] * 3, [0] * 3, [60, 60, 59.9], [50] * 3),
+        Ratings([0, 1, 2], ["a"] * 3, [0] * 3, [39.9, 40, 10], [50] * 3),
+        pairing=pairing,
+        min_trait=60,
         min_coherence=50,
     )
-    assert kept.positive.tolist() == [True, False]
+    assert kept.positive.tolist() == [True, False, False]
 
 
 def test_cell_missing_on_one_side_counts_as_unscored() -> None:
     kept = effective_pairs(
-        Ratings([0, 0], ["a", "b"], [90, 90], [90, 90]),
-        Ratings([0], ["a"], [10], [90]),
+        Ratings([0, 0], ["a", "b"], [0, 0], [90, 90], [90, 90]),
+        Ratings([0], ["a"], [0], [10], [90]),
+        pairing="rows",
         min_trait=50,
         min_coherence=50,
     )
@@ -176,12 +201,10 @@ def test_trait_vectors_point_toward_the_trait_for_each_readout() -> None:
     trait = rng.standard_normal((2, 16))
     base = rng.standard_normal((8, 2, 16)).astype(np.float32)
     cells = Cells([90] * 4 + [10] * 4, [10] * 8, [90] * 8)
-    kept = effective_pairs(*cells.ratings(), min_trait=50, min_coherence=50)
+    kept = effective_pairs(*cells.ratings(), pairing="cell_means", min_trait=50, min_coherence=50)
     shifted = base + trait.astype(np.float32)
     shifted[4:] += 100.0  # ineffective cells must not count
     negative = {"response": base, "prompt": base}
     vectors = trait_vectors({"response": shifted, "prompt": base}, negative, kept)
-    assert vectors is not None
     np.testing.assert_allclose(vectors["response"], trait, atol=1e-5)
     np.testing.assert_allclose(vectors["prompt"], 0.0, atol=1e-12)
-    assert trait_vectors(negative, negative, kept, min_cells=3) is None

@@ -12,8 +12,8 @@ import pytest
 from personae.judging.judge_types import OFFLINE_KINDS, role_rubric
 from personae.judging.labelled_set import labelled_items
 from personae.personas.library import SpaceTemplate, SpaceTrait, expand_trait
-from personae.science.trait_vectors import CellFilter
-from personae.science.vectors import Ratings
+from personae.science.trait_filter import Ratings
+from personae.science.trait_vectors import TraitFilter
 from personae.workflow import node_params
 from personae.workflow.config import ConfigError, Study, load_study
 from personae.workflow.config.study import spread
@@ -84,13 +84,18 @@ def test_the_trait_space_answers_the_roles_questions(demo: dict[str, Any]) -> No
     assert len(rollouts["instructions"]) == 5
     assert rollouts["questions"] == [[q.id, q.text] for q in study.library.extraction[:2]]
     assert node_params.judged_trait(study, "frugal")["slug"] == "frugal"
-    assert node_params.effective_cells(study, "frugal") == {
+    assert node_params.trait_filter(study, "frugal") == {
+        "pairing": "rows",
         "min_trait": None,
         "min_coherence": 0,
         "min_difference": 50,
-        "min_cells": 10,
+        "min_kept": 10,
     }
-    assert node_params.effective_cells(study, "poetic") == {"min_trait": 50, "min_coherence": 50}
+    assert node_params.trait_filter(study, "poetic") == {
+        "pairing": "rows",
+        "min_trait": 50,
+        "min_coherence": 50,
+    }
 
 
 @pytest.mark.parametrize(
@@ -136,14 +141,15 @@ def test_cells_of_the_trait_space_differ_by_enough() -> None:
         return Ratings(
             pair=np.zeros(n, dtype=int),
             question=np.arange(n),
+            sample=np.zeros(n, dtype=int),
             trait=np.asarray(scores),
             coherence=np.full(n, 100.0),
         )
 
-    wanted = CellFilter(min_trait=None, min_coherence=0, min_difference=50, min_cells=2)
+    wanted = TraitFilter("rows", min_trait=None, min_coherence=0, min_difference=50, min_kept=2)
     kept = wanted.effective(side([100, 60, 40, 90]), side([60, 5, 0, 40]))
     assert kept.positive.tolist() == [False, True, False, True]
-    papers = CellFilter(min_trait=50, min_coherence=50)
+    papers = TraitFilter("rows", min_trait=50, min_coherence=50)
     kept = papers.effective(side([100, 60, 40, 90]), side([60, 5, 0, 40]))
     assert kept.positive.tolist() == [False, True, False, True]
 

@@ -139,6 +139,15 @@ def panels(
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
+@illustrated
+def nothing_kept(title: str) -> Illustration:
+    """Return the figure that stands where the filter dropped every trait."""
+    figure, axes = panels(1, 1, height=1.4)
+    axes[0, 0].set_axis_off()
+    axes[0, 0].text(0.5, 0.5, "The filter dropped every trait.", ha="center", va="center")
+    return Illustration(figure, title, "The filter dropped every trait: there is nothing to show.")
+
+
 def save(illustration: Illustration, path: str | Path, provenance: Mapping[str, str]) -> None:
     """Write an illustration as SVG with its title, finding and provenance in the metadata.
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
-from personae.report.scorecard.evidence import Evidence
+from personae.report.scorecard.evidence import Evidence, NoTraitKeptError
 from personae.report.wording import typeset
 from personae.science.resampling import Interval
 
@@ -136,11 +136,18 @@ def score_claims(
         Rows of the ``scorecard`` table, in the order of the claims.
     """
     rows = [
-        _row(claim, evidence.model, claim.measure(evidence))
+        _row(claim, evidence.model, _measured(claim, evidence))
         for claim in claims
         for evidence in models
     ]
     return rows + [_row(claim, _ALL_MODELS, claim.measure(models)) for claim in cross_claims]
+
+
+def _measured(claim: Claim, evidence: Evidence) -> ClaimOutcome:
+    try:
+        return claim.measure(evidence)
+    except NoTraitKeptError as error:
+        return Untestable(str(error))
 
 
 def _row(claim: Claim | CrossClaim, model: str, outcome: ClaimOutcome) -> dict[str, Any]:

@@ -17,6 +17,20 @@ SCHEMA_OF: Final = scorecard_kinds()
 """Inputs of the scorecard by name, with the schema of their tables."""
 
 
+_OF_KEPT_TRAITS = (
+    "trait_vectors",
+    "sweep_effects",
+    "steering_effects",
+    "steered_responses",
+    "monitoring",
+)
+"""Inputs that are empty for a trait that the filter dropped."""
+
+
+class NoTraitKeptError(Exception):
+    """No trait of the study passed the filter, so that nothing was steered or monitored."""
+
+
 @dataclass(frozen=True)
 class Criteria:
     """Settings of the study used in statistics and criteria.
@@ -73,8 +87,18 @@ class Evidence:
     def read(
         self, name: str, columns: list[str] | None = None, filters: Any = None
     ) -> pd.DataFrame:
-        """Read an input; the tables of several traits are concatenated."""
-        return read_frame(list(self.files[name]), SCHEMA_OF[name], columns, filters)
+        """Read an input; the tables of several traits are concatenated.
+
+        Raises
+        ------
+        NoTraitKeptError
+            If the tables of all traits are empty, because the filter dropped every trait.
+        """
+        files, schema = list(self.files[name]), SCHEMA_OF[name]
+        frame = read_frame(files, schema, columns, filters)
+        if frame.empty and name in _OF_KEPT_TRAITS and read_frame(files, schema, ["trait"]).empty:
+            raise NoTraitKeptError("the filter dropped every trait")
+        return frame
 
     @property
     def at_middle(self) -> list[tuple[str, str, int]]:

@@ -14,7 +14,7 @@ from personae.report.scorecard.claim import (
     point,
     untestable,
 )
-from personae.report.scorecard.evidence import Evidence
+from personae.report.scorecard.evidence import Evidence, NoTraitKeptError
 from personae.report.wording import readable
 from personae.science.alignment_nulls import isotropic_cosine
 from personae.science.resampling import bootstrap_mean
@@ -61,8 +61,22 @@ def _effective(evidence: Evidence) -> ClaimOutcome:
         len(pairs),
         None,
         evidence.criteria.judge,
-        _by_trait(share.groupby(pairs.trait).mean()),
+        _by_trait(share.groupby(pairs.trait).mean()) + _dropped(evidence, pairs),
     )
+
+
+def _dropped(evidence: Evidence, pairs: pd.DataFrame) -> str:
+    """Name the traits that have no vector, with what the filter kept of them."""
+    try:
+        kept = set(evidence.read("trait_vectors", ["trait"]).trait)
+    except NoTraitKeptError:
+        kept = set()
+    found = [
+        f"{readable(str(trait))} ({rows.n_kept.sum():.0f} of {len(rows)} kept)"
+        for trait, rows in pairs.groupby("trait")
+        if trait not in kept
+    ]
+    return f"; dropped by the filter: {', '.join(found)}" if found else ""
 
 
 def _kept_traits(evidence: Evidence) -> ClaimOutcome:

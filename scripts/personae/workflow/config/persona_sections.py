@@ -155,13 +155,14 @@ class TraitSpaceSection(Strict):
     samples: Samples = Field(default=1, description="Responses per instruction and question.")
     sampling: RoleSampling = Field(default=RoleSampling(), description="Sampling settings.")
     min_difference: Score = Field(
-        default=50, description="Keep a (pair, question) whose scores differ by at least this."
+        default=50,
+        description="A pair of responses is kept when its scores differ by this or more.",
     )
     min_coherence: Score = Field(
         default=0, description="... and whose responses are both at least this coherent."
     )
     min_cells: Count = Field(
-        default=10, description="Minimum number of kept (pair, question) for a vector."
+        default=10, description="Fewest kept pairs of responses; a trait with fewer is dropped."
     )
 
 
@@ -175,9 +176,14 @@ class TraitsSection(Strict):
     )
     samples: Samples = Field(default=1, description="Responses per instruction and question.")
     sampling: TraitSampling = Field(default=TraitSampling(), description="Sampling settings.")
+    filter: Literal["rows", "cell_means"] = Field(
+        default="rows",
+        description="What the filter decides on. rows, as the reference code: sample i under the "
+        "positive instruction with sample i under the negative one; cell_means: the mean over the "
+        "samples of a (pair, question). Without anything kept the trait is dropped.",
+    )
     min_trait_score: Score = Field(
-        default=50,
-        description="Keep a (pair, question) with positive >= this and negative < this.",
+        default=50, description="Kept when positive >= this and negative < 100 minus this ..."
     )
     min_coherence: Score = Field(
         default=50, description="... and whose responses are both at least this coherent."

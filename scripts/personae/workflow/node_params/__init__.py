@@ -26,10 +26,10 @@ from personae.workflow.node_params.judging_params import (
     role_record,
 )
 from personae.workflow.node_params.persona_params import (
-    effective_cells,
     engine_record,
     generator,
     role_rollouts,
+    trait_filter,
     trait_rollouts,
 )
 from personae.workflow.node_params.sweep_params import layer_sweep, monitoring, steering
@@ -43,7 +43,6 @@ __all__ = [
     "closed_answers",
     "drift_cap",
     "drift_conversations",
-    "effective_cells",
     "engine_record",
     "generator",
     "jailbreaks",
@@ -58,5 +57,6 @@ __all__ = [
     "role_rollouts",
     "simulation",
     "steering",
+    "trait_filter",
     "trait_rollouts",
 ]

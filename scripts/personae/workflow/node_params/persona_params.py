@@ -70,11 +70,20 @@ def trait_rollouts(study: Study, trait: str, polarity: str) -> Record:
     }
 
 
-def effective_cells(study: Study, trait: str) -> Record:
-    """Which (pair, question) cells of a trait enter its vector."""
+def trait_filter(study: Study, trait: str) -> Record:
+    """Which rollouts of a trait enter its vector; the trait space's pairs are of single rows."""
     if trait in study.space:
         space = study.config.trait_space
-        kept = ("min_coherence", "min_difference", "min_cells")
-        return {"min_trait": None} | {name: getattr(space, name) for name in kept}
+        return {
+            "pairing": "rows",
+            "min_trait": None,
+            "min_coherence": space.min_coherence,
+            "min_difference": space.min_difference,
+            "min_kept": space.min_cells,
+        }
     traits = study.config.traits
-    return {"min_trait": traits.min_trait_score, "min_coherence": traits.min_coherence}
+    return {
+        "pairing": traits.filter,
+        "min_trait": traits.min_trait_score,
+        "min_coherence": traits.min_coherence,
+    }

@@ -59,6 +59,8 @@ def trait_tables(plan: Planted) -> dict[str, pa.Table]:
                 "negative_coherence": 85.0,
                 "n_scored": 2,
                 "n_unscored": 0,
+                "filter": "rows",
+                "n_kept": 1,
                 "effective": bool(plan.effect),
             }
             for pair in range(5)
