@@ -66,7 +66,8 @@ def _pc1_cosines(gram: FloatArray, weights: FloatArray, in_axis: BoolArray) -> F
         """Apply ``sqrt(w_i w_j) <row_i - mean, row_j - mean>`` to ``vectors [b, rows]``."""
         scaled = roots * vectors
         centred = _combine(gram[:, 1:, 1:], scaled) - to_mean * scaled.sum(axis=1, keepdims=True)
-        return roots * (centred - (across[:, 1:] * scaled).sum(axis=1, keepdims=True))
+        inner = (across[:, 1:] * scaled).sum(axis=1, keepdims=True)
+        return np.asarray(roots * (centred - inner))
 
     mean_along = (along[:, 1:] * weights).sum(axis=1, keepdims=True)
     # <row - mean, axis>
