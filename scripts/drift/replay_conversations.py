@@ -12,7 +12,7 @@ from personae.data import tables
 from personae.inference.client import EngineClient
 from personae.rollouts.conversation import play
 from personae.rollouts.drift_replay import replay_dialogues
-from personae.science.capping_arms import Arm, Floors, arm_vectors
+from personae.science.capping_arms import CappingArm, Floors, arm_vectors
 
 
 def main(
@@ -28,7 +28,7 @@ def main(
     provenance: dict[str, str],
 ) -> None:
     """Write one row per conversation, arm and turn."""
-    arm = Arm("axis", cap["band"], cap["percentile"])
+    arm = CappingArm("axis", cap["band"], cap["percentile"])
     calibrated = Floors(tables.read(floors, "floors"), pool=cap["pool"], reading=cap["reading"])
     arms = {"replayed": (), "capped": calibrated.interventions(arm, cap["positions"])}
     replays = play(

@@ -14,7 +14,7 @@ POOLED = "*"
 
 HARMS = {"roles_played": "role prompts", "jailbreak_played": "persona jailbreaks"}
 """Measures that capping should lower, with what they are taken on: the share of answers that are
-fully in persona, which stands where the paper has the share of harmful answers."""
+fully in persona, in place of the paper's share of harmful answers."""
 
 
 def baseline(effects: pd.DataFrame, rubric: str) -> float:
@@ -40,14 +40,14 @@ def late_turns(turns: pd.DataFrame) -> pd.DataFrame:
     return turns[turns.turn > last / 2]
 
 
-class Settings(NamedTuple):
+class TradeoffArms(NamedTuple):
     """Arms of a trade-off as ``[settings]`` columns, the persona and the capability side joined."""
 
     axis: pd.DataFrame
     random: pd.DataFrame
 
 
-def settings(tradeoff: pd.DataFrame, harm: str, capability: str) -> Settings:
+def tradeoff_arms(tradeoff: pd.DataFrame, harm: str, capability: str) -> TradeoffArms:
     """Join reduction in ``harm`` (y) and change in ``capability`` (x) of every capped arm."""
     keys = ["direction", "band", "percentile"]
     capped = tradeoff[tradeoff.percentile.notna()]
@@ -58,7 +58,7 @@ def settings(tradeoff: pd.DataFrame, harm: str, capability: str) -> Settings:
         cost[[*keys, "x", "x_low", "x_high"]], on=keys
     )
     is_random = joined.direction.str.startswith("random")
-    return Settings(joined[~is_random], joined[is_random])
+    return TradeoffArms(joined[~is_random], joined[is_random])
 
 
 def _relative(tradeoff: pd.DataFrame, harm: str) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from personae.data.table_values import SCALES
 
 Scores = dict[str, float]
 Row = Mapping[str, Any]
-Arm = TypeVar("Arm", bound=Hashable)
+_Key = TypeVar("_Key", bound=Hashable)
 
 
 def scores_by_judge(table: pa.Table, rubric: str) -> dict[str, Scores]:
@@ -69,8 +69,8 @@ def check_unscored(scores: Mapping[str, float], most: float, place: str) -> None
 
 
 def judged_members(
-    arms: Mapping[Arm, Sequence[Row]], scores: Mapping[str, float]
-) -> dict[Arm, list[Row]]:
+    arms: Mapping[_Key, Sequence[Row]], scores: Mapping[str, float]
+) -> dict[_Key, list[Row]]:
     """Return the responses of each arm that a judge was asked about; arms without any are left out.
 
     A judge on a sample leaves most responses aside: they are not unscored, they were never judged.

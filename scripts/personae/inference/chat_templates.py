@@ -1,6 +1,6 @@
 """Chat templates: messages to token ids, and the token spans of assistant turns.
 
-Rules (METHODS, "Conventions used everywhere"): the template is rendered once and tokenised with
+Rules: the template is rendered once and tokenised with
 ``add_special_tokens=False``, so there is one BOS; thinking is off; where a template refuses (or
 silently drops, or moves) the system role, the system text is prepended to the first user turn with
 a blank line; no system message is ever made up here, and one that a template inserts is reported;

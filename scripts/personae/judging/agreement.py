@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from personae.judging.calibration import POOLED
 from personae.science.resampling import (
+    DRAWS,
     Bootstrap,
     Interval,
     draw_clusters,
@@ -25,7 +26,6 @@ from personae.science.statistics import auc_interval, correlations
 Record = dict[str, Any]
 Pairs = Sequence[tuple[str, str]]
 
-_DRAWS: Final = 1000
 _NONE: Final = Interval(math.nan, math.nan, math.nan)
 
 
@@ -54,7 +54,7 @@ def agreement_rows(scored: Sequence[Record], seed: int) -> list[Record]:
 
 
 def _row(judge: str, rubric: str, target: str, members: list[Record], seed: int) -> Record:
-    plan = Bootstrap(_DRAWS, seed)
+    plan = Bootstrap(DRAWS, seed)
     known = [m for m in members if m["score"] is not None]
     raw = np.asarray([m["raw"] for m in known], dtype=np.float64)
     labels = np.asarray([m["label"] for m in known], dtype=np.float64)

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
 from personae.data.table_values import SCALES
 from personae.judging.agreement import spearman
-from personae.science.resampling import Bootstrap, Interval, bootstrap_mean
+from personae.science.resampling import DRAWS, Bootstrap, Interval, bootstrap_mean
 
 Record = dict[str, Any]
-
-_DRAWS: Final = 1000
 
 
 def bias_rows(scored: Sequence[Record], reordered: Sequence[Record], seed: int) -> list[Record]:
@@ -41,7 +39,7 @@ def bias_rows(scored: Sequence[Record], reordered: Sequence[Record], seed: int) 
     for row in scored:
         groups.setdefault((row["judge"], row["rubric"]), []).append(row)
     other = {(r["judge"], r["rubric"], r["item_id"]): r for r in reordered}
-    plan, rows = Bootstrap(_DRAWS, seed), []
+    plan, rows = Bootstrap(DRAWS, seed), []
     for (judge, rubric), members in groups.items():
         known = [m for m in members if m["score"] is not None]
         rows.append(_row(judge, rubric, "length", _length(known, plan), len(known)))

@@ -19,12 +19,11 @@ from numpy.typing import NDArray
 
 from personae.judging.agreement import area_under_curve, kappa_interval, named, spearman
 from personae.judging.calibration import POOLED
-from personae.science.resampling import Bootstrap, encode
+from personae.science.resampling import DRAWS, Bootstrap, encode
 from personae.science.score_levels import HIGH, LABELLED, UNSCORED, WORDED, level
 
 Record = dict[str, Any]
 
-_DRAWS: Final = 1000
 _MOST_CLUSTERS: Final = 200
 
 
@@ -138,7 +137,7 @@ def pair_rows(pairs: Pairs, seed: int, arm: str = LABELLED) -> list[Record]:
 
 
 def _row(rubric: str, both: Shared, seed: int) -> Record:
-    plan = Bootstrap(_DRAWS, seed)
+    plan = Bootstrap(DRAWS, seed)
     sides = np.asarray([both.left, both.right], dtype=np.float64)
     where = np.flatnonzero(~np.isnan(sides).any(axis=0))
     left, right = sides[:, where]

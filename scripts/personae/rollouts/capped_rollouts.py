@@ -12,9 +12,9 @@ from typing import Any
 from personae.api.requests import Intervention
 from personae.api.rollout import Rollout, chat, seed_of
 from personae.rollouts.conversation import Dialogue
-from personae.science.capping_arms import Arm
+from personae.science.capping_arms import CappingArm
 
-Capped = Mapping[Arm, tuple[Intervention, ...]]
+Capped = Mapping[CappingArm, tuple[Intervention, ...]]
 """Maps every arm to its interventions."""
 
 

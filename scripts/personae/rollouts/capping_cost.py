@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from personae.api.requests import Intervention, LikelihoodResult, LikelihoodRow, Message
-from personae.science.capping_arms import Arm
+from personae.science.capping_arms import CappingArm
 
 Caps = tuple[Intervention, ...]
 
@@ -35,7 +35,7 @@ def neutral_rows(answers: pa.Table, caps: Caps, n_questions: int) -> list[Likeli
 
 
 def neutral_values(
-    arm: Arm, rows: Sequence[LikelihoodRow], results: Sequence[LikelihoodResult]
+    arm: CappingArm, rows: Sequence[LikelihoodRow], results: Sequence[LikelihoodResult]
 ) -> list[dict[str, Any]]:
     """Return the mean log-probability per token (nats) of each response."""
     return [
@@ -65,7 +65,7 @@ def closed_rows(items: Sequence[Mapping[str, Any]], caps: Caps) -> list[Likeliho
 
 
 def closed_values(
-    arm: Arm, items: Sequence[Mapping[str, Any]], results: Sequence[LikelihoodResult]
+    arm: CappingArm, items: Sequence[Mapping[str, Any]], results: Sequence[LikelihoodResult]
 ) -> list[dict[str, Any]]:
     """Return 1 where the correct choice is the most likely one, else 0.
 

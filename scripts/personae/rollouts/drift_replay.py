@@ -107,10 +107,27 @@ def _messages(row: Mapping[str, Any]) -> list[Message]:
 def turn_projections(
     engine: EngineClient, transcripts: Sequence[ChatTranscript], directions: pa.Table
 ) -> pa.Table:
-    """Project the mean activation of every assistant turn on every direction and layer.
+    """Project every assistant turn of conversations on every direction (AA, persona drift).
 
-    Each conversation is rendered and run once; an empty turn has no row. Columns of
-    ``drift_projections``; larger along ``axis`` means closer to the default Assistant.
+    A conversation is rendered once and takes one forward pass, which gives the mean activation of
+    each assistant turn at all layers, over the tokens of its content.
+
+    Parameters
+    ----------
+    engine
+        Client of the model server.
+    transcripts
+        Conversations of any arms.
+    directions
+        Table ``directions``: ``axis`` toward the default Assistant, and random directions.
+
+    Returns
+    -------
+    pa.Table
+        Columns of ``drift_projections``: ``<h, u>`` with ``u`` the unit direction of the layer, in
+        units of the residual stream; larger along ``axis`` means closer to the default Assistant.
+        ``layer`` is 0-based, the stream after the block; ``turn`` counts assistant turns from 0. An
+        empty turn has no row.
     """
     axes = direction_stack(directions)
     parts = []

@@ -20,7 +20,7 @@ from personae.science.projection_tables import direction_stack
 UNCAPPED: Final = "none"
 
 
-class Arm(NamedTuple):
+class CappingArm(NamedTuple):
     """One setting of capping.
 
     Attributes
@@ -69,7 +69,7 @@ class Floors:
         }
         self._source = f"pool {pool!r}, reading {reading!r}"
 
-    def interventions(self, arm: Arm, positions: Positions) -> tuple[Intervention, ...]:
+    def interventions(self, arm: CappingArm, positions: Positions) -> tuple[Intervention, ...]:
         """Return one cap per layer of the arm's band; none when uncapped.
 
         Raises
@@ -97,7 +97,7 @@ def vector_key(direction: str, layer: int) -> str:
     return f"{direction}@{layer}"
 
 
-def arm_vectors(directions: pa.Table, arms: Iterable[Arm]) -> dict[str, NDArray[np.float32]]:
+def arm_vectors(directions: pa.Table, arms: Iterable[CappingArm]) -> dict[str, NDArray[np.float32]]:
     """Return the float32 vectors that the arms' interventions name."""
     families = direction_stack(directions)
     index = {name: i for i, name in enumerate(families.keys)}
@@ -109,6 +109,6 @@ def arm_vectors(directions: pa.Table, arms: Iterable[Arm]) -> dict[str, NDArray[
     }
 
 
-def parse_arms(records: Iterable[Mapping[str, Any]]) -> list[Arm]:
+def parse_arms(records: Iterable[Mapping[str, Any]]) -> list[CappingArm]:
     """Return the arms of a node's parameters, the uncapped one first."""
-    return [Arm(), *(Arm(**record) for record in records)]
+    return [CappingArm(), *(CappingArm(**record) for record in records)]

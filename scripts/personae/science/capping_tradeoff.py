@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
 from personae.data import tables
 from personae.data.judge_scores import scores_by_judge
-from personae.science.capping_arms import UNCAPPED, Arm
-from personae.science.resampling import Arm as Outcomes
-from personae.science.resampling import Bootstrap, bootstrap_contrast
+from personae.science.capping_arms import UNCAPPED, CappingArm
+from personae.science.resampling import DRAWS, Bootstrap, ClusteredOutcomes, bootstrap_contrast
 from personae.science.statistics import summarise
-
-PLAYED: Final = 2.5  # a role adherence that rounds to 3: the persona is fully played
-_DRAWS: Final = 1000
+from personae.science.vectors import FULLY_FROM
 
 
-class Measured(NamedTuple):
+class ArmValues(NamedTuple):
     """Values of one measure: ``judge -> arm -> [(cluster, value)]``, NaN where unscored."""
 
     measure: str
@@ -27,8 +24,22 @@ class Measured(NamedTuple):
     values: dict[str, dict[str, list[tuple[str, float]]]]
 
 
-def score_measures(responses: pa.Table, scores: pa.Table) -> list[Measured]:
-    """Persona score (0-3), share that fully plays the persona, and coherence, by suite."""
+def score_measures(responses: pa.Table, scores: pa.Table) -> list[ArmValues]:
+    """Collect the judged measures of every arm (AA, capping evaluation).
+
+    Parameters
+    ----------
+    responses
+        Table ``capped_responses``.
+    scores
+        Table ``scores`` of the same responses, by all judges.
+
+    Returns
+    -------
+    list of ArmValues
+        For each suite (``roles``, ``jailbreak``): role adherence (0-3), the share of responses that
+        fully play the persona (0-1) and coherence (0-100). Clusters are persona and question.
+    """
     rows = responses.select(
         ["response_id", "suite", "subject", "question_id", "direction", "band", "percentile"]
     ).to_pylist()
@@ -45,27 +56,39 @@ def score_measures(responses: pa.Table, scores: pa.Table) -> list[Measured]:
                     if row["response_id"] in judged:
                         score = judged[row["response_id"]]
                         by_arm[arm_of(row).label].append((cluster, score))
-            measured.append(Measured(f"{suite}_{rubric}", (0.0, top), values))
+            measured.append(ArmValues(f"{suite}_{rubric}", (0.0, top), values))
             if rubric == "role_adherence":
                 measured.append(_played(f"{suite}_played", values))
     return measured
 
 
-def _played(name: str, values: dict[str, dict[str, list[tuple[str, float]]]]) -> Measured:
+def _played(name: str, values: dict[str, dict[str, list[tuple[str, float]]]]) -> ArmValues:
     """Turn scores into 1 for a fully played persona and 0 otherwise; NaN stays NaN."""
 
     def share(score: float) -> float:
-        return score if score != score else float(score >= PLAYED)
+        return score if score != score else float(score >= FULLY_FROM)
 
     shares = {
         judge: {arm: [(c, share(v)) for c, v in pairs] for arm, pairs in arms.items()}
         for judge, arms in values.items()
     }
-    return Measured(name, (0.0, 1.0), shares)
+    return ArmValues(name, (0.0, 1.0), shares)
 
 
-def cost_measures(costs: pa.Table) -> list[Measured]:
-    """Log-likelihood per token of uncapped neutral answers, and closed-answer accuracy."""
+def cost_measures(costs: pa.Table) -> list[ArmValues]:
+    """Collect the measures of capability, which need no judge (AA, capping evaluation).
+
+    Parameters
+    ----------
+    costs
+        Table ``capping_costs``.
+
+    Returns
+    -------
+    list of ArmValues
+        ``neutral_log_likelihood``: nats per token of the uncapped answers to neutral questions;
+        ``closed_accuracy``: 0-1. The judge is ``""``; clusters are items.
+    """
     scales = {"neutral_log_likelihood": (-100.0, 0.0), "closed_accuracy": (0.0, 1.0)}
     measured = []
     for measure, scale in scales.items():
@@ -73,37 +96,55 @@ def cost_measures(costs: pa.Table) -> list[Measured]:
         for row in costs.to_pylist():
             if row["measure"] == measure:
                 arms[arm_of(row).label].append((row["item"], row["value"]))
-        measured.append(Measured(measure, scale, {"": arms}))
+        measured.append(ArmValues(measure, scale, {"": arms}))
     return measured
 
 
-def arm_of(row: Mapping[str, Any]) -> Arm:
+def arm_of(row: Mapping[str, Any]) -> CappingArm:
     """Return the arm that a table's row belongs to."""
     if row["direction"] == UNCAPPED:
-        return Arm()
-    return Arm(row["direction"], row["band"], row["percentile"])
+        return CappingArm()
+    return CappingArm(row["direction"], row["band"], row["percentile"])
 
 
 def tradeoff_table(
-    arms: Sequence[Arm],
-    measured: Sequence[Measured],
+    arms: Sequence[CappingArm],
+    measured: Sequence[ArmValues],
     *,
     pool: str,
     reading: str,
     seed: int,
 ) -> pa.Table:
-    """Mean of every measure under every arm, and its change against the uncapped arm.
+    """Mean of every measure under every arm, and its change from the uncapped arm.
 
-    ``change`` is capped minus uncapped with an interval over items resampled jointly in both arms:
-    negative is a reduction of persona adherence, and a cost of capability. Columns of
-    ``capping_tradeoff``.
+    Parameters
+    ----------
+    arms
+        All arms, the uncapped one among them; one without values of a measure has no row.
+    measured
+        Values of every measure by judge and arm.
+    pool, reading
+        How the floors of the arms were calibrated; written to every row.
+    seed
+        Of the bootstrap over items.
+
+    Returns
+    -------
+    pa.Table
+        Columns of ``capping_tradeoff``. ``change`` is capped minus uncapped, items resampled
+        jointly in both arms: negative is a reduction of persona adherence, or a loss of capability.
+
+    Raises
+    ------
+    ValueError
+        When a value lies outside its measure's scale.
     """
-    plan = Bootstrap(_DRAWS, seed)
+    plan = Bootstrap(DRAWS, seed)
     rows = []
     for measure, scale, by_judge in measured:
         for judge, by_arm in by_judge.items():
             outcomes = {label: _outcomes(pairs) for label, pairs in by_arm.items()}
-            uncapped = outcomes.get(UNCAPPED, Outcomes([], []))
+            uncapped = outcomes.get(UNCAPPED, ClusteredOutcomes([], []))
             for arm in (arm for arm in arms if arm.label in outcomes):
                 here = outcomes[arm.label]
                 summary = summarise(here.values, here.clusters, plan, scale=scale)
@@ -128,5 +169,5 @@ def tradeoff_table(
     return tables.from_rows(rows, "capping_tradeoff")
 
 
-def _outcomes(pairs: Sequence[tuple[str, float]]) -> Outcomes:
-    return Outcomes([value for _, value in pairs], [cluster for cluster, _ in pairs])
+def _outcomes(pairs: Sequence[tuple[str, float]]) -> ClusteredOutcomes:
+    return ClusteredOutcomes([value for _, value in pairs], [cluster for cluster, _ in pairs])

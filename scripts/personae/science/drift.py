@@ -10,11 +10,10 @@ import pyarrow as pa
 
 from personae.data import tables
 from personae.science.projection import turn_profile
-from personae.science.resampling import Bootstrap
+from personae.science.resampling import DRAWS, Bootstrap
 
 EVERY_DOMAIN: Final = "*"
 """Domain of a row about all domains together."""
-_DRAWS: Final = 1000
 
 
 def along_axis(layer: int) -> list[tuple[str, str, Any]]:
@@ -30,16 +29,27 @@ def drift_summary(
     seed: int,
     of_domains: Mapping[str, int] | None = None,
 ) -> pa.Table:
-    """Mean projection on the axis per turn at one layer, by arm and kind.
+    """Mean projection on the axis per turn at one layer, by arm and kind (AA, persona drift).
 
     Parameters
     ----------
     table
         Rows of ``drift_projections`` on the axis at ``layer``, see `along_axis`.
+    layer
+        Written to the table; 0-based, the residual stream after block ``layer``.
     min_samples
-        Turn positions with fewer conversations are dropped.
+        Turn positions with fewer conversations are dropped (paper: 10).
+    seed
+        Of the bootstrap, which draws conversations with replacement.
     of_domains
-        Arms that are averaged by domain as well, with their own fewest conversations.
+        Arms that are averaged by domain as well, each with its own ``min_samples``.
+
+    Returns
+    -------
+    pa.Table
+        Columns of ``drift_summary``. ``mean`` is of ``<h, u>`` with ``u`` the unit axis, in units
+        of the residual stream: larger is closer to the default Assistant. ``low`` and ``high``
+        bound 95 %; null with a single conversation. ``turn`` counts assistant turns from 0.
     """
     rows, least = table.to_pylist(), of_domains or {}
     groups = {(row["arm"], row["kind"], EVERY_DOMAIN) for row in rows}
@@ -48,7 +58,7 @@ def drift_summary(
     for arm, kind, domain in sorted(groups):
         profile = turn_profile(
             *_turns(rows, arm, kind, domain),
-            Bootstrap(_DRAWS, seed),
+            Bootstrap(DRAWS, seed),
             min_samples=least.get(arm, min_samples),
         )
         place = {"arm": arm, "kind": kind, "domain": domain, "layer": layer}

@@ -1,4 +1,4 @@
-"""Monitoring: what the last prompt token foretells of the trait in the response (PV, monitoring).
+"""Monitoring: how well the last prompt token predicts the trait score (PV, monitoring).
 
 The projection is ``<h, u>`` of the *last prompt token*, before any response, on the unit trait
 vector of the same layer: it points toward the trait. Layer ``l`` is the residual stream after
@@ -58,7 +58,13 @@ class Monitored:
         scores: Mapping[str, float],
         chosen_layer: int,
     ) -> Monitored:
-        """Bring ``monitored_responses``, ``prompt_projections`` and trait scores together."""
+        """Join ``monitored_responses`` with ``prompt_projections`` and trait scores by response.
+
+        Raises
+        ------
+        KeyError
+            When a response has no projection.
+        """
         wide = projections.to_pandas().pivot(
             index="response_id", columns="layer", values="projection"
         )

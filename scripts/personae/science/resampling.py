@@ -7,7 +7,7 @@ product over all draws.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +16,9 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 Scores = Sequence[float | None] | FloatArray  # None and NaN alike are unscored
+
+DRAWS: Final = 1000
+"""Bootstrap draws behind an interval where the study does not set their number."""
 
 
 class Bootstrap(NamedTuple):
@@ -149,7 +152,7 @@ def bootstrap_mean(values: Scores, clusters: ArrayLike, plan: Bootstrap) -> Inte
     return interval(float(data[scored].mean()), means, plan.level)
 
 
-class Arm(NamedTuple):
+class ClusteredOutcomes(NamedTuple):
     """Outcomes of one arm of a comparison.
 
     Attributes
@@ -171,7 +174,11 @@ class Arm(NamedTuple):
 
 
 def bootstrap_contrast(
-    treated: Arm, control: Arm, plan: Bootstrap, *, relative: bool = False
+    treated: ClusteredOutcomes,
+    control: ClusteredOutcomes,
+    plan: Bootstrap,
+    *,
+    relative: bool = False,
 ) -> Interval:
     """Difference of two means, with clusters resampled jointly in both arms.
 

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtri
 
 from personae.science.resampling import (
     Bootstrap,
@@ -85,14 +84,15 @@ def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
     ValueError
         Unless ``0 <= successes <= n``.
     """
+    # Imported here: scipy.stats takes an aggregate node more time than its own work.
+    from scipy.stats import binomtest
+
     if not 0 <= successes <= n:
         raise ValueError(f"{successes} successes of {n}: expected 0 <= successes <= n")
     if n == 0:
         return Interval(np.nan, 0.0, 1.0)
-    z, share = float(ndtri((1.0 + level) / 2.0)), successes / n
-    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return Interval(share, max(0.0, float(centre - half)), min(1.0, float(centre + half)))
+    bounds = binomtest(successes, n).proportion_ci(level, method="wilson")
+    return Interval(successes / n, float(bounds.low), float(bounds.high))
 
 
 def auc(positive: FloatArray, negative: FloatArray) -> FloatArray:

@@ -1,4 +1,4 @@
-"""Steering along trait vectors: which rollouts, how their effect is summed up, which layer wins.
+"""Steering along trait vectors: the effect of every arm, and the choice of a layer.
 
 Steering adds ``coefficient * v`` to the residual stream after block ``layer``, ``v`` being the
 trait vector as extracted (not normalised), which points toward the trait: positive coefficients
@@ -14,18 +14,39 @@ import pyarrow as pa
 
 from personae.data import tables
 from personae.data.judge_scores import in_order, judged_members, scores_by_judge
-from personae.science.resampling import Bootstrap
+from personae.science.resampling import DRAWS, Bootstrap
 from personae.science.statistics import summarise
 from personae.science.steering_arms import Setting
 
-_DRAWS: Final = 1000
 _SCALE: Final = (0.0, 100.0)
 
 
 def effect_table(responses: pa.Table, scores: pa.Table, trait: str, seed: int) -> pa.Table:
-    """Mean score of every arm by judge and rubric, with intervals over questions.
+    """Mean score of every arm by judge and rubric, with intervals over questions (PV, steering).
 
-    Columns of ``steering_effects``; no arm is marked as chosen.
+    Parameters
+    ----------
+    responses
+        Table ``steered_responses`` of one trait.
+    scores
+        Table ``scores`` of the same responses, trait and coherence, by all judges.
+    trait
+        Name that is written to the table.
+    seed
+        Of the bootstrap, which draws questions with replacement.
+
+    Returns
+    -------
+    pa.Table
+        Columns of ``steering_effects``; no arm is marked as chosen. Scores are 0-100; ``mean`` is
+        over scored responses, ``if_lowest`` and ``if_highest`` as if every unscored one had 0 or
+        100. ``coefficient`` multiplies the trait vector as extracted: positive is toward the trait.
+        ``layer`` is the block after which it is added, ``positions`` at which tokens.
+
+    Raises
+    ------
+    ValueError
+        When a score lies outside 0-100.
     """
     arms: dict[Setting, list[dict[str, Any]]] = {}
     for row in responses.select(
@@ -39,7 +60,7 @@ def effect_table(responses: pa.Table, scores: pa.Table, trait: str, seed: int) -
                 summary = summarise(
                     in_order(judged, (m["response_id"] for m in members)),
                     [m["question_id"] for m in members],
-                    Bootstrap(_DRAWS, seed),
+                    Bootstrap(DRAWS, seed),
                     scale=_SCALE,
                 )
                 rows.append(
@@ -72,6 +93,17 @@ class Choice(NamedTuple):
 
 def choose_setting(effects: pa.Table, judge: str, coherence_floor: float) -> Choice:
     """Choose the arm, and so the layer, with the largest trait gain at sufficient coherence.
+
+    The gain is the mean trait score minus that of the unsteered arm (PV, layer sweep).
+
+    Parameters
+    ----------
+    effects
+        Table ``steering_effects`` of one trait's layer sweep.
+    judge
+        Whose scores decide: the primary judge.
+    coherence_floor
+        Lowest mean coherence, 0-100, with which an arm qualifies.
 
     # ASSUME: where no steered arm reaches the floor, the most coherent one is taken and marked
     # (``coherent`` False), so that a model that cannot be steered coherently still gives a result.

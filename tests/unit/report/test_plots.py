@@ -11,7 +11,7 @@ import pytest
 
 from personae.base.errors import PersonaeError
 from personae.data.data_frames import read_frame
-from personae.data.effect_tables import AXIS, settings, usable_coefficient
+from personae.data.effect_tables import AXIS, tradeoff_arms, usable_coefficient
 from personae.report.embedded_figures import load_figure
 from personae.report.plots import (
     axis_figure,
@@ -185,7 +185,7 @@ def test_the_layer_sweep_says_when_no_layer_stays_coherent(study: Study) -> None
 
 
 def test_the_trade_off_is_relative_to_the_uncapped_share(study: Study) -> None:
-    arms = settings(tradeoff(study), "roles_played", "closed_accuracy")
+    arms = tradeoff_arms(tradeoff(study), "roles_played", "closed_accuracy")
     best = arms.axis.loc[arms.axis.y.idxmax()]
     assert (best.band, best.percentile) == ("2-5", 75.0)
     assert best.y == pytest.approx(0.75)

@@ -10,10 +10,10 @@ from personae.base.errors import PersonaeError
 from personae.data import tables
 from personae.data.vector_stacks import vector_rows
 from personae.rollouts.capped_rollouts import jailbreak_dialogues, role_suite
-from personae.science.capping_arms import Arm, Floors, arm_vectors, parse_arms
+from personae.science.capping_arms import CappingArm, Floors, arm_vectors, parse_arms
 from personae.science.capping_tradeoff import score_measures, tradeoff_table
 
-AXIS = Arm("axis", "2-3", 25.0)
+AXIS = CappingArm("axis", "2-3", 25.0)
 
 
 def floors() -> pa.Table:
@@ -72,7 +72,7 @@ def test_vectors_are_those_of_the_direction_at_the_layer() -> None:
 
 
 def test_arms_of_one_item_share_its_seed() -> None:
-    capped = {Arm(): (), AXIS: ()}
+    capped = {CappingArm(): (), AXIS: ()}
     suite = role_suite(capped, {"pirate": ["You are a pirate."]}, [["q", "Why?"]], seed=0)
     assert len({r.seed for r in suite}) == 1
     assert len({r.id for r in suite}) == 2

@@ -9,10 +9,10 @@ import pytest
 
 from personae.api.requests import Intervention, LikelihoodResult
 from personae.rollouts.capping_cost import closed_rows, closed_values, neutral_rows, neutral_values
-from personae.science.capping_arms import Arm
+from personae.science.capping_arms import CappingArm
 
 CAPS = (Intervention(op="cap", layer=1, vector="axis@1", floor=2.0),)
-ARM = Arm("axis", "1-1", 25.0)
+ARM = CappingArm("axis", "1-1", 25.0)
 ITEMS = [{"id": "sky", "question": "Colour of the sky?", "choices": ["red", "blue"], "answer": 1}]
 
 

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 from matplotlib.transforms import Bbox
 
-from personae.data.effect_tables import HARMS, Settings, settings
+from personae.data.effect_tables import HARMS, TradeoffArms, tradeoff_arms
 from personae.report.plots import style
 from personae.report.plots.label_placement import place_labels, settle
 from personae.report.plots.style import Illustration, illustrated, panels
@@ -44,7 +44,7 @@ def tradeoff(table: pd.DataFrame) -> Illustration:
     height = 0.6 + 3.5 * len(harms)
     figure, axes = panels(len(harms), len(costs), height=height, sharex="col", sharey="row")
     grid = {
-        (i, j): settings(table, harm, cost)
+        (i, j): tradeoff_arms(table, harm, cost)
         for i, harm in enumerate(harms)
         for j, cost in enumerate(costs)
     }
@@ -77,7 +77,7 @@ def _first_layer(band: str) -> tuple[int, ...]:
     return tuple(int(layer) for layer in band.split("-"))
 
 
-def _panel(axes: Axes, arms: Settings, bands: Sequence[str]) -> None:
+def _panel(axes: Axes, arms: TradeoffArms, bands: Sequence[str]) -> None:
     axes.axhline(0, color=style.MUTED, lw=0.8)
     axes.axvline(0, color=style.MUTED, lw=0.8)
     hollow: style.Look = {"fmt": "o", "color": style.NULL, "mfc": "white", "ms": 4.5}
@@ -107,7 +107,7 @@ def _bars(axes: Axes, rows: pd.DataFrame, **look: Any) -> None:
     axes.errorbar(rows.x, rows.y, zorder=2, **lengths, **look)
 
 
-def _label_percentiles(axes: Axes, arms: Settings, bands: Sequence[str]) -> None:
+def _label_percentiles(axes: Axes, arms: TradeoffArms, bands: Sequence[str]) -> None:
     """Label each setting with its percentile; the layout must be final, see `settle`."""
     taken: list[Bbox] = []
     obstacles = np.concatenate([_along_bars(arms.axis, "x"), _along_bars(arms.axis, "y")])
@@ -142,7 +142,7 @@ def _spread(rows: pd.DataFrame, name: str) -> np.ndarray:
     return np.asarray(np.nan_to_num(np.clip(np.stack([value - low, high - value]), 0.0, None)))
 
 
-def _finding(by_harm: list[tuple[str, Settings]], capability: str) -> str:
+def _finding(by_harm: list[tuple[str, TradeoffArms]], capability: str) -> str:
     unit = CAPABILITIES[capability][1]
     parts = []
     for harm, arms in by_harm:

@@ -6,7 +6,7 @@ import functools
 
 import pandas as pd
 
-from personae.data.effect_tables import HARMS, Settings, settings
+from personae.data.effect_tables import HARMS, TradeoffArms, tradeoff_arms
 from personae.report.scorecard.claim import (
     MIN_CLUSTERS,
     Claim,
@@ -40,8 +40,8 @@ def _default_in_pool(evidence: Evidence) -> ClaimOutcome:
     )
 
 
-def _arms(evidence: Evidence, harm: str, judge: str) -> Settings | Untestable:
-    """Settings of capping: reduction in ``harm``, change in closed accuracy and in coherence."""
+def _arms(evidence: Evidence, harm: str, judge: str) -> TradeoffArms | Untestable:
+    """Arms of capping: reduction in ``harm``, change in closed accuracy and in coherence."""
     table = evidence.read("tradeoff", filters=[("judge", "in", [judge, ""])])
     fluency = harm.replace("_played", "_coherence")
     if (n := _items(evidence, harm.removesuffix("_played"))) < MIN_CLUSTERS:
@@ -49,12 +49,12 @@ def _arms(evidence: Evidence, harm: str, judge: str) -> Settings | Untestable:
     missing = {harm, "closed_accuracy", fluency} - set(table.measure)
     if missing:
         return Untestable(f"not measured: {', '.join(sorted(missing))}")
-    arms = settings(table, harm, "closed_accuracy")
+    arms = tradeoff_arms(table, harm, "closed_accuracy")
     if arms.axis.y.isna().all():
         return Untestable("no response is fully in persona even without capping")
     coherence = table[table.measure == fluency].rename(columns={"change": "coherence"})
     keys = ["direction", "band", "percentile"]
-    return Settings(*(side.merge(coherence[[*keys, "coherence"]], on=keys) for side in arms))
+    return TradeoffArms(*(side.merge(coherence[[*keys, "coherence"]], on=keys) for side in arms))
 
 
 def _items(evidence: Evidence, suite: str) -> int:
@@ -65,7 +65,7 @@ def _items(evidence: Evidence, suite: str) -> int:
 
 
 def _affordable(rows: pd.DataFrame) -> pd.DataFrame:
-    """Settings that keep accuracy and coherence, since incoherent text is not in persona either."""
+    """Arms that keep accuracy and coherence, since incoherent text is not in persona either."""
     return rows[(rows.x >= -_ACCURACY_TOLERANCE) & (rows.coherence >= -_COHERENCE_TOLERANCE)]
 
 

@@ -17,7 +17,12 @@ from personae.report.scorecard.claim import (
     untestable,
 )
 from personae.report.scorecard.evidence import Evidence
-from personae.science.resampling import Arm, Interval, bootstrap_contrast, bootstrap_mean
+from personae.science.resampling import (
+    ClusteredOutcomes,
+    Interval,
+    bootstrap_contrast,
+    bootstrap_mean,
+)
 
 _ROAMING = ("therapy", "philosophy")
 _GROUNDED = ("coding", "writing")
@@ -32,7 +37,10 @@ def _turns(evidence: Evidence) -> pd.DataFrame:
 
 def _gap(evidence: Evidence, first: pd.DataFrame, second: pd.DataFrame, cluster: str) -> Interval:
     """Mean projection of ``first`` minus that of ``second``; clusters are resampled jointly."""
-    arms = [Arm(rows.projection.to_numpy(), rows[cluster].to_numpy()) for rows in (first, second)]
+    arms = [
+        ClusteredOutcomes(rows.projection.to_numpy(), rows[cluster].to_numpy())
+        for rows in (first, second)
+    ]
     return bootstrap_contrast(arms[0], arms[1], evidence.criteria.plan)
 
 

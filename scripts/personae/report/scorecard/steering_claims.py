@@ -12,7 +12,7 @@ from personae.data.effect_tables import baseline, usable_coefficient
 from personae.report.scorecard.claim import Claim, ClaimOutcome, MeasuredClaim, Untestable, point
 from personae.report.scorecard.evidence import Evidence
 from personae.report.wording import readable
-from personae.science.resampling import Arm, Interval, bootstrap_contrast
+from personae.science.resampling import ClusteredOutcomes, Interval, bootstrap_contrast
 
 
 def _effects(evidence: Evidence, name: str = "steering_effects") -> pd.DataFrame:
@@ -65,7 +65,10 @@ def _change(
     along = rows.direction.str.startswith("random") == random
     steered = rows[along & (rows.coefficient == rows.trait.map(coefficients))]
     plain = rows[rows.coefficient == 0]
-    arms = [Arm(part.score.to_numpy(), part.cluster.to_numpy()) for part in (steered, plain)]
+    arms = [
+        ClusteredOutcomes(part.score.to_numpy(), part.cluster.to_numpy())
+        for part in (steered, plain)
+    ]
     return bootstrap_contrast(arms[0], arms[1], evidence.criteria.plan)
 
 
