@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from personae.base.atomic_files import WriteError
 from personae.workflow.cluster.head_process import HeadError, cancel_leftovers, claim_results
 
 HOLD = (
@@ -47,3 +49,20 @@ def test_only_jobs_of_this_folder_are_cancelled(
     assert cancel_leftovers("personae-aaaa") == 1
     assert queue.read_text() == "12 personae-bbbb_1\n13 other\n"
     assert cancel_leftovers("personae-aaaa") == 0
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(errno.ENOSPC, "free some space"), (errno.EROFS, "mount the disk read-write")],
+)
+def test_results_that_cannot_be_written_are_one_line_before_any_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, words: str
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise OSError(number, "as the kernel says")
+
+    monkeypatch.setattr(Path, "write_text", fails)
+    with pytest.raises(WriteError) as caught:
+        claim_results(tmp_path)
+    assert str(caught.value).startswith(f"{tmp_path}/.head: ")
+    assert words in str(caught.value)

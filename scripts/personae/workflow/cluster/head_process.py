@@ -19,6 +19,7 @@ from typing import Final
 
 from filelock import BaseFileLock, FileLock, Timeout
 
+from personae.base.atomic_files import explained
 from personae.base.errors import PersonaeError
 from personae.workflow.cluster.site_settings import job_prefix
 
@@ -43,24 +44,32 @@ def claim_results(folder: Path) -> None:
     ------
     HeadError
         When another process holds it: which, on which machine, since when.
+    WriteError
+        When the disk is full, or the folder may not be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / ".head"
+    with explained(path):
+        folder.mkdir(parents=True, exist_ok=True)
+        _acquire(path)
+        since = time.strftime("%Y-%m-%d %H:%M:%S")
+        text = f"Snakemake process {os.getpid()} on {platform.node()} since {since}\n"
+        path.write_text(text, encoding="utf-8")
+
+
+def _acquire(path: Path) -> None:
     lock = FileLock(path, blocking=False)
     try:
         lock.acquire()
     except Timeout:
         holder = path.read_text(encoding="utf-8").strip() or "another Snakemake"
         raise HeadError(
-            f"{folder} is in use by {holder}; wait for it, or stop it with Ctrl-C, and start again"
+            f"{path.parent} is in use by {holder}; wait for it, or stop it with Ctrl-C, and start "
+            "again"
         ) from None
     except OSError as error:
         if error.errno not in _NO_LOCKS:
             raise
         print(f"{path}: this file system knows no locks; start one Snakemake only", file=sys.stderr)
-    since = time.strftime("%Y-%m-%d %H:%M:%S")
-    text = f"Snakemake process {os.getpid()} on {platform.node()} since {since}\n"
-    path.write_text(text, encoding="utf-8")
     _held.append(lock)
 
 
