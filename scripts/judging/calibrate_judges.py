@@ -41,8 +41,8 @@ def main(
 ) -> None:
     """Write the six tables."""
     answers = Labelled.model_validate(labelled)
-    items = labelled_items(answers, traits, roles)
     record = JudgingRecord.model_validate(judging)
+    items = [i for i in labelled_items(answers, traits, roles) if i.rubric.kind in record.kinds]
     panel = make_panel(record, engine, answers, None, Runtime.of(config))
     measured = measure_panel(panel, items, bias_checks=record.bias_checks)
     scored = measured.scored

@@ -1,8 +1,10 @@
 """Sections of a study about chat models that are reached over HTTP, and what each of them does."""
 
+import re
 from typing import Any, Final, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from personae.base.field_types import Count, Slug, Strict
 
@@ -10,6 +12,14 @@ _ANSWERING: Final = {
     "base_url", "model", "temperature", "max_tokens", "max_tokens_field", "seed", "logprobs",
     "extra_body",
 }  # fmt: skip
+
+
+_OWN_SETTINGS: Final = frozenset(
+    (
+        "model", "messages", "temperature", "max_tokens", "max_completion_tokens", "seed",
+        "logprobs", "top_logprobs", "stream",
+    )
+)  # fmt: skip
 
 
 class Endpoint(Strict):
@@ -59,6 +69,39 @@ class Endpoint(Strict):
     price_out: float | None = Field(
         default=None, ge=0, description="US dollars for a million tokens of answers."
     )
+
+    @field_validator("base_url")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        # The messages do not repeat the address: it may hold a password.
+        try:
+            parts = urlsplit(value)
+            ok = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            ok = False
+        if not ok or re.search(r"\s", value):
+            raise ValueError("no address; give one that begins with http:// or https://")
+        if parts.username is not None or parts.password is not None:
+            raise ValueError("it holds a user name or password; remove it and use key_variable")
+        if parts.query or parts.fragment:
+            raise ValueError("it holds ? or #; give the part before, up to /v1")
+        return value
+
+    @field_validator("key_variable")
+    @classmethod
+    def _variable(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", value):
+            raise ValueError(
+                "not the name of a variable; give the name, not the key, or null for no key"
+            )
+        return value
+
+    @field_validator("extra_body")
+    @classmethod
+    def _extra(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if own := sorted(_OWN_SETTINGS & set(value)):
+            raise ValueError(f"{', '.join(own)}: not allowed here; use the endpoint's own settings")
+        return value
 
     def answering(self) -> dict[str, Any]:
         """Return what determines an answer; keys, limits and prices do not."""

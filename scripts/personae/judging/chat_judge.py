@@ -11,12 +11,13 @@ off, whatever it ends with: a verdict lost is counted, a wrong one is not.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from personae.api.requests import Message
 from personae.endpoints.ask import NoLogprobsError, Outcome, ask_all
-from personae.endpoints.chat_answer import ChatAnswer, Failure
+from personae.endpoints.chat_answer import STOPPED, ChatAnswer, Failure
 from personae.endpoints.chat_request import TOP, Body, make_body
 from personae.endpoints.runtime import Runtime
 from personae.judging.judge_prompts import fill_template, judge_prompt
@@ -24,12 +25,10 @@ from personae.judging.judge_types import Judge, JudgeItem, Reason, Rubric, Rubri
 from personae.judging.rubrics import KINDS, Sheet
 from personae.judging.verdict_parsing import MIN_MASS, asks_for_line, expectation, parse_verdict
 
-_NUMBER_TOKENS: Final = 8  # room for a number or REFUSAL; the first token is what counts
+LOG = logging.getLogger("personae")
 _FILTERED: Final = frozenset(("content_filter", "safety"))
-_FINISHED: Final = frozenset(
-    ("", "stop", "stop_sequence", "eos", "eos_token", "end_turn", "complete", "completed")
-)
-"""What endpoints say of a reply that came to its own end."""
+_UNCLEAR: Final = frozenset(("parse_failure", "truncated", "low_mass"))
+"""Reasons for which the next run asks again: another answer may be clear."""
 
 Templates = Mapping[str, Mapping[str, str]]
 """Kind of rubric to target to the text of a judge's prompt."""
@@ -93,13 +92,20 @@ class ChatJudge(Judge):
     def _outcomes(self, pairs: Sequence[tuple[Rubric, JudgeItem]]) -> list[Outcome]:
         # The node would fail in the end: more failures than this need not be waited for.
         most = int(self._runtime.max_unscored * len(pairs))
+
+        def ask() -> list[Outcome]:
+            bodies = [self._body(*pair) for pair in pairs]
+            return ask_all(self.name, bodies, self._runtime, most_failures=most, accepts=is_clear)
+
+        def is_clear(index: int, answer: ChatAnswer) -> bool:
+            return self._verdict(*pairs[index], answer).reason not in _UNCLEAR
+
         try:
-            bodies = [self._body(*pair) for pair in pairs]
-            return ask_all(self.name, bodies, self._runtime, most_failures=most)
-        except NoLogprobsError:
+            return ask()
+        except NoLogprobsError as error:
+            LOG.warning("%s; scores are read from the text of the answers", error)
             self._without_logprobs = True
-            bodies = [self._body(*pair) for pair in pairs]
-            return ask_all(self.name, bodies, self._runtime, most_failures=most)
+            return ask()
 
     def _template(self, rubric: Rubric) -> str | None:
         return self._templates.get(rubric.kind, {}).get(rubric.target)
@@ -119,7 +125,7 @@ class ChatJudge(Judge):
             )
         extra: dict[str, Any] = {}
         if expects:
-            extra = {"logprobs": True, "top_logprobs": TOP, "max_tokens": _NUMBER_TOKENS}
+            extra = {"logprobs": True, "top_logprobs": TOP}
         return make_body(self._endpoint, [Message(role="user", content=prompt)], **extra)
 
     def _verdict(self, rubric: Rubric, item: JudgeItem, outcome: Outcome | None) -> Verdict:
@@ -145,21 +151,30 @@ class ChatJudge(Judge):
         found = expectation(answer.tokens, answer.top, sheet.verdict[0])
         if found is None:
             return self._parsed(rubric, answer, unscored)
-        unscored = unscored._replace(mode="logprobs", mass=found.mass)
-        if not found.mass >= MIN_MASS:  # a mass that is no number is too little as well
-            refused = parse_verdict(answer.text, sheet, bare=True).reason == "refusal"
-            return unscored._replace(reason="refusal" if refused else "low_mass")
+        if not found.mass >= MIN_MASS:  # also where the mass is NaN
+            return self._without_mass(rubric, answer, unscored, found.mass)
         score = sheet.score((found.value,))
-        return unscored._replace(score=score.value, label=score.label, parts=score.parts)
+        scored = unscored._replace(mode="logprobs", mass=found.mass)
+        return scored._replace(score=score.value, label=score.label, parts=score.parts)
+
+    def _without_mass(
+        self, rubric: Rubric, answer: ChatAnswer, unscored: Verdict, mass: float
+    ) -> Verdict:
+        """Read the text where the first word is no number, as in ``VERDICT: 85`` or ``REFUSAL``."""
+        word = bool(answer.tokens) and not answer.tokens[0].strip().isdigit()
+        if word and (read := self._parsed(rubric, answer, unscored)).reason not in _UNCLEAR:
+            return read if read.score is not None else read._replace(mode="logprobs", mass=mass)
+        return unscored._replace(mode="logprobs", mass=mass, reason="low_mass")
 
     def _parsed(self, rubric: Rubric, answer: ChatAnswer, unscored: Verdict) -> Verdict:
-        template = self._template(rubric)
-        score, reason = parse_verdict(
-            answer.text,
-            self._sheets[rubric.kind],
-            finished=answer.finish_reason.lower() in _FINISHED,
-            bare=not asks_for_line(template) if template else self._expects(rubric),
-        )
-        if score is None:
-            return unscored._replace(reason=reason)
+        template, sheet = self._template(rubric), self._sheets[rubric.kind]
+        finished = answer.finish_reason.lower() in STOPPED
+        bare = not asks_for_line(template) if template else self._expects(rubric)
+        found = parse_verdict(answer.text, sheet, finished=finished, bare=bare)
+        if bare and not template and found.reason == "parse_failure":
+            # Lines forged by the judged answer are spelled differently: this one is the judge's.
+            found = parse_verdict(answer.text, sheet, finished=finished)
+        if found.score is None:
+            return unscored._replace(reason=found.reason)
+        score = found.score
         return unscored._replace(score=score.value, label=score.label, parts=score.parts)

@@ -27,6 +27,7 @@ class JudgingRecord(Strict):
     primary: str = Field(description="Name of the judge whose scores decide.")
     second: str | None = Field(default=None, description="Name of the second opinion.")
     sampled: list[SampledJudge] = Field(default=[], description="Judges of a share.")
+    kinds: list[RubricKind] = Field(default=[], description="Rubrics that judges are measured by.")
     bias_checks: bool = Field(default=False, description="Measure what the order changes.")
     endpoints: dict[str, dict[str, Any]] = Field(
         default={}, description="What determines the answers of each endpoint that judges."

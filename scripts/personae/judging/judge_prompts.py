@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import string
 from pathlib import Path
 from typing import Final
@@ -19,6 +20,10 @@ from personae.judging.verdict_parsing import REFUSAL, defuse, fence
 
 PLACEHOLDERS: Final = frozenset(("question", "answer"))
 TEMPLATE_KEY: Final = "eval_prompt"
+_OTHER_FORM: Final = re.compile(
+    r"\b(reply|respond|answer|return|output|write)\b[^.\n]{0,80}\b(only|just|nothing (else|but))\b",
+    re.IGNORECASE,
+)
 
 
 def judge_prompt(
@@ -46,6 +51,8 @@ def judge_prompt(
         f"verdict in it.\n{fence(item.response, mark)}"
     )
     form = _number(sheet) if number_only else _line(sheet)
+    if _OTHER_FORM.search(what):  # as many rubrics from elsewhere have it
+        form = f"The form of the reply is as follows, whatever the rubric says of it. {form}"
     middle = [judged, what] if answer_first else [what, judged]
     return "\n\n".join([sheet.task.strip(), *middle, form])
 

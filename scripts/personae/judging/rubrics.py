@@ -109,10 +109,10 @@ class Sheet(Strict):
     def score(self, values: tuple[float, ...], word: str | None = None) -> Score:
         """Return the score of a verdict's parts; ``word`` is what was said in place of a number."""
         low, high = self.verdict[0].bounds
-        share = (sum(values) / len(values) - low) / (high - low)
-        if self.scale.reversed:
-            share = 1.0 - share
-        value = self.scale.lowest + share * (self.scale.highest - self.scale.lowest)
+        mean = sum(values) / len(values)
+        above = high - mean if self.scale.reversed else mean - low
+        # Multiplied before it is divided: on equal scales, 57 stays 57.
+        value = self.scale.lowest + above * (self.scale.highest - self.scale.lowest) / (high - low)
         label = word
         if word is None and len(values) == 1:
             label = self.verdict[0].label(values[0])

@@ -26,6 +26,7 @@ import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from personae.endpoints.chat_answer import spoken_text
 from personae.judging.judge_types import Reason
 from personae.judging.rubrics import Part, Score, Sheet
 
@@ -40,10 +41,12 @@ _NUMBER: Final = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
 _TOKEN: Final = re.compile(r"[0-9]+")
 _FORGED: Final = re.compile(r"verdict(?=[\s*_`]*[:=\uff1a\ufe55])", re.IGNORECASE)
 _SEPARATORS: Final = re.compile(r"[\s,;]+")
-_THINK: Final = r"(?:think|thinking|reasoning)[>\]]"
-_THOUGHTS: Final = re.compile(rf"[<\[]{_THINK}", re.IGNORECASE)
-_THOUGHTS_END: Final = re.compile(rf"[<\[]/{_THINK}", re.IGNORECASE)
+_TEMPLATE: Final = re.compile(r"<[a-z_]+: ([^<>]*)>")  # the form as the prompt gives it, filled in
+_REMARK: Final = re.compile(r"\s*(?:\(|\[|,|;|:|[-\u2013\u2014]\s)[^0-9/]*")
 _ROUNDING: Final = 0.01  # nats by which a log-probability may lie above 0
+
+
+_FIRST_VALUES: Final = re.compile(rf"{_NUMBER.pattern}(?:[\s,;]+{_NUMBER.pattern})*|[A-Za-z_]+")
 
 
 class Parsed(NamedTuple):
@@ -77,7 +80,7 @@ def parse_verdict(text: str, sheet: Sheet, *, finished: bool = True, bare: bool 
     """
     if not finished:
         return Parsed(None, "truncated")
-    spoken = _aloud(text).strip()
+    spoken = spoken_text(text).strip()
     lines = spoken.splitlines()
     alone = _read(lines[-1], sheet) if lines else None
     if bare:
@@ -89,17 +92,21 @@ def parse_verdict(text: str, sheet: Sheet, *, finished: bool = True, bare: bool 
     return given or _read(spoken, sheet) or Parsed(None, "parse_failure")
 
 
-def _aloud(text: str) -> str:
-    """Return what follows the last thought; nothing where one does not end."""
-    # Chat templates may open the first thought in the prompt: the end alone need be there.
-    spoken = _THOUGHTS_END.split(text)[-1]
-    return "" if _THOUGHTS.search(spoken) else spoken
-
-
 def _line(line: str, sheet: Sheet) -> Parsed | None:
     """Return the verdict of a line with the word VERDICT, or None when it is no such line."""
     found = _LINE.fullmatch(line.strip(_MARKUP).lstrip("-" + _MARKUP))
-    return _read(found[1], sheet) if found else None
+    if not found:
+        return None
+    given = _TEMPLATE.sub(r"\1", found[1])
+    return _read(given, sheet) or _before_remark(given, sheet)
+
+
+def _before_remark(text: str, sheet: Sheet) -> Parsed | None:
+    """Return the verdict that a remark without numbers follows, as in ``3 (fully playing)``."""
+    found = _FIRST_VALUES.match(text.strip(_MARKUP))
+    if found and _REMARK.fullmatch(text.strip(_MARKUP)[found.end() :]):
+        return _read(found[0], sheet)
+    return None
 
 
 def _read(text: str, sheet: Sheet) -> Parsed | None:
@@ -157,7 +164,11 @@ def expectation(
         return None
     kept = [(int(t), p) for t, p in numbers if low <= int(t) <= high and str(int(t)) == t]
     mass = sum(p for _, p in kept)
-    mean = sum(value * p for value, p in kept) / mass if mass else math.nan
+    if not mass:
+        return Expected(math.nan, 0.0)
+    likeliest = max(kept, key=lambda pair: pair[1])[0]
+    # Reckoned from the likeliest number: a whole number stays whole where it is the only one.
+    mean = likeliest + sum((value - likeliest) * p for value, p in kept) / mass
     return Expected(mean, min(mass, 1.0))
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from personae.base.errors import PersonaeError
 from personae.endpoints.answer_database import AnswerDatabase
+from personae.endpoints.ask import ask_all
 from personae.endpoints.runtime import Runtime
 
 from .asking import ask, texts
@@ -97,7 +98,9 @@ def test_a_batch_that_ends_claims_nothing_any_more(
     serve: Serve, runtime: Make, fault: Reply
 ) -> None:
     endpoint = serve(lambda body, _: fault)
-    run = runtime(endpoint.url, extra_body={"logprobs": True})
+    run = runtime(endpoint.url)
+    messages = [[{"role": "user", "content": prompt}] for prompt in MANY]
+    bodies = [{"model": "m", "messages": m, "logprobs": True, "max_tokens": 9} for m in messages]
     with pytest.raises(PersonaeError):
-        ask(run, MANY, most_failures=2)
+        ask_all("judge", bodies, run, most_failures=2)
     assert claims(run) == 0

@@ -242,3 +242,112 @@ def test_the_order_of_the_prompt_can_be_turned(judge: Make) -> None:
     asked = judge(behave)
     assert asked.score([ROLE], [ITEM])[0].score == 2.0
     assert asked.reordered().score([ROLE], [ITEM])[0].score == 1.0
+
+
+def listed(*tokens: tuple[str, dict[str, float]]) -> dict[str, Any]:
+    """Return log-probabilities of tokens, each with its alternatives."""
+    return {
+        "content": [
+            {
+                "token": token,
+                "logprob": 0.0,
+                "top_logprobs": [{"token": t, "logprob": LOG(p)} for t, p in top.items()],
+            }
+            for token, top in tokens
+        ]
+    }
+
+
+@pytest.mark.parametrize(
+    ("reply", "score", "mode"),
+    [
+        # The model's reasoning is listed and not its answer.
+        (completion("85", logprobs=listed(("Okay", {"Okay": 0.99}))), 85.0, "text"),
+        # A blank token first: the first one that holds a number is weighed.
+        (completion("85", logprobs=listed((" ", {" ": 0.99}), ("85", {"85": 0.6, "80": 0.4}))),
+         83.0, "logprobs"),
+        # Asked for a number, it writes the line all the same.
+        (completion("VERDICT: 85", logprobs=listed(("VERDICT", {"VERDICT": 1.0}), (": 85", {}))),
+         85.0, "text"),
+        (completion("85 ", logprobs=listed(("85", {"85": 0.3, "x": 0.7}))), 85.0, "logprobs"),
+        (completion("57", logprobs=listed(("57", {"57": 0.9}))), 57.0, "logprobs"),
+        (completion("57"), 57.0, "text"),
+    ],
+)  # fmt: skip
+def test_the_token_of_the_answer_is_weighed_or_the_text_is_read(
+    judge: Make, reply: Reply, score: float | None, mode: str
+) -> None:
+    found = judge(always(reply), logprobs=True).score([coherence_rubric()], [ITEM])[0]
+    assert found.mode == mode
+    assert found.score == pytest.approx(score, abs=1e-12) if score != 57.0 else found.score == 57.0
+
+
+@pytest.mark.parametrize("number", range(0, 101))
+def test_whole_numbers_stay_whole_on_a_scale_of_their_own(number: int) -> None:
+    from .conftest import SHEETS
+
+    assert SHEETS["coherence"].score((float(number),)).value == number
+    assert SHEETS["delusion_risk"].score((2.0, 3.0)).value == 62.5
+
+
+def test_the_studys_max_tokens_is_what_is_sent(judge: Make) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def behave(body: dict[str, Any], before: int) -> Reply:
+        asked.append(body)
+        return logprob_reply({"70": 0.9})
+
+    judge(behave, logprobs=True, max_tokens=321).score([coherence_rubric()], [ITEM])
+    judge(behave, max_tokens=123).score([coherence_rubric()], [ITEM])
+    assert [body["max_tokens"] for body in asked] == [321, 123]
+
+
+@pytest.mark.parametrize(
+    "unclear",
+    [completion("I would rate this highly"), completion("VERDICT: 3", finish="length")],
+    ids=["no verdict", "cut off"],
+)
+def test_the_next_run_asks_again_for_what_was_unclear_and_for_nothing_else(
+    judge: Make, unclear: Reply
+) -> None:
+    refused = completion(None, finish="content_filter")  # type: ignore[arg-type]
+    replies = {"good": completion("VERDICT: 3"), "unclear": unclear, "filtered": refused}
+    made = judge(lambda body, _: next(r for n, r in replies.items() if f"says {n}" in str(body)))
+    items = [JudgeItem(name, "Why?", f"says {name}") for name in replies]
+    first = [found.score for found in made.score([ROLE], items)]
+    assert first == [3.0, None, None]
+    replies["unclear"] = completion("VERDICT: 1")
+    assert [found.score for found in made.score([ROLE], items)] == [3.0, 1.0, None]
+    assert [found.score for found in made.score([ROLE], items)] == [3.0, 1.0, None]
+    assert sorted(made.endpoint.asked.values()) == [1, 1, 2]  # type: ignore[attr-defined]
+
+
+def test_refused_logprobs_are_said_once_and_the_text_is_read(
+    judge: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    def behave(body: dict[str, Any], before: int) -> Reply:
+        if "logprobs" in body:
+            return failure(403, "You may not request Logprobs from this model")
+        return completion("VERDICT: 64")
+
+    made = judge(behave, logprobs=True)
+    items = [JudgeItem(str(i), "Why?", f"because {i}") for i in range(30)]
+    found = made.score([coherence_rubric()], items) + made.score([coherence_rubric()], items)
+    assert {(f.score, f.mode) for f in found} == {(64.0, "text")}
+    said = [r for r in caplog.records if "Logprobs" in r.getMessage()]
+    assert len(said) == 1
+    assert made.endpoint.asked.total() <= 30 + 8  # type: ignore[attr-defined]
+
+
+def test_a_rubric_that_names_another_form_of_reply_is_overruled(judge: Make) -> None:
+    prompts: list[str] = []
+
+    def behave(body: dict[str, Any], before: int) -> Reply:
+        prompts.append(body["messages"][0]["content"])
+        return completion("VERDICT: 3")
+
+    other = role_rubric("pirate", "A pirate.", "Reply with one whole number and nothing else.")
+    judge(behave).score([other, ROLE], [ITEM])
+    overruled = "whatever the rubric says of it"
+    assert [overruled in prompt for prompt in sorted(prompts)].count(True) == 1
+    assert all("VERDICT: <level" in prompt for prompt in prompts)

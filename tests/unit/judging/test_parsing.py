@@ -51,6 +51,12 @@ def score(text: str, kind: str = "role_adherence", **options: bool) -> float | s
         ("VERDICT: 2\nVERDICT: 7", 2.0),
         ("VERDICT: 2\nVERDICT: two", 2.0),
         ("VERDICT: 2\nVERDICT: REFUSAL", 2.0),
+        # The form filled in, and a remark without numbers behind the verdict.
+        ("It plays along.\nVERDICT: <level: 2>", 2.0),
+        ("**VERDICT: <level: 2>**", 2.0),
+        ("VERDICT: 2 (partly playing)", 2.0),
+        ("VERDICT: 2, partly playing the role.", 2.0),
+        ("VERDICT: 2 - partly playing", 2.0),
         # The whole reply may be the verdict.
         ("2", 2.0),
         ("  **3**\n", 3.0),

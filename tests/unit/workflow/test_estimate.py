@@ -43,14 +43,15 @@ def test_the_labelled_set_is_counted_answer_by_answer(demo: Study, paper: Study)
         demo.library.labelled, node_params.judged_traits(demo), node_params.judged_roles(demo)
     )
     assert work is not None
-    assert work.verdicts == len(items) > 100
+    used = node_params.judged_kinds(demo)
+    assert work.verdicts == sum(item.rubric.kind in used for item in items) > 100
     read_twice = Counter(paper, "qwen3_32b", rates).node("calibrate_judges", {"model": "qwen3_32b"})
     assert read_twice is not None
     all_traits = labelled_items(
         paper.library.labelled, node_params.judged_traits(paper), node_params.judged_roles(paper)
     )
     assert paper.config.judging.bias_checks
-    assert read_twice.verdicts == 2 * len(all_traits)
+    assert read_twice.verdicts == 2 * sum(item.rubric.kind in used for item in all_traits)
 
 
 def test_allocations_are_counted_by_what_shares_one(paper: Study) -> None:

@@ -47,6 +47,20 @@ def test_judges_are_measured_on_the_studys_own_and_enough_others(study: Study) -
     assert {item.rubric.kind for item in items} > OFFLINE_KINDS
 
 
+def test_the_rubrics_that_judges_are_measured_by_are_those_that_rules_judge_by(
+    study: Study,
+) -> None:
+    calls = [
+        found
+        for path in (ROOT / "rules").glob("*.smk")
+        for found in re.findall(r"judging=judging_params\((.*?)\)", path.read_text(), re.DOTALL)
+    ]
+    kinds = set(re.findall(r'"([a-z_]+)"', " ".join(calls)))
+    assert len(calls) >= 5
+    assert node_params.judged_kinds(study) == kinds
+    assert set(node_params.measuring(study)["kinds"]) == kinds
+
+
 def test_a_study_of_few_roles_is_measured_on_eight(demo: dict[str, Any]) -> None:
     demo["roles"]["names"] = ["pirate", "wizard", "ghost", "cat"]
     study = load_study(demo, ROOT)

@@ -208,11 +208,10 @@ class Counter:
         where their bias is checked.
         """
         study = self.study
-        items = labelled_items(
-            study.library.labelled,
-            node_params.judged_traits(study),
-            node_params.judged_roles(study),
-        )
+        traits, roles = node_params.judged_traits(study), node_params.judged_roles(study)
+        kinds = node_params.judged_kinds(study)
+        labelled = labelled_items(study.library.labelled, traits, roles)
+        items = [item for item in labelled if item.rubric.kind in kinds]
         prompt = self._mean([item.question for _, item, *_ in items])
         response = self._mean([item.response for _, item, *_ in items])
         once = self.judge(_Rows(len(items), prompt, response), 1)

@@ -18,6 +18,7 @@ from personae.workflow.node_params.capping_params import (
 from personae.workflow.node_params.drift_params import drift_cap, drift_conversations, simulation
 from personae.workflow.node_params.judging_params import (
     card_judging,
+    judged_kinds,
     judged_roles,
     judged_trait,
     judged_traits,
@@ -46,6 +47,7 @@ __all__ = [
     "engine_record",
     "generator",
     "jailbreaks",
+    "judged_kinds",
     "judged_roles",
     "judged_trait",
     "judged_traits",

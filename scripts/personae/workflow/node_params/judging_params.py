@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from personae.judging.judge_types import RubricKind
-from personae.judging.rubrics import KINDS
 from personae.workflow.config.study import Study, own_first
 from personae.workflow.judge_rubrics import judge_sheets, judge_templates
 from personae.workflow.node_params.question_texts import Record
@@ -43,9 +42,26 @@ def card_judging(study: Study) -> Record:
 
 def measuring(study: Study) -> Record:
     """Who is measured on the labelled set, by which rubrics."""
-    targets: dict[RubricKind, Sequence[str]] = {kind: [""] for kind in KINDS}
-    targets |= {"trait": list(judged_traits(study)), "role_adherence": list(judged_roles(study))}
-    return {**judging(study, targets), "bias_checks": study.config.judging.bias_checks}
+    targets: dict[RubricKind, Sequence[str]] = {
+        "role_adherence": list(judged_roles(study)),
+        "coherence": [""],
+    }
+    if "trait" in judged_kinds(study):
+        targets["trait"] = list(judged_traits(study))
+    return {
+        **judging(study, targets),
+        "kinds": list(targets),
+        "bias_checks": study.config.judging.bias_checks,
+    }
+
+
+def judged_kinds(study: Study) -> frozenset[RubricKind]:
+    """Return the kinds of rubric that nodes of the study judge by; no other one is measured.
+
+    `tests/unit/workflow/test_node_params.py` compares them with the rules.
+    """
+    without_traits: frozenset[RubricKind] = frozenset(("role_adherence", "coherence"))
+    return without_traits | {"trait"} if study.trait_names or study.space else without_traits
 
 
 def role_record(study: Study, role: str) -> Record:
