@@ -14,17 +14,19 @@ _KINDS: Final = {"role": "role_vectors", "trait": "trait_vectors", "direction": 
 def add_parser(commands: Any) -> None:
     """Add the command to the subparsers of ``personae``."""
     about = (
-        "write directions, role vectors, trait vectors or floors of a study as .pt or .safetensors"
+        "write directions, role vectors, trait vectors or floors of a study as .pt, .safetensors "
+        "or .gguf"
     )
     parser = commands.add_parser("export", help=about, description=about)
     parser.add_argument("table", type=Path, help="directions, role_vectors or vectors .parquet")
-    parser.add_argument("out", type=Path, help="file to write, in .pt or .safetensors")
+    parser.add_argument("out", type=Path, help="file to write, in .pt, .safetensors or .gguf")
     parser.add_argument(
         "--floors", type=Path, help="floors.parquet along these directions: a capping configuration"
     )
     parser.add_argument(
         "--variant", default="response_mean", help="of trait vectors (default: response_mean)"
     )
+    parser.add_argument("--name", help="only this vector; a .gguf control vector holds just one")
     parser.set_defaults(run=_run)
 
 
@@ -36,7 +38,9 @@ def _run(options: argparse.Namespace) -> int:
     if options.floors:
         write_caps(options.table, options.floors, options.out)
     else:
-        write_vectors(options.table, _kind(options.table), options.out, options.variant)
+        write_vectors(
+            options.table, _kind(options.table), options.out, options.variant, options.name
+        )
     print(f"{options.out}: layers: blocks, vectors point toward the Assistant or the trait")
     return 0
 

@@ -130,3 +130,90 @@ def test_line_separators_within_a_text_end_no_record(imported: Make) -> None:
         columns={"text": "Goal"},
     )
     assert found.harm_probes[-1].text == odd
+
+
+UNFIT: dict[str, list[Any]] = {
+    "system": [{"from": "system", "value": "Be kind."}, *SHARED],
+    "unanswered": [*SHARED, {"from": "human", "value": "And?"}],
+    "repeated_speaker": [{"from": "human", "value": "Hm."}, *SHARED],
+    "tools": [*SHARED, {"from": "human", "value": "x"}, {"from": "function_call", "value": "{}"}],
+    "empty": [SHARED[0], {"from": "gpt", "value": " "}],
+    "malformed": [3],
+}
+
+
+@pytest.mark.parametrize("kind", UNFIT)
+def test_a_conversation_that_does_not_fit_is_skipped_and_counted(imported: Make, kind: str) -> None:
+    records = [{"conversations": UNFIT[kind]}, {"conversations": SHARED}]
+    found = imported({"c.json": records}, format="sharegpt", path="c.json", replace=True)
+    assert list(found.drift) == ["c00001"]
+    (note,) = found.notes
+    assert note.startswith(f"c.json: 1 of 2 records skipped (1 {kind}); first: c.json: [0]")
+
+
+@pytest.mark.parametrize(
+    ("kind", "first"),
+    [("system", "Hello."), ("unanswered", "Hello."), ("repeated_speaker", "Hm.\n\nHello.")],
+)
+def test_a_conversation_is_mended_where_the_study_keeps_it(
+    imported: Make, kind: str, first: str
+) -> None:
+    found = imported(
+        {"c.json": [{"conversations": UNFIT[kind]}]},
+        format="sharegpt", path="c.json", replace=True, unfit={kind: "keep"},
+    )  # fmt: skip
+    (talk,) = found.drift.values()
+    assert [(turn.user, turn.assistant) for turn in talk.turns] == [(first, "Good day.")]
+    assert found.notes == []
+
+
+def test_speakers_are_told_apart_without_regard_to_case(imported: Make) -> None:
+    said = [{"from": turn["from"].upper(), "value": turn["value"]} for turn in SHARED]
+    found = imported({"c.json": [{"conversations": said}]}, format="sharegpt", path="c.json")
+    assert "c00000" in found.drift
+
+
+@pytest.mark.parametrize("name", ["c.json", "c.ndjson", "c.jsonl"])
+def test_rows_of_lmsys_and_wildchat_in_json_lines_of_any_name(imported: Make, name: str) -> None:
+    rows = [
+        {"conversation_id": "ab12", "model": "m", "conversation": TALK["conversation"]},
+        {"conversation_hash": "cd34", "conversation": [
+            {**turn, "turn_identifier": 1, "toxic": False} for turn in TALK["conversation"]
+        ]},
+    ]  # fmt: skip
+    content = "\n".join(map(json.dumps, rows))
+    found = imported({name: content}, format="sharegpt", path=name, replace=True)
+    assert list(found.drift) == ["ab12", "cd34"]
+
+
+@pytest.mark.parametrize(
+    ("about", "who"),
+    [
+        ("A pirate is a rogue of the sea.", "A rogue of the sea."),
+        ("This refers to someone who bakes.", "Someone who bakes."),
+        ("This role embodies a wise old owl.", "A wise old owl."),
+        ("This role embodies wisdom and calm.", "Someone who embodies wisdom and calm."),
+        ("This character represents the sea.", "The sea."),
+        ("The term refers to acting as a guide.", "A guide."),
+        ("The oldest of all trees.", "The oldest of all trees."),
+        ("This means that the model bakes.", "The model bakes."),
+    ],
+)
+def test_a_rubrics_opening_becomes_someone_to_be(imported: Make, about: str, who: str) -> None:
+    role = {**BAKER, "eval_prompt": f"Is it a **baker**? {about}"}
+    found = imported(
+        {"roles/baker.json": role}, format="assistant_axis_roles", path="roles", prefix="x_"
+    )
+    assert found.roles["x_baker"].description == who
+
+
+def test_contextual_behaviours_have_their_context_before_them(imported: Make) -> None:
+    table = (
+        "Behavior,SemanticCategory,ContextString,BehaviorID\n"
+        'Do this,illegal,"A long text, with commas",a\nDo that,illegal,,b\n'
+    )
+    columns = {"text": "Behavior", "category": "SemanticCategory", "id": "BehaviorID"}
+    found = imported({"h.csv": table}, format="harm_table", path="h.csv", columns=columns)
+    texts = {probe.id: probe.text for probe in found.harm_probes}
+    assert texts["a"] == "A long text, with commas\n\n---\n\nDo this"
+    assert texts["b"] == "Do that"

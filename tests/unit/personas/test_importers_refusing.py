@@ -51,7 +51,7 @@ SPOILT: list[tuple[str, str, Any, str]] = [
         "assistant_axis_transcripts",
         "roles/a.json",
         {"conversation": TALK["conversation"][::-1]},
-        r"roles/a\.json: conversation\[0\]: assistant where user must follow",
+        r"roles/a\.json: conversation: must begin with the user",
     ),
     (
         "assistant_axis_transcripts",
@@ -184,12 +184,13 @@ def test_a_name_that_two_sources_give_is_refused(tmp_path: Path) -> None:
         _ = Library(load_config(study).library, tmp_path).roles
 
 
-def test_sharegpt_with_a_system_message_is_refused(imported: Make) -> None:
+def test_sharegpt_with_a_system_message_is_refused_where_the_study_says_so(imported: Make) -> None:
     said = [{"from": "system", "value": "Be kind."}, *SHARED]
-    found = imported({"c.json": [{"conversations": said}]}, format="sharegpt", path="c.json")
-    with pytest.raises(
-        PersonaeError, match=r"c\.json: \[0\]: conversations\[0\]: a system message"
-    ):
+    found = imported(
+        {"c.json": [{"conversations": said}]},
+        format="sharegpt", path="c.json", unfit={"system": "refuse"},
+    )  # fmt: skip
+    with pytest.raises(PersonaeError, match=r"c\.json: \[0\]: conversations: a system message"):
         _ = found.drift
 
 

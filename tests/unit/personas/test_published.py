@@ -51,6 +51,73 @@ def only(found: list[Family]) -> Family:
     return family
 
 
+def test_the_default_assistant_has_a_file_of_its_own(tmp_path: Path) -> None:
+    for name in ("pirate", "default_vector"):
+        save(tmp_path / f"{name}.pt", AXIS)
+    families = read_families(source(tmp_path, "role"), MODEL, Path())
+    assert [family.name for family in families] == ["default", "pirate"]
+    table = role_table(families)
+    assert dict(zip(table["role"].to_pylist(), table["kind"].to_pylist(), strict=True)) == {
+        "default": "default",
+        "pirate": "fully",
+    }
+
+
+def test_a_control_vector_of_some_layers_is_read(tmp_path: Path) -> None:
+    path = save(tmp_path / "kind.pt", {1: AXIS[1], 2: AXIS[2]})
+    family = only(read_families(source(path, "trait", orientation="away"), MODEL, Path()))
+    assert (family.name, list(family.at)) == ("kind", [1, 2])
+    np.testing.assert_array_equal(family.vectors, -AXIS[1:].numpy())
+    assert trait_table([family])["layer"].to_pylist() == [1, 2]
+    rows = comparison("trait", [family], {("trait", "kind"): -AXIS.numpy()})
+    assert [(row["layer"], round(row["cosine"], 6)) for row in rows] == [(1, 1.0), (2, 1.0)]
+    counted = source(path, "trait", layers="hidden_states")
+    assert list(only(read_families(counted, MODEL, Path())).at) == [0, 1]
+
+
+def test_a_control_vector_makes_the_round_trip_by_gguf(tmp_path: Path) -> None:
+    table = tmp_path / "vectors.parquet"
+    families = [Family("kind", "response_mean", AXIS.numpy())]
+    tables.write(trait_table(families), table, "trait_vectors", {})
+    path = tmp_path / "kind.gguf"
+    write_vectors(table, "trait_vectors", path)
+    family = only(read_families(source(path, "trait"), MODEL, Path()))
+    assert (family.name, list(family.at)) == ("kind", [1, 2])
+    np.testing.assert_array_equal(family.vectors, AXIS[1:].numpy())
+    from gguf import GGUFReader
+
+    reader = GGUFReader(path)
+    assert reader.fields["general.architecture"].contents() == "controlvector"
+    assert [tensor.name for tensor in reader.tensors] == ["direction.1", "direction.2"]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({0: AXIS[0], 7: AXIS[1]}, "layer 7 is out of range"),
+        ({1: AXIS[1, :2]}, "layer 1: 2 numbers, but tiny has 4"),
+        ({1: "x"}, "layer 1: must be a tensor"),
+    ],
+)
+def test_a_control_vector_that_does_not_fit_is_refused(
+    tmp_path: Path, content: Any, words: str
+) -> None:
+    path = save(tmp_path / "kind.pt", content)
+    with pytest.raises(PersonaeError, match=words):
+        read_families(source(path, "trait"), MODEL, Path())
+
+
+def test_of_several_vectors_gguf_takes_the_named_one(tmp_path: Path) -> None:
+    table = tmp_path / "vectors.parquet"
+    families = [Family(name, "response_mean", AXIS.numpy()) for name in ("kind", "odd")]
+    tables.write(trait_table(families), table, "trait_vectors", {})
+    with pytest.raises(PersonaeError, match="choose by --name"):
+        write_vectors(table, "trait_vectors", tmp_path / "x.gguf")
+    write_vectors(table, "trait_vectors", tmp_path / "x.gguf", name="odd")
+    with pytest.raises(PersonaeError, match=r"no vector 'ood'.*did you mean 'odd'"):
+        write_vectors(table, "trait_vectors", tmp_path / "x.gguf", name="ood")
+
+
 def expanded() -> torch.Tensor:
     return torch.zeros(1, 1).expand(400_000, 335_544)
 
@@ -65,6 +132,8 @@ def expanded() -> torch.Tensor:
         ("a.pt", expanded(), "no model's has more than 67,108,864 numbers"),
         ("a.pt", {"axis": torch.zeros(3, 4, device="meta")}, "a tensor without values"),
         ("a.safetensors", b"\xff" * 64, "cannot be read"),
+        ("a.gguf", b"GGUF" + b"\xff" * 64, "cannot be read"),
+        ("a.gguf", b"text", "cannot be read"),
     ],
 )
 def test_a_hostile_file_is_one_line(tmp_path: Path, name: str, content: Any, words: str) -> None:

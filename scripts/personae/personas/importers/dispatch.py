@@ -8,11 +8,12 @@ from typing import Final
 
 from personae.base.field_types import Strict
 from personae.personas.importers import harm_benchmarks, roles_and_traits, transcripts
+from personae.personas.importers.skipped_records import Skipped, skipped_line
 from personae.personas.library.import_source import ImportSource
 from personae.personas.library.yaml_reader import LibraryError
 
-_Reads = Callable[[ImportSource, Path], Iterator[tuple[str, str, Strict]]]
-"""Yields place, name and record."""
+_Reads = Callable[[ImportSource, Path], Iterator[tuple[str, str, Strict] | Skipped]]
+"""Yields place, name and record, or a record that is left out."""
 
 FORMATS: Final[Mapping[str, _Reads]] = {
     "assistant_axis_roles": roles_and_traits.roles,
@@ -26,8 +27,13 @@ FORMATS: Final[Mapping[str, _Reads]] = {
 }
 
 
-def read_source(source: ImportSource, base: Path) -> dict[str, Strict]:
+def read_source(source: ImportSource, base: Path, notes: list[str]) -> dict[str, Strict]:
     """Return the records of a source by name.
+
+    Parameters
+    ----------
+    notes
+        Takes one line if some were left out.
 
     Raises
     ------
@@ -36,10 +42,19 @@ def read_source(source: ImportSource, base: Path) -> dict[str, Strict]:
     """
     records: dict[str, Strict] = {}
     homes: dict[str, str] = {}
-    for where, slug, record in FORMATS[source.format](source, base):
+    skipped: list[Skipped] = []
+    for found in FORMATS[source.format](source, base):
+        if isinstance(found, Skipped):
+            skipped.append(found)
+            continue
+        where, slug, record = found
         if slug in records:
             raise LibraryError(f"{where}: {slug!r} is also in {homes[slug]}; rename one of them")
         records[slug], homes[slug] = record, where
+    if skipped:
+        notes.append(skipped_line(source.path, skipped, len(records)))
+    if skipped and not records:
+        raise LibraryError(f"{notes[-1]}; set unfit, or correct the file")
     if not records:
         raise LibraryError(f"{source.path}: no records of format {source.format}; correct the path")
     return records

@@ -72,7 +72,7 @@ def json_records(base: Path, name: str) -> Iterator[Item]:
     LibraryError
         With the line that is not JSON.
     """
-    if Path(name).suffix == ".jsonl":
+    if Path(name).suffix in (".jsonl", ".ndjson") or _has_lines(base, name):
         # Not splitlines, which also splits at U+2028 and similar characters inside a text.
         for number, line in enumerate(text_of(base, name).split("\n")):
             if line.strip():
@@ -83,6 +83,16 @@ def json_records(base: Path, name: str) -> Iterator[Item]:
         raise LibraryError(f"{name}: must hold a list of records, not {data!r:.60}")
     for index, record in enumerate(data):
         yield Item(f"{name}: [{index}]", record)
+
+
+def _has_lines(base: Path, name: str) -> bool:
+    """Tell whether a file is JSON lines whatever its name says: two lines, each a whole object."""
+    first, _, rest = text_of(base, name).lstrip().partition("\n")
+    second = rest.lstrip().partition("\n")[0]
+    try:
+        return isinstance(json.loads(first), dict) and isinstance(json.loads(second), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def csv_records(base: Path, name: str) -> Iterator[Item]:

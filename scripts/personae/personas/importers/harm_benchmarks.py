@@ -30,7 +30,7 @@ def harm_table(source: ImportSource, base: Path) -> Iterator[tuple[str, str, Har
         record = {
             "id": slug,
             "category": _name(item, row, columns.category) if columns.category else source.category,
-            "text": row[columns.text],
+            "text": _request(row, columns),
         }
         yield item.where, slug, validate(item.where, HarmProbe, record, ())
 
@@ -39,11 +39,21 @@ def _row(item: Item, columns: HarmColumns) -> dict[str, Any]:
     if not isinstance(item.data, dict):
         raise LibraryError(f"{item.where}: must be a record of keys, not {item.data!r:.60}")
     for key, column in columns.model_dump(exclude_none=True).items():
-        if column not in item.data:
+        if column not in item.data and key != "context":
             known = ", ".join(map(str, item.data))
             message = f"no column {column!r}, which columns.{key} names; the file has {known}"
             raise LibraryError(f"{item.where}: {message}")
     return item.data
+
+
+def _request(row: dict[str, Any], columns: HarmColumns) -> Any:
+    """Return the request, after the text that it is about: context, blank line, dashes, request."""
+    request = row[columns.text]
+    context = row.get(columns.context) if columns.context else None
+    if not isinstance(context, str) or not context.strip() or not isinstance(request, str):
+        return request
+    # HarmBench, baseline.py: f"{context_string}\n\n---\n\n{behavior}".
+    return f"{context.strip()}\n\n---\n\n{request}"
 
 
 def _name(item: Item, row: dict[str, Any], column: str) -> str:

@@ -32,6 +32,13 @@ _NAMED: Final = re.compile(r"\*\*[^*]+\*\*\W*\s+(?P<about>\S.*)", re.DOTALL)
 _DEFINED: Final = re.compile(
     r"^(an?|the)\s[^.,;:]{1,40}?\s(is|are)\s(?=(an?|the|someone|one)\b)", re.I
 )
+_REFERS: Final = re.compile(
+    r"^(?:this|the)(?: \w+){0,2}? "
+    r"(?P<verb>refers? to|embod(?:ies|y)|represents?|describes?|denotes?|means|involves|is)"
+    r"\s+(?:(?:being|acting as|playing)\s+)?(?=\S)",
+    re.I,
+)
+_SOMEONE: Final = re.compile(r"^(?:an?|the|someone|somebody|one|those|people|any)\b", re.I)
 _MEANS: Final = re.compile(r"^This means (?:that )?(\w)")
 _LEAST: Final = 2  # questions: one for the vector, one to evaluate it on
 _ASKED: Final = re.compile(r"\{(question|answer|prompt|response)\}", re.IGNORECASE)
@@ -173,9 +180,21 @@ def _split_prompt(prompt: str) -> tuple[str, str]:
 
 
 def _who(about: str) -> str:
-    """Return "A rogue of the sea" for "A pirate is a rogue of the sea"."""
+    """Return "A rogue of the sea" for "A pirate is ..." and for "This refers to a rogue ...".
+
+    It stands after "You are" in a judge's prompt: what names no one is given someone.
+    """
     who = _DEFINED.sub("", about)
+    if (found := _REFERS.match(who)) and who == about:
+        who = who[found.end() :]
+        if not _SOMEONE.match(who):
+            who = f"someone who {_third(found['verb'])} {who[:1].lower()}{who[1:]}"
     return who[:1].upper() + who[1:]
+
+
+def _third(verb: str) -> str:
+    """Return the verb that says what someone is, from one that says what a word stands for."""
+    return "embodies" if verb.lower().startswith(("embod", "represent")) else "stands for"
 
 
 def _checked(item: Item, model: type[_M]) -> _M:

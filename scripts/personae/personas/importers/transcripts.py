@@ -13,8 +13,9 @@ from personae.personas.importers.file_reading import (
     slug_in,
     slugify,
 )
+from personae.personas.importers.skipped_records import Skipped
 from personae.personas.library.conversation_records import DriftConversation
-from personae.personas.library.import_source import ImportSource
+from personae.personas.library.import_source import ImportSource, Unfit
 from personae.personas.library.yaml_reader import LibraryError, validate
 
 _SPEAKERS: Final = {
@@ -25,9 +26,12 @@ _SPEAKERS: Final = {
     "chatgpt": "assistant",
     "model": "assistant",
     "bot": "assistant",
+    "system": "system",
 }
+_TOOLS: Final = frozenset({"tool", "function", "function_call", "observation", "ipython"})
+_LISTS: Final = ("conversations", "conversation", "messages")
 
-_IDS: Final = ("id", "conversation_id")
+_IDS: Final = ("id", "conversation_id", "conversation_hash")
 
 
 _Talk = tuple[str, str, DriftConversation]
@@ -37,27 +41,41 @@ _Talk = tuple[str, str, DriftConversation]
 def axis_transcripts(source: ImportSource, base: Path) -> Iterator[_Talk]:
     """Yield place, name and record of ``{"conversation": [{"role", "content"}], ...}`` files."""
     for stem, item in json_folder(base, source.path):
-        yield _conversation(source, stem, item, "conversation", ("role", "content"))
+        try:
+            yield _conversation(source, stem, item, "conversation")
+        except _UnfitError as unfit:
+            raise LibraryError(f"{unfit}; correct it") from None
 
 
-def sharegpt(source: ImportSource, base: Path) -> Iterator[_Talk]:
-    """Yield place, name and record of ``{"id", "conversations": [{"from", "value"}]}``.
+def sharegpt(source: ImportSource, base: Path) -> Iterator[_Talk | Skipped]:
+    """Yield place, name and record of every conversation that fits, and what does not.
 
-    ``messages`` with ``role`` and ``content`` is accepted as well.
+    Each record has a list ``conversations``, ``conversation`` (LMSYS, WildChat) or ``messages``, of
+    turns with ``from`` and ``value`` or ``role`` and ``content``. The source's ``unfit`` says what
+    becomes of each kind of conversation that a transcript cannot hold.
     """
     for number, item in enumerate(json_records(base, source.path)):
         data = item.data if isinstance(item.data, dict) else {}
         named = next((data[key] for key in _IDS if data.get(key) is not None), number)
         name = f"c{named:05d}" if isinstance(named, int) else named
-        if "messages" in data:
-            yield _conversation(source, name, item, "messages", ("role", "content"))
-        else:
-            yield _conversation(source, name, item, "conversations", ("from", "value"))
+        key = next((key for key in _LISTS if isinstance(data.get(key), list)), _LISTS[0])
+        try:
+            yield _conversation(source, name, item, key)
+        except _UnfitError as unfit:
+            if source.unfit.get(unfit.kind, "skip") == "refuse":
+                raise LibraryError(f"{unfit}; correct it, or set unfit.{unfit.kind}") from None
+            yield Skipped(unfit.kind, str(unfit))
 
 
-def _conversation(
-    source: ImportSource, name: object, item: Item, key: str, keys: tuple[str, str]
-) -> _Talk:
+class _UnfitError(Exception):
+    """A conversation that a transcript cannot hold: its kind, and the place."""
+
+    def __init__(self, kind: Unfit, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+def _conversation(source: ImportSource, name: object, item: Item, key: str) -> _Talk:
     data = item.data
     if not isinstance(data, dict) or not isinstance(data.get(key), list):
         raise LibraryError(
@@ -65,8 +83,10 @@ def _conversation(
         )
     named = slug_in(f"{item.where}: id", name, "correct it, or remove it to number the records")
     slug = f"{source.prefix}{named}"
+    if data.get("tools"):
+        raise _UnfitError("tools", f"{item.where}: tools are offered to the assistant")
     said = [
-        _message(f"{item.where}: {key}[{index}]", message, keys)
+        _message(f"{item.where}: {key}[{index}]", message)
         for index, message in enumerate(data[key])
     ]
     record = {
@@ -74,40 +94,59 @@ def _conversation(
         "kind": source.kind,
         "title": _text(data.get("title") or data.get("topic")) or named.replace("_", " "),
         "description": _text(data.get("persona") or data.get("description")) or "Imported.",
-        "turns": _turns(f"{item.where}: {key}", said),
+        "turns": _turns(f"{item.where}: {key}", said, source),
     }
     return item.where, slug, validate(item.where, DriftConversation, record, (), slug=slug)
 
 
-def _message(where: str, message: Any, keys: tuple[str, str]) -> tuple[str, str]:
-    speaker_key, text_key = keys
+def _message(where: str, message: Any) -> tuple[str, str]:
+    """Return speaker and text of one turn; speakers are told apart without regard to case."""
     if not isinstance(message, Mapping):
-        raise LibraryError(f"{where}: must be a record of keys, not {message!r:.60}")
+        raise _UnfitError("malformed", f"{where}: must be a record of keys, not {message!r:.60}")
+    speaker_key, text_key = ("from", "value") if "from" in message else ("role", "content")
     speaker, text = message.get(speaker_key), message.get(text_key)
+    known = speaker.strip().lower() if isinstance(speaker, str) else ""
+    if known in _TOOLS or message.get("tool_calls") or message.get("function_call"):
+        raise _UnfitError("tools", f"{where}: a turn of a tool")
+    if known not in _SPEAKERS:
+        choices = ", ".join(_SPEAKERS)
+        problem = f"unknown speaker {speaker!r:.40}; use one of {choices}"
+        raise _UnfitError("malformed", f"{where}.{speaker_key}: {problem}")
     if not isinstance(text, str):
-        raise LibraryError(f"{where}.{text_key}: must be text, not {text!r:.60}")
-    if speaker == "system":
-        raise LibraryError(f"{where}: a system message; transcripts have none, so remove it")
-    if not isinstance(speaker, str) or speaker not in _SPEAKERS:
-        known = ", ".join(_SPEAKERS)
-        raise LibraryError(
-            f"{where}.{speaker_key}: unknown speaker {speaker!r}; use one of {known}"
-        )
-    return _SPEAKERS[speaker], text
+        raise _UnfitError("malformed", f"{where}.{text_key}: must be text, not {text!r:.60}")
+    if not text.strip():
+        raise _UnfitError("empty", f"{where}.{text_key}: an empty turn")
+    return _SPEAKERS[known], text
 
 
-def _turns(where: str, said: list[tuple[str, str]]) -> list[dict[str, str]]:
-    for index, (speaker, _) in enumerate(said):
-        wanted = ("user", "assistant")[index % 2]
-        if speaker != wanted:
-            raise LibraryError(
-                f"{where}[{index}]: {speaker} where {wanted} must follow; correct the order"
-            )
-    if len(said) % 2:
-        raise LibraryError(f"{where}: ends with the user's turn; remove it or add the answer")
+def _turns(where: str, said: list[tuple[str, str]], source: ImportSource) -> list[dict[str, str]]:
+    """Pair what user and assistant said; what stands in the way is mended where ``unfit`` keeps it.
+
+    Kept are: a conversation with a system turn, without it; one whose user has the last word,
+    without that; one in which somebody speaks twice, with both texts as one turn.
+    """
+    keeps = {kind for kind, policy in source.unfit.items() if policy == "keep"}
+    if any(speaker == "system" for speaker, _ in said):
+        if "system" not in keeps:
+            raise _UnfitError("system", f"{where}: a system message, and transcripts have none")
+        said = [turn for turn in said if turn[0] != "system"]
+    joined: list[tuple[str, str]] = []
+    for index, (speaker, text) in enumerate(said):
+        if joined and joined[-1][0] == speaker:
+            if "repeated_speaker" not in keeps:
+                raise _UnfitError("repeated_speaker", f"{where}[{index}]: {speaker} speaks twice")
+            joined[-1] = (speaker, f"{joined[-1][1]}\n\n{text}")
+        else:
+            joined.append((speaker, text))
+    if not joined or joined[0][0] != "user":
+        raise _UnfitError("malformed", f"{where}: must begin with the user")
+    if len(joined) % 2:
+        if "unanswered" not in keeps or len(joined) == 1:
+            raise _UnfitError("unanswered", f"{where}: ends with the user's turn")
+        joined.pop()
     return [
         {"user": user, "assistant": assistant}
-        for (_, user), (_, assistant) in zip(said[::2], said[1::2], strict=True)
+        for (_, user), (_, assistant) in zip(joined[::2], joined[1::2], strict=True)
     ]
 
 

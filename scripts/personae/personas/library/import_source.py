@@ -19,6 +19,9 @@ Format = Literal[
     "sharegpt",
     "harm_table",
 ]
+Unfit = Literal["system", "unanswered", "repeated_speaker", "tools", "empty", "malformed"]
+UnfitPolicy = Literal["keep", "skip", "refuse"]
+_KEEPABLE: Final = ("system", "unanswered", "repeated_speaker")
 _ADDS_TO: Final[dict[str, ImportedPart]] = {
     "assistant_axis_roles": "roles",
     "assistant_axis_default": "default",
@@ -40,6 +43,11 @@ class HarmColumns(Strict):
     """Columns of a table of harmful requests."""
 
     text: str = Field(description="Column with the request, such as Goal or Behavior.")
+    context: str | None = Field(
+        default="ContextString",
+        description="Column with a text that the request is about, put before it as HarmBench "
+        "does; rows without one, and tables without the column, have the request alone.",
+    )
     category: str | None = Field(default=None, description="Column with the kind of harm.")
     id: str | None = Field(default=None, description="Column with a unique name; null counts rows.")
 
@@ -63,6 +71,13 @@ class ImportSource(Strict):
     kind: Literal["calm", "drifting"] = Field(
         default="drifting", description="Kind of the conversations."
     )
+    unfit: dict[Unfit, UnfitPolicy] = Field(
+        default={},
+        description="What becomes of sharegpt conversations that a transcript cannot hold, by "
+        "kind: system (a system turn; keep drops the turn), unanswered (the user has the last word; keep "
+        "drops it), repeated_speaker (keep joins the turns), tools, empty, malformed. skip, the "
+        "default, counts and shows them; refuse stops at the first.",
+    )
     columns: HarmColumns | None = Field(
         default=None, description="Columns of a harm_table, which needs them."
     )
@@ -79,6 +94,9 @@ class ImportSource(Strict):
             raise ValueError(f"into: {self.format} adds to {known}, not to {self.into!r}")
         if (self.columns is None) == (self.format == "harm_table"):
             raise ValueError("columns: required for harm_table and allowed only there")
+        for kind, policy in self.unfit.items():
+            if policy == "keep" and kind not in _KEEPABLE:
+                raise ValueError(f"unfit.{kind}: cannot be kept; write skip or refuse")
         return self
 
     @property

@@ -19,9 +19,18 @@ _R = TypeVar("_R", bound=Strict)
 
 
 def read_imports(
-    sources: Sequence[ImportSource], model: type[_R], base: Path, own: Mapping[str, _R]
+    sources: Sequence[ImportSource],
+    model: type[_R],
+    base: Path,
+    own: Mapping[str, _R],
+    notes: list[str],
 ) -> dict[str, _R]:
     """Merge the library's ``own`` records of one part with those of import sources, by name.
+
+    Parameters
+    ----------
+    notes
+        Takes one line for every source of which some records were left out.
 
     Raises
     ------
@@ -33,7 +42,7 @@ def read_imports(
 
     records = dict(own)
     for source in sources:
-        for name, record in read_source(source, base).items():
+        for name, record in read_source(source, base, notes).items():
             if name in records:
                 message = f"{name!r} already exists in {source.part}; set prefix to keep both"
                 raise LibraryError(f"{source.path}: {message}")

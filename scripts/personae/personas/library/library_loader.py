@@ -54,6 +54,8 @@ class Library:
 
     def __init__(self, section: LibrarySection, base: Path = Path()) -> None:
         self._section, self._reader = section, Reader(base)
+        self.notes: list[str] = []
+        """One line for every imported file of which some records were left out."""
 
     @cached_property
     def roles(self) -> Mapping[str, Role]:
@@ -69,7 +71,7 @@ class Library:
     def default(self) -> Role:
         """The default Assistant."""
         if sources := self._sources("default"):
-            return read_imports(sources, Role, self._reader.base, {})[DEFAULT]
+            return read_imports(sources, Role, self._reader.base, {}, self.notes)[DEFAULT]
         name = self._section.default_role
         return self._reader.record(name, Role, slug=DEFAULT, category=DEFAULT)
 
@@ -184,7 +186,8 @@ class Library:
         sources = self._sources(part)
         replaced = any(source.replace for source in sources)
         records = {} if replaced else own()
-        return read_imports(sources, model, self._reader.base, records) if sources else {**records}
+        base = self._reader.base
+        return read_imports(sources, model, base, records, self.notes) if sources else {**records}
 
     def _sources(self, part: str) -> list[ImportSource]:
         return [source for source in self._section.imports if source.part == part]

@@ -23,7 +23,7 @@ Own = Mapping[tuple[str, str], NDArray[np.float32]]
 
 def direction_table(families: Sequence[Family], caps: Sequence[Cap]) -> pa.Table:
     """Return ``directions``: axes, and the vectors of every capping experiment at its layers."""
-    parts = [_part(family.vectors, direction=family.name) for family in families]
+    parts = [_part(f.vectors, f.at, direction=f.name) for f in families]
     for name in dict.fromkeys(cap.experiment for cap in caps):
         here = sorted((cap for cap in caps if cap.experiment == name), key=lambda cap: cap.layer)
         vectors = np.stack([cap.direction for cap in here])
@@ -35,7 +35,7 @@ def direction_table(families: Sequence[Family], caps: Sequence[Cap]) -> pa.Table
 def role_table(families: Sequence[Family]) -> pa.Table:
     """Return ``role_vectors``; the default Assistant is of the kind ``default``."""
     parts = [
-        _part(f.vectors, role=f.name, kind="default" if f.name == DEFAULT else "fully")
+        _part(f.vectors, f.at, role=f.name, kind="default" if f.name == DEFAULT else "fully")
         for f in families
     ]
     return _assembled(parts, "role_vectors", ("n", "n_unscored"))
@@ -48,7 +48,7 @@ def trait_table(families: Sequence[Family]) -> pa.Table:
     """
     parts = []
     for family in families:
-        part = _part(family.vectors, trait=family.name, variant=family.span)
+        part = _part(family.vectors, family.at, trait=family.name, variant=family.span)
         selection = ["published"] * part.num_rows
         if family.normed_end:
             selection[-1] += ", after the final norm"
@@ -84,7 +84,7 @@ def comparison(kind: str, families: Sequence[Family], own: Own) -> list[dict[str
         mine = own.get((kind, family.name))
         if mine is None or family.span != "response_mean":
             continue
-        theirs = family.vectors.astype(np.float64)
+        theirs, mine = family.vectors.astype(np.float64), mine[list(family.at)]
         norms = [np.linalg.norm(each, axis=1) for each in (theirs, mine)]
         cosines = (theirs * mine).sum(axis=1) / np.maximum(norms[0] * norms[1], 1e-30)
         rows += [
@@ -92,12 +92,12 @@ def comparison(kind: str, families: Sequence[Family], own: Own) -> list[dict[str
                 "kind": kind,
                 "name": family.name,
                 "layer": layer,
-                "cosine": float(cosines[layer]),
-                "norm": float(norms[0][layer]),
-                "own_norm": float(norms[1][layer]),
-                "after_final_norm": family.normed_end and layer == len(cosines) - 1,
+                "cosine": float(cosines[row]),
+                "norm": float(norms[0][row]),
+                "own_norm": float(norms[1][row]),
+                "after_final_norm": family.normed_end and row == len(cosines) - 1,
             }
-            for layer in range(len(cosines))
+            for row, layer in enumerate(family.at)
         ]
     return rows
 

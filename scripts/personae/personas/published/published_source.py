@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from personae.base.field_types import Slug, Strict
 
+SUFFIXES = (".pt", ".safetensors", ".gguf")
 _SIGNED = ("axis", "trait", "capping")
 
 
@@ -19,7 +20,8 @@ class PublishedSource(Strict):
         "configuration (vectors with thresholds)."
     )
     path: str = Field(
-        description="A .pt or .safetensors file, or a folder of them, relative to the project root."
+        description="A .pt, .safetensors or .gguf (control vector) file, or a folder of them, "
+        "relative to the project root."
     )
     layers: Literal["blocks", "hidden_states"] = Field(
         description="What row 0 of a tensor is: the residual stream after block 0 (blocks), or the "
@@ -42,5 +44,5 @@ class PublishedSource(Strict):
         """Return the file, or the files of the folder sorted by name."""
         root = base / self.path
         if root.is_dir():
-            return sorted(p for p in root.iterdir() if p.suffix in (".pt", ".safetensors"))
+            return sorted(p for p in root.iterdir() if p.suffix in SUFFIXES)
         return [root]

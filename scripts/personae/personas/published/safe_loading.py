@@ -1,4 +1,4 @@
-"""Load tensors from ``.pt`` and ``.safetensors`` files without executing code in them."""
+"""Load tensors from ``.pt``, ``.gguf`` and ``.safetensors`` files; no code in them is executed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def files_of(source: PublishedSource, base: Path) -> list[Path]:
     if files := source.files(base):
         return files
     raise PersonaeError(
-        f"{source.path}: no .pt or .safetensors file in this folder; correct the path"
+        f"{source.path}: no .pt, .safetensors or .gguf file in this folder; correct the path"
     )
 
 
@@ -55,6 +55,10 @@ def load(path: Path) -> Any:
     try:
         if path.suffix == ".safetensors":
             return _with_caps(load_file(path), _metadata(path), path)
+        if path.suffix == ".gguf":
+            from personae.personas.published.control_vectors import read_gguf
+
+            return read_gguf(path)
         _check_magic(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:

@@ -7,12 +7,14 @@ vector toward its trait. Only this module converts other conventions.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from personae.base.errors import PersonaeError
 from personae.data.model_table import ModelRow
+from personae.data.table_values import DEFAULT
+from personae.personas.published.control_vectors import control_vector, is_control_vector
 from personae.personas.published.published_source import PublishedSource
 from personae.personas.published.safe_loading import (
     Matrix,
@@ -39,16 +41,24 @@ class Family(NamedTuple):
     span
         Tokens that were averaged; ``response_mean`` if the file does not state it.
     vectors
-        ``[n_layers, hidden]`` float32; row ``l`` is of layer ``l``.
+        ``[L, hidden]`` float32; row ``i`` is of layer ``at[i]``.
     normed_end
         Whether the last row was taken after the model's final norm, as the last of a list of
         hidden states is. It is then not the residual stream after the last block.
+    layers
+        The layers that a control vector has; None is all of the model's.
     """
 
     name: str
     span: str
     vectors: Matrix
     normed_end: bool = False
+    layers: Sequence[int] | None = None
+
+    @property
+    def at(self) -> Sequence[int]:
+        """The layers of the rows, ascending."""
+        return range(len(self.vectors)) if self.layers is None else self.layers
 
 
 def read_families(source: PublishedSource, model: ModelRow, base: Path) -> list[Family]:
@@ -60,11 +70,7 @@ def read_families(source: PublishedSource, model: ModelRow, base: Path) -> list[
         If a tensor does not fit the model or the file is malformed; names the file.
     """
     families = [
-        Family(
-            name, span, _of_model(values, where, source, model), source.layers == "hidden_states"
-        )
-        for path in files_of(source, base)
-        for name, span, values, where in _named(source, path)
+        family for path in files_of(source, base) for family in _in_file(source, path, model)
     ]
     if not families:
         raise PersonaeError(f"{source.path}: no vectors found; correct the path")
@@ -75,9 +81,30 @@ def read_families(source: PublishedSource, model: ModelRow, base: Path) -> list[
     return families
 
 
-def _named(source: PublishedSource, path: Path) -> Iterator[tuple[str, str, Matrix, str]]:
+def _in_file(source: PublishedSource, path: Path, model: ModelRow) -> Iterator[Family]:
+    """Yield every family in a file, in this project's orientation and layers."""
+    content = load_checked(path, source)
+    if is_control_vector(content):
+        layers, vectors = control_vector(content, str(path), source, model)
+        name = "axis" if source.kind == "axis" else _role_name(source, path.stem)
+        yield Family(name, "response_mean", vectors, layers=layers)
+        return
+    is_normed = source.layers == "hidden_states"
+    for name, span, values, where in _named(source, path, content):
+        vectors = _of_model(values, where, source, model)
+        yield Family(_role_name(source, name), span, vectors, is_normed)
+
+
+def _role_name(source: PublishedSource, name: str) -> str:
+    """Return a name; the default Assistant's activations lie in ``default_vector.pt``."""
+    return DEFAULT if source.kind == "role" and name == "default_vector" else name
+
+
+def _named(
+    source: PublishedSource, path: Path, content: Any
+) -> Iterator[tuple[str, str, Matrix, str]]:
     """Yield name, span, matrix and place of every family in a file."""
-    content, where = load_checked(path, source), str(path)
+    where = str(path)
     if source.kind == "axis":
         key = "axis"
         if isinstance(content, Mapping):

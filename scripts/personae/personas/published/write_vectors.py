@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from personae.base.atomic_files import replace_atomically
 from personae.base.errors import PersonaeError
+from personae.base.validation_messages import did_you_mean
 from personae.data import tables
 from personae.data.vector_stacks import stack
+from personae.personas.published.control_vectors import SUFFIX, write_gguf
 
 _KEYS: Final = {"directions": "direction", "role_vectors": "role", "trait_vectors": "trait"}
 _ORIENTED: Final = {"directions": "toward", "role_vectors": "none", "trait_vectors": "toward"}
@@ -23,7 +25,13 @@ _POINTS: Final = {
 }
 
 
-def write_vectors(table: Path, schema: str, path_out: Path, variant: str = "response_mean") -> None:
+def write_vectors(
+    table: Path,
+    schema: str,
+    path_out: Path,
+    variant: str = "response_mean",
+    name: str | None = None,
+) -> None:
     """Write the vectors of a table by name, each ``[n_layers, hidden]`` float32.
 
     Row ``l`` is layer ``l``, the residual stream after block ``l``. A ``.safetensors`` file states
@@ -49,9 +57,20 @@ def write_vectors(table: Path, schema: str, path_out: Path, variant: str = "resp
         raise PersonaeError(f"{table}: no vectors of {variant}; give another table or variant")
     if held.layers != list(range(len(held.layers))):
         raise PersonaeError(f"{table}: vectors of some layers only; give a table with all of them")
-    vectors = {name: held.vectors[i] for i, name in enumerate(held.keys)}
+    vectors = {key: held.vectors[i] for i, key in enumerate(held.keys) if name in (None, key)}
+    if not vectors:
+        raise PersonaeError(f"{table}: no vector {name!r}{did_you_mean(name, held.keys)}")
+    if path_out.suffix == SUFFIX:
+        if len(vectors) > 1:
+            raise PersonaeError(f"{path_out}: holds one vector; choose by --name{_of(vectors)}")
+        write_gguf(*vectors.values(), hint=_POINTS[schema], path_out=path_out)
+        return
     about = {"layers": "blocks", "orientation": _ORIENTED[schema], "points": _POINTS[schema]}
     save(vectors, vectors, about, path_out)
+
+
+def _of(names: Iterable[str]) -> str:
+    return did_you_mean("", names)
 
 
 def save(

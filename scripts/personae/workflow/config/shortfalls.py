@@ -14,8 +14,9 @@ _LEAST: Final = 2  # evaluation questions: one chooses the layer, one measures t
 
 
 def shortfalls(study: Study) -> list[str]:
-    """Return one line per setting that some personas cannot meet: how many, and with how much."""
-    return [_line(place, asked, have) for place, asked, have, _ in _settings(study) if have]
+    """Return one line per setting that some personas cannot meet, and per file read in part."""
+    lines = [_line(place, asked, have) for place, asked, have, _ in _settings(study) if have]
+    return [*study.library.notes, *lines]
 
 
 def unmet(study: Study) -> Iterator[str]:

@@ -113,8 +113,8 @@ def _models(study: Study) -> Iterator[str]:
     for index, source in enumerate(study.config.published):
         if not all(path.is_file() for path in source.files(study.base) or [Path("missing")]):
             yield (
-                f"published[{index}].path: no .pt or .safetensors file at {source.path!r}; put it "
-                "there or correct the path"
+                f"published[{index}].path: no .pt, .safetensors or .gguf file at {source.path!r}; "
+                "put it there or correct the path"
             )
     for name in (*study.config.models, study.config.embedder):
         row = study.models[name]
