@@ -40,6 +40,11 @@ def test_role_cuts_separate_planted_levels_and_never_give_zero() -> None:
     assert [mapped.apply(x) for x in raw] == [1, 1, 1, 2, 2, 2, 3, 3, 3]
 
 
+def test_a_raw_value_on_a_cut_belongs_to_the_higher_level() -> None:
+    mapped = Mapped("cuts", (-1.0, 0.5), 6)
+    assert [mapped.apply(raw) for raw in (-1.5, -1.0, 0.5)] == [1, 2, 3]
+
+
 def test_a_separable_labelled_set_gives_a_finite_slope() -> None:
     mapped = fit("trait", [-1.0, -0.9, 0.9, 1.0], [0, 0, 100, 100])
     assert all(math.isfinite(p) for p in mapped.parameters)
