@@ -26,9 +26,13 @@ def main(
     provenance: dict[str, str],
 ) -> None:
     """Write one row per rollout and layer."""
+    family = tables.read(vectors, "trait_vectors")
+    if not family.num_rows:  # the filter dropped the trait
+        empty = tables.from_rows([], "prompt_projections")
+        tables.write(empty, path_out, "prompt_projections", provenance)
+        return
     rows = last_prompt_rows(tables.read(responses, "monitored_responses"))
     found = stack(activation_table(engine.activations(rows)), "response_id")
-    family = tables.read(vectors, "trait_vectors")
     trait = stack(family.filter(pc.equal(family["variant"], VARIANT)), "trait")
     values = project(found.vectors, trait.vectors[0])
     table = pa.table(

@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from threadpoolctl import threadpool_limits
+
 from personae.base.atomic_files import explained, is_full, no_room
 from personae.base.errors import PersonaeError
 from personae.data.damaged_table import DamagedTableError
@@ -33,8 +35,12 @@ LOG = logging.getLogger("personae")
 
 
 def run_node(snakemake: Any, main: Callable[..., None], **arguments: Any) -> None:
-    """Run ``main(**arguments, provenance=...)`` as the node that ``snakemake`` describes."""
-    with _node_frame(snakemake):
+    """Run ``main(**arguments, provenance=...)`` as the node that ``snakemake`` describes.
+
+    Linear algebra uses the threads of the job: by default BLAS would take every core of the machine
+    in every one of the jobs beside each other.
+    """
+    with _node_frame(snakemake), threadpool_limits(snakemake.threads):
         main(**arguments, provenance=_provenance(snakemake))
 
 

@@ -86,6 +86,7 @@ def test_a_node_sets_aside_an_input_whose_data_are_damaged(
         log=["node.log"],
         rule="read",
         wildcards={},
+        threads=1,
         params=SimpleNamespace(code="c0de"),
         config={"study": "s"},
         input=[NAME],

@@ -28,6 +28,7 @@ def node(role: str, rule: str, inputs: list[str], output: str) -> SimpleNamespac
         log=["node.log"],
         rule=rule,
         wildcards={"study": "s", "model": "m", "role": role},
+        threads=1,
         params=SimpleNamespace(code="c0de"),
         config={"study": "s", "seed": 3},
         input=inputs,

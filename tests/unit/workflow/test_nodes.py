@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pyarrow as pa
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from personae.base.errors import PersonaeError
 from personae.data import tables
@@ -140,6 +141,7 @@ def frame(tmp_path: Path) -> SimpleNamespace:
         log=[str(tmp_path / "logs" / "node.log")],
         rule="compute_axis",
         wildcards={"role": "pirate"},
+        threads=1,
         params=SimpleNamespace(code="c0de"),
         config={"study": "s", "seed": 3},
         input=[],
@@ -159,6 +161,19 @@ def test_a_node_logs_what_it_is_and_passes_its_provenance(tmp_path: Path) -> Non
     assert "compute_axis role=pirate" in text
     assert "working" in text
     assert (seen["rule"], seen["code_digest"], seen["seed"]) == ("compute_axis", "c0de", "3")
+
+
+def test_linear_algebra_uses_the_threads_of_the_job(tmp_path: Path) -> None:
+    seen: list[int] = []
+
+    def main(*, provenance: dict[str, str]) -> None:
+        seen.extend(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+
+    job = frame(tmp_path)
+    with threadpool_limits(2):
+        run_node(job, main)
+    assert seen
+    assert set(seen) == {job.threads}
 
 
 @pytest.mark.parametrize("error", [PersonaeError("roles.names: no\nsuch role"), KeyError("x")])

@@ -43,7 +43,7 @@ class TraitSampling(Sampling):
 
 
 class EngineSection(Strict):
-    """The model server used by all nodes; only `kind` and `dtype` change results beyond rounding."""
+    """The model server of all nodes; only `kind` and `dtype` change results beyond rounding."""
 
     kind: EngineKind = Field(
         default="auto",
