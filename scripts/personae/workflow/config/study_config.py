@@ -94,12 +94,12 @@ class StudyConfig(Strict):
     report: ReportSection = Field(default=ReportSection(), description="The report.")
 
 
-def load_config(study: Path | Mapping[str, Any], source: str | None = None) -> StudyConfig:
+def load_config(described: Path | Mapping[str, Any], source: str | None = None) -> StudyConfig:
     """Return the study that a file or an already loaded mapping describes.
 
     Parameters
     ----------
-    study
+    described
         YAML file, or its content.
     source
         How messages name it; the path, or "config", by default.
@@ -109,12 +109,12 @@ def load_config(study: Path | Mapping[str, Any], source: str | None = None) -> S
     ConfigError
         One line per problem: file, place, value and remedy.
     """
-    if isinstance(study, Mapping):
-        source, data = source or "config", dict(study)
+    if isinstance(described, Mapping):
+        source, data = source or "config", dict(described)
     else:
-        source = source or str(study)
+        source = source or str(described)
         try:
-            data = read_yaml(study, source)
+            data = read_yaml(described, source)
         except YamlError as error:
             raise ConfigError([str(error)]) from None
     try:
