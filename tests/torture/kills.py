@@ -28,8 +28,11 @@ ASKING = re.compile(
 )
 _SCRIPT = re.compile(r"\.snakemake/scripts/tmp[^/]*\.(\w+)\.py")
 _KEPT = re.compile(r"(\d+) of \d+ rows are kept")
-_PATIENCE = 240.0
-_FORBIDDEN = ("LockException", "--unlock", "Traceback (most recent call last)")
+_PATIENCE = 300.0
+# Share of kills that come as soon as some rows of the node are there: those must not be lost.
+_AFTER_ROWS = 0.5
+_INTERRUPTED = "Traceback (most recent call last)"
+_FORBIDDEN = ("LockException", "--unlock", _INTERRUPTED)
 
 
 @dataclass
@@ -54,7 +57,8 @@ def kill_often(study: TortureStudy, n: int, seed: int) -> Kills:
         victim = VICTIMS[number % len(VICTIMS)]
         said = _killed_run(study, victim, kills, draw, forced)
         for word in _FORBIDDEN:
-            if word in said:
+            # Ctrl-C reaches a node while it still imports, before it can catch anything.
+            if word in said and not (victim == "interrupt" and word == _INTERRUPTED):
                 kills.failures.append(f"kill {number} ({victim}): {_line_with(said, word)}")
         kills.rows_kept += _rows_kept(study.results)
         missing = sorted(_asking_rules(study) - set(kills.hit))
@@ -104,7 +108,10 @@ def _killed_run(
             start_new_session=True,
         )
         if rule := _wait_for_node(study, running, kills.hit):
-            time.sleep(draw.uniform(0.0, 2.0))
+            if draw.random() < _AFTER_ROWS:
+                _wait_for_rows(study, rule)
+            else:
+                time.sleep(draw.uniform(0.0, 2.0))
             _strike(study, running, victim)
             kills.hit[rule] += 1
             kills.victims[victim] += 1
@@ -121,7 +128,7 @@ def _killed_run(
 
 def _wait_for_node(study: TortureStudy, running: subprocess.Popen[bytes], hit: Counter[str]) -> str:
     """Return the rule of an asking node that runs, one not hit before if there is one soon."""
-    deadline, fallback = time.monotonic() + _PATIENCE, time.monotonic() + 20
+    deadline, fallback = time.monotonic() + _PATIENCE, time.monotonic() + 120
     while running.poll() is None and time.monotonic() < deadline:
         rules = {rule_of(process) for process in processes_in(study.project.root)}
         asking = {rule for rule in rules if ASKING.match(rule)}
@@ -130,6 +137,23 @@ def _wait_for_node(study: TortureStudy, running: subprocess.Popen[bytes], hit: C
             return sorted(fresh or asking)[0]
         time.sleep(0.05)
     return ""
+
+
+def _wait_for_rows(study: TortureStudy, rule: str) -> None:
+    """Wait until another row of a node was written, or no node of the rule runs any more."""
+    before = _bytes_kept(study.results)
+    while _bytes_kept(study.results) <= before:
+        if rule not in {rule_of(process) for process in processes_in(study.project.root)}:
+            return
+        time.sleep(0.02)
+
+
+def _bytes_kept(results: Path) -> int:
+    total = 0
+    for path in (results / ".finished").glob("rows-*/*"):
+        with contextlib.suppress(FileNotFoundError):
+            total += path.stat().st_size
+    return total
 
 
 def _strike(study: TortureStudy, running: subprocess.Popen[bytes], victim: Victim) -> None:

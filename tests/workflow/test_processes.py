@@ -63,7 +63,7 @@ def test_nothing_is_left_after_a_run_that_succeeded(project: Project) -> None:
     wait_until(lambda: not processes_of(project.root), "no process left")
 
 
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_nothing_is_left_when_snakemake_is_stopped(
     project: Project, target: str, ending: signal.Signals
 ) -> None:

@@ -182,6 +182,8 @@ def _node_frame(snakemake: Any) -> Iterator[None]:
             _fail(snakemake, str(error))
         except PersonaeError as error:
             _fail(snakemake, str(error))
+        except KeyboardInterrupt:
+            _fail(snakemake, "interrupted by Ctrl-C; run the same command again to go on")
         except OSError as error:
             LOG.error("%s", traceback.format_exc())
             full = is_full(error) and no_room(Path(snakemake.output[0]), error)
