@@ -1,4 +1,4 @@
-"""The report of a synthetic study, open in a real browser."""
+"""The report of a synthetic study, opened in a real browser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report as a reader meets it: it renders, asks for nothing, adapts, filters and prints."""
+"""The report in a browser: rendering, requests, dark mode, filters and printing."""
 
 from __future__ import annotations
 
@@ -16,16 +16,14 @@ return [...document.querySelectorAll('#scorecard tr[data-verdict]')]
 """
 
 
-def test_it_opens_without_console_messages_or_requests(report: Browser) -> None:
+def test_the_page_opens_without_console_messages_or_requests(report: Browser) -> None:
     assert report.run("return document.readyState") == "complete"
     assert report.log("browser") == []
     outside = [url for url in report.requests() if not url.startswith(("file:", "data:"))]
     assert outside == []
 
 
-def test_a_page_that_did_ask_or_complain_would_be_noticed(
-    chromium: Browser, tmp_path: Path
-) -> None:
+def test_requests_and_console_messages_are_detected(chromium: Browser, tmp_path: Path) -> None:
     page = tmp_path / "leaky.html"
     page.write_text("<img src='http://127.0.0.1:9/x.png'><script>console.error('no')</script>")
     chromium.log("browser")
@@ -48,7 +46,7 @@ def test_every_figure_is_drawn(report: Browser) -> None:
 
 
 @pytest.mark.parametrize("width", [1280, 760, 390])
-def test_nothing_hangs_over_the_edge(report: Browser, width: int) -> None:
+def test_nothing_overflows_horizontally(report: Browser, width: int) -> None:
     report.resize(width, 900)
     assert report.run("return document.documentElement.scrollWidth") <= width
 
@@ -62,7 +60,7 @@ def test_the_scorecard_can_be_filtered_by_verdict(report: Browser, verdict: str)
     assert report.run(VISIBLE) == everything
 
 
-def test_dark_readers_get_a_dark_page_with_light_figures(report: Browser) -> None:
+def test_dark_mode_has_a_dark_page_with_light_figures(report: Browser) -> None:
     ground = "return getComputedStyle(document.body).backgroundColor"
     light = report.run(ground)
     dark = {"name": "prefers-color-scheme", "value": "dark"}
@@ -72,18 +70,18 @@ def test_dark_readers_get_a_dark_page_with_light_figures(report: Browser) -> Non
     assert report.run(picture) == "rgb(255, 255, 255)"
 
 
-def test_it_prints_with_its_figures(report: Browser) -> None:
+def test_printing_includes_the_figures(report: Browser) -> None:
     pdf = report.print()
     assert pdf.startswith(b"%PDF")
     assert len(pdf) > 50_000
 
 
-def test_it_can_be_seen(report: Browser, tmp_path: Path) -> None:
+def test_a_screenshot_is_not_blank(report: Browser, tmp_path: Path) -> None:
     report.screenshot(tmp_path / "report.png")
     assert (tmp_path / "report.png").stat().st_size > 20_000
 
 
-def test_keyboard_readers_can_skip_to_the_scorecard(report: Browser) -> None:
+def test_keyboard_users_can_skip_to_the_scorecard(report: Browser) -> None:
     assert report.run("return document.querySelector('a').getAttribute('href')") == "#scorecard"
     regions = "return [...document.querySelectorAll('.scroll')]"
     assert report.run(f"{regions}.every(region => region.tabIndex === 0 && region.ariaLabel)")

@@ -1,4 +1,4 @@
-"""A synthetic study, made once for all tests of the report."""
+"""A synthetic study, built once for all tests of the report."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .synthetic.study import Study, score, write_page, write_study
 
 @pytest.fixture(scope="session")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    """Two models, one that behaves as the papers say and one without any effect."""
+    """Build two models, one with the effects of the papers and one without any."""
     made = write_study(tmp_path_factory.mktemp("results") / "demo", {"good": 1.0, "flat": 0.0})
     score(made)
     write_page(made)

@@ -1,4 +1,4 @@
-"""The library card: the shipped library is sound, and every planted fault is found."""
+"""The library card: the shipped library passes, and every planted fault is found."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_planted_fault_is_found(project: Path, check: str, prompts: str, words
     assert any(words in str(finding) and "nobody" in str(finding) for finding in found)
 
 
-def test_the_model_name_is_the_one_placeholder(library: Library) -> None:
+def test_the_model_name_is_the_only_placeholder(library: Library) -> None:
     assert any("{model_name}" in (prompt or "") for prompt in library.default.prompts)
 
 
@@ -81,7 +81,7 @@ def test_uneven_topics_and_unknown_labels_are_found(project: Path) -> None:
     assert any("no role 'pirat'" in line for line in found)
 
 
-def test_a_name_that_a_role_and_a_trait_share_is_found(project: Path) -> None:
+def test_a_name_shared_by_a_role_and_a_trait_is_found(project: Path) -> None:
     path = project / PIRATE
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace("pirate:\n", "pirate_:\n", 1), encoding="utf-8")
@@ -94,7 +94,7 @@ def test_a_name_that_a_role_and_a_trait_share_is_found(project: Path) -> None:
     ]
 
 
-def test_a_question_on_both_sides_of_a_split_is_found(project: Path) -> None:
+def test_a_question_in_both_splits_is_found(project: Path) -> None:
     heldout = project / "config/questions/heldout.yaml"
     asked = Library(LibrarySection(), project).extraction[0].text
     with heldout.open("a", encoding="utf-8") as stream:
@@ -118,7 +118,7 @@ def test_a_question_on_both_sides_of_a_split_is_found(project: Path) -> None:
     ]
 
 
-def test_a_user_and_a_jailbreak_are_spoken_to(project: Path) -> None:
+def test_prompts_of_users_and_jailbreaks_address_the_model(project: Path) -> None:
     for name, old, new in (
         ("domains/coding.yaml", "You are ", "This user is "),
         ("jailbreak/iron_tycoon.yaml", 'system: "You are Augusta', 'system: "She is Augusta'),
@@ -142,11 +142,11 @@ def test_a_user_and_a_jailbreak_are_spoken_to(project: Path) -> None:
     assert found_in == {"domains", "jailbreak"}
 
 
-def test_the_shipped_library_suffices_for_a_full_replication(library: Library) -> None:
+def test_the_shipped_library_is_large_enough_for_a_full_replication(library: Library) -> None:
     assert too_few(library) == []
 
 
-def test_what_is_smaller_than_in_a_full_replication_is_named(project: Path) -> None:
+def test_parts_smaller_than_a_full_replication_needs_are_listed(project: Path) -> None:
     for path in (project / "config/roles").glob("[a-c]*.yaml"):
         path.unlink()
     probes = project / "config/questions/harm_probes.yaml"
@@ -189,7 +189,7 @@ def place(text: str, name: str, kind: str = "prompt") -> LibraryText:
     return LibraryText("roles", name, kind, text, name.split(".")[0])
 
 
-def test_near_duplicates_are_found_across_groups_alone() -> None:
+def test_near_duplicates_are_searched_across_groups_only() -> None:
     texts = [
         place("you mend the nets", "a.prompts[0]"),
         place("you mend the net", "a.prompts[1]"),
@@ -205,7 +205,7 @@ def test_near_duplicates_are_found_across_groups_alone() -> None:
     assert not any(near.left.group == near.right.group for near in family.closest)
 
 
-def test_opposed_sides_are_told_apart_by_both_judges() -> None:
+def test_both_judges_separate_opposed_sides() -> None:
     pairs = [
         Contrast("good", "zzzz", "qqqq", "be zzzz zz", "be qqqq qq"),
         Contrast("swapped", "zzzz", "qqqq", "be qqqq qq", "be zzzz zz"),
@@ -223,7 +223,7 @@ def test_contrasts_are_every_pair(library: Library) -> None:
     assert len(list(contrasts(library, "trait_space"))) == len(library.trait_space)
 
 
-def test_the_card_says_what_it_is_about(library: Library, tmp_path: Path) -> None:
+def test_the_card_states_its_scope(library: Library, tmp_path: Path) -> None:
     scope = {"roles": ["pirate", "cat"], "traits": ["poetic"]}
     rows = card_rows(library, Words(), scope)
     tables.write(tables.from_rows(rows, "library_card"), tmp_path / "c.parquet", "library_card", {})
@@ -242,7 +242,7 @@ def test_the_card_says_what_it_is_about(library: Library, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("judge", ["likelihood", "embedding"])
-def test_the_node_asks_a_model_only_where_it_may(
+def test_the_node_uses_a_model_only_if_a_judge_needs_one(
     judge: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(ROOT)
@@ -260,14 +260,12 @@ def test_the_node_asks_a_model_only_where_it_may(
     assert ("opposed sides, likelihood" in checks) == (judge == "likelihood")
 
 
-def test_every_text_has_a_place_of_its_own(library: Library) -> None:
+def test_locations_of_texts_are_unique(library: Library) -> None:
     places = [(each.part, each.place) for each in all_texts(library)]
     assert len(set(places)) == len(places)
 
 
-def test_the_digest_changes_with_every_file(
-    project: Path, edit_bytes: Callable[[Path], None]
-) -> None:
+def test_every_file_changes_the_digest(project: Path, edit_bytes: Callable[[Path], None]) -> None:
     before = library_digest(LibrarySection(), project)
     assert before == library_digest(LibrarySection(), project)
     edit_bytes(project / "config/conversations/domains/coding.yaml")

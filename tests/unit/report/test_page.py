@@ -1,4 +1,4 @@
-"""The page: self-contained, escaped, complete, readable."""
+"""The report page: self-contained, escaped, complete, accessible."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_the_page_is_well_formed_and_ids_are_unique(elements: Elements) -> None:
     assert set(targets) <= set(ids)
 
 
-def test_the_page_needs_nothing_from_outside(page: str, elements: Elements) -> None:
+def test_the_page_is_self_contained(page: str, elements: Elements) -> None:
     assert not elements.all("script")
     for _, attributes in elements.found:
         for key in ("src", "href", "srcset", "data", "action"):
@@ -89,9 +89,7 @@ def test_the_page_needs_nothing_from_outside(page: str, elements: Elements) -> N
     assert "default-src 'none'" in page
 
 
-def test_every_figure_of_every_model_is_inside_with_its_finding(
-    elements: Elements, study: Study
-) -> None:
+def test_every_figure_is_embedded_with_its_finding(elements: Elements, study: Study) -> None:
     images = elements.all("img")
     assert len(images) == len(figure_names()) * len(study.models)
     for image in images:
@@ -120,7 +118,7 @@ def test_model_text_is_escaped(page: str) -> None:
     assert "<b>" not in page
 
 
-def test_characters_that_cannot_be_seen_are_written_out() -> None:
+def test_invisible_characters_are_escaped() -> None:
     assert visible("a\x00b \u202etxet\u202c \ufeff") == "a[U+0000]b [U+202E]txet[U+202C] [U+FEFF]"
     assert visible("tab\tline\n \u05d0 \U0001f469\u200d\U0001f4bb") == (
         "tab\tline\n \u05d0 \U0001f469\u200d\U0001f4bb"
@@ -145,7 +143,7 @@ def test_transcripts_show_plain_steered_and_capped_in_turn(page: str) -> None:
     assert "Capped, layers 3\u20134, p25" in page
 
 
-def test_the_page_shows_what_judges_say_of_each_other(page: str) -> None:
+def test_the_page_shows_the_agreement_between_judges(page: str) -> None:
     text = plain(section(page, "good"))
     assert "likelihood and embedding labelled set trait 0.50 [0.30, 0.70] 0.50 [0.30, 0.70]" in text
     # On the study's own responses as well, with n and what one of them left unscored.
@@ -155,7 +153,7 @@ def test_the_page_shows_what_judges_say_of_each_other(page: str) -> None:
     assert "likelihood and embedding alpha sweep trait low unscored: 73" in text
 
 
-def test_the_page_shows_what_moves_scores_and_what_is_unscored(page: str) -> None:
+def test_the_page_shows_biases_and_unscored_responses(page: str) -> None:
     text = plain(section(page, "good"))
     assert "embedding trait length 0.10 [\u22120.10, 0.30] 20" in text
     assert re.search(
@@ -165,7 +163,7 @@ def test_the_page_shows_what_moves_scores_and_what_is_unscored(page: str) -> Non
     assert "0.85 (0.82 to 0.88)" in text
 
 
-def test_offline_judges_are_called_what_they_are(page: str) -> None:
+def test_offline_judges_are_described(page: str) -> None:
     text = plain(page)
     assert "likelihood offline" in text
     assert "Judge likelihood Offline: a likelihood ratio under the weights of" in text
@@ -173,7 +171,7 @@ def test_offline_judges_are_called_what_they_are(page: str) -> None:
     assert "not read the rubric" in text
 
 
-def test_counts_of_levels_leave_the_labels_and_empty_cells_out() -> None:
+def test_counts_of_levels_omit_labels_and_empty_cells() -> None:
     row = {"judge": "a", "arm": "roles", "rubric": "trait", "target": "*"}
     cells = [
         {**row, "against": "b", "label": "low", "predicted": "low", "n": 4},
@@ -203,13 +201,13 @@ def test_agreement_over_all_targets_comes_first_and_a_rubric_without_targets_onc
     ]  # fmt: skip
 
 
-def test_a_number_that_cannot_be_told_has_no_interval() -> None:
+def test_an_undefined_number_has_no_interval() -> None:
     nan = float("nan")
     assert with_interval(0.5, 0.25, 1.0) == "0.50 [0.25, 1.00]"
     assert with_interval(nan, nan, nan) == "\u2013"
 
 
-def test_the_page_says_what_was_run_on_what(page: str) -> None:
+def test_the_page_states_models_personas_and_counts(page: str) -> None:
     for text in (
         "Good model",
         "12 roles",
@@ -231,7 +229,7 @@ def test_unscored_answers_show_their_reason(study: Study) -> None:
     assert first.answers[0].scores == ["trait unscored (refusal)", "coherence unscored (refusal)"]
 
 
-def test_transcripts_take_turns_between_groups(study: Study) -> None:
+def test_transcripts_alternate_between_groups(study: Study) -> None:
     folder = "steering/{}/alpha_sweep"
     paths = [study.table("good", f"{folder.format(t)}/responses") for t in TRAITS]
     responses = read_frame(paths, "steered_responses")
@@ -270,7 +268,7 @@ def test_numbers_and_durations() -> None:
     assert note_lines("Criterion: a. Here: b.") == ["Criterion: a.", "Here: b."]
 
 
-def test_text_stands_out_in_light_and_dark() -> None:
+def test_text_has_contrast_in_light_and_dark_mode() -> None:
     css = (PROJECT / "scripts/personae/report/page.css").read_text("utf-8")
     light, dark = (
         dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", block))

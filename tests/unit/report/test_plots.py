@@ -1,4 +1,4 @@
-"""Figures: what they say, what they carry, and tables at the edge of what can be drawn."""
+"""Figures: findings, metadata, and edge cases of their tables."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_every_figure_carries_its_title_and_finding(study: Study, model: str, na
 
 
 @pytest.mark.parametrize("name", figure_names())
-def test_figures_are_vector_text_as_paths_and_link_nowhere(study: Study, name: str) -> None:
+def test_figures_draw_text_as_paths_and_have_no_links(study: Study, name: str) -> None:
     text = Path(study.figure("good", name)).read_text("utf-8")
     root = ElementTree.fromstring(text)
     assert not list(root.iter("{http://www.w3.org/2000/svg}text"))
@@ -80,7 +80,7 @@ def test_the_same_tables_give_the_same_bytes(study: Study, tmp_path: Path) -> No
     assert "weights_digest=" in (tmp_path / "a.svg").read_text("utf-8")
 
 
-def test_a_failed_save_leaves_the_old_figure(tmp_path: Path) -> None:
+def test_a_failed_save_keeps_the_old_figure(tmp_path: Path) -> None:
     path = tmp_path / "figure.svg"
     path.write_text("old", "utf-8")
     broken = Illustration(figure=None, title="t", finding="f")  # type: ignore[arg-type]
@@ -133,7 +133,7 @@ def test_layers_without_reliability_are_drawn(study: Study) -> None:
     assert not any("split-half" in label for label in labels[1])
 
 
-def test_separation_without_held_out_rollouts_shows_those_there_are(study: Study) -> None:
+def test_separation_without_held_out_rollouts_shows_the_extraction_rollouts(study: Study) -> None:
     paths = [study.table("good", f"roles/{role}/projections") for role in [*ROLES, "default"]]
     along = [("direction", "==", "axis"), ("layer", "==", MIDDLE), ("split", "==", "extraction")]
     rows = read_frame(paths, "projections", filters=along)
@@ -152,7 +152,7 @@ def test_role_heatmap_is_ordered_along_the_axis(study: Study) -> None:
     assert along.is_monotonic_decreasing
 
 
-def test_hundreds_of_roles_are_drawn_without_their_names() -> None:
+def test_hundreds_of_roles_are_drawn_without_names() -> None:
     names = [AXIS, *(f"role{i}" for i in range(120))]
     angle = np.linspace(0, 3, len(names))
     pairs = pd.DataFrame(
@@ -176,7 +176,7 @@ def test_steering_effects_are_taken_at_the_largest_coherent_coefficient(study: S
     assert "no coherent coefficient for poetic" in finding
 
 
-def test_the_layer_sweep_says_when_no_layer_stays_coherent(study: Study) -> None:
+def test_the_layer_sweep_reports_that_no_layer_is_coherent(study: Study) -> None:
     table = effects(study, "layer_sweep")
     assert (
         "no layer is coherent" not in steering_figure.layer_sweep(table, coherence_floor=50).finding
@@ -202,14 +202,14 @@ def test_the_trade_off_is_drawn_without_random_directions_and_without_jailbreaks
     assert "random" not in drawn.finding
 
 
-def test_nothing_in_persona_without_capping_is_said_and_not_divided_by(study: Study) -> None:
+def test_no_response_in_persona_without_capping_is_reported_without_division(study: Study) -> None:
     table = tradeoff(study)
     played = table.measure.str.endswith("_played")
     table.loc[played, ["value", "change", "low", "high"]] = 0.0
     assert "even without capping" in capping_figure.tradeoff(table).finding
 
 
-def test_simulated_conversations_are_a_row_of_their_own_by_domain(study: Study) -> None:
+def test_simulated_conversations_have_their_own_row_by_domain(study: Study) -> None:
     rows = frame(study, "drift/projections", "drift_projections")
     rows = rows[(rows.direction == "axis") & (rows.layer == MIDDLE)]
     summary = frame(study, "drift/summary", "drift_summary")
@@ -248,7 +248,7 @@ def test_every_rubric_with_levels_has_its_confusion_by_judge(study: Study) -> No
     assert counts[:2] == ["12", "3"]
 
 
-def test_judges_leave_single_roles_and_undefined_areas_out(study: Study) -> None:
+def test_single_roles_and_undefined_areas_are_omitted(study: Study) -> None:
     agreement = frame(study, "judging/agreement", "agreement")
     extra = agreement.head(2).assign(rubric="role_adherence", target="pirate")
     undefined = agreement.head(1).assign(target="optimistic", auc=np.nan)
@@ -261,7 +261,7 @@ def test_judges_leave_single_roles_and_undefined_areas_out(study: Study) -> None
     )
 
 
-def test_damaged_figures_are_refused_by_name(tmp_path: Path) -> None:
+def test_damaged_figures_raise_an_error_with_the_file_name(tmp_path: Path) -> None:
     path = tmp_path / "capping.svg"
     path.write_text("<svg", "utf-8")
     with pytest.raises(PersonaeError, match=r"capping\.svg: not an SVG"):
@@ -271,7 +271,7 @@ def test_damaged_figures_are_refused_by_name(tmp_path: Path) -> None:
         load_figure(str(path), {})
 
 
-def test_words() -> None:
+def test_formatting_of_names_counts_and_lists() -> None:
     assert readable("pirate_speech") == "pirate speech"
     assert readable("default") == "default Assistant"
     assert listed(["a", "b", "c"]) == "a, b and c"

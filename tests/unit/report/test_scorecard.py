@@ -1,4 +1,4 @@
-"""The scorecard: planted answers, honest gaps, and its table."""
+"""The scorecard: planted effects, untestable claims, and its table."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_values_are_those_of_the_tables(scorecard: pd.DataFrame, study: Study) -
     )
 
 
-def test_steering_is_paired_by_question_and_held_against_the_random_direction(
+def test_steering_is_paired_by_question_and_compared_with_the_random_direction(
     scorecard: pd.DataFrame,
 ) -> None:
     found = row(scorecard, "Steering along a trait vector increases the trait.", "good")
@@ -119,7 +119,7 @@ def test_every_step_of_both_papers_has_its_claims() -> None:
     assert len(CLAIMS) + len(CROSS_CLAIMS) >= 20
 
 
-def test_every_claim_is_complete_and_said_once() -> None:
+def test_every_claim_is_complete_and_unique() -> None:
     for claim in (*CLAIMS, *CROSS_CLAIMS):
         assert claim.text.endswith(".")
         assert not claim.criterion.endswith(".")
@@ -138,7 +138,7 @@ def test_every_row_has_a_verdict_its_criterion_and_a_reason(scorecard: pd.DataFr
     assert scorecard.note.str.contains("Not testable: ").equals(open_)
 
 
-def test_what_this_workflow_does_not_run_is_not_testable(scorecard: pd.DataFrame) -> None:
+def test_claims_without_an_experiment_are_not_testable(scorecard: pd.DataFrame) -> None:
     for claim in (
         "The shift along a trait vector predicts the effect of fine-tuning on the trait.",
         "Therapy and philosophy drift further than coding and writing.",
@@ -156,7 +156,9 @@ def test_models_are_compared_only_when_there_are_several(
         assert "1 model in this study" in single["note"]
 
 
-def test_without_a_second_judge_or_a_coherent_coefficient_nothing_is_made_up(study: Study) -> None:
+def test_without_a_second_judge_or_coherent_coefficient_claims_are_untestable(
+    study: Study,
+) -> None:
     changed = evidence(study, second_judge=None, coherence_floor=101.0)
     rows = {r["claim"]: r for r in score_claims(CLAIMS, (), [changed])}
     for claim, reason in (
@@ -168,7 +170,7 @@ def test_without_a_second_judge_or_a_coherent_coefficient_nothing_is_made_up(stu
         assert reason in rows[claim]["note"]
 
 
-def test_two_conversations_are_no_sample(study: Study, tmp_path: Path) -> None:
+def test_two_conversations_are_too_few(study: Study, tmp_path: Path) -> None:
     claim = "Capping reduces role play under persona jailbreaks."
     path = study.table("good", "capping/responses")
     rows = tables.read(path, "capped_responses").to_pylist()

@@ -1,4 +1,4 @@
-"""A whole study on disk, with figures, scorecard and report made by the project's own scripts."""
+"""A complete study on disk, with figures, scorecard and report written by the project's scripts."""
 
 from __future__ import annotations
 
