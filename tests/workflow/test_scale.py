@@ -33,8 +33,8 @@ PLANNED = {
     "calibrate_judges": 1,
 }
 """Jobs of every model."""
-# CPU seconds for 5,000 jobs; 18 to 21 were measured on two busy cores.
-SECONDS_PER_5000_JOBS = 40.0
+# CPU seconds for 5,000 jobs; 16 to 17 were measured on two very busy cores.
+SECONDS_PER_5000_JOBS = 30.0
 
 
 def plan(project: Project, *arguments: str) -> tuple[str, float, float]:
