@@ -22,8 +22,8 @@ from personae.judging.judge_pairs import (
     pair_confusion_rows,
     pair_rows,
 )
-from personae.judging.labelled_scoring import measure_panel
 from personae.judging.labelled_set import labelled_items
+from personae.judging.labelled_set_scores import measure_panel
 from personae.personas.library import Labelled
 
 

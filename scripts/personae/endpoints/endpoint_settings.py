@@ -1,4 +1,4 @@
-"""Sections of a study about chat models that are reached over HTTP, and what each of them does."""
+"""The sections `endpoints` and `assignments` of a study, and limits on what it may ask."""
 
 import re
 from typing import Any, Final, Literal

@@ -1,7 +1,7 @@
-"""How endpoints are asked in this run: keys, limits, prices and budget, which change no answer.
+"""Endpoints, budget and folder of answers as the configuration of a run gives them.
 
-They are no part of a node's params, so that a raised limit reruns nothing; a node takes them from
-the configuration of the run.
+Limits, prices and budget change no answer, so they are not part of a node's params: a raised limit
+reruns nothing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How far a judge can be trusted: agreement with the labels on questions it was not fitted on."""
+"""Agreement of judges with the labelled set, on questions that no mapping was fitted on."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.metrics import cohen_kappa_score
 
 from personae.judging.calibration import POOLED
 from personae.science.resampling import (
@@ -114,13 +115,10 @@ def spearman(
 
 def cohen_kappa(pairs: Pairs) -> float:
     """Agreement of two raters beyond chance; NaN when chance alone explains everything."""
-    n = len(pairs)
-    if not n:
+    if len({name for pair in pairs for name in pair}) < 2:
         return math.nan
-    observed = sum(a == b for a, b in pairs) / n
-    left, right = (Counter(pair[side] for pair in pairs) for side in (0, 1))
-    chance = sum(left[level] * right[level] for level in left) / n**2
-    return math.nan if chance == 1.0 else (observed - chance) / (1.0 - chance)
+    left, right = zip(*pairs, strict=True)
+    return float(cohen_kappa_score(left, right))
 
 
 def kappa_interval(

@@ -24,7 +24,7 @@ _RIDGE: Final = 1e-2  # keeps the slope finite on a perfectly separable labelled
 _STEPS: Final = 100
 
 
-class Mapped(NamedTuple):
+class ScoreMapping(NamedTuple):
     """A fitted mapping: ``logistic`` with (slope, intercept), or ``cuts`` with ascending cuts."""
 
     mapping: str
@@ -45,7 +45,7 @@ Key = tuple[str, str, str]  # judge, kind of rubric, target
 class Calibration:
     """The mappings of all judges, looked up by judge and rubric."""
 
-    def __init__(self, mappings: Mapping[Key, Mapped]) -> None:
+    def __init__(self, mappings: Mapping[Key, ScoreMapping]) -> None:
         self._mappings = dict(mappings)
 
     @classmethod
@@ -53,7 +53,7 @@ class Calibration:
         """Read the ``calibration`` table."""
         return cls(
             {
-                (row["judge"], row["rubric"], row["target"]): Mapped(
+                (row["judge"], row["rubric"], row["target"]): ScoreMapping(
                     row["mapping"], tuple(row["parameters"]), row["n"]
                 )
                 for row in table.to_pylist()
@@ -87,7 +87,7 @@ class Calibration:
         raise ValueError(f"judge {judge!r} is not calibrated for rubric {rubric.kind!r}")
 
 
-def fit(kind: str, raw: ArrayLike, labels: ArrayLike) -> Mapped:
+def fit(kind: str, raw: ArrayLike, labels: ArrayLike) -> ScoreMapping:
     """Fit the mapping of one kind of rubric.
 
     Parameters
@@ -105,8 +105,8 @@ def fit(kind: str, raw: ArrayLike, labels: ArrayLike) -> Mapped:
     if len(x) < 2:
         raise ValueError(f"cannot calibrate {kind} on {len(x)} labelled answers")
     if kind == "role_adherence":
-        return Mapped("cuts", _cuts(x, y), len(x))
-    return Mapped("logistic", _logistic(x, y / 100.0), len(x))
+        return ScoreMapping("cuts", _cuts(x, y), len(x))
+    return ScoreMapping("logistic", _logistic(x, y / 100.0), len(x))
 
 
 def _logistic(x: NDArray[np.float64], share: NDArray[np.float64]) -> tuple[float, float]:

@@ -5,8 +5,8 @@ verdict counts. Where the rubric and the endpoint allow it, the score is the exp
 numbers of the first token (PV, judge). Failures are verdicts with a reason, never numbers.
 
 A reply counts as finished only where the endpoint says so in a word that is known to mean it, or
-gives no word at all; every other one (``length``, ``tool_calls``, a word of tomorrow) counts as cut
-off, whatever it ends with: a verdict lost is counted, a wrong one is not.
+gives no word at all; every other one (``length``, ``tool_calls``, an unknown word) counts as cut
+off, whatever it ends with. A lost verdict is counted as unscored; a wrong one would go unnoticed.
 """
 
 from __future__ import annotations

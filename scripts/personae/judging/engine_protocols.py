@@ -1,4 +1,4 @@
-"""What judges need of an engine; a client of the model server offers it."""
+"""The calls that offline judges make; a client of the model server implements them."""
 
 from __future__ import annotations
 

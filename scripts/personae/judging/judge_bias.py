@@ -1,4 +1,4 @@
-"""What moves a judge's scores besides what it should judge: length, and order in the prompt."""
+"""Biases of judges: the length of an answer, and its position in the prompt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The judges that a study names, ready to score."""
+"""Builds the judges that a study names."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def make_panel(
     engine
         The model server, which offline judges need.
     labelled
-        The labelled set, which lends the embedding judge its examples.
+        The labelled set, from which the embedding judge takes its examples.
     calibration
         None only while judges are being calibrated.
     runtime

@@ -1,7 +1,7 @@
-"""How far judges agree with each other, on the labelled set and on a study's own responses.
+"""Agreement between judges, on the labelled set and on a study's own responses.
 
-A label says who is right, and the labelled set is small; the study's responses have no labels, and
-are what the judges decide on.
+The labelled set says which judge is right, but it is small. The study's own responses have no
+labels, but they are what the judges decide on.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Opinion(NamedTuple):
 
 
 @dataclass
-class Shared:
+class SharedAnswers:
     """Answers that two judges were both asked about: one entry each, NaN where unscored."""
 
     left: list[float] = field(default_factory=list)
@@ -59,7 +59,7 @@ class Shared:
 
     def add(self, left: Opinion, right: Opinion) -> None:
         """Append an answer."""
-        # Both are read as the less able of the two reads: level 0 of a role where both tell it.
+        # An offline judge never gives level 0 of a role: then level 0 counts as 1 for both.
         mode = "offline" if "offline" in (left.mode, right.mode) else "text"
         self.left.append(math.nan if left.score is None else left.score)
         self.right.append(math.nan if right.score is None else right.score)
@@ -68,7 +68,7 @@ class Shared:
         self.questions.append(left.question)
 
 
-Pairs = dict[tuple[str, str, str], Shared]
+Pairs = dict[tuple[str, str, str], SharedAnswers]
 """Judge, other judge and rubric to what both were asked about."""
 
 
@@ -110,7 +110,7 @@ def add_pairs(opinions: Iterable[Opinion], pairs: Pairs) -> None:
         by_item.setdefault((opinion.rubric, opinion.item), []).append(opinion)
     for (rubric, _), members in by_item.items():
         for left, right in combinations(members, 2):
-            pairs.setdefault((left.judge, right.judge, rubric), Shared()).add(left, right)
+            pairs.setdefault((left.judge, right.judge, rubric), SharedAnswers()).add(left, right)
 
 
 def pair_rows(pairs: Pairs, seed: int, arm: str = LABELLED) -> list[Record]:
@@ -136,7 +136,7 @@ def pair_rows(pairs: Pairs, seed: int, arm: str = LABELLED) -> list[Record]:
     ]
 
 
-def _row(rubric: str, both: Shared, seed: int) -> Record:
+def _row(rubric: str, both: SharedAnswers, seed: int) -> Record:
     plan = Bootstrap(DRAWS, seed)
     sides = np.asarray([both.left, both.right], dtype=np.float64)
     where = np.flatnonzero(~np.isnan(sides).any(axis=0))
@@ -154,7 +154,7 @@ def _row(rubric: str, both: Shared, seed: int) -> Record:
 
 
 def _clusters(questions: Sequence[str]) -> NDArray[np.int64]:
-    """Number the questions; thousands of them are resampled in bundles, which costs no truth."""
+    """Number the questions; thousands of them are resampled in bundles to save time."""
     if not questions:
         return np.zeros(0, dtype=np.int64)
     return np.asarray(encode(questions) % _MOST_CLUSTERS, dtype=np.int64)

@@ -1,7 +1,7 @@
-"""What a chat judge reads: the rubric, the question, the fenced answer, the form of the verdict.
+"""Prompts of chat judges: the rubric, the question, the fenced answer, the form of the verdict.
 
-What every answer shares comes first, so that an endpoint that caches prompts reads it once. A
-template from elsewhere is used as it is.
+The text that all answers share comes first, so that endpoints can cache it. Templates of other
+projects are used unchanged.
 """
 
 from __future__ import annotations

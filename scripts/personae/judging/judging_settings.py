@@ -1,4 +1,4 @@
-"""Section of a study about who scores the responses, and what that may cost."""
+"""The section `judging` of a study: its judges, limits and budget."""
 
 from typing import Self
 

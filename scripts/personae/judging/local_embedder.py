@@ -1,4 +1,4 @@
-"""What judges have where no model is loaded: the sentence embedder, in this process, on the CPU."""
+"""The sentence embedder in this process, on the CPU, for nodes that load no model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # torch takes seconds to import, and a judge behind an API ne
 
 
 class EmbedderAlone:
-    """Stands for an engine in front of judges that do not ask the model.
+    """The engine of judges that do not ask the model.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""From responses to the table of scores: the one way in which every arm is judged."""
+"""Scores the responses of every arm with all judges of a study."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def load_panel(
     engine
         The model server; None where every judge is an endpoint.
     labelled
-        Folder of the labelled set, which lends the embedding judge its examples.
+        Folder of the labelled set, from which the embedding judge takes its examples.
     calibration
         Table of that name.
     config

@@ -1,4 +1,4 @@
-"""When too much is missing: the check that every node applies to every judge."""
+"""The limit on unscored responses, which every node applies to every judge."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from personae.base.errors import PersonaeError
 
 
 def refuse_unscored(judge: str, found: Iterable[tuple[str, str | None]], most: float) -> None:
-    """Refuse verdicts of one judge of which more than the share ``most`` has no score.
+    """Raise an error when more than the share ``most`` of a judge's verdicts has no score.
 
     Parameters
     ----------

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from personae.judging.agreement import agreement_rows, cohen_kappa, confusion_rows
-from personae.judging.calibration import POOLED, Calibration, Mapped, cross_validated, fit, folds
+from personae.judging.calibration import (
+    POOLED,
+    Calibration,
+    ScoreMapping,
+    cross_validated,
+    fit,
+    folds,
+)
 from personae.judging.judge_types import role_rubric, trait_rubric
 
 TRAIT = trait_rubric(
@@ -52,7 +59,7 @@ def test_a_separable_labelled_set_gives_a_finite_slope() -> None:
 
 
 def test_a_trait_without_labels_takes_the_pooled_mapping() -> None:
-    own, pooled = Mapped("logistic", (1.0, 0.0), 5), Mapped("logistic", (0.0, 9.0), 50)
+    own, pooled = ScoreMapping("logistic", (1.0, 0.0), 5), ScoreMapping("logistic", (0.0, 9.0), 50)
     mappings = {("j", "trait", "poetic"): own, ("j", "trait", POOLED): pooled}
     calibration = Calibration.from_table(Calibration(mappings).to_table())
     assert calibration.score("j", TRAIT, 0.0) == pytest.approx(50.0)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from personae.api.requests import LikelihoodResult, LikelihoodRow
-from personae.judging.calibration import POOLED, Calibration, Mapped
+from personae.judging.calibration import POOLED, Calibration, ScoreMapping
 from personae.judging.embedding_judge import EmbeddingJudge
 from personae.judging.judge_types import Judge, JudgeItem, coherence_rubric, role_rubric, verdict
 from personae.judging.labelled_set import Exemplar
@@ -17,7 +17,7 @@ from personae.judging.likelihood_judge import REQUEST, LikelihoodJudge, distinct
 ROLE = role_rubric("pirate", "A pirate who loves the sea.")
 CUTS = Calibration(
     {
-        (judge, "role_adherence", POOLED): Mapped("cuts", (0.0, 0.2), 9)
+        (judge, "role_adherence", POOLED): ScoreMapping("cuts", (0.0, 0.2), 9)
         for judge in ("likelihood", "embedding")
     }
 )

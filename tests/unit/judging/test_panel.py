@@ -12,8 +12,8 @@ from personae.data import tables
 from personae.endpoints.runtime import Runtime
 from personae.judging.judge_factory import JudgingRecord, Sampled, make_panel
 from personae.judging.judge_types import JudgeItem, plain_rubric, role_rubric
-from personae.judging.labelled_scoring import measure_panel
 from personae.judging.labelled_set import labelled_items
+from personae.judging.labelled_set_scores import measure_panel
 from personae.judging.score_responses import judge_table
 from personae.personas.library import load_labelled
 from tests.unit.endpoints.misbehaving import Endpoint, completion

@@ -1,4 +1,4 @@
-"""Run every judge over the labelled set: raw scores, mappings, cross-validated scores."""
+"""Scores of every judge on the labelled set: raw, mapped and cross-validated."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from personae.judging.calibration import (
     POOLED,
     Calibration,
     Key,
-    Mapped,
+    ScoreMapping,
     cross_validated,
     fit,
     folds,
@@ -25,8 +25,8 @@ from personae.judging.unscored_limit import refuse_unscored
 Record = dict[str, Any]
 
 
-class Measured(NamedTuple):
-    """What the labelled set says of the judges.
+class PanelMeasurement(NamedTuple):
+    """Scores of all judges on the labelled set.
 
     Attributes
     ----------
@@ -43,7 +43,9 @@ class Measured(NamedTuple):
     reordered: list[Record]
 
 
-def measure_panel(panel: Panel, items: Sequence[LabelledItem], *, bias_checks: bool) -> Measured:
+def measure_panel(
+    panel: Panel, items: Sequence[LabelledItem], *, bias_checks: bool
+) -> PanelMeasurement:
     """Return the mappings of the offline judges, and every judge's scores of the labelled set.
 
     Role adherence is calibrated over all roles together; traits each by itself and, for traits
@@ -53,9 +55,9 @@ def measure_panel(panel: Panel, items: Sequence[LabelledItem], *, bias_checks: b
     ------
     PersonaeError
         When a judge leaves more unscored than ``judging.max_unscored`` allows: agreement on the
-        rest would be that of a judge that nobody has.
+        the rest would say little about the judge.
     """
-    mappings: dict[Key, Mapped] = {}
+    mappings: dict[Key, ScoreMapping] = {}
     scored: list[Record] = []
     reordered: list[Record] = []
     for judge in panel.judges:
@@ -69,7 +71,7 @@ def measure_panel(panel: Panel, items: Sequence[LabelledItem], *, bias_checks: b
             if bias_checks and (other := _reordered(judge)):
                 # What is unscored in the other order counts in that comparison alone.
                 reordered += _scored_records(other, own)
-    return Measured(Calibration(mappings), scored, reordered)
+    return PanelMeasurement(Calibration(mappings), scored, reordered)
 
 
 def _checked(records: list[Record], most: float) -> list[Record]:
@@ -142,7 +144,7 @@ def _families(records: Sequence[Record]) -> dict[tuple[str, str], list[Record]]:
     return families
 
 
-def _fit_all(judge: str, records: Sequence[Record]) -> dict[Key, Mapped]:
+def _fit_all(judge: str, records: Sequence[Record]) -> dict[Key, ScoreMapping]:
     families = _families(records)
     traits = [record for record in records if record["rubric"] == "trait"]
     if traits:
