@@ -54,6 +54,20 @@ def test_the_labelled_set_is_counted_answer_by_answer(demo: Study, paper: Study)
     assert read_twice.verdicts == 2 * sum(item.rubric.kind in used for item in all_traits)
 
 
+def test_the_likelihood_judge_reads_every_response_under_two_prompts(demo: Study) -> None:
+    counter = Counter(demo, "smollm2_135m", load_rates(ROOT / "config/rates.yaml"))
+    at = {"model": "smollm2_135m", "role": "pirate"}
+    generated, extracted, judged = (
+        counter.node(rule, at)
+        for rule in ("generate_role_responses", "extract_role_activations", "judge_role_responses")
+    )
+    assert generated
+    assert extracted
+    assert judged
+    rubrics = judged.verdicts / generated.responses
+    assert judged.read == pytest.approx(2 * rubrics * extracted.read)
+
+
 def test_allocations_are_counted_by_what_shares_one(paper: Study) -> None:
     found = estimate_study(paper).models[0]
     personas = len(paper.role_names) + 1 + 2 * len(paper.trait_names + paper.space_names)
