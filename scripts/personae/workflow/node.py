@@ -24,7 +24,7 @@ from personae.base.errors import PersonaeError
 from personae.data.damaged_table import DamagedTableError
 from personae.data.integrity import set_aside
 from personae.endpoints.keys import Scrubber, scrub
-from personae.workflow.cluster.finished_nodes import FOLDER, Keeper, in_batch_job
+from personae.workflow.cluster.finished_nodes import FOLDER, KeptOutputs, in_batch_job
 from personae.workflow.input_checks import check_inputs
 from personae.workflow.provenance import collect
 
@@ -55,7 +55,7 @@ def run_model_node(snakemake: Any, main: Callable[..., None], **arguments: Any) 
         spec = EngineSpec(**snakemake.params.engine, **_runtime(snakemake.config))
         with connect(spec, LOG) as engine:
             facts = engine.info().model_dump(mode="json")
-            with _told_to_end(), engine.keeping(_kept_rows(snakemake, facts)):
+            with _exits_on_sigterm(), engine.keeping(_kept_rows(snakemake, facts)):
                 main(**arguments, engine=engine, provenance=_provenance(snakemake, facts))
 
 
@@ -101,7 +101,7 @@ def _kept(snakemake: Any) -> Iterator[bool]:
     if not in_batch_job():
         yield False
         return
-    keeper = Keeper(
+    keeper = KeptOutputs(
         Path("results") / snakemake.config["study"],
         rule=snakemake.rule,
         wildcards=dict(snakemake.wildcards),
@@ -118,11 +118,11 @@ def _kept(snakemake: Any) -> Iterator[bool]:
 
 
 @contextmanager
-def _told_to_end() -> Iterator[None]:
-    """Let SIGTERM, with which a batch system ends a job, end the block in order: rows are kept."""
+def _exits_on_sigterm() -> Iterator[None]:
+    """Turn SIGTERM, with which a batch system ends a job, into an exit that keeps received rows."""
 
     def end(number: int, _frame: object) -> None:
-        LOG.error("told to end by %s", signal.Signals(number).name)
+        LOG.error("ended by %s", signal.Signals(number).name)
         raise SystemExit(128 + number)
 
     before = signal.signal(signal.SIGTERM, end)

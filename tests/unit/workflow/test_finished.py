@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from personae.workflow.cluster.finished_nodes import Keeper, forget
+from personae.workflow.cluster.finished_nodes import KeptOutputs, forget
 
 
-def keeper(folder: Path, **changes: Any) -> Keeper:
+def keeper(folder: Path, **changes: Any) -> KeptOutputs:
     facts: dict[str, Any] = {
         "rule": "generate",
         "wildcards": {"role": "pirate"},
@@ -18,7 +18,7 @@ def keeper(folder: Path, **changes: Any) -> Keeper:
         "inputs": [str(folder / "input")],
         "outputs": [str(folder / "a.parquet"), str(folder / "deep" / "b.parquet")],
     }
-    return Keeper(folder, **{**facts, **changes})
+    return KeptOutputs(folder, **{**facts, **changes})
 
 
 @pytest.fixture

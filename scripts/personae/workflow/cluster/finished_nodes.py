@@ -30,7 +30,7 @@ def in_batch_job() -> bool:
     return bool(os.environ.get("SLURM_JOB_ID"))
 
 
-class Keeper:
+class KeptOutputs:
     """The kept outputs of one node.
 
     Parameters

@@ -142,7 +142,7 @@ def test_a_node_that_a_batch_system_ends_keeps_its_rows(
     monkeypatch.chdir(servers.folder)
     node, before = Node(servers), signal.getsignal(signal.SIGTERM)
     node.attempt("b", after=lambda: os.kill(os.getpid(), signal.SIGTERM))
-    assert "told to end by SIGTERM" in Path("logs/node.log").read_text()
+    assert "ended by SIGTERM" in Path("logs/node.log").read_text()
     assert node.attempt("b") == {"row0": 1, "row1": 1}
     assert signal.getsignal(signal.SIGTERM) == before
 
