@@ -29,7 +29,7 @@ def test_generated_files_are_up_to_date(name: str) -> None:
 def test_the_command_finds_and_mends_drift(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("config", "envs"):
+    for name in ("config", "envs", "docs"):
         shutil.copytree(ROOT / name, tmp_path / name)
     for name in ("requirements.lock", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path)

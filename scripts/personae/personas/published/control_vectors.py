@@ -1,8 +1,8 @@
 """Control vectors: one direction for some layers, as repeng and llama.cpp keep them.
 
 A ``.gguf`` file holds a tensor ``direction.{layer}`` ``[hidden]`` per layer, a ``.pt`` file a
-mapping of layer to ``[hidden]``. Layers are 0-based, the stream after the block. llama.cpp reads none of
-layer 0, so files have none.
+mapping of layer to ``[hidden]``. Layers are 0-based, the stream after the block. llama.cpp reads
+none of layer 0, so files have none.
 """
 
 from __future__ import annotations

@@ -33,6 +33,7 @@ from personae.personas.library import (
     Trait,
 )
 from personae.tools.docgen import config_reference
+from personae.tools.docgen.licences import licences
 from personae.workflow.config.study_config import StudyConfig
 from personae.workflow.trait_drafting import TraitRequest
 
@@ -75,6 +76,7 @@ def generated(root: Path) -> dict[Path, str]:
     return {
         Path("config/schema.json"): schema(),
         Path("config/README.md"): readme((root / "config/README.md").read_text(encoding="utf-8")),
+        Path("docs/licences.md"): licences(root),
         **environments(root),
     }
 
