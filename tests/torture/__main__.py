@@ -12,6 +12,7 @@ from pathlib import Path
 from ..unit.endpoints.misbehaving import Endpoint
 from ..workflow.test_endpoints import judge
 from .files import cut, flip_bits, swap
+from .inputs import mutate
 from .kills import finish, kill_often
 from .study import JUDGES, TortureStudy, make_study
 
@@ -25,6 +26,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="of every random choice")
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--flips", type=int, default=400)
+    parser.add_argument("--inputs", type=int, default=800)
     options = parser.parse_args()
     start, rows = time.monotonic(), []
     with tempfile.TemporaryDirectory(prefix="torture-") as folder:
@@ -36,6 +38,9 @@ def main() -> int:
                 print(done.stdout[-3000:], done.stderr[-3000:], file=sys.stderr)
                 return 1
             print(f"reference run: {time.monotonic() - start:.0f} s", flush=True)
+        (root / "inputs").mkdir()
+        wrong = mutate(root / "inputs", options.inputs, options.seed)
+        rows.append(("a mutated input is read or refused by a line", options.inputs, wrong))
         rows += damage(whole, options.flips, options.seed)
         rows += remade(whole)
         rows += killed(root / "killed", whole, options.kills, options.seed)

@@ -63,7 +63,8 @@ def write_vectors(
     if path_out.suffix == SUFFIX:
         if len(vectors) > 1:
             raise PersonaeError(f"{path_out}: holds one vector; choose by --name{_of(vectors)}")
-        write_gguf(*vectors.values(), hint=_POINTS[schema], path_out=path_out)
+        (vector,) = vectors.values()
+        write_gguf(vector, _POINTS[schema], path_out)
         return
     about = {"layers": "blocks", "orientation": _ORIENTED[schema], "points": _POINTS[schema]}
     save(vectors, vectors, about, path_out)

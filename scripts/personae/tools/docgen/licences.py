@@ -51,14 +51,14 @@ def licence_of(package: str) -> str:
         metadata = importlib.metadata.metadata(package)
     except importlib.metadata.PackageNotFoundError:
         return ""
-    if expression := metadata.get("License-Expression"):
-        return str(expression)
+    if "License-Expression" in metadata:
+        return metadata["License-Expression"]
     classified = [
         text.removeprefix(_CLASSIFIER).removesuffix(" License")
         for text in metadata.get_all("Classifier") or []
         if text.startswith(_CLASSIFIER)
     ]
-    stated = " ".join(str(metadata.get("License") or "").split())
+    stated = " ".join(metadata["License"].split()) if "License" in metadata else ""
     if stated and len(stated) <= _LONGEST:
         return stated.replace("|", "/")
     return " and ".join(classified) or "see its files"
