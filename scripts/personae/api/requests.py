@@ -247,6 +247,16 @@ class EngineSpec(Wire):
     max_batch_tokens: int = Field(
         default=32768, ge=1, description="Most tokens (rows x longest row) of one batch."
     )
+    tensor_parallel: int = Field(default=1, ge=1, description="vLLM: GPUs that share every layer.")
+    quantization: str | None = Field(
+        default=None, description="vLLM: how weights are quantised as they are loaded."
+    )
+    gpu_share: float = Field(
+        default=0.9, gt=0, le=1, description="vLLM: share of each GPU's memory that it takes."
+    )
+    max_length: int | None = Field(
+        default=None, ge=2, description="vLLM: longest sequence; None is the model's own."
+    )
     idle_seconds: float = Field(default=300, gt=0, description="An unowned server ends after this.")
     start_timeout: float = Field(
         default=600, gt=0, description="Most seconds to wait for the load."

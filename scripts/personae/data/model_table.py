@@ -61,6 +61,22 @@ class ModelRow(BaseModel):
         gt=0, le=100_000, description="Main memory of a node that holds the model, in GB."
     )
     license: str = Field(min_length=1, description="Licence of the weights.")
+    tensor_parallel: Annotated[int | None, BeforeValidator(_none_if_empty)] = Field(
+        default=None, ge=1, description="vLLM: GPUs that share every layer; empty is all of gpus."
+    )
+    quantization: Annotated[str | None, BeforeValidator(_none_if_empty)] = Field(
+        default=None,
+        description="vLLM: fp8 quantises the weights as they are loaded; empty takes what the "
+        "weights declare.",
+    )
+    gpu_share: Annotated[float | None, BeforeValidator(_none_if_empty)] = Field(
+        default=None, gt=0, le=1, description="vLLM: share of each GPU's memory; empty is 0.9."
+    )
+    max_length: Annotated[int | None, BeforeValidator(_none_if_empty)] = Field(
+        default=None,
+        ge=2,
+        description="vLLM: longest sequence, prompt and response; empty is the model's own.",
+    )
     chat_template: str = Field(
         default="",
         description="Jinja file, relative to the project root, in place of the model's own chat "

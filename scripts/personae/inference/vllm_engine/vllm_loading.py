@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -30,6 +31,7 @@ logger = logging.getLogger(__name__)
 _ENVIRONMENT = {
     "VLLM_USE_V2_MODEL_RUNNER": "0",
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+    "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
     "VLLM_NO_USAGE_STATS": "1",
     "VLLM_DO_NOT_TRACK": "1",
     "VLLM_CONFIGURE_LOGGING": "0",
@@ -93,7 +95,8 @@ def load_vllm_model(spec: EngineSpec) -> VllmModel:
     weights = str(folder / WEIGHTS)
     config = AutoConfig.from_pretrained(weights, local_files_only=True)
     text_config = config.get_text_config(decoder=True)
-    longest = longest_sequence(text_config)
+    # A prefill has to draw a token, so vLLM gets one more than the longest row, where it may.
+    longest = min(longest_sequence(text_config), (spec.max_length or sys.maxsize - 1) + 1)
     engine = _start(_settings(spec, weights, dtype, device, longest))
     tokenizer = AutoTokenizer.from_pretrained(weights, local_files_only=True)
     logger.info("%s computes in %s on %s with vLLM %s", folder, dtype, device, vllm_version())
@@ -128,10 +131,14 @@ def _settings(
         "enforce_eager": True,
         "seed": 0,
         "disable_log_stats": True,
+        "tensor_parallel_size": 1 if on_cpu else spec.tensor_parallel,
+        "quantization": spec.quantization,
         "limit_mm_per_prompt": {"image": 0, "video": 0, "audio": 0},
     }
     if on_cpu:
         settings["kv_cache_memory_bytes"] = _CPU_CACHE_BYTES
+    else:
+        settings["gpu_memory_utilization"] = spec.gpu_share
     return settings
 
 

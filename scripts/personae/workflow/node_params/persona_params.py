@@ -10,12 +10,16 @@ from personae.workflow.node_params.question_texts import Record, numbered, texts
 
 def engine_record(study: Study, model: str) -> Record:
     """The model, the embedder and the engine settings that change results."""
-    return {
+    row = study.models[model]
+    record: Record = {
         "model": f"results/models/{model}",
         "embedder": f"results/models/{study.config.embedder}",
         "kind": study.config.engine.kind,
         "dtype": study.config.engine.dtype,
+        "tensor_parallel": row.tensor_parallel or max(row.gpus, 1),
     }
+    own = {name: getattr(row, name) for name in ("quantization", "gpu_share", "max_length")}
+    return record | {name: value for name, value in own.items() if value is not None}
 
 
 def generator(study: Study, model: str) -> Record | None:

@@ -19,6 +19,7 @@ from personae.inference.vllm_engine.vllm_loading import vllm_version
 from personae.inference.weights_manifest import ModelSource
 from personae.inference.weights_preparation import prepare_model
 
+from ..engine.asking import prompts, reference_greedy
 from ..engine.families import WIDE, load_tiny
 
 needs_vllm = pytest.mark.skipif(
@@ -26,18 +27,24 @@ needs_vllm = pytest.mark.skipif(
     reason="vLLM is not installed here; `make env ENGINE=vllm` makes an environment that has it",
 )
 
+FAMILIES = ("llama3", "qwen3", "gemma2", "gemma3", "mistral")
+TURNS = prompts(6)
+
 # vLLM ties Gemma's embeddings whatever the config says.
 SHAPES = {"gemma2": {**WIDE, "tie_word_embeddings": True}}
 
 
 @dataclass(frozen=True)
 class TinyFamily:
-    """One family's tiny model: prepared, as transformers runs it, and in float64."""
+    """One family's tiny model: prepared, and in float64.
+
+    ``greedy`` is what transformers' ``generate`` answers to `TURNS`.
+    """
 
     name: str
     folder: Path
-    plain: LoadedModel
     exact: LoadedModel
+    greedy: list[list[int]]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -52,9 +59,12 @@ def _no_compiler_processes() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def family(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], TinyFamily]:
-    """Return what prepares a family's tiny model, once."""
+    """Return a family's tiny model by name.
 
-    @cache
+    All are made at once: when vLLM has been loaded, transformers' ``generate`` answers otherwise in
+    the same process.
+    """
+
     def prepared(name: str) -> TinyFamily:
         shape = SHAPES.get(name, WIDE)
         source, folder = tmp_path_factory.mktemp(name), tmp_path_factory.mktemp(f"{name}_prepared")
@@ -65,10 +75,11 @@ def family(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], TinyFami
             name=name, kind="chat", source="folder", id=str(source), revision="", license="none"
         )
         prepare_model(described, folder)
-        plain, exact = load_tiny(name, shape=shape), load_tiny(name, torch.float64, shape)
-        return TinyFamily(name, folder, plain, exact)
+        greedy = [reference_greedy(saved, turn, 12) for turn in TURNS]
+        return TinyFamily(name, folder, load_tiny(name, torch.float64, shape), greedy)
 
-    return prepared
+    made = {name: prepared(name) for name in FAMILIES}
+    return made.__getitem__
 
 
 @pytest.fixture(scope="session")

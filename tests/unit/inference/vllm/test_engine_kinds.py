@@ -22,14 +22,13 @@ from personae.api.requests import (
 from personae.inference.chat_templates import render_prompt
 from personae.inference.server.backend import Backend
 
-from ..engine.asking import GREEDY, generate_request, generate_rows, prompts, reference_greedy, user
+from ..engine.asking import GREEDY, generate_request, generate_rows, prompts, user
 from ..engine.streams import reference, token_row
 from .asking_engines import VECTORS, generate, means, scores, tokens
-from .conftest import TinyFamily, needs_vllm
+from .conftest import FAMILIES, TURNS, TinyFamily, needs_vllm
 
 IDS = [int(i) for i in np.random.default_rng(1).integers(0, 256, size=20)]
 N_PROMPT = 12
-FAMILIES = ("llama3", "qwen3", "gemma2", "gemma3", "mistral")
 WARM = Sampling(temperature=0.9, top_p=0.95, max_new_tokens=8)
 MANY: dict[int, list[Intervention]] = {
     0: [Intervention(op="add", layer=1, vector="v", coefficient=2.5)],
@@ -91,11 +90,9 @@ def _settings(case: Case) -> list[Intervention]:
 
 
 def test_greedy_tokens_are_those_of_transformers(case: Case) -> None:
-    turns = prompts(6)
-    results = generate(case.engine, generate_request(generate_rows(turns), GREEDY))
-    expected = [reference_greedy(case.family.plain, turn, 12) for turn in turns]
-    assert tokens(results) == expected
-    assert any(map(len, expected))
+    results = generate(case.engine, generate_request(generate_rows(TURNS), GREEDY))
+    assert tokens(results) == case.family.greedy
+    assert any(map(len, case.family.greedy))
 
 
 def test_streams_with_interventions_are_float64s_at_every_layer(case: Case) -> None:
@@ -111,14 +108,14 @@ def test_streams_with_interventions_are_float64s_at_every_layer(case: Case) -> N
         )
         streams = np.stack([found[row.id, span.name] for span in row.spans], axis=1)
         scale = np.abs(expected).max((1, 2))
-        assert (np.abs(streams - expected).max((1, 2)) <= 2e-5 * scale).all()
+        assert (np.abs(streams - expected).max((1, 2)) <= 5e-5 * scale).all()
 
 
 def test_several_interventions_of_a_row_apply_in_their_order(case: Case) -> None:
     found = means(case.engine, [token_row("x", IDS, N_PROMPT, MANY[6])])
     expected = np.stack(reference(case.family.exact, IDS, N_PROMPT, MANY[6], VECTORS)[1])
     streams = np.stack([found["x", f"t{i}"] for i in range(len(IDS))], axis=1)
-    assert np.abs(streams - expected).max() <= 2e-5 * np.abs(expected).max()
+    assert np.abs(streams - expected).max() <= 5e-5 * np.abs(expected).max()
     swapped = np.stack(reference(case.family.exact, IDS, N_PROMPT, MANY[6][::-1], VECTORS)[1])
     assert np.abs(swapped - expected).max() > 1e-2 * np.abs(expected).max()
 
@@ -156,8 +153,9 @@ def test_every_greedy_token_is_float64s_likeliest_under_its_interventions(case: 
         said = ahead[torch.arange(len(ahead)), torch.tensor(result.response_ids, dtype=torch.long)]
         assert (said >= ahead.amax(-1) - 1e-3).all()
         plain = reference(case.family.exact, ids, n_prompt, [])[0][n_prompt - 1 : len(ids) - 1]
-        changed += bool(row.interventions) and not torch.equal(plain.argmax(-1), ahead.argmax(-1))
-    assert changed >= len(settings) / 4
+        moved = float((plain - ahead).abs().max()) if len(ahead) else 0.0
+        changed += bool(row.interventions) and moved > 1e-2
+    assert changed >= 0.8 * len(settings)
 
 
 def test_log_probabilities_are_float64s(case: Case) -> None:
@@ -198,7 +196,7 @@ def test_rows_end_at_their_own_length_or_at_a_stop_token(case: Case) -> None:
     ]
     hot = Sampling(temperature=20.0, top_p=1.0, max_new_tokens=99)
     results = generate(case.engine, generate_request(rows, hot))
-    stop = case.family.plain.stop_ids
+    stop = case.family.exact.stop_ids
     for row, result in zip(rows, results, strict=True):
         length = len(result.response_ids)
         assert not stop & set(result.response_ids)

@@ -136,7 +136,9 @@ def test_means_of_prompts_in_pieces_are_those_of_whole_prompts(
 def test_rows_that_are_put_off_and_computed_again_come_out_the_same(
     tiny: TinyFamily, torch_engine: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    narrow = _narrow(tiny, monkeypatch, num_gpu_blocks_override=14, block_size=32)
+    narrow = _narrow(
+        tiny, monkeypatch, num_gpu_blocks_override=10, max_model_len=256, block_size=32
+    )
     scheduler = narrow.loaded.engine.engine_core.engine_core.scheduler
     preempt, put_off = scheduler._preempt_request, []
 
