@@ -114,12 +114,15 @@ class StepState:
             If a row skips positions that no row of its namespace has been computed to.
         """
         progress, prefix = self._progress, self.work.prefix[rows]
-        np.maximum.at(progress.furthest, prefix, self._next)
-        for place in np.flatnonzero(starts > progress.reach[rows]):
-            row, start = int(rows[place]), int(starts[place])
-            if start > progress.furthest[prefix[place]]:
+        skips = starts > progress.reach[rows]
+        np.maximum.at(progress.furthest, prefix[~skips], self._next[~skips])
+        # In this order, as a row may take in one step what another has skipped to and computed.
+        for place in sorted(np.flatnonzero(skips), key=lambda place: int(starts[place])):
+            row, start, space = int(rows[place]), int(starts[place]), prefix[place]
+            if start > progress.furthest[space]:
                 raise RuntimeError(f"row {row} begins at {start}, which no row computed")
             progress.inherited.setdefault(row, []).append((int(progress.reach[row]), start))
+            progress.furthest[space] = max(progress.furthest[space], self._next[place])
         progress.reach[rows] = np.maximum(progress.reach[rows], self._next)
 
     def _describe(self, row: Ints, position: Ints, fresh: NDArray[np.bool_]) -> None:
