@@ -142,9 +142,9 @@ def test_rows_that_are_put_off_and_computed_again_come_out_the_same(
     scheduler = narrow.loaded.engine.engine_core.engine_core.scheduler
     preempt, put_off = scheduler._preempt_request, []
 
-    def watched(request: Any, *args: Any) -> Any:
+    def watched(request: Any, *args: Any, **options: Any) -> Any:
         put_off.append(request.request_id)
-        return preempt(request, *args)
+        return preempt(request, *args, **options)
 
     monkeypatch.setattr(scheduler, "_preempt_request", watched)
     rows = generate_rows(prompts(9), MANY)
