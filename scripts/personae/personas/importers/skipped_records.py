@@ -1,4 +1,4 @@
-"""Records that a source's policy leaves out: counted by kind, and one of each shown."""
+"""Records that a source's policy skips: counts by kind, with one example."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import NamedTuple
 
 
 class Skipped(NamedTuple):
-    """A record that was left out: its kind, and place and reason."""
+    """A skipped record: its kind, and its place with the reason."""
 
     kind: str
     why: str
 
 
 def skipped_line(path: str, skipped: Sequence[Skipped], kept: int) -> str:
-    """Return one line that says how many records of a file were left out, and why."""
+    """Return one line with the number of skipped records of a file by kind."""
     counts = Counter(one.kind for one in skipped)
     kinds = ", ".join(f"{number} {kind}" for kind, number in counts.most_common())
     total = kept + len(skipped)

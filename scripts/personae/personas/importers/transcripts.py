@@ -48,7 +48,7 @@ def axis_transcripts(source: ImportSource, base: Path) -> Iterator[_Talk]:
 
 
 def sharegpt(source: ImportSource, base: Path) -> Iterator[_Talk | Skipped]:
-    """Yield place, name and record of every conversation that fits, and what does not.
+    """Yield place, name and record of every valid conversation, and the skipped records.
 
     Each record has a list ``conversations``, ``conversation`` (LMSYS, WildChat) or ``messages``, of
     turns with ``from`` and ``value`` or ``role`` and ``content``. The source's ``unfit`` says what
@@ -68,7 +68,7 @@ def sharegpt(source: ImportSource, base: Path) -> Iterator[_Talk | Skipped]:
 
 
 class _UnfitError(Exception):
-    """A conversation that a transcript cannot hold: its kind, and the place."""
+    """A conversation that does not fit a transcript: kind of problem, and place."""
 
     def __init__(self, kind: Unfit, message: str) -> None:
         super().__init__(message)
@@ -100,7 +100,7 @@ def _conversation(source: ImportSource, name: object, item: Item, key: str) -> _
 
 
 def _message(where: str, message: Any) -> tuple[str, str]:
-    """Return speaker and text of one turn; speakers are told apart without regard to case."""
+    """Return speaker and text of one turn; speaker names are case-insensitive."""
     if not isinstance(message, Mapping):
         raise _UnfitError("malformed", f"{where}: must be a record of keys, not {message!r:.60}")
     speaker_key, text_key = ("from", "value") if "from" in message else ("role", "content")
@@ -120,7 +120,7 @@ def _message(where: str, message: Any) -> tuple[str, str]:
 
 
 def _turns(where: str, said: list[tuple[str, str]], source: ImportSource) -> list[dict[str, str]]:
-    """Pair what user and assistant said; what stands in the way is mended where ``unfit`` keeps it.
+    """Pair user and assistant turns; problems are repaired where ``unfit`` says keep.
 
     Kept are: a conversation with a system turn, without it; one whose user has the last word,
     without that; one in which somebody speaks twice, with both texts as one turn.

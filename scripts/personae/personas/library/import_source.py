@@ -73,10 +73,10 @@ class ImportSource(Strict):
     )
     unfit: dict[Unfit, UnfitPolicy] = Field(
         default={},
-        description="What becomes of sharegpt conversations that a transcript cannot hold, by "
-        "kind: system (a system turn; keep drops the turn), unanswered (the user has the last "
-        "word; keep drops it), repeated_speaker (keep joins the turns), tools, empty, malformed. "
-        "skip, the default, counts and shows them; refuse stops at the first.",
+        description="Policy for sharegpt conversations that do not fit a transcript, by kind: "
+        "system (a system turn; keep drops the turn), unanswered (the last turn is the user's; "
+        "keep drops it), repeated_speaker (keep joins the turns), tools, empty, malformed. skip, "
+        "the default, counts and lists them; refuse stops at the first.",
     )
     columns: HarmColumns | None = Field(
         default=None, description="Columns of a harm_table, which needs them."

@@ -1,8 +1,8 @@
-"""Control vectors: one direction for some layers, as repeng and llama.cpp keep them.
+"""Control vectors of repeng and llama.cpp: one direction with vectors at some layers.
 
 A ``.gguf`` file holds a tensor ``direction.{layer}`` ``[hidden]`` per layer, a ``.pt`` file a
-mapping of layer to ``[hidden]``. Layers are 0-based, the stream after the block. llama.cpp reads
-none of layer 0, so files have none.
+mapping of layer to ``[hidden]``. Layers are 0-based: the residual stream after the block.
+llama.cpp has no vector at layer 0, so files have none.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def read_gguf(path: Path) -> dict[int, Any]:
     Raises
     ------
     PersonaeError
-        If it is damaged, or no control vector.
+        If it is damaged or not a control vector.
     """
     import torch
     from gguf import GGMLQuantizationType, GGUFReader
@@ -44,8 +44,8 @@ def read_gguf(path: Path) -> dict[int, Any]:
             if not named or tensor.tensor_type != GGMLQuantizationType.F32:
                 kind = tensor.tensor_type.name
                 raise PersonaeError(
-                    f"{path}: {tensor.name} ({kind}) is no float32 direction.LAYER; name a control "
-                    "vector of repeng or llama.cpp"
+                    f"{path}: {tensor.name} ({kind}) is not a float32 direction.LAYER; give a "
+                    "control vector of repeng or llama.cpp"
                 )
             found[int(named[1])] = torch.from_numpy(np.array(tensor.data))
     except FileNotFoundError:
@@ -54,12 +54,12 @@ def read_gguf(path: Path) -> dict[int, Any]:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise PersonaeError(f"{path}: cannot be read ({reason}); download it again") from None
     if not found:
-        raise PersonaeError(f"{path}: no directions; name a control vector")
+        raise PersonaeError(f"{path}: no directions; give a control vector")
     return found
 
 
 def is_control_vector(content: Any) -> bool:
-    """Tell whether a file's content maps layers to vectors."""
+    """Return whether a file's content maps layers to vectors."""
     if not isinstance(content, Mapping) or not content:
         return False
     return all(isinstance(key, int) and not isinstance(key, bool) for key in content)

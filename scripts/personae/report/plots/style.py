@@ -141,7 +141,7 @@ def panels(
 
 @illustrated
 def nothing_kept(title: str) -> Illustration:
-    """Return the figure that stands where the filter dropped every trait."""
+    """Return the placeholder figure for a study whose filter dropped every trait."""
     figure, axes = panels(1, 1, height=1.4)
     axes[0, 0].set_axis_off()
     axes[0, 0].text(0.5, 0.5, "The filter dropped every trait.", ha="center", va="center")
