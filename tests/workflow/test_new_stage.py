@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import sys
 from ast import literal_eval
 
 import pytest
 
-from .conftest import COPIED, ROOT, Project, counts, parse_jobs
+from .conftest import Project, copy_project, counts, parse_jobs
 
 SCIENCE = '''"""How far the axis turns from layer to layer."""
 
@@ -104,12 +103,8 @@ tables.write(table, {DIRECTIONS!r}, "directions", facts)
 @pytest.fixture(scope="module")
 def extended(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A copy of the project with a new stage, and a planted axis that it can read."""
-    root = tmp_path_factory.mktemp("extended")
-    for name in COPIED:
-        source, target = ROOT / name, root / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        (shutil.copytree if source.is_dir() else shutil.copy2)(source, target)
-    (root / "tmp").mkdir()
+    made = copy_project(tmp_path_factory.mktemp("extended"))
+    root = made.root
     scripts = root / "scripts"
     (scripts / "personae/science/axis_turns.py").write_text(SCIENCE, "utf-8")
     (scripts / "axis/measure_axis_turns.py").write_text(SCRIPT, "utf-8")
@@ -118,7 +113,6 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Project:
     registry = scripts / "personae/workflow/stages/persona_stages.py"
     before, after = registry.read_text("utf-8").split(")\n\nPERSONA_STAGES")
     registry.write_text(before + ENTRY + after, "utf-8")
-    made = Project(root)
     python(made, PLANT)
     return made
 

@@ -48,7 +48,7 @@ def test_role_cuts_separate_planted_levels_and_never_give_zero() -> None:
 
 
 def test_a_raw_value_on_a_cut_belongs_to_the_higher_level() -> None:
-    mapped = Mapped("cuts", (-1.0, 0.5), 6)
+    mapped = ScoreMapping("cuts", (-1.0, 0.5), 6)
     assert [mapped.apply(raw) for raw in (-1.5, -1.0, 0.5)] == [1, 2, 3]
 
 
