@@ -20,6 +20,10 @@ class BatchProgress:
         self.retried: Counter[str] = Counter()
         self._start = time.monotonic()
 
+    def count_retry(self, cause: Exception) -> None:
+        """Count a failure after which a request is tried again."""
+        self.retried[str(cause).partition(":")[0]] += 1
+
     def log(self, concurrency: int) -> None:
         """Say how things stand."""
         rate = self.answered / max(time.monotonic() - self._start, 1e-9)

@@ -12,8 +12,6 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Final, cast
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
-
 from personae.base.errors import PersonaeError
 from personae.base.workflow_owner import current_owner
 from personae.endpoints import endpoint_errors as errors
@@ -24,15 +22,13 @@ from personae.endpoints.chat_request import Body, likely_prompt_tokens, most_tok
 from personae.endpoints.http_client import ChatClient
 from personae.endpoints.keys import require_key
 from personae.endpoints.request_limits import RequestLimits
+from personae.endpoints.retry_policy import retrying
 from personae.endpoints.runtime import Runtime
 from personae.endpoints.spending import Charge, Prices
 
 Outcome = ChatAnswer | Failure
 
 PATIENCE: Final = 600.0  # seconds for which an endpoint may ask to slow down and answer nothing
-_FIRST_PAUSE: Final = 0.5  # seconds before the second try
-_LONGEST_PAUSE: Final = 60.0
-_BILLED_TRIES: Final = 3  # tries of a request whose useless replies may have been billed
 _DEAD: Final = 10  # after so many failures and no answer, the endpoint counts as dead
 _LOOK: Final = 1.0  # seconds between two looks at the workflow, the disk and other nodes
 _LOOKS_PER_LINE: Final = 10  # in the log
@@ -104,28 +100,13 @@ class RequestBatch:
             self._stop(error)
 
     async def _outcome(self, key: str) -> Outcome:
-        retrying = AsyncRetrying(
-            retry=retry_if_exception_type(errors.TransientError),
-            stop=self._tried_enough,
-            wait=_wait,
-            before_sleep=self._count_retry,
-            reraise=True,
-        )
+        tries = retrying(self._endpoint.attempts, self._progress.count_retry)
         try:
-            return await retrying(self._answer, key)
+            return await tries(self._answer, key)
         except (errors.RejectedError, errors.TransientError) as error:
             if isinstance(error, errors.RejectedError) and error.reason == "filtered":
                 return Failure("filtered", str(error))  # and the endpoint is well
             return self._give_up(str(error))
-
-    def _tried_enough(self, state: RetryCallState) -> bool:
-        tries = state.attempt_number
-        return tries >= self._endpoint.attempts or (
-            tries >= _BILLED_TRIES and _failure(state).billed
-        )
-
-    def _count_retry(self, state: RetryCallState) -> None:
-        self._progress.retried[str(_failure(state)).partition(":")[0]] += 1
 
     def _give_up(self, detail: str) -> Failure:
         progress = self._progress
@@ -251,15 +232,3 @@ class RequestBatch:
         self._database.require_room()
         place = f"{self._endpoint.base_url} {self._endpoint.model} {self._endpoint.key_variable}"
         self._limits.share_with(self._database.join(place))
-
-
-def _failure(state: RetryCallState) -> errors.TransientError:
-    assert state.outcome is not None
-    return cast("errors.TransientError", state.outcome.exception())
-
-
-def _wait(state: RetryCallState) -> float:
-    """Return the seconds before the next try: as the endpoint asks, else growing."""
-    if (asked := _failure(state).retry_after) is not None:
-        return min(asked, _LONGEST_PAUSE)
-    return wait_random_exponential(_FIRST_PAUSE, max=_LONGEST_PAUSE)(state)

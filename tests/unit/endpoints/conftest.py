@@ -21,7 +21,7 @@ KEY = "planted-key-7f3a91"
 @pytest.fixture(autouse=True)
 def _fast_and_with_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PLANTED_KEY", KEY)
-    monkeypatch.setattr("personae.endpoints.request_batch._FIRST_PAUSE", 0.02)
+    monkeypatch.setattr("personae.endpoints.retry_policy._FIRST_PAUSE", 0.02)
     monkeypatch.setattr("personae.endpoints.request_limits._FIRST_PAUSE", 0.02)
 
 

@@ -56,8 +56,8 @@ def test_an_unforeseen_error_is_raised_when_the_answers_on_the_way_are_kept(
 def test_a_process_that_may_open_no_more_files_says_so_and_loses_no_answer(
     serve: Serve, runtime: Make, tmp_path: Path
 ) -> None:
-    endpoint = serve(lambda body, _: Reply(200, completion("fine").body, delay=0.1))
-    run = runtime(endpoint.url, concurrency=60, attempts=2)
+    endpoint = serve(lambda body, _: Reply(200, completion("fine").body, delay=0.5))
+    run = runtime(endpoint.url, concurrency=60, attempts=1)
     ask(run, ["before"])
     if (child := os.fork()) == 0:
         before = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -65,7 +65,7 @@ def test_a_process_that_may_open_no_more_files_says_so_and_loses_no_answer(
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, before[1]))
         said, code = "", 0
         try:
-            ask(run, MANY)
+            ask(run, MANY, most_failures=0)
         except PersonaeError as error:
             said, code = str(error), 3
         except BaseException as error:
