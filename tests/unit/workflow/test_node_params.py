@@ -134,7 +134,7 @@ def test_published_vectors_must_be_there(demo: dict[str, Any], problems: Any) ->
     source = {"model": "smollm2_135m", "kind": "role", "path": "nowhere.pt", "layers": "blocks"}
     demo["published"] = [source]
     (line,) = problems(demo)
-    assert "published[0].path: no .pt or .safetensors file at 'nowhere.pt'" in line
+    assert "published[0].path: no .pt, .safetensors or .gguf file at 'nowhere.pt'" in line
     demo["published"] = [{**source, "model": "smollm2_13m"}]
     (line,) = problems(demo)
     assert "'smollm2_13m' is not in models (did you mean 'smollm2_135m'?)" in line
@@ -184,5 +184,5 @@ def test_examples_that_no_condition_shows_are_not_in_the_record(demo: dict[str, 
     examples = node_params.monitoring(study, "poetic")["examples"]
     assert examples == [[each.user, each.assistant] for each in shown[:3]]
     demo["monitoring"]["shots"] = [4, 21]
-    with pytest.raises(ConfigError, match=r"monitoring\.shots: 21 is too many, \w+ has 20"):
+    with pytest.raises(ConfigError, match=r"monitoring\.shots: 21 is too many, poetic, which has most, has 20"):
         load_study(demo, ROOT)
