@@ -184,5 +184,5 @@ def test_examples_that_no_condition_shows_are_not_in_the_record(demo: dict[str, 
     examples = node_params.monitoring(study, "poetic")["examples"]
     assert examples == [[each.user, each.assistant] for each in shown[:3]]
     demo["monitoring"]["shots"] = [4, 21]
-    with pytest.raises(ConfigError, match=r"monitoring\.shots: 21 is too many, poetic, which has most, has 20"):
+    with pytest.raises(ConfigError, match=r"monitoring\.shots: 21 is too many, poetic, .* has 20"):
         load_study(demo, ROOT)
