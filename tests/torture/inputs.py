@@ -24,8 +24,12 @@ _BOMB = b"a: &a [x,x,x,x,x,x,x,x,x]\n" + b"".join(
 )
 _VALUES = (
     b"null", b"-1", b"1e999", b".nan", b"9" * 5000, b"[]", b"{}", b"''", b"true", b"2024-02-30",
-    b"'" + b"x" * 400 + b"'", b"[[[[1]]]]", b"&a [*a]", b"!!python/object:os.system x", b"~", b"0x" +
-    b"f" * 3000, b"\"\\ud800\"", b"\"\\0\"", b"<<", b"*nowhere", b"models", b"../../etc/passwd",
+    b"'" + b"x" * 400 + b"'", b"[[[[1]]]]", b"&a [*a]", b"!!python/object:os.system x", b"~",
+    b"0x" + b"f" * 3000, b"\"\\ud800\"", b"\"\\0\"", b"<<", b"*nowhere", b"models", b"../../etc/passwd",
+)  # fmt: skip
+
+_INSERTED = (
+    b"\x00", b"\xff", b"\t", b"'", b'"', b": ", b"\xe2\x80\xa8", b"- ", b"[" * 5000, b"&a ", b"*a ",
 )  # fmt: skip
 
 Mutation = Callable[[random.Random, bytes], bytes]
@@ -42,8 +46,7 @@ def _cut(rng: random.Random, data: bytes) -> bytes:
 
 def _insert(rng: random.Random, data: bytes) -> bytes:
     place = rng.randrange(len(data))
-    return data[:place] + rng.choice((b"\x00", b"\xff", b"\t", b"'", b'"', b": ", b"\xe2\x80\xa8",
-                                      b"- ", b"[" * 5000, b"&a ", b"*a ")) + data[place:]  # fmt: skip
+    return data[:place] + rng.choice(_INSERTED) + data[place:]
 
 
 def _lines(rng: random.Random, data: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -61,3 +62,10 @@ def visible(value: Any) -> Any:
     if not isinstance(value, str) or not _UNSEEN.search(value):
         return value
     return type(value)(_UNSEEN.sub(lambda found: f"[U+{ord(found[0]):04X}]", str(value)))
+
+
+def bounds(low: float | None, high: float | None, form: str = ".2f") -> str:
+    """Return ``0.10 to 0.30``, or that there is no interval: one unit cannot be resampled."""
+    if low is None or high is None or math.isnan(low) or math.isnan(high):
+        return "not available, too few units"
+    return f"{low:{form}} to {high:{form}}"

@@ -25,7 +25,7 @@ from personae.report.plots import (
 )
 from personae.report.plots.label_placement import select_extremes
 from personae.report.plots.style import Illustration, save
-from personae.report.wording import count, listed, readable, typeset
+from personae.report.wording import bounds, count, listed, readable, typeset
 from personae.workflow.stages.registry import figure_names
 
 from .synthetic.basics import JUDGES, MIDDLE, ROLES, TRAITS
@@ -165,6 +165,29 @@ def test_hundreds_of_roles_are_drawn_without_names() -> None:
     drawn = heat_map.role_cosines(pairs, middle_layer=0)
     assert not drawn.figure.axes[0].get_xticklabels()
     assert max(drawn.figure.get_size_inches()) < 12
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_two_roles_are_not_called_similar_and_one_is_alone(count: int) -> None:
+    names = [AXIS, "cat", "poet", "pirate"][: count + 1]
+    angle = [0.0, 1.0, 1.5, 2.9]
+    pairs = pd.DataFrame(
+        [
+            {"layer": 0, "left": a, "right": b, "cosine": float(np.cos(angle[i] - angle[j]))}
+            for i, a in enumerate(names)
+            for j, b in enumerate(names)
+        ]
+    )
+    finding = heat_map.role_cosines(pairs, middle_layer=0).finding
+    assert ("most similar roles are cat and poet" in finding) == (count == 3)
+    assert ("range from" in finding) == (count > 1)
+    assert "nan" not in finding
+
+
+def test_an_interval_that_cannot_be_told_is_said_to_be_missing() -> None:
+    assert bounds(0.1, 0.25, ".0%") == "10% to 25%"
+    for low, high in ((float("nan"), 0.2), (0.1, float("nan")), (None, None)):
+        assert bounds(low, high) == "not available, too few units"
 
 
 def test_steering_effects_are_taken_at_the_largest_coherent_coefficient(study: Study) -> None:

@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from personae.report.plots import style
 from personae.report.plots.persona_space_figure import SCALINGS
 from personae.report.plots.style import Illustration, illustrated, panels
-from personae.report.wording import count
+from personae.report.wording import bounds, count
 
 PUBLISHED_ALL_LAYERS = 0.60
 PUBLISHED_MIDDLE_LAYER = 0.71
@@ -114,8 +114,8 @@ def _aligned(by_scaling: dict[str, pd.DataFrame], middle_layer: int) -> str:
     above = int((rows.axis_pc1_low > rows.null_p95).sum())
     text = (
         f"At the middle layer |cos(axis, PC 1)| is {middle.axis_pc1_cosine:.2f} (95% interval over "
-        f"roles {middle.axis_pc1_low:.2f} to {middle.axis_pc1_high:.2f}, over questions "
-        f"{middle.questions_low:.2f} to {middle.questions_high:.2f}; published: above 0.71), "
+        f"roles {bounds(middle.axis_pc1_low, middle.axis_pc1_high)}, over questions "
+        f"{bounds(middle.questions_low, middle.questions_high)}; published: above 0.71), "
         f"compared with {middle.null_mean:.2f} for shuffled labels. The minimum over layers is "
         f"{rows.axis_pc1_cosine[worst]:.2f}, at layer {worst}; the interval lies above the null at "
         f"{above} of {count(len(rows), 'layer')}."

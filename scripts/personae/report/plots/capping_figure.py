@@ -16,7 +16,7 @@ from personae.data.effect_tables import HARMS, TradeoffArms, tradeoff_arms
 from personae.report.plots import style
 from personae.report.plots.label_placement import place_labels, settle
 from personae.report.plots.style import Illustration, illustrated, panels
-from personae.report.wording import capital, span
+from personae.report.wording import bounds, capital, span
 
 CAPABILITIES = {
     "neutral_log_likelihood": (
@@ -157,7 +157,8 @@ def _finding(by_harm: list[tuple[str, TradeoffArms]], capability: str) -> str:
             f"on {HARMS[harm]} (n = {best.n}, {best.uncapped:.0%} fully in persona uncapped) "
             f"the strongest setting (layers {span(best.band)}, percentile "
             f"{best.percentile:g}) reduces responses fully in persona by {best.y:.0%} (95% "
-            f"interval {best.y_low:.0%} to {best.y_high:.0%}) with a change of {best.x:+.2f} {unit}"
+            f"interval {bounds(best.y_low, best.y_high, '.0%')}) with a change of "
+            f"{best.x:+.2f} {unit}"
         )
         if len(same):
             text += f"; a random direction by {same.y.mean():.0%} with {same.x.mean():+.2f}"

@@ -17,6 +17,7 @@ from personae.report.wording import capital, count, listed, readable, typeset
 _MOST_NAMED = 60
 _MOST_NUMBERED = 18
 _MOST_LINES = 8
+_FEWEST_TO_COMPARE = 3
 
 
 def matrix(cosines: pd.DataFrame, layer: int) -> pd.DataFrame:
@@ -79,15 +80,23 @@ def role_cosines(cosines: pd.DataFrame, *, middle_layer: int) -> Illustration:
     along = square[AXIS].drop(index=AXIS)
     ends = [listed([readable(str(r)) for r in part.index]) for part in (along[:3], along[::-1][:3])]
     roles = square.drop(index=AXIS, columns=AXIS).to_numpy(dtype=np.float64)
-    pairs = np.ma.masked_array(roles, np.tril(np.ones_like(roles)) > 0)
-    i, j = np.unravel_index(int(pairs.argmax()), roles.shape)
-    names = [readable(str(along.index[k])) for k in (i, j)]
     finding = (
         f"Cosines with the Assistant Axis range from {along.iloc[0]:+.2f} ({ends[0]} highest) to "
-        f"{along.iloc[-1]:+.2f} ({ends[1]} lowest); the two most similar roles are {listed(names)} "
-        f"({roles[i, j]:+.2f})."
+        f"{along.iloc[-1]:+.2f} ({ends[1]} lowest){_most_similar(roles, along.index)}."
     )
+    if len(along) == 1:
+        finding = f"Cosine of {ends[0]} with the Assistant Axis: {along.iloc[0]:+.2f}."
     return Illustration(figure, "Similarity of roles", finding)
+
+
+def _most_similar(roles: NDArray[np.float64], names: pd.Index) -> str:
+    """Return the two most similar roles; the mean-subtracted vectors of two are opposite anyway."""
+    if len(roles) < _FEWEST_TO_COMPARE:
+        return ""
+    pairs = np.ma.masked_array(roles, np.tril(np.ones_like(roles)) > 0)
+    i, j = np.unravel_index(int(pairs.argmax()), roles.shape)
+    pair = listed([readable(str(names[k])) for k in (i, j)])
+    return f"; the two most similar roles are {pair} ({roles[i, j]:+.2f})"
 
 
 @illustrated

@@ -12,7 +12,7 @@ from personae.data.table_values import DEFAULT
 from personae.report.plots import style
 from personae.report.plots.label_placement import select_extremes
 from personae.report.plots.style import Illustration, illustrated, panels
-from personae.report.wording import count, readable
+from personae.report.wording import bounds, count, readable
 
 _MOST_SUBJECTS = 24
 
@@ -122,8 +122,8 @@ def _finding(aucs: pd.DataFrame, middle_layer: int) -> str:
     middle, best = rows.loc[middle_layer], rows.auc.idxmax()
     text = (
         f"On held-out questions, projections on the axis separate the default Assistant from roles "
-        f"with AUC {middle.auc:.2f} at the middle layer (95% interval {middle.auc_low:.2f} to "
-        f"{middle.auc_high:.2f}; 95th percentile of shuffled labels {middle.null_p95:.2f}); the "
+        f"with AUC {middle.auc:.2f} at the middle layer (95% interval "
+        f"{bounds(middle.auc_low, middle.auc_high)}; 95th percentile of shuffled labels {middle.null_p95:.2f}); the "
         f"best layer is {best} ({rows.auc[best]:.2f})."
     )
     if not random.empty:
