@@ -25,7 +25,8 @@ _BOMB = b"a: &a [x,x,x,x,x,x,x,x,x]\n" + b"".join(
 _VALUES = (
     b"null", b"-1", b"1e999", b".nan", b"9" * 5000, b"[]", b"{}", b"''", b"true", b"2024-02-30",
     b"'" + b"x" * 400 + b"'", b"[[[[1]]]]", b"&a [*a]", b"!!python/object:os.system x", b"~",
-    b"0x" + b"f" * 3000, b"\"\\ud800\"", b"\"\\0\"", b"<<", b"*nowhere", b"models", b"../../etc/passwd",
+    b"0x" + b"f" * 3000, b"\"\\ud800\"", b"\"\\0\"", b"<<", b"*nowhere", b"models",
+    b"../../etc/passwd",
 )  # fmt: skip
 
 _INSERTED = (

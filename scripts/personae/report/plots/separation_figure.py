@@ -123,8 +123,8 @@ def _finding(aucs: pd.DataFrame, middle_layer: int) -> str:
     text = (
         f"On held-out questions, projections on the axis separate the default Assistant from roles "
         f"with AUC {middle.auc:.2f} at the middle layer (95% interval "
-        f"{bounds(middle.auc_low, middle.auc_high)}; 95th percentile of shuffled labels {middle.null_p95:.2f}); the "
-        f"best layer is {best} ({rows.auc[best]:.2f})."
+        f"{bounds(middle.auc_low, middle.auc_high)}; 95th percentile of shuffled "
+        f"labels {middle.null_p95:.2f}); the best layer is {best} ({rows.auc[best]:.2f})."
     )
     if not random.empty:
         folded = np.maximum(random.auc, 1 - random.auc)[random.layer == middle_layer].mean()
