@@ -248,6 +248,9 @@ def test_simulated_conversations_have_their_own_row_by_domain(study: Study) -> N
         wanted = summary[(summary.arm == "simulated") & (summary.domain == domain)]
         assert np.allclose(line.get_ydata(), wanted.sort_values("turn")["mean"])
         assert list(line.get_xdata()) == list(range(1, 9))
+    drawn.figure.draw_without_rendering()
+    legend = drawn.figure.legends[0].get_window_extent()
+    assert 0 <= legend.x0 < legend.x1 <= drawn.figure.bbox.width
     without = drift_figure.drift(
         rows[rows.arm != "simulated"], summary[summary.arm != "simulated"], middle_layer=MIDDLE
     )

@@ -94,7 +94,8 @@ def drift(projections: pd.DataFrame, summary: pd.DataFrame, *, middle_layer: int
         for c in curves
         if (c.arm, c.kind) in _LABELS
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+    columns = len(handles) if len(handles) < 6 else 3  # six entries are wider than the figure
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns)
     figure.supylabel(f"Projection on the Assistant Axis, layer {middle_layer}", fontsize=8.5)
     return Illustration(figure, "Projection on the axis by turn", _finding(projections))
 
