@@ -21,12 +21,12 @@ from transformers import PreTrainedTokenizerBase
 
 from personae.api.requests import Message, RenderedChat, RenderRow, Span
 from personae.inference.engine_errors import RequestError
+from personae.inference.think_blocks import without_thinking
 
 # ASSUME: templates that print today's date (Llama 3.2, SmolLM3, gpt-oss) are shown this one, so
 # that a prompt is the same whenever it is rendered; it is the default of Llama 3.1's template.
 _DATE = datetime.date(2024, 7, 26)
 _TODAY = re.compile(r"""strftime_now\(\s*(["'])(.*?)\1\s*\)""")
-_OPENED = re.compile(r"(<(?:\w+:)?(?:think|thinking|thought|reasoning)>|\[THINK\])\s*$")
 # Private-use characters: no template tests for them and no text holds them by accident.
 _MARK = "\ue000{}\ue001"
 _SYSTEM, _USER, _ANSWER, _MORE = (
@@ -144,24 +144,8 @@ def _opening(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) ->
     before, found, _ = answered.partition(_ANSWER.content)
     gap = before[len(prompt) :] if found and before.startswith(prompt) else ""
     opening = _Opening(before, "") if gap.strip() else _Opening(prompt, gap)
-    closed = _without_thinking(opening.text, tokenizer.get_chat_template())
+    closed = without_thinking(opening.text, tokenizer.get_chat_template())
     return opening if closed == opening.text else _Opening(closed, "")
-
-
-def _without_thinking(prompt: str, template: str) -> str:
-    """Return a prompt with the think block closed that it opens, or that its model would open.
-
-    # ASSUME: a model whose template has no switch for thinking (R1 and its distillations, QwQ) is
-    # given an empty think block, as models with a switch are when it is off: its thoughts would be
-    # taken for the response. Such a template opens the block itself, or cuts it off old answers.
-    """
-    if found := _OPENED.search(prompt):
-        closing = found[1].replace("<", "</").replace("[", "[/")
-        return f"{prompt[: found.end(1)]}\n\n{closing}\n\n"
-    switched = "enable_thinking" in template or prompt.rstrip().endswith("</think>")
-    if "split('</think>')" in template.replace('"', "'") and not switched:
-        return f"{prompt}<think>\n\n</think>\n\n"
-    return prompt
 
 
 def _tokenize(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:

@@ -5,13 +5,13 @@ Looked at before any job, so free of torch and transformers. What is refused is 
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from personae.inference.engine_errors import ModelError
+from personae.inference.quantization import quantization_problem
 
 INDEX: Final = "model.safetensors.index.json"
 ADAPTER: Final = "adapter_config.json"
@@ -35,23 +35,6 @@ _RECURRENT_TYPES: Final = (
 )  # fmt: skip
 # Blocks that put out several streams at once (AltUp), not one residual stream.
 _SEVERAL_STREAMS: Final = ("altup_num_inputs",)
-_LIBRARIES: Final = {
-    "bitsandbytes": "bitsandbytes",
-    "gptq": "gptqmodel",
-    "awq": "gptqmodel",
-    "aqlm": "aqlm",
-    "compressed-tensors": "compressed_tensors",
-    "eetq": "eetq",
-    "fbgemm_fp8": "fbgemm_gpu",
-    "fp8": "kernels",
-    "higgs": "flute",
-    "hqq": "hqq",
-    "mxfp4": "kernels",
-    "quanto": "optimum",
-    "spqr": "spqr_quant",
-    "torchao": "torchao",
-    "vptq": "vptq",
-}
 
 
 class Shape(NamedTuple):
@@ -119,7 +102,7 @@ def config_problem(config: Mapping[str, Any]) -> str | None:
         )
     if config.get("is_encoder_decoder"):
         return f"{kind} is an encoder-decoder; name a causal language model"
-    return _quantization_problem(config.get("quantization_config"))
+    return quantization_problem(config.get("quantization_config"))
 
 
 def folder_problem(
@@ -254,18 +237,3 @@ def _recurrent(text: Mapping[str, Any], kind: str) -> str:
     names = (kind, str(text.get("model_type", "")))
     family = next((f for f in _RECURRENT_TYPES if any(name.startswith(f) for name in names)), "")
     return family or next((key for key in _RECURRENT_KEYS if text.get(key) is not None), "")
-
-
-def _quantization_problem(settings: object) -> str | None:
-    """Return which library is missing for quantised weights."""
-    if not isinstance(settings, Mapping):
-        return None
-    method = str(settings.get("quant_method", "")) or "unknown"
-    library = _LIBRARIES.get(method)
-    if method == "bitnet" or (library and importlib.util.find_spec(library)):
-        return None
-    needed = f"install {library}" if library else f"known methods: {', '.join(_LIBRARIES)}"
-    return (
-        f"its weights are quantised by {method}, whose library is not installed; {needed}, or name "
-        "an unquantised copy"
-    )
