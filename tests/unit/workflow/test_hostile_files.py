@@ -90,7 +90,7 @@ def test_what_is_no_file_is_named(
     [
         (b"SmolLM2\t", b'"SmolLM2\t', ":6: unexpected end of data"),
         (b"SmolLM2\t", b"Smol\xffLM2\t", ":6: not UTF-8 at byte 17 of the line"),
-        (b"\t4\tApache", b"\tinf\tApache", ":6: mem_gb: must be less than"),
+        (b"\t0\t4\t", b"\t0\tinf\t", ":6: mem_gb: must be less than"),
         (b"smollm2_135m\t", b"s" * 300 + b"\t", "name: 'ssssss"),
         (b"\thidden_size\t", b"\tn_layers\t", "names a column twice"),
     ],
