@@ -17,7 +17,7 @@ PYTEST = OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest
 PARALLEL = -n $(CORES) --dist loadgroup --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-vllm torture estimate bench check env schema format clean
+.PHONY: help demo test test-all test-vllm torture estimate bench bench-gpu check env schema format clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -62,6 +62,9 @@ estimate: env  ## Print what a study will cost: GPU hours, judge, disk, jobs (ST
 
 test-vllm: env  ## Run the tests of the engines where vLLM is installed: make test-vllm ENGINE=vllm
 	$(PYTEST) -W ignore tests/unit/inference/vllm tests/workflow/test_vllm_study.py
+
+bench-gpu: env  ## Measure the engines on a GPU, random weights (BENCH="--shape qwen3_8b --out FILE")
+	$(BIN)/python -m personae.tools.bench.gpu_bench $(BENCH)
 
 bench: env  ## Measure the engine beside plain transformers (BENCH="--device cuda" and more)
 	$(BIN)/python -m personae.tools.bench $(BENCH)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
 
 import pytest
 
 from personae.data import tables
 from personae.inference.vllm_engine.vllm_loading import vllm_version
 
-from .conftest import copy_project
+from .conftest import MINI, copy_project
 
 pytestmark = pytest.mark.skipif(
     vllm_version() is None,
@@ -17,12 +18,19 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+@pytest.mark.timeout(1600)
 def test_the_mini_study_runs_on_vllm_and_every_table_says_so(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     made = copy_project(tmp_path_factory.mktemp("vllm"))
     engine = json.dumps({"kind": "vllm", "dtype": "float32", "device": "cpu"})
-    done = made.snakemake("--profile", "local", "--config", f"engine={engine}")
+    command, environment = made.command(
+        *("--cores", "2", "--configfile", MINI, "--profile", "local"),
+        *("--config", f"engine={engine}"),
+    )
+    done = subprocess.run(
+        command, cwd=made.root, env=environment, capture_output=True, text=True, timeout=1500
+    )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     assert made.path("report.html").is_file()
     found = [

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -46,6 +47,8 @@ class VllmEngine(EngineBase):
     ----------
     spec
         Model and embedder folders, dtype, device, and how vLLM shares the device.
+    overrides
+        vLLM's engine arguments in place of ours, for tests and benchmarks.
 
     Raises
     ------
@@ -53,8 +56,8 @@ class VllmEngine(EngineBase):
         If vLLM is not installed or cannot load the model as asked.
     """
 
-    def __init__(self, spec: EngineSpec) -> None:
-        self.loaded: VllmModel = load_vllm_model(spec)
+    def __init__(self, spec: EngineSpec, **overrides: Any) -> None:
+        self.loaded: VllmModel = load_vllm_model(spec, **overrides)
         super().__init__(spec, self.loaded, f"vllm {vllm_version()}")
         self._submitter = Submitter(self.loaded.engine, self.loaded.stop_ids)
 

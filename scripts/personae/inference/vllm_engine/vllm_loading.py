@@ -74,8 +74,13 @@ def vllm_version() -> str | None:
     return None
 
 
-def load_vllm_model(spec: EngineSpec) -> VllmModel:
+def load_vllm_model(spec: EngineSpec, **overrides: Any) -> VllmModel:
     """Load the prepared chat model that ``spec`` names.
+
+    Parameters
+    ----------
+    overrides
+        vLLM's engine arguments in place of ours, for tests and benchmarks.
 
     Raises
     ------
@@ -97,7 +102,7 @@ def load_vllm_model(spec: EngineSpec) -> VllmModel:
     text_config = config.get_text_config(decoder=True)
     # A prefill has to draw a token, so vLLM gets one more than the longest row, where it may.
     longest = min(longest_sequence(text_config), (spec.max_length or sys.maxsize - 1) + 1)
-    engine = _start(_settings(spec, weights, dtype, device, longest))
+    engine = _start({**_settings(spec, weights, dtype, device, longest), **overrides})
     tokenizer = AutoTokenizer.from_pretrained(weights, local_files_only=True)
     logger.info("%s computes in %s on %s with vLLM %s", folder, dtype, device, vllm_version())
     return VllmModel(

@@ -45,20 +45,18 @@ def engine(tiny: TinyFamily, engine_of: Callable[[TinyFamily, str], Backend]) ->
     return engine_of(tiny, "vllm")
 
 
-def _narrow(tiny: TinyFamily, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> Any:
+def _narrow(tiny: TinyFamily, **settings: Any) -> Any:
     """Load another engine, with vLLM's own settings changed."""
     from personae.inference.vllm_engine.vllm_backend import VllmEngine
 
-    usual = vllm_loading._settings
-    monkeypatch.setattr(vllm_loading, "_settings", lambda *args: {**usual(*args), **settings})
-    return VllmEngine(EngineSpec(model=str(tiny.folder), dtype="float32", device="cpu"))
+    spec = EngineSpec(model=str(tiny.folder), dtype="float32", device="cpu")
+    return VllmEngine(spec, **settings)
 
 
 @pytest.fixture(scope="module")
 def pieces(tiny: TinyFamily) -> Any:
     """An engine that takes prompts in pieces of 40 tokens, and shares prefixes by 32."""
-    with pytest.MonkeyPatch.context() as patch:
-        return _narrow(tiny, patch, max_num_batched_tokens=40, max_num_seqs=8, block_size=32)
+    return _narrow(tiny, max_num_batched_tokens=40, max_num_seqs=8, block_size=32)
 
 
 def _all_but_id(result: Generated) -> tuple[object, ...]:
@@ -136,9 +134,7 @@ def test_means_of_prompts_in_pieces_are_those_of_whole_prompts(
 def test_rows_that_are_put_off_and_computed_again_come_out_the_same(
     tiny: TinyFamily, torch_engine: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    narrow = _narrow(
-        tiny, monkeypatch, num_gpu_blocks_override=10, max_model_len=256, block_size=32
-    )
+    narrow = _narrow(tiny, num_gpu_blocks_override=10, max_model_len=256, block_size=32)
     scheduler = narrow.loaded.engine.engine_core.engine_core.scheduler
     preempt, put_off = scheduler._preempt_request, []
 
@@ -158,7 +154,7 @@ def test_rows_that_are_put_off_and_computed_again_come_out_the_same(
 def test_an_error_in_a_hook_fails_the_request_and_is_never_dropped(
     tiny: TinyFamily, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken = _narrow(tiny, monkeypatch)
+    broken = _narrow(tiny)
     request = generate_request(generate_rows(prompts(2), {0: STEER}), GREEDY, VECTORS)
     with monkeypatch.context() as patch:
         patch.setattr(block_hooks, "intervene_on", lambda *_: 1 / 0)
@@ -203,8 +199,6 @@ def test_a_request_that_does_not_fit_is_refused_before_anything_runs(engine: Bac
         list(engine.generate(generate_request(generate_rows([user("hi")]), most), silent))
 
 
-def test_a_model_that_vllm_cannot_run_is_one_line(
-    tiny: TinyFamily, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_model_that_vllm_cannot_run_is_one_line(tiny: TinyFamily) -> None:
     with pytest.raises(ModelError, match=r"^vLLM cannot run \S+: [^\n]+$"):
-        _narrow(tiny, monkeypatch, max_num_batched_tokens=-1)
+        _narrow(tiny, max_num_batched_tokens=-1)
