@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from typing import Self
+from typing import Any, Final, Self
 
-import httpx
+import openai
 
 from personae.endpoints.chat_answer import ChatAnswer, read_answer
 from personae.endpoints.chat_request import Body
@@ -18,37 +17,27 @@ from personae.endpoints.endpoint_errors import (
 )
 from personae.endpoints.endpoint_settings import Endpoint
 
+# The reply is read here, by meaning: the client's own models would refuse what some providers send.
+_RAW: Final[Any] = {"headers": {"X-Stainless-Raw-Response": "true"}}
+
 
 class ChatClient:
     """An asynchronous context manager that keeps its connections open."""
 
     def __init__(self, endpoint: Endpoint, key: str | None) -> None:
         self._timeout = endpoint.timeout
-        self._url = f"{endpoint.base_url.rstrip('/')}/chat/completions"
-        self._http = httpx.AsyncClient(
-            headers={
-                "Authorization": f"Bearer {key or 'none'}",
-                "Content-Type": "application/json",
-            },
-            timeout=None,
-            follow_redirects=True,
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=None),
+        # Retries and time limits are this package's own: they depend on what a refusal means.
+        self._client = openai.AsyncOpenAI(
+            base_url=endpoint.base_url, api_key=key or "none", timeout=None, max_retries=0
         )
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._http.aclose()
+        await self._client.close()
 
-    def prepare(self, body: Body) -> httpx.Request:
-        """Return the request for `send`."""
-        headers = {"Content-Type": "application/json"}
-        return self._http.build_request(
-            "POST", self._url, content=json.dumps(body), headers=headers
-        )
-
-    async def send(self, request: httpx.Request, body: Body) -> ChatAnswer:
+    async def send(self, body: Body) -> ChatAnswer:
         """Return the answer.
 
         Raises
@@ -58,10 +47,16 @@ class ChatClient:
         """
         try:
             async with asyncio.timeout(self._timeout):
-                reply = await self._http.send(request)
+                # The body is sent as it is, since the answer is stored under it.
+                raw: Any = await self._client.post(
+                    "/chat/completions", cast_to=object, body=dict(body), options=_RAW
+                )
+            reply = raw.http_response
         except TimeoutError:
             raise TransientError(f"no answer in {self._timeout:g} s", billed=True) from None
-        except (httpx.HTTPError, OSError) as error:
+        except openai.APIStatusError as error:
+            reply = error.response
+        except openai.APIConnectionError as error:
             raise of_connection(error) from None
         status = status_within(reply.content) if reply.is_success else reply.status_code
         if status is not None:

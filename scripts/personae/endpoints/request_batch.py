@@ -136,7 +136,6 @@ class RequestBatch:
 
     async def _send(self, key: str, body: Body) -> ChatAnswer:
         """Send a request once, and write down what came of it."""
-        request = self._client.prepare(body)
         task = cast("asyncio.Task[None]", asyncio.current_task())
         began = await self._limits.begin(likely_prompt_tokens(body), most_tokens(body)[1])
         sent: ChatAnswer | errors.EndpointError
@@ -144,7 +143,7 @@ class RequestBatch:
             await self._reserve(body)
             self._stoppable.discard(task)
             try:
-                sent = await self._client.send(request, body)
+                sent = await self._client.send(body)
                 self._limits.answered(began, sent.completion_tokens)
                 self._refused_since = None
                 if sent.is_blank and not self._may_be_blank:
