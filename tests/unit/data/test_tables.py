@@ -258,12 +258,13 @@ def test_provenance_of_a_node_without_a_model_is_that_of_its_inputs(path: Path) 
         "weights_digest": "w",
         "dtype": "float32",
         "device": "cpu",
+        "engine": "torch 2.13.0",
         "pid": 1,
     }
     made = collect(**facts, engine=engine)
     tables.write(role_vectors(), path, "role_vectors", made)
     inherited = collect(**facts, inputs=[path, "results/models/m/manifest.json"])
-    for name in ("model", "revision", "weights_digest", "dtype", "device", "seed"):
+    for name in ("model", "revision", "weights_digest", "dtype", "device", "engine", "seed"):
         assert inherited[name] == made[name]
     assert {"config_digest", "code_digest", "versions", "time"} <= set(inherited)
     assert "pid" not in made
