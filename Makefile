@@ -14,7 +14,7 @@ STUDY ?= config/demo.yaml
 CORES ?= 2
 # Workers side by side, each computing with one thread; tests/conftest.py says which tests stay together.
 PYTEST = OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest
-PARALLEL = -n $(CORES) --dist loadgroup --no-loadscope-reorder
+PARALLEL = -n $(CORES) --dist loadscope --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all test-vllm torture estimate bench bench-gpu check env schema format clean

@@ -1,29 +1,32 @@
-"""How tests are divided among the workers of pytest-xdist (``--dist loadgroup``)."""
+"""How tests are divided among the workers of pytest-xdist."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
-HERE = Path(__file__).parent
-FINISHED_STUDY = "finished_study"
+FINISHED_STUDY = frozenset(
+    f"tests/workflow/{name}.py" for name in ("test_endpoints", "test_processes", "test_reruns")
+)
+"""Files whose tests mutate one study that was run to its end."""
 
 
-# First, as pytest-xdist reads the groups in the same hook.
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file in one worker, and those of the finished study in one, first.
+class ByFile(LoadScopeScheduling):  # type: ignore[misc]
+    """Keep the tests of a file in one worker, and those of the finished study in one.
 
     Fixtures of a session are made once per worker, and running a study takes longest.
     """
-    for item in items:
-        name = item.path.relative_to(HERE).with_suffix("").as_posix()
-        shares = name.startswith("workflow/") and "project" in item.fixturenames  # type: ignore[attr-defined]
-        item.add_marker(pytest.mark.xdist_group(FINISHED_STUDY if shares else name))
-    items.sort(key=lambda item: _group(item) != FINISHED_STUDY)
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return "finished study" if path in FINISHED_STUDY else path
 
 
-def _group(item: pytest.Item) -> str:
-    marker = item.get_closest_marker("xdist_group")
-    return str(marker.args[0]) if marker else ""
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile:
+    """Divide by file."""
+    return ByFile(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests of the finished study, which take longest."""
+    items.sort(key=lambda item: item.nodeid.partition("::")[0] not in FINISHED_STUDY)
