@@ -25,6 +25,8 @@ GENERATION = {
     "extract_trait_activations",
 }
 REPORTING = {"build_scorecard", "write_report"}
+IMPORT = "from __future__ import annotations\n"
+EDITED = f"{IMPORT}\nADDED = 1\n"
 
 
 def chain_of(jobs: list[Job], persona: str) -> set[str]:
@@ -90,14 +92,20 @@ def test_changed_judges_generate_no_rollouts(project: Project, edit: Edit) -> No
 
 
 def test_an_edited_plot_reruns_figures_and_report(project: Project, edit: Edit) -> None:
-    edit("scripts/personae/report/plots/style.py", '"""', '"""Edited. ')
+    edit("scripts/personae/report/plots/style.py", IMPORT, EDITED)
     rules = set(counts(project.planned()))
     assert rules
     assert all(rule.startswith("plot_") or rule == "write_report" for rule in rules)
 
 
-def test_an_edited_engine_reruns_everything_it_made(project: Project, edit: Edit) -> None:
+def test_an_edited_docstring_or_comment_reruns_nothing(project: Project, edit: Edit) -> None:
     edit("scripts/personae/inference/torch_engine/sampling.py", '"""', '"""Edited. ')
+    edit("scripts/personae/inference/torch_engine/sampling.py", IMPORT, f"{IMPORT}# Edited.\n")
+    assert project.planned() == []
+
+
+def test_an_edited_engine_reruns_everything_it_made(project: Project, edit: Edit) -> None:
+    edit("scripts/personae/inference/torch_engine/sampling.py", IMPORT, EDITED)
     found = counts(project.planned())
     assert found["generate_role_responses"] == 4
     assert found["generate_trait_responses"] == 4
