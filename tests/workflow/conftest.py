@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -40,6 +41,11 @@ class Project:
 
     root: Path
 
+    @property
+    def socket_folder(self) -> Path:
+        """Folder of the sockets of this project's model servers."""
+        return Path("/tmp") / hashlib.sha256(str(self.root).encode()).hexdigest()[:12]
+
     def snakemake(self, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
         """Run Snakemake on the mini study and return what it said."""
         arguments = ("--configfile", MINI, *arguments)
@@ -58,6 +64,7 @@ class Project:
             **os.environ,
             "PYTHONPATH": str(self.root / "scripts"),
             "TMPDIR": str(self.root / "tmp"),
+            "PERSONAE_SOCKET_DIR": str(self.socket_folder),  # the path of a socket must be short
             **extra,
         }
         environment.pop("PERSONAE_OWNER", None)

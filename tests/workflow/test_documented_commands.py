@@ -83,10 +83,10 @@ def test_a_documented_snakemake_command_plans_jobs(documented: Path, command: st
 
 @pytest.mark.parametrize("command", commands("make"))
 def test_a_documented_make_target_exists(command: str) -> None:
-    done = subprocess.run(
-        ["make", "--dry-run", *shlex.split(command)[1:]], cwd=ROOT, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
+    for part in command.split("&&"):
+        called = ["make", "--dry-run", *shlex.split(part)[1:]]
+        done = subprocess.run(called, cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("command", commands("personae"))

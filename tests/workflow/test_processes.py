@@ -38,6 +38,12 @@ def servers_of(root: Path) -> list[int]:
     ]
 
 
+def heed_signals() -> None:
+    """Take the signals as a program at a terminal does; one in the background ignores some."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def wait_until(condition: Callable[[], object], what: str) -> None:
     """Wait for something that must become true."""
     deadline = time.monotonic() + PATIENCE
@@ -77,6 +83,7 @@ def test_nothing_is_left_when_snakemake_is_stopped(
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
+        preexec_fn=heed_signals,
     )
     try:
         wait_until(lambda: servers_of(project.root), "a server started")
