@@ -226,14 +226,13 @@ def _copy(root: Path, model: Path, *, gpus: int) -> None:
     shutil.copy2(HERE / "study.yaml", root / "study.yaml")
     shutil.copy2(HERE / "fault.py", root / "scripts" / "personae" / "fault.py")
     values = f"tiny Tiny chat folder {model} - 4 32 2 1-2 {gpus} 1 1 MIT".split()
-    embedder = next(
-        line
-        for line in (ROOT / "config" / "models.tsv").read_text().splitlines()
-        if line.startswith("minilm_l6")
-    )
-    rows = [_HEADER.split(), ["" if value == "-" else value for value in values]]
-    text = "".join("\t".join(row) + "\n" for row in rows) + embedder + "\n"
-    (root / "models.tsv").write_text(text, encoding="utf-8")
+    tiny = dict(zip(_HEADER.split(), values, strict=True))
+    lines = (ROOT / "config" / "models.tsv").read_text(encoding="utf-8").splitlines()
+    header, *table = (line for line in lines if not line.startswith("#"))
+    cells = (tiny.get(name, "-") for name in header.split("\t"))
+    row = "\t".join("" if cell == "-" else cell for cell in cells)
+    embedder = next(line for line in table if line.startswith("minilm_l6"))
+    (root / "models.tsv").write_text("\n".join([header, row, embedder, ""]), encoding="utf-8")
     for script in STRUCK:
         path = root / "scripts" / script
         pattern = r"run_model_node\((\s*)snakemake,(\s*)main,"
