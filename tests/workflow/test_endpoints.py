@@ -40,14 +40,19 @@ RESPONSES = "results/mini/smollm2_135m/roles/pirate/responses.parquet"
 PATIENCE = 120.0
 
 
+def digest(prompt: str) -> int:
+    """Return a number that depends on what stands before the answer alone."""
+    asked = re.sub(r"[0-9a-f]{12}", "", prompt.partition("The answer is between the marks")[0])
+    return int.from_bytes(hashlib.sha256(asked.encode()).digest()[:4])
+
+
 def judge(body: dict[str, Any], _before: int) -> Reply:
     """Say the highest or the lowest by a digest of what stands before the answer, or no verdict.
 
     Responses differ from machine to machine, and which roles are played must not.
     """
     prompt = body["messages"][-1]["content"]
-    asked = re.sub(r"[0-9a-f]{12}", "", prompt.partition("The answer is between the marks")[0])
-    number = int.from_bytes(hashlib.sha256(asked.encode()).digest()[:4])
+    number = digest(prompt)
     if number % SPOILED == 0:
         return completion(UNUSABLE)
     form = prompt.rsplit("VERDICT: ", 2 if "REFUSAL" in prompt else 1)[1].splitlines()[0]
@@ -181,9 +186,10 @@ def test_a_judging_node_that_is_killed_asks_nothing_twice(remote: Remote) -> Non
     remote.done("--unlock")
     remote.done("--rerun-incomplete", "--", AGREEMENT)
     asked = remote.endpoint.asked - before
-    again = {prompt: n for prompt, n in asked.items() if n > 1}
-    # Only what was on the way at that moment; two nodes ask for eight answers at a time.
-    assert sum(again.values()) - len(again) <= 16
+    # A reply without a verdict is asked for again by every run.
+    again = {prompt: n for prompt, n in asked.items() if n > 1 and digest(prompt) % SPOILED}
+    # Only what was on the way at that moment; eight are asked at a time.
+    assert sum(again.values()) - len(again) <= 8
 
 
 def test_another_judge_generates_nothing_and_decides_what_is_kept(remote: Remote) -> None:
