@@ -18,6 +18,8 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.signals import heed_signals
+
 from .cluster import Cluster, SlurmError, find_or_start, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -89,6 +91,7 @@ class Project:
                 stderr=subprocess.STDOUT,
                 text=True,
                 start_new_session=True,
+                preexec_fn=heed_signals,
             )
 
     def run(self, *arguments: str, seconds: float = 200, **extra: str) -> int:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.signals import heed_signals
+
 from .conftest import MINI, Project, copy_linked
 
 PATIENCE = 90.0
@@ -36,12 +38,6 @@ def servers_of(root: Path) -> list[int]:
         for pid in processes_of(root)
         if b"personae.inference.server" in Path(f"/proc/{pid}/cmdline").read_bytes()
     ]
-
-
-def heed_signals() -> None:
-    """Take the signals as a program at a terminal does; one in the background ignores some."""
-    for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
 
 
 def wait_until(condition: Callable[[], object], what: str) -> None:
