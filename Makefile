@@ -58,7 +58,7 @@ endif
 	touch $@
 
 estimate: env  ## Print what a study will cost: GPU hours, judge, disk, jobs (STUDY=config/paper.yaml)
-	@$(BIN)/python -m personae.workflow.estimate $(STUDY)
+	@$(BIN)/personae estimate $(STUDY)
 
 test-vllm: env  ## Run the tests of the engines where vLLM is installed: make test-vllm ENGINE=vllm
 	$(PYTEST) -W ignore tests/unit/inference/vllm tests/workflow/test_vllm_study.py

@@ -1,32 +1,49 @@
-"""The command ``personae``."""
+"""The command ``personae``.
+
+Exit status: 0 for success, 1 for an error that one line explains or for nothing found, 2 for
+arguments that are not understood. ``personae --install-completion`` sets up the shell.
+"""
 
 from __future__ import annotations
 
-import argparse
 import sys
 
+import typer
+
 from personae.base.errors import PersonaeError
-from personae.tools import export
-from personae.tools import library_cli as library
+from personae.tools import export_cli, library_cli, study_cli
+
+app = typer.Typer(
+    name="personae",
+    help="Study, steer and cap the personas of a language model.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+app.add_typer(library_cli.app, name="library")
+app.command("export")(export_cli.export)
+app.command("estimate")(study_cli.estimate)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; on an error print one line and return 1."""
-    parser = argparse.ArgumentParser(prog="personae", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    library.add_parser(commands)
-    export.add_parser(commands)
-    options = parser.parse_args(arguments)
+    """Run the command and return its exit status; an error is one line on stderr."""
     try:
-        code: int = options.run(options)
+        code = typer.main.get_command(app).main(
+            args=arguments, prog_name="personae", standalone_mode=False
+        )
+    except typer.TyperException as error:
+        print(f"{error.format_message().rstrip('.')}; see personae --help", file=sys.stderr)
+        return error.exit_code
     except PersonaeError as error:
         print(error, file=sys.stderr)
         return 1
+    except (KeyboardInterrupt, typer.Abort):
+        return 130
     except BrokenPipeError:
         # The reader, such as `head`, has closed the pipe.
         sys.stderr.close()
         return 0
-    return code
+    return int(code or 0)
 
 
 if __name__ == "__main__":
