@@ -1,7 +1,7 @@
-"""A batch of requests to one endpoint: each is answered, given up, or stopped with all others.
+"""A batch of requests to one endpoint.
 
-A transient failure is tried again, a rejected request is given up alone, and what every request
-would meet ends the batch with one line. Answers that are on their way by then are still kept.
+A transient failure is tried again and a rejected request is given up alone. What every request
+would meet ends the batch with one line; answers that are on their way by then are still kept.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Mapping
-from typing import Final, cast
+from typing import Final
 
 from personae.base.errors import PersonaeError
 from personae.base.workflow_owner import current_owner
@@ -54,10 +54,9 @@ class RequestBatch:
         self._key = require_key(variable, name, runtime.root) if variable else None
         self._began = time.time()
         self._found: dict[str, Outcome] = {}
-        self._error: Exception | None = None
-        self._stoppable: set[asyncio.Task[None]] = set()  # workers with no request on its way
-        self._on_their_way = 0
+        self._in_flight: set[asyncio.Task[ChatAnswer | errors.EndpointError]] = set()
         self._refused_since: float | None = None
+        self._ended = False
 
     async def run(self, wanted: Mapping[str, Body], known: int) -> dict[str, Outcome]:
         """Return the outcomes of requests by key; ``known`` more are only counted in the log."""
@@ -65,39 +64,43 @@ class RequestBatch:
         priced = self._endpoint.price_out is not None
         self._progress = BatchProgress(self._name, known + len(wanted), known, priced=priced)
         async with ChatClient(self._endpoint, self._key) as self._client:
-            self._look()
-            watch = asyncio.create_task(self._watch())
             try:
-                await self._ask_all()
+                await self._ask_watched()
+            except BaseExceptionGroup as group:
+                # What was sent is paid for: wait for it.
+                await asyncio.gather(*self._in_flight, return_exceptions=True)
+                raise _first(group) from None
             finally:
-                watch.cancel()
                 self._progress.log(self._limits.concurrency)
                 self._database.leave()
-        if self._error:
-            raise self._error
         return self._found
+
+    async def _ask_watched(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            self._look()
+            watch = group.create_task(self._watch())
+            await self._ask_all()
+            watch.cancel()
 
     async def _ask_all(self) -> None:
         """Ask what no other node asks, and wait for the answers to the rest."""
-        while not self._error and (left := [k for k in self._wanted if k not in self._found]):
+        while left := [key for key in self._wanted if key not in self._found]:
             mine = self._database.claim(left)
             # Another node may have asked since this one looked.
             self._found.update(self._database.known(left, since=self._began))
-            queue = deque(key for key in left if key in mine and key not in self._found)
-            if not queue and len(mine) < len(left):
+            unasked = deque(key for key in left if key in mine and key not in self._found)
+            if not unasked and len(mine) < len(left):
                 await asyncio.sleep(_LOOK / 2.0)
-            # Twice as many workers as requests in flight: the next request is always ready.
+            # Twice as many as requests in flight: the next request is always ready. No more, since
+            # a refused request has to come before those that were not sent yet.
             async with asyncio.TaskGroup() as group:
-                for _ in range(min(2 * self._endpoint.concurrency, len(queue))):
-                    self._stoppable.add(group.create_task(self._work(queue)))
+                for _ in range(min(2 * self._endpoint.concurrency, len(unasked))):
+                    group.create_task(self._work(unasked))
 
     async def _work(self, queue: deque[str]) -> None:
-        try:
-            while queue and not self._error:
-                key = queue.popleft()
-                self._found[key] = await self._outcome(key)
-        except Exception as error:
-            self._stop(error)
+        while queue:
+            key = queue.popleft()
+            self._found[key] = await self._outcome(key)
 
     async def _outcome(self, key: str) -> Outcome:
         tries = retrying(self._endpoint.attempts, self._progress.count_retry)
@@ -113,7 +116,7 @@ class RequestBatch:
         progress.failed += 1
         dead = progress.failed >= _DEAD and not progress.answered
         if progress.failed > self._most_failures or dead:
-            self._stop_with(
+            raise self._end(
                 f"{progress.failed} of {progress.total} requests failed, the last with {detail}; "
                 f"{_KEPT}: run again when the endpoint is well"
             )
@@ -122,76 +125,78 @@ class RequestBatch:
     async def _answer(self, key: str) -> ChatAnswer:
         """Return the answer to a request, which is sent again while the endpoint is busy."""
         while True:
-            try:
-                return await self._send(key, self._wanted[key])
-            except errors.SlowDownError as error:
-                self._progress.slowed += 1
-                now = asyncio.get_running_loop().time()
-                self._refused_since = self._refused_since or now
-                if now - self._refused_since > PATIENCE:
-                    minutes = f"{PATIENCE / 60.0:.0f} minutes"
-                    self._stop_with(f"nothing but {error} for {minutes}; run again later: {_KEPT}")
-                if self._error:
-                    raise asyncio.CancelledError from None
+            sent = await self._send(key)
+            if isinstance(sent, ChatAnswer):
+                return sent
+            if not isinstance(sent, errors.SlowDownError):
+                raise sent
 
-    async def _send(self, key: str, body: Body) -> ChatAnswer:
-        """Send a request once, and write down what came of it."""
-        task = cast("asyncio.Task[None]", asyncio.current_task())
-        began = await self._limits.begin(likely_prompt_tokens(body), most_tokens(body)[1])
-        sent: ChatAnswer | errors.EndpointError
-        try:
+    async def _send(self, key: str) -> ChatAnswer | errors.EndpointError:
+        """Send a request once, and draw the conclusions before the next one is sent."""
+        body = self._wanted[key]
+        tokens = likely_prompt_tokens(body), most_tokens(body)[1]
+        async with self._limits.slot(*tokens) as began:
+            if self._ended:  # by a request whose slot this one got, before all were cancelled
+                raise asyncio.CancelledError
             await self._reserve(body)
-            self._stoppable.discard(task)
-            try:
-                sent = await self._client.send(body)
+            exchange = asyncio.create_task(self._exchange(key, body))
+            self._in_flight.add(exchange)
+            exchange.add_done_callback(self._in_flight.discard)
+            sent = await asyncio.shield(exchange)  # it goes on when the batch ends
+            if isinstance(sent, ChatAnswer):
                 self._limits.answered(began, sent.completion_tokens)
-                self._refused_since = None
-                if sent.is_blank and not self._may_be_blank:
-                    sent = errors.TransientError("the answer is empty", billed=True)
-            except errors.EndpointError as error:
-                sent = self._heed(error, began)
-        finally:
-            self._limits.end()
-        self._enter(key, body, sent)
-        self._stoppable.add(task)
-        if isinstance(sent, ChatAnswer):
-            return sent
-        raise asyncio.CancelledError if self._error else sent  # no further try
+            elif isinstance(sent, errors.SlowDownError):
+                self._slow_down(sent, began)
+                return sent
+            self._refused_since = None
+            return self._conclude(sent)
 
-    def _heed(self, error: errors.EndpointError, began: float) -> errors.EndpointError:
-        """Draw the conclusions of an error before the next request is sent."""
-        if isinstance(error, errors.SlowDownError):
-            self._limits.refused(began, error.retry_after)
-            if (seconds := error.retry_after or 0.0) > PATIENCE:
-                self._stop_with(
-                    f"the endpoint asks to wait {seconds / 60.0:.0f} minutes ({error}); run again "
-                    f"then: {_KEPT}"
-                )
-            return error
-        self._refused_since = None
-        if isinstance(error, errors.LogprobsRefusedError):
-            self._stop(NoLogprobsError(f"endpoints.{self._name}: {error}"))
-        if isinstance(error, errors.EndpointRefusedError):
-            if self._progress.answered and not error.certain:
-                return errors.RejectedError(str(error))
-            self._stop_with(
-                f"{self._endpoint.base_url} refuses model {self._endpoint.model!r} ({error}); "
-                f"{error.remedy} (the key is in {self._endpoint.key_variable})"
+    def _slow_down(self, error: errors.SlowDownError, began: float) -> None:
+        self._progress.slowed += 1
+        self._limits.refused(began, error.retry_after)
+        if (seconds := error.retry_after or 0.0) > PATIENCE:
+            raise self._end(
+                f"the endpoint asks to wait {seconds / 60.0:.0f} minutes ({error}); run again "
+                f"then: {_KEPT}"
             )
-        return error
+        now = asyncio.get_running_loop().time()
+        self._refused_since = self._refused_since or now
+        if now - self._refused_since > PATIENCE:
+            minutes = f"{PATIENCE / 60.0:.0f} minutes"
+            raise self._end(f"nothing but {error} for {minutes}; run again later: {_KEPT}")
+
+    def _conclude(
+        self, sent: ChatAnswer | errors.EndpointError
+    ) -> ChatAnswer | errors.EndpointError:
+        """Raise what ends the batch; a refusal that is not certain concerns this request alone."""
+        if isinstance(sent, errors.LogprobsRefusedError):
+            self._ended = True
+            raise NoLogprobsError(f"endpoints.{self._name}: {sent}")
+        if isinstance(sent, errors.EndpointRefusedError):
+            if self._progress.answered and not sent.certain:
+                return errors.RejectedError(str(sent))
+            raise self._end(
+                f"{self._endpoint.base_url} refuses model {self._endpoint.model!r} ({sent}); "
+                f"{sent.remedy} (the key is in {self._endpoint.key_variable})"
+            )
+        return sent
 
     async def _reserve(self, body: Body) -> None:
         """Reserve the most that a request can cost, and wait while others tie up the budget."""
         budget, study = self._runtime.budget, self._runtime.study
         while budget and not self._database.reserve(study, self._prices.bound(body), budget):
-            if not self._on_their_way:
+            if not self._in_flight:
                 raise budget.used_up(self._database.spent(study))
             await asyncio.sleep(0.05)
-        self._on_their_way += 1
 
-    def _enter(self, key: str, body: Body, sent: ChatAnswer | errors.EndpointError) -> None:
-        """Write down what came of a request, and what is due beyond its reservation."""
-        self._on_their_way -= 1
+    async def _exchange(self, key: str, body: Body) -> ChatAnswer | errors.EndpointError:
+        """Send a request; write down the answer, and what is due beyond its reservation."""
+        try:
+            sent: ChatAnswer | errors.EndpointError = await self._client.send(body)
+            if isinstance(sent, ChatAnswer) and sent.is_blank and not self._may_be_blank:
+                sent = errors.TransientError("the answer is empty", billed=True)
+        except errors.EndpointError as error:
+            sent = error
         bound, study = self._prices.bound(body), self._runtime.study
         reserved = Charge(1, bound) if self._runtime.budget else Charge()
         if isinstance(sent, ChatAnswer):
@@ -202,26 +207,19 @@ class RequestBatch:
         else:
             billed = isinstance(sent, errors.TransientError) and sent.billed
             self._database.settle(study, Charge(1, bound if billed else 0.0) - reserved)
+        return sent
 
-    def _stop(self, error: Exception) -> None:
-        """Send nothing more; requests on their way are waited for. The first reason is raised."""
-        self._error = self._error or error
-        for task in self._stoppable:
-            if task is not asyncio.current_task():
-                task.cancel()
-
-    def _stop_with(self, text: str) -> None:
-        self._stop(PersonaeError(f"endpoints.{self._name}: {text}"))
+    def _end(self, text: str) -> PersonaeError:
+        """Send nothing more, and return the error to raise."""
+        self._ended = True
+        return PersonaeError(f"endpoints.{self._name}: {text}")
 
     async def _watch(self) -> None:
         looks = 0
-        while not self._error:
+        while True:
             await asyncio.sleep(_LOOK)
             looks += 1
-            try:
-                self._look()
-            except Exception as error:
-                self._stop(error)
+            self._look()
             if looks % _LOOKS_PER_LINE == 0:
                 self._progress.log(self._limits.concurrency)
 
@@ -231,3 +229,10 @@ class RequestBatch:
         self._database.require_room()
         place = f"{self._endpoint.base_url} {self._endpoint.model} {self._endpoint.key_variable}"
         self._limits.share_with(self._database.join(place))
+
+
+def _first(error: BaseException) -> BaseException:
+    """Return the error that a group of tasks ended with; the others followed from it."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 from aiolimiter import AsyncLimiter
+from anyio import CapacityLimiter
 
 from personae.endpoints.endpoint_settings import Endpoint
 
@@ -25,8 +27,8 @@ class RequestLimits:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
-        self._waiting: deque[asyncio.Future[None]] = deque()
-        self._in_flight, self._allowed = 0, float(endpoint.concurrency)
+        self._slots = CapacityLimiter(endpoint.concurrency)
+        self._allowed = float(endpoint.concurrency)
         self._paused_until = self._refused_at = float("-inf")
         self._refusals, self._completion_tokens, self._nodes = 0, 0.0, 0
         self.share_with(1)
@@ -36,46 +38,31 @@ class RequestLimits:
         if nodes == self._nodes:  # a new limiter would let out another burst
             return
         self._nodes = nodes
-        self._most = max(1, self._endpoint.concurrency // nodes)
         self._requests = _per_minute(self._endpoint.requests_per_minute, nodes)
         self._tokens = _per_minute(self._endpoint.tokens_per_minute, nodes)
-        self._wake()
+        self._set_slots()
 
     @property
     def concurrency(self) -> int:
         """How many requests may be in flight now."""
-        return max(1, min(self._most, int(self._allowed)))
+        return int(self._slots.total_tokens)
 
     @property
     def pause(self) -> float:
         """Seconds for which nothing may be sent."""
         return max(0.0, self._paused_until - asyncio.get_running_loop().time())
 
-    async def begin(self, prompt_tokens: float, max_tokens: float) -> float:
-        """Wait until a request may be sent, and return the time; `end` must follow."""
-        await self._take_slot()
-        try:
+    @asynccontextmanager
+    async def slot(self, prompt_tokens: float, max_tokens: float) -> AsyncIterator[float]:
+        """Hold a place for one request in flight; entered when it may be sent, at that time."""
+        async with self._slots:
             if self._requests:
                 await self._requests.acquire()
             if self._tokens:
                 await self._take_tokens(prompt_tokens + (self._completion_tokens or max_tokens))
             while self.pause:
                 await asyncio.sleep(self.pause)
-        except BaseException:
-            self.end()
-            raise
-        return asyncio.get_running_loop().time()
-
-    async def _take_slot(self) -> None:
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
-        self._wake()
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if not turn.cancelled():
-                self.end()
-            raise
+            yield asyncio.get_running_loop().time()
 
     async def _take_tokens(self, tokens: float) -> None:
         limiter = self._tokens
@@ -83,11 +70,6 @@ class RequestLimits:
             piece = min(tokens, limiter.max_rate)
             await limiter.acquire(piece)
             tokens -= piece
-
-    def end(self) -> None:
-        """Let the next request be sent."""
-        self._in_flight -= 1
-        self._wake()
 
     def answered(self, began: float, completion_tokens: int | None) -> None:
         """Speed up, unless the request was sent before the last refusal."""
@@ -97,7 +79,7 @@ class RequestLimits:
         if began >= self._refused_at:
             self._refusals = 0
             self._allowed = min(self._endpoint.concurrency, self._allowed + 1.0 / self._allowed)
-            self._wake()
+            self._set_slots()
 
     def refused(self, began: float, retry_after: float | None) -> None:
         """Slow down. Refusals of requests that were sent together count once."""
@@ -107,14 +89,16 @@ class RequestLimits:
             own = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(self._refusals, 30))
             pause = max(pause, own * random.uniform(0.5, 1.0))
             self._refused_at, self._refusals = now, self._refusals + 1
-            self._allowed = max(1.0, min(self._allowed, self._most) / 2.0)
+            self._allowed = max(1.0, min(self._allowed, self._share) / 2.0)
+            self._set_slots()
         self._paused_until = max(self._paused_until, now + pause)
 
-    def _wake(self) -> None:
-        while self._waiting and self._in_flight < self.concurrency:
-            if not (turn := self._waiting.popleft()).done():
-                self._in_flight += 1
-                turn.set_result(None)
+    @property
+    def _share(self) -> int:
+        return max(1, self._endpoint.concurrency // self._nodes)
+
+    def _set_slots(self) -> None:
+        self._slots.total_tokens = min(self._share, int(self._allowed))
 
 
 def _per_minute(limit: int | None, nodes: int) -> AsyncLimiter | None:

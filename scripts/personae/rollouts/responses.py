@@ -72,7 +72,7 @@ def plain_responses(
     if generator is None:
         return generate_responses(engine, rollouts, sampling, schema_name)
     # Imported here, since most nodes do not need the client library, which is slow to import.
-    from personae.endpoints.remote_generation import generate_remotely
+    from personae.rollouts.remote_generation import generate_remotely
 
     runtime = Runtime.of(config)
     name = str(generator["endpoint"])

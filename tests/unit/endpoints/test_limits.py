@@ -59,9 +59,9 @@ def sent_at(endpoint: Settings, requests: int, tokens: float = 1.0, nodes: int =
         limits, times = RequestLimits(endpoint), []
         limits.share_with(nodes)
         for _ in range(requests):
-            times.append(await limits.begin(tokens, 0.0))
-            limits.share_with(nodes)  # as a node does again and again
-            limits.end()
+            async with limits.slot(tokens, 0.0) as began:
+                times.append(began)
+                limits.share_with(nodes)  # as a node does again and again
         return times
 
     return run_virtually(main())
@@ -87,8 +87,9 @@ def test_answers_are_reckoned_as_long_as_they_have_been() -> None:
     async def main() -> float:
         limits = RequestLimits(settings(tokens_per_minute=61_000, concurrency=1))
         for _ in range(20):
-            began = await limits.begin(0.0, 100_000.0 if not limits._completion_tokens else 0.0)
-            limits.end()
+            bound = 0.0 if limits._completion_tokens else 100_000.0
+            async with limits.slot(0.0, bound) as began:
+                pass
             limits.answered(began, 10)
         return asyncio.get_running_loop().time()
 
@@ -122,16 +123,15 @@ def test_pauses_double_until_something_is_answered() -> None:
         limits = RequestLimits(settings(concurrency=1))
         pauses = []
         for _ in range(5):
-            began = await limits.begin(1.0, 1.0)
-            limits.end()
-            limits.refused(began, None)
+            async with limits.slot(1.0, 1.0) as began:
+                limits.refused(began, None)
             pauses.append(limits.pause)
             limits.refused(began - 1.0, None)  # it had been sent before
             assert limits.pause == pauses[-1]
         assert all(later >= 0.9 * earlier for earlier, later in pairwise(pauses))
         assert 4.0 * pauses[0] < pauses[-1] <= 16 * 0.02
-        began = await limits.begin(1.0, 1.0)
-        limits.answered(began, None)
+        async with limits.slot(1.0, 1.0) as began:
+            limits.answered(began, None)
         limits.refused(began, None)
         assert limits.pause <= 0.02
         limits.refused(began, 30.0)
@@ -146,11 +146,10 @@ def test_what_is_freed_goes_to_who_waits_longest_and_never_to_too_many() -> None
 
         async def request(number: int) -> None:
             nonlocal most
-            await limits.begin(1.0, 1.0)
-            order.append(number)
-            most = max(most, limits._in_flight)
-            await asyncio.sleep(0.1)
-            limits.end()
+            async with limits.slot(1.0, 1.0):
+                order.append(number)
+                most = max(most, limits._slots.borrowed_tokens)
+                await asyncio.sleep(0.1)
 
         await asyncio.gather(*(request(n) for n in range(20)))
         assert most == 3
