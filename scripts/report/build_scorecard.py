@@ -1,7 +1,8 @@
 """Score every claim of the two papers on the tables of all models of a study.
 
-Columns: those of ``scorecard``. A claim is ``reproduced``, ``not reproduced`` or ``not testable
-here``; its criterion, fixed beside the claim, comes first in its note.
+Columns: those of ``scorecard``. A claim is ``reproduced``, ``not reproduced``, ``inconclusive`` or
+``not testable here``; what each needs was fixed beside the claim and stands in its row. The file's
+provenance holds the digest of the registry of claims.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from personae.data import tables
-from personae.report.scorecard.all_claims import CLAIMS, CROSS_CLAIMS
-from personae.report.scorecard.claim import score_claims
+from personae.report.scorecard.all_claims import CLAIMS, CROSS_CLAIMS, DIGEST
 from personae.report.scorecard.evidence import SCHEMA_OF, Criteria, Evidence, files_of_model
+from personae.report.scorecard.scoring import score_claims
 
 
 def main(
@@ -30,7 +31,8 @@ def main(
         for model, layer in middle_layers.items()
     ]
     rows = score_claims(CLAIMS, CROSS_CLAIMS, models)
-    tables.write(tables.from_rows(rows, "scorecard"), path_out, "scorecard", provenance)
+    with_digest = {**provenance, "claims_digest": DIGEST}
+    tables.write(tables.from_rows(rows, "scorecard"), path_out, "scorecard", with_digest)
 
 
 if __name__ == "__main__":

@@ -51,7 +51,9 @@ def test_nothing_overflows_horizontally(report: Browser, width: int) -> None:
     assert report.run("return document.documentElement.scrollWidth") <= width
 
 
-@pytest.mark.parametrize("verdict", ["reproduced", "not-reproduced", "not-testable-here"])
+@pytest.mark.parametrize(
+    "verdict", ["reproduced", "not-reproduced", "inconclusive", "check-passed"]
+)
 def test_the_scorecard_can_be_filtered_by_verdict(report: Browser, verdict: str) -> None:
     everything = report.run(VISIBLE)
     report.run(f"document.querySelector('label[for=show-{verdict}]').click()")

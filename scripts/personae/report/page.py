@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,8 @@ from personae.report.embedded_figures import FigureView
 from personae.report.judge_quality import OFFLINE_LABELS, JudgeTables
 from personae.report.node_timings import Timing
 from personae.report.run_facts import ModelFacts
-from personae.report.scorecard.claim import VERDICTS
+from personae.report.scorecard.all_claims import DIGEST, OPEN_CLAIMS
+from personae.report.scorecard.decision import VERDICTS
 from personae.report.shown_transcripts import Comparison
 from personae.report.wording import capital, count, listed, readable, typeset, visible
 from personae.workflow.stages.registry import figure_sections
@@ -116,7 +116,7 @@ def render(report: Report, page: str, style: str) -> str:
     )
     environment.filters |= {
         "number": number, "readable": readable, "capital": capital, "duration": duration,
-        "note_lines": note_lines, "with_interval": with_interval,
+        "with_interval": with_interval,
     }  # fmt: skip
     template = environment.get_template(Path(page).name)
     return template.render(
@@ -124,6 +124,8 @@ def render(report: Report, page: str, style: str) -> str:
         style=Path(style).read_text("utf-8"),
         claims=claims_by_paper(report.scorecard),
         verdicts=verdict_counts(report.scorecard),
+        registry=DIGEST[:16],
+        open_claims=OPEN_CLAIMS,
         summary=summary(report),
         slowest=max((t.seconds for t in report.timings), default=0.0),
         arms=arm_totals(report.timings),
@@ -157,11 +159,6 @@ def arm_totals(timings: Sequence[Timing]) -> dict[str, float]:
     for timing in timings:
         totals[timing.arm] = totals.get(timing.arm, 0.0) + timing.seconds
     return totals
-
-
-def note_lines(note: str) -> list[str]:
-    """Split a note before "Here:" and "Not testable:"."""
-    return re.split(r" (?=Here: |Not testable: )", note)
 
 
 def summary(report: Report) -> str:

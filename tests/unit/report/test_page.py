@@ -17,7 +17,7 @@ import pytest
 from personae.data.data_frames import read_frame
 from personae.report.judge_quality import levels, pooled_first
 from personae.report.node_timings import collect_timings
-from personae.report.page import duration, note_lines, number, with_interval
+from personae.report.page import duration, number, with_interval
 from personae.report.shown_transcripts import ShownScores, steered, take_turns
 from personae.report.wording import visible
 from personae.workflow.stages.registry import figure_names
@@ -265,7 +265,6 @@ def test_numbers_and_durations() -> None:
     assert duration(3.21) == "3.2 s"
     assert duration(125) == "2 min 05 s"
     assert duration(7260) == "2 h 01 min"
-    assert note_lines("Criterion: a. Here: b.") == ["Criterion: a.", "Here: b."]
 
 
 def test_text_has_contrast_in_light_and_dark_mode() -> None:

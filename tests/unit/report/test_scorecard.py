@@ -1,54 +1,66 @@
-"""The scorecard: planted effects, untestable claims, and its table."""
+"""The scorecard: planted effects, the rule of verdicts, and its table."""
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from personae.data import tables
-from personae.report.scorecard.all_claims import CLAIMS, CROSS_CLAIMS
-from personae.report.scorecard.claim import (
+from personae.report.scorecard.all_claims import CLAIMS, CROSS_CLAIMS, DIGEST, OPEN_CLAIMS
+from personae.report.scorecard.claim import Claim, Finding, Untestable
+from personae.report.scorecard.decision import (
+    FAILED,
+    INCONCLUSIVE,
     NOT_REPRODUCED,
     NOT_TESTABLE,
+    PASSED,
     REPRODUCED,
     VERDICTS,
-    score_claims,
+    decide,
+    needs,
 )
 from personae.report.scorecard.evidence import SCHEMA_OF, Criteria, Evidence, files_of_model
+from personae.report.scorecard.expectations import Above, Below, Within
+from personae.report.scorecard.scoring import registry_digest, score_claims
+from personae.science.resampling import Interval
 
 from .synthetic.basics import JUDGES, MIDDLE, QUESTIONS, ROLES
 from .synthetic.study import COHERENCE_FLOOR, Study
 
 PLANTED = [
-    "System prompts make a model fully play most roles.",
-    "Persona space has few dimensions.",
-    "The axis aligns with PC 1 at every layer.",
-    "The axis aligns with PC 1 at the middle layer.",
-    "The default Assistant lies at one extreme of PC 1.",
-    "The axis separates the default Assistant from roles on held-out questions.",
-    "Drifting conversations move away from the Assistant along the axis.",
-    "Drift increases from turn to turn.",
-    "Capping keeps the same conversations closer to the Assistant.",
-    "The mean default Assistant lies at about the 25th percentile of all rollouts.",
-    "Capping reduces role play on role prompts.",
-    "Capping reduces role play under persona jailbreaks.",
-    "A second judge confirms the reduction on role prompts.",
-    "Positive and negative system prompts increase and decrease a trait.",
-    "Enough prompt pairs are effective for extracting vectors.",
-    "Most traits can be elicited.",
-    "Trait vectors do not depend on individual questions.",
-    "Steering along a trait vector increases the trait.",
-    "A second judge confirms the increase.",
-    "Steering against a trait vector decreases the trait.",
-    "The effect increases with the coefficient.",
-    "The projection of the last prompt token predicts the trait score of the response.",
-    "It does so when examples instead of instructions elicit the trait.",
-    "It also does so within a single prompt.",
+    "roles-are-played",
+    "axis-pc1-every-layer",
+    "axis-pc1-middle-layer",
+    "axis-separates-held-out",
+    "capping-reduces-role-play",
+    "capping-reduces-jailbreak-role-play",
+    "capping-reduces-role-play-second-judge",
+    "prompts-shift-trait",
+    "pairs-are-effective",
+    "steering-increases-trait",
+    "steering-increases-trait-second-judge",
+    "steering-decreases-trait",
+    "dose-response",
+    "last-token-predicts-trait",
+    "last-token-predicts-within",
 ]
 """Claims whose effect is there in the model `good` and absent in `flat`."""
+
+TOO_FEW = [
+    "default-at-the-edge",
+    "drifting-moves-away",
+    "drift-grows",
+    "capping-keeps-conversations-close",
+    "traits-can-be-elicited",
+    "middle-layers-steer-best",
+]
+"""Claims for which the synthetic study has too few roles, domains or traits."""
 
 
 @pytest.fixture(scope="module")
@@ -71,89 +83,236 @@ def evidence(study: Study, model: str = "good", **changes: object) -> Evidence:
     return Evidence(model, MIDDLE, len(ROLES), files, Criteria(**(criteria | changes)))  # type: ignore[arg-type]
 
 
-def row(scorecard: pd.DataFrame, claim: str, model: str) -> pd.Series:
+def row(scorecard: pd.DataFrame, claim: str, model: str = "good") -> pd.Series:
     """Return the one row of a claim in a model."""
     rows = scorecard[(scorecard.claim == claim) & (scorecard.model == model)]
     assert len(rows) == 1
     return rows.iloc[0]
 
 
-@pytest.mark.parametrize("claim", PLANTED)
+def claim(claim_id: str) -> Claim:
+    """Return a claim by its id."""
+    return next(c for c in CLAIMS if c.id == claim_id)
+
+
+@pytest.mark.parametrize("claim_id", PLANTED)
 def test_a_planted_effect_is_reproduced_and_its_absence_is_not(
-    scorecard: pd.DataFrame, claim: str
+    scorecard: pd.DataFrame, claim_id: str
 ) -> None:
-    assert row(scorecard, claim, "good").verdict == REPRODUCED
-    assert row(scorecard, claim, "flat").verdict == NOT_REPRODUCED
+    assert row(scorecard, claim_id).verdict == REPRODUCED
+    assert row(scorecard, claim_id, "flat").verdict == NOT_REPRODUCED
+
+
+@pytest.mark.parametrize("claim_id", TOO_FEW)
+def test_too_few_units_are_inconclusive_and_have_no_interval(
+    scorecard: pd.DataFrame, claim_id: str
+) -> None:
+    found = row(scorecard, claim_id)
+    assert found.verdict == INCONCLUSIVE
+    assert found.clusters < found.min_clusters
+    assert math.isnan(found.low)
+    assert math.isnan(found.high)
+    assert f"at least {found.min_clusters}" in found.reason
 
 
 def test_values_are_those_of_the_tables(scorecard: pd.DataFrame, study: Study) -> None:
     layers = tables.read(study.table("good", "axis/space_layers"), "space_layers").to_pandas()
     middle = layers[(layers.layer == MIDDLE) & (layers.scaling == "centred")].iloc[0]
-    found = row(scorecard, "The axis aligns with PC 1 at the middle layer.", "good")
-    assert (found.value, found.low, found.high, found.null, found.n) == (
+    found = row(scorecard, "axis-pc1-middle-layer")
+    assert (found.value, found.low, found.high, found.null, found.p) == (
         middle.axis_pc1_cosine,
         middle.axis_pc1_low,
         middle.axis_pc1_high,
         middle.null_p95,
-        len(ROLES),
+        middle.p_value,
     )
 
 
 def test_steering_is_paired_by_question_and_compared_with_the_random_direction(
     scorecard: pd.DataFrame,
 ) -> None:
-    found = row(scorecard, "Steering along a trait vector increases the trait.", "good")
+    found = row(scorecard, "steering-increases-trait")
     assert found.low < found.value < found.high
     assert abs(found.null) < 5 < found.low
+    assert found.p < 0.001
     assert found.judge == JUDGES[0]
-    assert "poetic +3" in found.note
+    assert found.clusters == 3 * len(QUESTIONS)
+    assert "poetic +3" in found.detail
+
+
+def a_claim(**changes: object) -> Claim:
+    """Return a claim with plain numbers."""
+    plain = Claim(
+        id="plain",
+        paper="PV",
+        section="7 Steering",
+        text="A sentence.",
+        estimand="A number",
+        published="1",
+        unit="questions",
+        null="sign flips",
+        expect=Above(bound=0.0, smallest=5.0),
+        measure=lambda _: Untestable("none"),
+    )
+    return replace(plain, **changes)  # type: ignore[arg-type]
+
+
+def finding(
+    low: float, value: float, high: float, p: float | None = 0.01, **more: object
+) -> Finding:
+    """Return a finding over twelve clusters."""
+    made = Finding(Interval(value, low, high), p, 12, 12)
+    return made._replace(**more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict"),
+    [
+        (finding(2, 6, 10), REPRODUCED),
+        (finding(2, 6, 10, p=0.06), INCONCLUSIVE),  # the null is not excluded
+        (finding(2, 6, 10, p=None), INCONCLUSIVE),  # there is no test
+        (finding(2, 4, 6), INCONCLUSIVE),  # smaller than what is of interest, perhaps
+        (finding(-1, 6, 13), INCONCLUSIVE),
+        (finding(1, 2, 4), NOT_REPRODUCED),  # there, and too small to be of interest
+        (finding(-9, -6, -1, p=1.0), NOT_REPRODUCED),
+        (finding(-9, 6, 20, p=0.6), NOT_REPRODUCED),  # the null does better
+        (finding(2, 6, 10, null=3.0), INCONCLUSIVE),  # a random direction reaches the interval
+        (finding(2, 6, 10, clusters=5), INCONCLUSIVE),
+        (finding(math.nan, 6, math.nan), INCONCLUSIVE),
+        (finding(math.nan, math.nan, math.nan), INCONCLUSIVE),
+        (Untestable("no table"), NOT_TESTABLE),
+    ],
+)
+def test_a_verdict_needs_interval_and_null(found: Finding | Untestable, verdict: str) -> None:
+    assert decide(a_claim(), found, None).verdict == verdict
+    if isinstance(found, Finding):
+        mirrored = found._replace(
+            interval=Interval(
+                *(-x for x in (found.interval[0], found.interval[2], found.interval[1]))
+            ),
+            null=None if found.null is None else -found.null,
+        )
+        below = a_claim(expect=Below(bound=0.0, smallest=-5.0))
+        assert decide(below, mirrored, None).verdict == verdict
+
+
+def test_a_range_and_a_margin_are_tested_by_the_interval() -> None:
+    inside = a_claim(expect=Within(0.0, 10.0))
+    assert decide(inside, finding(1, 5, 9, p=None), None).verdict == REPRODUCED
+    assert decide(inside, finding(-1, 5, 9, p=None), None).verdict == INCONCLUSIVE
+    assert decide(inside, finding(11, 12, 13, p=None), None).verdict == NOT_REPRODUCED
+    margin = a_claim(expect=Above(bound=-5.0, smallest=-5.0))
+    assert decide(margin, finding(-4, 0, 4, p=None), None).verdict == REPRODUCED
+    assert decide(margin, finding(-6, 0, 6, p=None), None).verdict == INCONCLUSIVE
+    assert decide(margin, finding(-9, -8, -6, p=None), None).verdict == NOT_REPRODUCED
+
+
+def test_a_check_passes_or_fails_on_its_value() -> None:
+    check = a_claim(kind="check", expect=Above(bound=1.0, smallest=1.0))
+    assert decide(check, finding(math.nan, 1.0, math.nan, p=None), None).verdict == PASSED
+    assert decide(check, finding(math.nan, 0.9, math.nan, p=None), None).verdict == FAILED
+
+
+@pytest.mark.parametrize("auc_low", [None, math.nan, 0.7, 0.75])
+def test_a_judge_that_is_not_good_enough_decides_nothing(auc_low: float | None) -> None:
+    judged = a_claim(judged=("trait",))
+    found = finding(2, 6, 10, judge="likelihood")
+    assert decide(judged, found, 0.76).verdict == REPRODUCED
+    made = decide(judged, found, auc_low)
+    assert made.verdict == INCONCLUSIVE
+    assert "likelihood" in made.reason
+
+
+def test_the_judge_is_measured_on_every_rubric_of_a_claim(study: Study, tmp_path: Path) -> None:
+    path = study.table("good", "judging/agreement")
+    rows = tables.read(path, "agreement").to_pylist()
+    for found in rows:
+        if found["rubric"] == "coherence":
+            found["auc_low"] = 0.6
+    worse = tmp_path / "agreement.parquet"
+    tables.write(tables.from_rows(rows, "agreement"), worse, "agreement", {})
+    whole = evidence(study)
+    files = {**whole.files, "agreement": [str(worse)]}
+    changed = replace(whole, files=files)
+    both, one = (
+        score_claims([claim(c)], (), [changed])[0]
+        for c in ("steering-increases-trait", "prompts-shift-trait")
+    )
+    assert (both["verdict"], one["verdict"]) == (INCONCLUSIVE, REPRODUCED)
+    assert both["judge_auc_low"] == 0.6
+
+
+def test_every_claim_is_complete_and_its_id_unique() -> None:
+    everything = (*CLAIMS, *CROSS_CLAIMS)
+    for one in everything:
+        assert one.text.endswith(".")
+        assert one.id == one.id.lower().replace(" ", "-").replace("_", "-")
+        for field in dataclasses.fields(one):
+            assert getattr(one, field.name) not in ("", None) or field.name == "published_size"
+        assert one.alpha <= 0.05
+        assert all(needs(one))
+    assert len({one.id for one in everything}) == len(everything)
+    texts = [one.text for one in (*everything, *OPEN_CLAIMS)]
+    assert len(set(texts)) == len(texts)
+
+
+def test_the_smallest_size_lies_beyond_the_bound() -> None:
+    for one in (*CLAIMS, *CROSS_CLAIMS):
+        if isinstance(one.expect, Within):
+            assert one.expect.low < one.expect.high
+        else:
+            turned = one.expect.turned
+            assert turned(one.expect.smallest) >= turned(one.expect.bound)
 
 
 def test_every_step_of_both_papers_has_its_claims() -> None:
     steps = {
-        paper: {int(c.section.split()[0]) for c in CLAIMS if c.paper == paper}
+        paper: {int(c.section.split()[0]) for c in (*CLAIMS, *OPEN_CLAIMS) if c.paper == paper}
         for paper in ("AA", "PV")
     }
     assert steps["AA"] >= set(range(3, 11))
     assert steps["PV"] >= set(range(3, 13))
-    assert len(CLAIMS) + len(CROSS_CLAIMS) >= 20
 
 
-def test_every_claim_is_complete_and_unique() -> None:
-    for claim in (*CLAIMS, *CROSS_CLAIMS):
-        assert claim.text.endswith(".")
-        assert not claim.criterion.endswith(".")
-        assert claim.statistic
-        assert claim.published
-    texts = [claim.text for claim in (*CLAIMS, *CROSS_CLAIMS)]
-    assert len(set(texts)) == len(texts)
+def test_the_digest_is_of_the_data_and_not_of_the_code_or_the_order() -> None:
+    everything = (*CLAIMS, *CROSS_CLAIMS)
+    assert registry_digest(everything[::-1]) == DIGEST
+    first = everything[0]
+    assert (
+        registry_digest((replace(first, measure=lambda _: Untestable("x")), *everything[1:]))
+        == DIGEST
+    )  # type: ignore[arg-type]
+    assert registry_digest((replace(first, alpha=0.04), *everything[1:])) != DIGEST
+    stricter = replace(first, expect=Above(bound=0.5, smallest=0.61))
+    assert registry_digest((stricter, *everything[1:])) != DIGEST
 
 
-def test_every_row_has_a_verdict_its_criterion_and_a_reason(scorecard: pd.DataFrame) -> None:
+def test_every_row_has_a_verdict_and_a_reason_where_it_is_open(scorecard: pd.DataFrame) -> None:
     assert len(scorecard) == 2 * len(CLAIMS) + len(CROSS_CLAIMS)
-    assert set(scorecard.verdict) == set(VERDICTS)
-    assert scorecard.note.str.startswith("Criterion: ").all()
-    open_ = scorecard.verdict == NOT_TESTABLE
-    assert scorecard.value.isna().equals(open_)
-    assert scorecard.note.str.contains("Not testable: ").equals(open_)
+    assert set(scorecard.verdict) <= set(VERDICTS)
+    assert scorecard.reproduced_if.str.len().gt(0).all()
+    open_ = scorecard.verdict.isin((NOT_TESTABLE, INCONCLUSIVE))
+    assert scorecard[open_].reason.str.len().gt(0).all()
+    assert scorecard[scorecard.verdict == NOT_TESTABLE].value.isna().all()
+    assert (scorecard[scorecard.kind == "check"].verdict == PASSED).all()
 
 
-def test_claims_without_an_experiment_are_not_testable(scorecard: pd.DataFrame) -> None:
-    for claim in (
-        "The shift along a trait vector predicts the effect of fine-tuning on the trait.",
-        "Therapy and philosophy drift further than coding and writing.",
-    ):
-        assert row(scorecard, claim, "good").verdict == NOT_TESTABLE
+def test_an_arm_that_is_switched_off_makes_its_claims_untestable(study: Study) -> None:
+    whole = evidence(study)
+    without = replace(whole, files={**whole.files, "drift": []})
+    [found] = score_claims([claim("drifting-moves-away")], (), [without])
+    assert found["verdict"] == NOT_TESTABLE
+    assert "makes no table 'drift'" in found["reason"]
 
 
 def test_models_are_compared_only_when_there_are_several(
     scorecard: pd.DataFrame, study: Study
 ) -> None:
     alone = score_claims((), CROSS_CLAIMS, [evidence(study)])
-    for claim, single in zip(CROSS_CLAIMS, alone, strict=True):
-        assert row(scorecard, claim.text, "all models").verdict == REPRODUCED
+    assert row(scorecard, "models-share-pc1", "all models").verdict == REPRODUCED
+    for single in alone:
         assert single["verdict"] == NOT_TESTABLE
-        assert "1 model in this study" in single["note"]
+        assert "1 model in this study" in single["reason"]
 
 
 def test_without_a_second_judge_or_coherent_coefficient_claims_are_untestable(
@@ -161,25 +320,27 @@ def test_without_a_second_judge_or_coherent_coefficient_claims_are_untestable(
 ) -> None:
     changed = evidence(study, second_judge=None, coherence_floor=101.0)
     rows = {r["claim"]: r for r in score_claims(CLAIMS, (), [changed])}
-    for claim, reason in (
-        ("A second judge confirms the increase.", "no second judge"),
-        ("Steering along a trait vector increases the trait.", "keeps responses coherent"),
-        ("The effect increases with the coefficient.", "three coherent coefficients"),
+    for claim_id, reason in (
+        ("steering-increases-trait-second-judge", "no second judge"),
+        ("steering-increases-trait", "keeps responses coherent"),
+        ("dose-response", "three coherent coefficients"),
     ):
-        assert rows[claim]["verdict"] == NOT_TESTABLE
-        assert reason in rows[claim]["note"]
+        assert rows[claim_id]["verdict"] == NOT_TESTABLE
+        assert reason in rows[claim_id]["reason"]
 
 
-def test_two_conversations_are_too_few(study: Study, tmp_path: Path) -> None:
-    claim = "Capping reduces role play under persona jailbreaks."
-    path = study.table("good", "capping/responses")
-    rows = tables.read(path, "capped_responses").to_pylist()
-    kept = [r for r in rows if r["subject"] == "jester" and r["question_id"] in QUESTIONS[:2]]
-    few = tables.from_rows(kept, "capped_responses")
-    tables.write(few, tmp_path / "responses.parquet", "capped_responses", {})
-    whole = evidence(study)
-    files = {**whole.files, "capped_responses": [str(tmp_path / "responses.parquet")]}
-    about = [c for c in CLAIMS if c.text == claim]
-    [found] = score_claims(about, (), [replace(whole, files=files)])
-    assert found["verdict"] == NOT_TESTABLE
-    assert "2 items to resample; at least 4" in found["note"]
+def test_a_capping_setting_is_chosen_on_other_items(study: Study) -> None:
+    """The setting of each half is the best one of the other half, whatever it is on its own."""
+    from personae.science.capping_selection import held_out_best
+
+    items = pd.Index([f"c{i}" for i in range(8)])
+    even = np.arange(8) % 2 == 0
+    reductions = pd.DataFrame(
+        {"a": np.where(even, 1.0, 0.0), "b": np.where(even, 0.0, 1.0)}, index=items
+    )
+    allowed = pd.DataFrame({"a": [True, True], "b": [True, True]})
+    found = held_out_best(reductions, allowed, items)
+    assert found.settings == ["a", "b"]
+    assert found.changes.eq(0.0).all()
+    barred = pd.DataFrame({"a": [False, False], "b": [True, True]})
+    assert held_out_best(reductions, barred, items).settings == ["b", "b"]

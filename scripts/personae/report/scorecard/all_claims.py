@@ -1,4 +1,4 @@
-"""All claims, in the order of the papers' steps."""
+"""All claims, in the order of the papers' steps, and the digest of what they fix."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from personae.report.scorecard import (
     capping_claims,
     drift_claims,
     monitoring_claims,
+    open_claims,
     persona_space_claims,
     steering_claims,
     trait_claims,
 )
-from personae.report.scorecard.claim import Claim, CrossClaim
+from personae.report.scorecard.claim import Claim, ClaimData, CrossClaim, OpenClaim
+from personae.report.scorecard.scoring import registry_digest
 
 _PAPERS: Final = ("AA", "PV")
 
 
-def _place(claim: Claim) -> tuple[int, int]:
+def _place(claim: ClaimData | OpenClaim) -> tuple[int, int]:
     """Order by paper, then by the number that a section starts with."""
     return _PAPERS.index(claim.paper), int(claim.section.split()[0])
 
@@ -38,3 +40,6 @@ CLAIMS: Final[tuple[Claim, ...]] = tuple(
     )
 )
 CROSS_CLAIMS: Final[tuple[CrossClaim, ...]] = persona_space_claims.CROSS_CLAIMS
+OPEN_CLAIMS: Final[tuple[OpenClaim, ...]] = tuple(sorted(open_claims.OPEN_CLAIMS, key=_place))
+DIGEST: Final = registry_digest((*CLAIMS, *CROSS_CLAIMS))
+"""Of all claims' data; it changes when a claim is added or its rule is altered."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import math
+
 import pandas as pd
 
 from personae.data.table_values import DEFAULT
-from personae.report.scorecard.claim import Claim, ClaimOutcome, MeasuredClaim, Untestable, point
+from personae.report.scorecard.claim import Claim, Finding, Outcome, Untestable
 from personae.report.scorecard.evidence import Evidence
+from personae.report.scorecard.expectations import Above
 from personae.science.resampling import Interval
 from personae.science.statistics import wilson
 
@@ -17,49 +21,68 @@ def layers(evidence: Evidence, scaling: str) -> pd.DataFrame:
     return rows[rows.scaling == scaling].set_index("layer").sort_index()
 
 
-def _roles_played(evidence: Evidence) -> ClaimOutcome:
+def point(value: float) -> Interval:
+    """Return a value without an interval (NaN bounds)."""
+    return Interval(value, math.nan, math.nan)
+
+
+def binomial_p(successes: int, n: int, share: float) -> float:
+    """One-sided exact p-value of at least ``successes`` of ``n`` under a share."""
+    from scipy.stats import binomtest
+
+    return float(binomtest(successes, n, share, alternative="greater").pvalue)
+
+
+def _roles_played(evidence: Evidence) -> Outcome:
     vectors = evidence.read("role_vectors", ["role", "kind"], evidence.at_middle)
     played = vectors[(vectors.kind == "fully") & (vectors.role != DEFAULT)].role.nunique()
-    share = wilson(played, evidence.n_roles)
-    return MeasuredClaim(share, share.low > 0.5, evidence.n_roles, detail=f"{played} roles")
+    n = evidence.n_roles
+    return Finding(
+        wilson(played, n),
+        binomial_p(played, n, 0.5),
+        n,
+        n,
+        judge=evidence.criteria.judge,
+        detail=f"{played} roles",
+    )
 
 
-def _integrity(evidence: Evidence) -> ClaimOutcome:
+def _integrity(evidence: Evidence) -> Outcome:
     rows = evidence.read("directions", ["direction", "layer", "integrity", "n_roles"])
     axis = rows[rows.direction == "axis"]
-    worst = float(axis.integrity.min())
-    met = worst >= 1.0 - 1e-6
-    return MeasuredClaim(point(worst), met, int(axis.n_roles.iloc[0]))
+    n = int(axis.n_roles.iloc[0])
+    return Finding(point(float(axis.integrity.min())), None, n, n)
 
 
-def _reliability(evidence: Evidence) -> ClaimOutcome:
+def _reliability(evidence: Evidence) -> Outcome:
     middle = layers(evidence, "centred").loc[evidence.middle_layer]
     if pd.isna(middle.split_half):
         return Untestable("the axis has no split-half reliability in this study")
-    value = float(middle.split_half)
-    return MeasuredClaim(point(value), value > 0.8, int(middle.n_roles))
+    n = int(middle.n_roles)
+    return Finding(point(float(middle.split_half)), None, n, n)
 
 
-def _every_layer(evidence: Evidence) -> ClaimOutcome:
+def _every_layer(evidence: Evidence) -> Outcome:
     rows = layers(evidence, "centred")
     worst = rows.loc[rows.axis_pc1_cosine.idxmin()]
     above = int((rows.axis_pc1_cosine > rows.null_p95).sum())
-    return MeasuredClaim(
+    return Finding(
         Interval(worst.axis_pc1_cosine, worst.axis_pc1_low, worst.axis_pc1_high),
-        bool(worst.axis_pc1_cosine > 0.60 and above == len(rows)),
+        float(rows.p_value.max()),
         int(worst.n_roles),
+        int(worst.n_fully + worst.n_somewhat),
         float(worst.null_p95),
         detail=f"lowest at layer {worst.name}; above the null at {above} of {len(rows)} layers",
     )
 
 
-def _middle_cosine(evidence: Evidence, scaling: str, bound: float) -> ClaimOutcome:
+def _middle_cosine(evidence: Evidence, *, scaling: str) -> Outcome:
     row = layers(evidence, scaling).loc[evidence.middle_layer]
-    met = row.axis_pc1_cosine > bound and row.axis_pc1_low > row.null_p95
-    return MeasuredClaim(
+    return Finding(
         Interval(row.axis_pc1_cosine, row.axis_pc1_low, row.axis_pc1_high),
-        bool(met),
+        float(row.p_value),
         int(row.n_roles),
+        int(row.n_fully + row.n_somewhat),
         float(row.null_p95),
         detail=(
             f"layer {evidence.middle_layer}; interval over roles (over questions "
@@ -69,91 +92,117 @@ def _middle_cosine(evidence: Evidence, scaling: str, bound: float) -> ClaimOutco
     )
 
 
-def _middle_centred(evidence: Evidence) -> ClaimOutcome:
-    return _middle_cosine(evidence, "centred", 0.71)
-
-
-def _middle_z_scored(evidence: Evidence) -> ClaimOutcome:
-    return _middle_cosine(evidence, "z_scored", 0.60)
-
-
-def _held_out_auc(evidence: Evidence) -> ClaimOutcome:
+def _held_out_auc(evidence: Evidence) -> Outcome:
     rows = evidence.read("separation", filters=evidence.at_middle)
     rows = rows[(rows.direction == "axis") & (rows.split == "heldout")]
     if rows.empty:
         return Untestable("no responses to held-out questions were generated")
     row = rows.iloc[0]
-    return MeasuredClaim(
+    return Finding(
         Interval(row.auc, row.auc_low, row.auc_high),
-        bool(row.auc_low > row.null_p95),
+        float(row.p_value),
+        evidence.n_roles,
         int(row.n_default + row.n_roles),
         float(row.null_p95),
         detail=f"{row.n_default} default and {row.n_roles} role responses",
     )
 
 
+_SHUFFLED = "labels default/role shuffled among the responses to each question"
+
 CLAIMS = (
     Claim(
+        id="roles-are-played",
         paper="AA",
         section="3 Role vectors",
         text="System prompts make a model fully play most roles.",
-        statistic="Share of roles with enough fully role-playing responses for a vector",
+        estimand="Share of roles with enough fully role-playing responses for a vector",
         published="275 roles, each kept with at least 10 responses",
-        criterion="the lower bound of the Wilson interval is above 0.5",
+        published_size=1.0,
+        unit="roles",
+        null="half of the roles are played (exact binomial)",
+        expect=Above(bound=0.5, smallest=0.6),
+        min_clusters=8,
+        judged=("role_adherence",),
         measure=_roles_played,
     ),
     Claim(
+        id="axis-integrity",
+        kind="check",
         paper="AA",
         section="4 Assistant Axis",
         text="The axis is the default Assistant's mean minus the mean role vector.",
-        statistic="Lowest cosine over layers between the saved and the recomputed axis",
+        estimand="Lowest cosine over layers between the saved and the recomputed axis",
         published="1 by definition",
-        criterion="at least 1 - 1e-6 at every layer",
+        unit="none",
+        null="none: the stage that computes the axis refuses another one",
+        expect=Above(bound=1.0 - 1e-6, smallest=1.0 - 1e-6),
         measure=_integrity,
     ),
     Claim(
+        id="axis-split-half",
         paper="AA",
         section="4 Assistant Axis",
         text="The axis does not depend on individual questions.",
-        statistic="Mean cosine of axes from halves of the questions, middle layer",
+        estimand="Mean cosine of axes from halves of the questions, middle layer",
         published="not reported",
-        criterion="above 0.8",
+        unit="questions",
+        null="labels default/role shuffled within questions",
+        expect=Above(bound=0.5, smallest=0.8),
         measure=_reliability,
     ),
     Claim(
+        id="axis-pc1-every-layer",
         paper="AA",
         section="5 Persona space",
         text="The axis aligns with PC 1 at every layer.",
-        statistic="Lowest |cos(axis, PC 1)| over layers",
+        estimand="Lowest |cos(axis, PC 1)| over layers",
         published="> 0.60",
-        criterion="above 0.60, and at every layer above the 95th percentile of shuffled labels",
+        published_size=0.7,
+        unit="roles",
+        null=f"{_SHUFFLED}; the largest p-value of any layer",
+        expect=Above(bound=0.0, smallest=0.60),
+        min_clusters=8,
         measure=_every_layer,
     ),
     Claim(
+        id="axis-pc1-middle-layer",
         paper="AA",
         section="5 Persona space",
         text="The axis aligns with PC 1 at the middle layer.",
-        statistic="|cos(axis, PC 1)|, middle layer",
+        estimand="|cos(axis, PC 1)|, middle layer",
         published="> 0.71",
-        criterion="above 0.71, with the interval above the 95th percentile of shuffled labels",
-        measure=_middle_centred,
+        published_size=0.8,
+        unit="roles",
+        null=_SHUFFLED,
+        expect=Above(bound=0.0, smallest=0.71),
+        min_clusters=8,
+        measure=functools.partial(_middle_cosine, scaling="centred"),
     ),
     Claim(
+        id="axis-pc1-z-scored",
         paper="AA",
         section="5 Persona space",
         text="The alignment is not driven by a few outlier dimensions.",
-        statistic="|cos(axis, PC 1)| after z-scoring, middle layer",
+        estimand="|cos(axis, PC 1)| after z-scoring, middle layer",
         published="not reported",
-        criterion="above 0.60, with the interval above the 95th percentile of shuffled labels",
-        measure=_middle_z_scored,
+        unit="roles",
+        null=_SHUFFLED,
+        expect=Above(bound=0.0, smallest=0.60),
+        min_clusters=8,
+        measure=functools.partial(_middle_cosine, scaling="z_scored"),
     ),
     Claim(
+        id="axis-separates-held-out",
         paper="AA",
         section="5 Persona space",
         text="The axis separates the default Assistant from roles on held-out questions.",
-        statistic="AUC of the projection, held-out questions, middle layer",
+        estimand="AUC of the projection, held-out questions, middle layer",
         published="not reported",
-        criterion="the interval lies above the 95th percentile of shuffled labels",
+        unit="roles",
+        null=_SHUFFLED,
+        expect=Above(bound=0.5, smallest=0.7),
+        min_clusters=8,
         measure=_held_out_auc,
     ),
 )

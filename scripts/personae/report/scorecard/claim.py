@@ -1,49 +1,33 @@
-"""Claims, their outcomes, and the scoring of both into rows of the scorecard."""
+"""Claims as data, and what measuring one of them returns."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
-from personae.report.scorecard.evidence import Evidence, NoTraitKeptError
-from personae.report.wording import typeset
+from personae.report.scorecard.evidence import Evidence
+from personae.report.scorecard.expectations import Expectation
 from personae.science.resampling import Interval
 
-REPRODUCED: Final = "reproduced"
-NOT_REPRODUCED: Final = "not reproduced"
-NOT_TESTABLE: Final = "not testable here"
-VERDICTS: Final = (REPRODUCED, NOT_REPRODUCED, NOT_TESTABLE)
 
-MIN_CLUSTERS: Final = 4
-"""Minimum number of questions or conversations for a bootstrap interval."""
-
-_ALL_MODELS: Final = "all models"
-_EMPTY: Final[dict[str, Any]] = {
-    "value": None,
-    "low": None,
-    "high": None,
-    "null": None,
-    "judge": "",
-    "n": 0,
-    "verdict": NOT_TESTABLE,
-}
-
-
-class MeasuredClaim(NamedTuple):
-    """The measured statistic of a claim.
+class Finding(NamedTuple):
+    """The measured estimand of a claim.
 
     Attributes
     ----------
     interval
-        Value with its 95% interval; NaN bounds if there is none.
-    met
-        Whether the criterion of the claim holds.
+        Estimate with its 95% interval; NaN bounds if there is none.
+    p
+        One-sided p-value under the null of the claim; ``None`` where the claim has none because
+        the interval is the test (`Within`, or a margin), and for checks.
+    clusters
+        Number of independent units, as the claim's ``unit`` states.
     n
-        Number of resampled units: roles, questions, conversations, ... as the statistic states.
+        Number of observations behind the estimate.
     null
-        The statistic under the null of the criterion; ``None`` without one.
+        Value that the null reaches (its 95th percentile, or the estimate along random directions);
+        the interval must lie beyond it.
     judge
         Judge whose scores were used; empty if none.
     detail
@@ -51,7 +35,8 @@ class MeasuredClaim(NamedTuple):
     """
 
     interval: Interval
-    met: bool
+    p: float | None
+    clusters: int
     n: int
     null: float | None = None
     judge: str = ""
@@ -64,120 +49,79 @@ class Untestable(NamedTuple):
     reason: str
 
 
-ClaimOutcome = MeasuredClaim | Untestable
+Outcome = Finding | Untestable
 
 
-@dataclass(frozen=True)
-class Claim:
-    """One claim of a paper.
+@dataclass(frozen=True, kw_only=True)
+class ClaimData:
+    """Everything about a claim that is fixed before the results.
 
     Attributes
     ----------
-    paper
-        AA or PV.
-    section
-        Step of the paper's method, by number and name.
+    id
+        Short name in kebab case, unique and permanent.
+    paper, section
+        AA or PV; step of the paper's method, by number and name.
     text
         The claim, as a sentence that can be true or false.
-    statistic
-        MeasuredClaim quantity, with its unit.
-    published
-        The paper's value; "not reported" if the check is ours.
-    criterion
-        Condition under which the claim counts as reproduced, fixed before the results.
-    measure
-        Function that measures the statistic in one model.
+    estimand
+        The quantity in one line, with its unit.
+    published, published_size
+        The paper's value in words ("not reported" if the claim is ours), and as the estimand that
+        a simulated study with the published effect has; ``None`` if the paper gives none.
+    unit
+        What is resampled: "questions", "roles x questions", ...
+    null
+        How the null is constructed, in one line.
+    expect
+        Direction, bound and smallest size of interest.
+    min_clusters
+        With fewer units the verdict is inconclusive and no interval is shown.
+    alpha
+        Level of the test against the null.
+    judged
+        Rubrics of the scores that the estimand uses. Where the judge's measured AUC on one of them
+        does not have its lower bound above 0.75, the verdict is inconclusive.
+    kind
+        A ``check`` is a statement that no data could contradict if the code is right; it passes or
+        fails and counts among no verdicts.
     """
 
+    id: str
     paper: Literal["AA", "PV"]
     section: str
     text: str
-    statistic: str
+    estimand: str
     published: str
-    criterion: str
-    measure: Callable[[Evidence], ClaimOutcome]
+    published_size: float | None = None
+    unit: str
+    null: str
+    expect: Expectation
+    min_clusters: int = 6
+    alpha: float = 0.05
+    judged: tuple[str, ...] = ()
+    kind: Literal["claim", "check"] = "claim"
 
 
-@dataclass(frozen=True)
-class CrossClaim:
-    """A claim about all models of a study together; attributes as in `Claim`."""
+@dataclass(frozen=True, kw_only=True)
+class Claim(ClaimData):
+    """A claim about one model; ``measure`` computes its estimand from the model's tables."""
 
-    paper: Literal["AA", "PV"]
+    measure: Callable[[Evidence], Outcome]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrossClaim(ClaimData):
+    """A claim about all models of a study together."""
+
+    measure: Callable[[Sequence[Evidence]], Outcome]
+
+
+class OpenClaim(NamedTuple):
+    """A published claim for which the workflow has no experiment yet: listed without a verdict."""
+
+    paper: str
     section: str
     text: str
-    statistic: str
     published: str
-    criterion: str
-    measure: Callable[[Sequence[Evidence]], ClaimOutcome]
-
-
-def point(value: float) -> Interval:
-    """Return a value without an interval (NaN bounds)."""
-    return Interval(value, math.nan, math.nan)
-
-
-def untestable(reason: str) -> Callable[[Evidence], ClaimOutcome]:
-    """Return a ``measure`` for a claim whose experiment is not part of the workflow."""
-
-    def measure(_: Evidence) -> ClaimOutcome:
-        return Untestable(reason)
-
-    return measure
-
-
-def score_claims(
-    claims: Iterable[Claim], cross_claims: Iterable[CrossClaim], models: Sequence[Evidence]
-) -> list[dict[str, Any]]:
-    """Score every claim in every model, and each cross-model claim once.
-
-    Returns
-    -------
-    list of dict
-        Rows of the ``scorecard`` table, in the order of the claims.
-    """
-    rows = [
-        _row(claim, evidence.model, _measured(claim, evidence))
-        for claim in claims
-        for evidence in models
-    ]
-    return rows + [_row(claim, _ALL_MODELS, claim.measure(models)) for claim in cross_claims]
-
-
-def _measured(claim: Claim, evidence: Evidence) -> ClaimOutcome:
-    try:
-        return claim.measure(evidence)
-    except NoTraitKeptError as error:
-        return Untestable(str(error))
-
-
-def _row(claim: Claim | CrossClaim, model: str, outcome: ClaimOutcome) -> dict[str, Any]:
-    """Return the row of the ``scorecard`` table of one claim in one model."""
-    if isinstance(outcome, MeasuredClaim) and math.isnan(outcome.interval.estimate):
-        outcome = Untestable("the statistic is undefined for these data")
-    row = {
-        "claim": claim.text,
-        "paper": claim.paper,
-        "section": claim.section,
-        "statistic": claim.statistic,
-        "published": claim.published,
-        "model": model,
-    }
-    criterion = f"Criterion: {claim.criterion}."
-    if isinstance(outcome, Untestable):
-        return row | _EMPTY | {"note": f"{criterion} Not testable: {outcome.reason}."}
-    detail = f" Here: {typeset(outcome.detail)}." if outcome.detail else ""
-    return row | {
-        "value": outcome.interval.estimate,
-        "low": _number(outcome.interval.low),
-        "high": _number(outcome.interval.high),
-        "null": _number(outcome.null),
-        "judge": outcome.judge,
-        "n": outcome.n,
-        "verdict": REPRODUCED if outcome.met else NOT_REPRODUCED,
-        "note": criterion + detail,
-    }
-
-
-def _number(value: float | None) -> float | None:
-    """Return a float, or ``None`` for a missing or undefined one."""
-    return None if value is None or math.isnan(value) else float(value)
+    missing: str

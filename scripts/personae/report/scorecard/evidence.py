@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, Final
 import pandas as pd
 
 from personae.data.data_frames import read_frame
+from personae.data.effect_tables import POOLED
 from personae.science.resampling import Bootstrap
 from personae.workflow.stages.registry import scorecard_kinds
 
@@ -27,7 +29,11 @@ _OF_KEPT_TRAITS = (
 """Inputs that are empty for a trait that the filter dropped."""
 
 
-class NoTraitKeptError(Exception):
+class NotMeasuredError(Exception):
+    """This study lacks the tables that a claim needs; the message says why."""
+
+
+class NoTraitKeptError(NotMeasuredError):
     """No trait of the study passed the filter, so that nothing was steered or monitored."""
 
 
@@ -91,14 +97,27 @@ class Evidence:
 
         Raises
         ------
+        NotMeasuredError
+            If the study has no such table, because the arm is switched off.
         NoTraitKeptError
             If the tables of all traits are empty, because the filter dropped every trait.
         """
-        files, schema = list(self.files[name]), SCHEMA_OF[name]
+        files, schema = list(self.files.get(name, ())), SCHEMA_OF[name]
+        if not files:
+            raise NotMeasuredError(f"this study makes no table {name!r}")
         frame = read_frame(files, schema, columns, filters)
         if frame.empty and name in _OF_KEPT_TRAITS and read_frame(files, schema, ["trait"]).empty:
             raise NoTraitKeptError("the filter dropped every trait")
         return frame
+
+    def judge_auc_low(self, judge: str, rubric: str) -> float:
+        """Lower bound of a judge's AUC on labelled responses; NaN where it was not measured."""
+        try:
+            rows = self.read("agreement", ["judge", "rubric", "target", "auc_low"])
+        except NotMeasuredError:
+            return math.nan
+        here = (rows.judge == judge) & (rows.rubric == rubric) & (rows.target == POOLED)
+        return float(rows[here].auc_low.iloc[0]) if here.any() else math.nan
 
     @property
     def at_middle(self) -> list[tuple[str, str, int]]:

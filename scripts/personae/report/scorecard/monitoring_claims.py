@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
+import functools
+
 import pandas as pd
 
 from personae.data.table_values import MANY_SHOT, SYSTEM_PROMPT
-from personae.report.scorecard.claim import Claim, ClaimOutcome, MeasuredClaim, Untestable
+from personae.report.scorecard.claim import Claim, Finding, Outcome, Untestable
 from personae.report.scorecard.evidence import Evidence
+from personae.report.scorecard.expectations import Above
 from personae.report.wording import readable
 from personae.science.monitoring import ALL
+from personae.science.permutations import permutation_p, permuted_labels
 from personae.science.resampling import Interval
 
 
@@ -29,59 +32,91 @@ def _by_trait(rows: pd.DataFrame, name: str) -> str:
     return ", ".join(f"{readable(str(trait))} {r:.2f}" for trait, r in rows[name].items())
 
 
-def _measure(evidence: Evidence, kind: str, name: str, least: float) -> ClaimOutcome:
+def _measure(evidence: Evidence, *, kind: str, name: str) -> Outcome:
     rows = _at_chosen(evidence, kind)
     if rows.empty or rows[name].isna().all():
         return Untestable("no correlation is defined: projections or scores do not vary")
     rows = rows[rows[name].notna()]
-    found = _weakest(rows, name)
-    met = bool(found.estimate >= least and np.nan_to_num(found.low, nan=-1.0) > 0)
-    detail = _by_trait(rows, name)
-    return MeasuredClaim(found, met, int(rows.n.sum()), 0.0, evidence.criteria.judge, detail)
+    points = evidence.read("monitoring_points")
+    points = points[points.projection.notna() & points.score.notna()]
+    if kind != ALL:
+        points = points[points.kind == kind]
+    by_trait = {str(trait): part for trait, part in points.groupby("trait")}
+    p = max(_permutation_p(by_trait[str(trait)], name, evidence) for trait in rows.index)
+    questions = min(by_trait[str(trait)].question_id.nunique() for trait in rows.index)
+    return Finding(
+        _weakest(rows, name),
+        p,
+        questions,
+        int(rows.n.sum()),
+        judge=evidence.criteria.judge,
+        detail=_by_trait(rows, name),
+    )
 
 
-def _system_prompts(evidence: Evidence) -> ClaimOutcome:
-    return _measure(evidence, SYSTEM_PROMPT, "pooled", 0.5)
+def _permutation_p(points: pd.DataFrame, name: str, evidence: Evidence) -> float:
+    """Shuffle scores among the conditions of a question, or within conditions for ``within``."""
+    condition = points.kind + "/" + points.grade.astype(str)
+    x, y = points.projection.to_numpy(float), points.score.to_numpy(float)
+    strata = points.question_id
+    if name == "within":
+        x = x - points.projection.groupby(condition).transform("mean").to_numpy()
+        strata = condition
+    plan = evidence.criteria.plan
+    shuffled = permuted_labels(y, plan.draws, plan.seed, strata.to_numpy(str))
+    x = x - x.mean()
+    return float(permutation_p(x @ y, shuffled @ x))
 
 
-def _within(evidence: Evidence) -> ClaimOutcome:
-    return _measure(evidence, ALL, "within", 0.0)
-
-
-def _examples(evidence: Evidence) -> ClaimOutcome:
+def _examples(evidence: Evidence) -> Outcome:
     rows = _at_chosen(evidence, MANY_SHOT)
     if rows.empty or rows.n_conditions.max() < 2:
         return Untestable("at least two different numbers of example exchanges are needed")
-    return _measure(evidence, MANY_SHOT, "pooled", 0.5)
+    return _measure(evidence, kind=MANY_SHOT, name="pooled")
 
 
 CLAIMS = (
     Claim(
+        id="last-token-predicts-trait",
         paper="PV",
         section="8 Monitoring",
         text="The projection of the last prompt token predicts the trait score of the response.",
-        statistic="Lowest correlation over traits between projection and trait score, system "
+        estimand="Lowest correlation over traits between projection and trait score, system "
         "prompts",
         published="0.75 to 0.83",
-        criterion="at least 0.5 for every trait, the lowest with its interval above 0",
-        measure=_system_prompts,
+        published_size=0.79,
+        unit="questions",
+        null="scores shuffled",
+        expect=Above(bound=0.0, smallest=0.5),
+        judged=("trait",),
+        measure=functools.partial(_measure, kind=SYSTEM_PROMPT, name="pooled"),
     ),
     Claim(
+        id="last-token-predicts-many-shot",
         paper="PV",
         section="8 Monitoring",
         text="It does so when examples instead of instructions elicit the trait.",
-        statistic="Lowest correlation over traits, numbers of example exchanges",
+        estimand="Lowest correlation over traits, numbers of example exchanges",
         published="0.75 to 0.83",
-        criterion="at least 0.5 for every trait, the lowest with its interval above 0",
+        published_size=0.79,
+        unit="questions",
+        null="scores shuffled",
+        expect=Above(bound=0.0, smallest=0.5),
+        judged=("trait",),
         measure=_examples,
     ),
     Claim(
+        id="last-token-predicts-within",
         paper="PV",
         section="8 Monitoring",
         text="It also does so within a single prompt.",
-        statistic="Lowest correlation over traits within conditions",
+        estimand="Lowest correlation over traits within conditions",
         published="lower than the pooled one",
-        criterion="the interval of the lowest is above 0",
-        measure=_within,
+        published_size=0.4,
+        unit="questions",
+        null="scores shuffled within conditions",
+        expect=Above(bound=0.0, smallest=0.2),
+        judged=("trait",),
+        measure=functools.partial(_measure, kind=ALL, name="within"),
     ),
 )

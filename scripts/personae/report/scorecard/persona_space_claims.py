@@ -10,22 +10,16 @@ import pandas as pd
 
 from personae.data.effect_tables import AXIS
 from personae.data.table_values import DEFAULT
-from personae.report.scorecard.axis_claims import layers
-from personae.report.scorecard.claim import (
-    Claim,
-    ClaimOutcome,
-    CrossClaim,
-    MeasuredClaim,
-    Untestable,
-    point,
-    untestable,
-)
+from personae.report.scorecard.axis_claims import layers, point
+from personae.report.scorecard.claim import Claim, CrossClaim, Finding, Outcome, Untestable
 from personae.report.scorecard.evidence import Evidence
+from personae.report.scorecard.expectations import Above, Below
 from personae.report.wording import count, listed, readable
 from personae.science.alignment_nulls import isotropic_cosine
+from personae.science.cluster_inference import mean_of_clusters
 from personae.science.geometry import rsa
 from personae.science.permutations import permutation_p
-from personae.science.resampling import interval
+from personae.science.resampling import Interval, interval
 
 AWAY_FROM_ASSISTANT = ("dramatic", "enigmatic", "mystical", "pirate_speech", "poetic", "subversive")
 """Traits with which AA describes the end of the axis away from the Assistant, and the demo's."""
@@ -33,7 +27,7 @@ AWAY_FROM_ASSISTANT = ("dramatic", "enigmatic", "mystical", "pirate_speech", "po
 _MIN_COMMON_ROLES = 8
 
 
-def _dimension(evidence: Evidence) -> ClaimOutcome:
+def _dimension(evidence: Evidence) -> Outcome:
     middle = layers(evidence, "centred").loc[evidence.middle_layer]
     rows = middle.n_fully + middle.n_somewhat
     isotropic = float(np.ceil(evidence.criteria.variance_threshold * (rows - 1)))
@@ -42,12 +36,8 @@ def _dimension(evidence: Evidence) -> ClaimOutcome:
         f"participation ratio {middle.participation_ratio:.1f}; "
         f"{middle.n_fully} fully and {middle.n_somewhat} somewhat role vectors"
     )
-    return MeasuredClaim(
-        point(needed),
-        needed <= isotropic / 2,
-        int(middle.n_roles),
-        isotropic,
-        detail=detail,
+    return Finding(
+        point(needed / isotropic), None, int(middle.n_roles), int(rows), 1.0, detail=detail
     )
 
 
@@ -59,20 +49,16 @@ def _first_component(evidence: Evidence) -> pd.Series:
     return rows.set_index("role").coordinate
 
 
-def _default_at_the_edge(evidence: Evidence) -> ClaimOutcome:
+def _default_at_the_edge(evidence: Evidence) -> Outcome:
     first = _first_component(evidence)
     edge = np.minimum(first - first.min(), first.max() - first) / (first.max() - first.min())
-    value, typical = float(edge[DEFAULT]), float(edge.drop(index=DEFAULT).median())
-    return MeasuredClaim(
-        point(value),
-        value <= 0.10,
-        len(first) - 1,
-        typical,
-        detail="the null is the median role's distance",
-    )
+    value, others = float(edge[DEFAULT]), edge.drop(index=DEFAULT)
+    p = float(permutation_p(value, others.to_numpy(), "less"))
+    n = len(others)
+    return Finding(Interval(value, value, value), p, n, n, detail="p is the default's rank")
 
 
-def _theatrical_traits(evidence: Evidence) -> ClaimOutcome:
+def _theatrical_traits(evidence: Evidence) -> Outcome:
     cosines = evidence.read("trait_cosines", filters=evidence.at_middle)
     along = cosines[(cosines.right == AXIS) & cosines.left.isin(AWAY_FROM_ASSISTANT)]
     if along.empty:
@@ -82,16 +68,13 @@ def _theatrical_traits(evidence: Evidence) -> ClaimOutcome:
     vectors = evidence.read("directions", ["vector"], evidence.at_middle).vector
     null = isotropic_cosine(len(vectors.iloc[0]) // 4, 0.95)
     each = [f"{readable(t)} {c:+.2f}" for t, c in zip(along.left, along.cosine, strict=True)]
-    return MeasuredClaim(
-        point(float(along.cosine.mean())),
-        bool((along.cosine < -null).all()),
-        len(along),
-        -null,
-        detail=", ".join(each),
+    found = mean_of_clusters(along.cosine, along.left)
+    return Finding(
+        found.interval, found.p_less, found.clusters, found.n, -null, detail=", ".join(each)
     )
 
 
-def _shared_loadings(models: Sequence[Evidence]) -> ClaimOutcome:
+def _shared_loadings(models: Sequence[Evidence]) -> Outcome:
     if len(models) < 2:
         return Untestable(f"{count(len(models), 'model')} in this study; at least 2 are needed")
     frame = (
@@ -106,11 +89,11 @@ def _shared_loadings(models: Sequence[Evidence]) -> ClaimOutcome:
     worst = _lowest_correlation(values)
     null = np.asarray([_lowest_correlation(draw) for draw in shuffled])
     bounds = interval(worst, [_lowest_correlation(draw) for draw in drawn], plan.level)
-    met = worst > 0.92 and float(permutation_p(worst, null)) < 0.05
-    return MeasuredClaim(bounds, met, len(frame), float(np.quantile(null, 0.95)))
+    p, n = float(permutation_p(worst, null)), len(frame)
+    return Finding(bounds, p, n, n, float(np.quantile(null, 0.95)))
 
 
-def _shared_geometry(models: Sequence[Evidence]) -> ClaimOutcome:
+def _shared_geometry(models: Sequence[Evidence]) -> Outcome:
     if len(models) < 2:
         return Untestable(f"{count(len(models), 'model')} in this study; at least 2 are needed")
     tables = [evidence.read("role_cosines", filters=evidence.at_middle) for evidence in models]
@@ -127,7 +110,7 @@ def _shared_geometry(models: Sequence[Evidence]) -> ClaimOutcome:
     ]
     worst = min(compared, key=lambda found: found.rho)
     # No interval: entries of a similarity matrix share roles, so they are not independent.
-    return MeasuredClaim(point(worst.rho), worst.p < 0.05, len(roles), worst.null_high)
+    return Finding(point(worst.rho), worst.p, len(roles), len(roles), worst.null_high)
 
 
 def _lowest_correlation(loadings: np.ndarray) -> float:
@@ -138,60 +121,73 @@ def _lowest_correlation(loadings: np.ndarray) -> float:
 
 CLAIMS = (
     Claim(
+        id="few-components",
         paper="AA",
         section="5 Persona space",
         text="Persona space has few dimensions.",
-        statistic="Components for 70% of the variance between roles, middle layer",
+        estimand="Components for 70% of the variance between roles, middle layer, as a share of "
+        "the number for roles without structure",
         published="4 (Gemma 2 27B), 8 (Qwen 3 32B), 19 (Llama 3.3 70B), of 275 roles",
-        criterion="at most half of the number for roles without structure (the null)",
+        unit="roles",
+        null="roles shuffled among the responses to each question",
+        expect=Below(bound=1.0, smallest=0.5),
+        min_clusters=8,
         measure=_dimension,
     ),
     Claim(
+        id="default-at-the-edge",
         paper="AA",
         section="5 Persona space",
         text="The default Assistant lies at one extreme of PC 1.",
-        statistic="Distance of the default from the nearer end of PC 1, as a share of the range",
+        estimand="Distance of the default from the nearer end of PC 1, as a share of the range",
         published="0.03 or less",
-        criterion="at most 0.10",
+        published_size=0.03,
+        unit="roles",
+        null="each role takes the place of the default; with fewer than 39 roles p cannot be 0.05",
+        expect=Below(bound=0.5, smallest=0.10),
+        min_clusters=39,
         measure=_default_at_the_edge,
     ),
     Claim(
+        id="theatrical-traits-point-away",
         paper="AA",
         section="6 Trait space",
         text="Theatrical traits point away from the Assistant.",
-        statistic="Mean cosine of theatrical traits with the axis, middle layer",
+        estimand="Mean cosine of theatrical traits with the axis, middle layer",
         published="negative",
-        criterion="each is below the 5th percentile of isotropic directions (the null)",
+        unit="traits",
+        null="the signs of traits flipped",
+        expect=Below(bound=0.0, smallest=-0.1),
         measure=_theatrical_traits,
-    ),
-    Claim(
-        paper="AA",
-        section="6 Trait space",
-        text="The axis is also the main direction of a space of 240 traits.",
-        statistic="|cos(axis, PC 1 of trait vectors)|",
-        published="240 traits",
-        criterion="above 0.60 with at least 30 traits",
-        measure=untestable("it needs at least 30 traits with vectors"),
     ),
 )
 
 CROSS_CLAIMS = (
     CrossClaim(
+        id="models-share-pc1",
         paper="AA",
         section="5 Persona space",
         text="Different models order the roles similarly on PC 1.",
-        statistic="Lowest correlation between two models' role coordinates on PC 1",
+        estimand="Lowest correlation between two models' role coordinates on PC 1",
         published="> 0.92",
-        criterion="above 0.92, and above the 95th percentile of shuffled roles",
+        published_size=0.95,
+        unit="roles",
+        null="roles shuffled in every model",
+        expect=Above(bound=0.0, smallest=0.92),
+        min_clusters=_MIN_COMMON_ROLES,
         measure=_shared_loadings,
     ),
     CrossClaim(
+        id="models-share-geometry",
         paper="AA",
         section="5 Persona space",
         text="Role vectors have a similar geometry in different models.",
-        statistic="Lowest rank correlation between two models' role cosines (RSA), middle layers",
+        estimand="Lowest rank correlation between two models' role cosines (RSA), middle layers",
         published="not reported",
-        criterion="above the 95th percentile of relabelled roles (the null)",
+        unit="roles",
+        null="roles of one model relabelled",
+        expect=Above(bound=0.0, smallest=0.3),
+        min_clusters=_MIN_COMMON_ROLES,
         measure=_shared_geometry,
     ),
 )

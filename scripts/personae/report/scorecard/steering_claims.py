@@ -6,44 +6,45 @@ import functools
 
 import numpy as np
 import pandas as pd
-from scipy.stats import spearmanr
 
 from personae.data.effect_tables import baseline, usable_coefficient
-from personae.report.scorecard.claim import Claim, ClaimOutcome, MeasuredClaim, Untestable, point
+from personae.report.scorecard.claim import Claim, Finding, Outcome, Untestable
 from personae.report.scorecard.evidence import Evidence
+from personae.report.scorecard.expectations import Above, Below, Within
 from personae.report.wording import readable
-from personae.science.resampling import ClusteredOutcomes, Interval, bootstrap_contrast
+from personae.science.cluster_inference import Inference, mean_of_clusters
+from personae.science.resampling import midranks
+
+_CLUSTER = ["trait", "question_id"]
 
 
 def _effects(evidence: Evidence, name: str = "steering_effects") -> pd.DataFrame:
     return evidence.read(name, filters=[("judge", "==", evidence.criteria.judge)])
 
 
-def _layer_depth(evidence: Evidence) -> ClaimOutcome:
+def _layer_depth(evidence: Evidence) -> Outcome:
     effects = _effects(evidence, "sweep_effects")
     chosen = effects[effects.chosen.fillna(False).astype(bool)].groupby("trait").layer.first()
     n_layers = evidence.read("directions", ["layer"]).layer.max() + 1
     depth = (chosen + 1) / n_layers
     each = ", ".join(f"{readable(str(t))} layer {layer}" for t, layer in chosen.items())
-    middle = float(depth.median())
-    return MeasuredClaim(
-        point(middle),
-        0.35 <= middle <= 0.80,
-        len(chosen),
-        None,
-        evidence.criteria.judge,
-        each,
+    found = mean_of_clusters(depth, depth.index)
+    return Finding(
+        found.interval, None, found.clusters, found.n, judge=evidence.criteria.judge, detail=each
     )
 
 
 def _scored(evidence: Evidence, judge: str, rubric: str) -> pd.DataFrame:
-    """Steered responses with one judge's score, the arm, and (trait, question) as cluster."""
+    """Mean score of every (trait, question), direction (trait or random) and coefficient."""
     columns = ["response_id", "trait", "direction", "coefficient", "question_id"]
     responses = evidence.read("steered_responses", columns)
     wanted = [("judge", "==", judge), ("rubric", "==", rubric)]
     scores = evidence.read("steered_scores", ["response_id", "score"], wanted)
     rows = responses.merge(scores, on="response_id", how="left")
-    return rows.assign(cluster=rows.trait + "/" + rows.question_id)
+    side = np.where(rows.direction.str.startswith("random"), "random", "trait")
+    side = np.where(rows.coefficient == 0, "none", side)
+    keys = [*_CLUSTER, "side", "coefficient"]
+    return rows.assign(side=side).groupby(keys).score.mean().reset_index()
 
 
 def _coefficients(effects: pd.DataFrame, floor: float, sign: int) -> dict[str, float]:
@@ -57,22 +58,36 @@ def _coefficients(effects: pd.DataFrame, floor: float, sign: int) -> dict[str, f
     return found
 
 
-def _change(
-    rows: pd.DataFrame, coefficients: dict[str, float], random: bool, evidence: Evidence
-) -> Interval:
-    """Change in score from coefficient 0; questions of all traits are resampled jointly."""
-    rows = rows[rows.trait.isin(coefficients)]
-    along = rows.direction.str.startswith("random") == random
-    steered = rows[along & (rows.coefficient == rows.trait.map(coefficients))]
-    plain = rows[rows.coefficient == 0]
-    arms = [
-        ClusteredOutcomes(part.score.to_numpy(), part.cluster.to_numpy())
-        for part in (steered, plain)
-    ]
-    return bootstrap_contrast(arms[0], arms[1], evidence.criteria.plan)
+def _changes(rows: pd.DataFrame, coefficients: dict[str, float], side: str) -> pd.Series:
+    """Change of every (trait, question) from coefficient 0 to the trait's coefficient."""
+    of_side = rows[(rows.side == side) & (rows.coefficient == rows.trait.map(coefficients))]
+    plain = rows[rows.side == "none"]
+    return (of_side.set_index(_CLUSTER).score - plain.set_index(_CLUSTER).score).dropna()
 
 
-def _steered(evidence: Evidence, *, sign: int, second: bool = False) -> ClaimOutcome:
+def _inference(changes: pd.Series) -> Inference:
+    labels = ["/".join(map(str, key)) for key in changes.index]
+    return mean_of_clusters(changes.to_numpy(), np.array(labels, dtype=str))
+
+
+def _compared(
+    rows: pd.DataFrame, coefficients: dict[str, float], sign: int, judge: str, detail: str
+) -> Outcome:
+    """Change along trait vectors; p also compares it with random directions, item by item."""
+    own = _changes(rows, coefficients, "trait")
+    random = _changes(rows, coefficients, "random")
+    if own.empty:
+        return Untestable("no steered response was scored")
+    if random.empty:
+        return Untestable("no random direction was used for steering")
+    found, beyond = _inference(own), _inference((own - random).dropna())
+    side = "p_greater" if sign > 0 else "p_less"
+    p = max(getattr(found, side), getattr(beyond, side))
+    null = float(random.mean())
+    return Finding(found.interval, p, found.clusters, found.n, null, judge, detail)
+
+
+def _steered(evidence: Evidence, *, sign: int, second: bool = False) -> Outcome:
     """Gain (``sign`` 1) or loss (-1) of the trait score, trait vectors against random ones."""
     judge = evidence.criteria.second_judge if second else evidence.criteria.judge
     if judge is None:
@@ -81,130 +96,147 @@ def _steered(evidence: Evidence, *, sign: int, second: bool = False) -> ClaimOut
     if not coefficients:
         return Untestable("no coefficient of this sign keeps responses coherent")
     rows = _scored(evidence, judge, "trait")
-    own = _change(rows, coefficients, False, evidence)
-    null = _change(rows, coefficients, True, evidence).estimate
-    if np.isnan(null):
-        return Untestable("no random direction was used for steering")
-    beyond = own.low > max(null, 0.0) if sign > 0 else own.high < min(null, 0.0)
     each = [
-        f"{readable(t)} {_change(rows, {t: c}, False, evidence).estimate:+.0f} at {c:g}"
+        f"{readable(t)} {_changes(rows, {t: c}, 'trait').mean():+.0f} at {c:g}"
         for t, c in coefficients.items()
     ]
-    n = int(rows[rows.trait.isin(coefficients)].cluster.nunique())
-    return MeasuredClaim(own, bool(beyond), n, null, judge, ", ".join(each))
+    return _compared(rows, coefficients, sign, judge, ", ".join(each))
 
 
-def _dose(evidence: Evidence) -> ClaimOutcome:
-    """Rank correlation between coefficient and mean trait score, over coherent coefficients."""
+def _dose(evidence: Evidence) -> Outcome:
+    """Rank correlation of coefficient and trait score within (trait, question)."""
     effects, floor = _effects(evidence), evidence.criteria.coherence_floor
-    own, random = [], []
-    for _, rows in effects.groupby("trait"):
-        is_random = rows.direction.str.startswith("random")
-        fluent = rows[
-            (rows.rubric == "coherence") & (rows["mean"] >= floor) & ~is_random
-        ].coefficient
-        scored = (rows.rubric == "trait") & rows.coefficient.isin(fluent)
-        own.append(_rank_correlation(rows[scored & ~is_random]))
-        random.append(_rank_correlation(rows[scored & (is_random | (rows.coefficient == 0))]))
-    if np.isnan(own).all():
-        return Untestable("no trait has three coherent coefficients")
-    value, null = _mean(own), _mean(random)
-    met = value >= 0.8 and not value <= null
-    return MeasuredClaim(
-        point(value),
-        met,
-        len(own),
-        null,
-        evidence.criteria.judge,
-        "n counts traits",
+    fluent = {
+        str(trait): set(rows[(rows.rubric == "coherence") & (rows["mean"] >= floor)].coefficient)
+        for trait, rows in effects[~effects.direction.str.startswith("random")].groupby("trait")
+    }
+    rows = _scored(evidence, evidence.criteria.judge, "trait").dropna(subset="score")
+    kept = [c in fluent.get(t, ()) for t, c in zip(rows.trait, rows.coefficient, strict=True)]
+    rows = rows[kept]
+    own, random = (
+        rows[rows.side != other].groupby(_CLUSTER).apply(_rank_correlation).dropna()
+        for other in ("random", "trait")
     )
+    if own.empty:
+        return Untestable("no trait has three coherent coefficients")
+    found, beyond = _inference(own), _inference((own - random).dropna())
+    null = float(random.mean())
+    p = max(found.p_greater, beyond.p_greater)
+    return Finding(found.interval, p, found.clusters, found.n, null, evidence.criteria.judge)
 
 
-def _mean(values: list[float]) -> float:
-    """Mean of the defined values; NaN if there is none."""
-    defined = [value for value in values if not np.isnan(value)]
-    return float(np.mean(defined)) if defined else float("nan")
-
-
-def _rank_correlation(scores: pd.DataFrame) -> float:
-    means = scores.groupby("coefficient")["mean"].mean()
-    if len(means) < 3 or means.nunique() < 2:
+def _rank_correlation(rows: pd.DataFrame) -> float:
+    if rows.coefficient.nunique() < 3 or rows.score.nunique() < 2:
         return float("nan")
-    return float(spearmanr(means.index, means.to_numpy()).statistic)
+    return float(np.corrcoef(midranks(rows.coefficient), midranks(rows.score))[0, 1])
 
 
-def _coherence_breaks(evidence: Evidence) -> ClaimOutcome:
+def _coherence_breaks(evidence: Evidence) -> Outcome:
     """Coherence at the largest coefficient minus that without steering."""
     effects = _effects(evidence)
     largest = {str(t): float(rows.coefficient.max()) for t, rows in effects.groupby("trait")}
-    rows = _scored(evidence, evidence.criteria.judge, "coherence")
-    own = _change(rows, largest, False, evidence)
-    null = _change(rows, largest, True, evidence).estimate
-    start = np.mean([baseline(rows, "coherence") for _, rows in effects.groupby("trait")])
-    return MeasuredClaim(
-        own,
-        own.high < 0,
-        int(rows.cluster.nunique()),
-        null,
-        evidence.criteria.judge,
-        f"from {start:.0f} without steering",
-    )
+    judge = evidence.criteria.judge
+    start = np.mean([baseline(part, "coherence") for _, part in effects.groupby("trait")])
+    own = _changes(_scored(evidence, judge, "coherence"), largest, "trait")
+    random = _changes(_scored(evidence, judge, "coherence"), largest, "random")
+    if own.empty:
+        return Untestable("no steered response was scored for coherence")
+    found = _inference(own)
+    detail = f"from {start:.0f} without steering"
+    if len(random):
+        detail += f"; along random directions {random.mean():+.0f}"
+    return Finding(found.interval, found.p_less, found.clusters, found.n, None, judge, detail)
 
+
+_GAIN = "Change in trait score from no steering, largest coherent coefficient, all traits"
+_ITEMS = "trait x question, steered and unsteered paired"
+_BEYOND_RANDOM = "sign flips of the change and of its excess over random directions"
 
 CLAIMS = (
     Claim(
+        id="middle-layers-steer-best",
         paper="PV",
         section="6 Layer sweep",
         text="Steering is most effective at middle layers.",
-        statistic="Median depth of the chosen layers, as a share of all layers",
+        estimand="Mean depth of the chosen layers, as a share of all layers",
         published="layer 20 of 28 (Qwen2.5-7B), 16 of 32 (Llama 3.1 8B)",
-        criterion="between 0.35 and 0.80",
+        published_size=0.6,
+        unit="traits",
+        null="the depth is outside the range",
+        expect=Within(0.35, 0.80),
+        min_clusters=8,
+        judged=("trait", "coherence"),
         measure=_layer_depth,
     ),
     Claim(
+        id="steering-increases-trait",
         paper="PV",
         section="7 Steering",
         text="Steering along a trait vector increases the trait.",
-        statistic="Change in trait score, largest coherent coefficient, all traits",
+        estimand=_GAIN,
         published="positive for every trait",
-        criterion="the interval over questions lies above 0 and above the random direction",
+        published_size=40.0,
+        unit=_ITEMS,
+        null=_BEYOND_RANDOM,
+        expect=Above(bound=0.0, smallest=10.0),
+        judged=("trait", "coherence"),
         measure=functools.partial(_steered, sign=1),
     ),
     Claim(
+        id="steering-increases-trait-second-judge",
         paper="PV",
         section="7 Steering",
         text="A second judge confirms the increase.",
-        statistic="Change in trait score, largest coherent coefficient, all traits",
+        estimand=_GAIN,
         published="not reported",
-        criterion="the interval over questions lies above 0 and above the random direction",
+        unit=_ITEMS,
+        null=_BEYOND_RANDOM,
+        expect=Above(bound=0.0, smallest=10.0),
+        judged=("trait",),
         measure=functools.partial(_steered, sign=1, second=True),
     ),
     Claim(
+        id="steering-decreases-trait",
         paper="PV",
         section="7 Steering",
         text="Steering against a trait vector decreases the trait.",
-        statistic="Change in trait score, strongest coherent negative coefficient, all traits",
+        estimand="Change in trait score from no steering, strongest coherent negative coefficient, "
+        "all traits",
         published="negative",
-        criterion="the interval over questions lies below 0 and below the random direction",
+        published_size=-20.0,
+        unit=_ITEMS,
+        null=_BEYOND_RANDOM,
+        expect=Below(bound=0.0, smallest=-5.0),
+        judged=("trait", "coherence"),
         measure=functools.partial(_steered, sign=-1),
     ),
     Claim(
+        id="dose-response",
         paper="PV",
         section="7 Steering",
         text="The effect increases with the coefficient.",
-        statistic="Mean rank correlation between coefficient and trait score, coherent "
-        "coefficients",
+        estimand="Mean rank correlation between coefficient and trait score of a question, "
+        "coherent coefficients",
         published="positive",
-        criterion="at least 0.8, and above the random direction",
+        published_size=0.8,
+        unit="trait x question",
+        null="sign flips of the correlation and of its excess over random directions",
+        expect=Above(bound=0.0, smallest=0.4),
+        judged=("trait",),
         measure=_dose,
     ),
     Claim(
+        id="strong-steering-breaks-coherence",
         paper="PV",
         section="7 Steering",
         text="Strong steering reduces coherence.",
-        statistic="Change in coherence at the largest coefficient, 0-100",
+        estimand="Change in coherence at the largest coefficient, 0-100",
         published="negative",
-        criterion="the interval over questions lies below 0",
+        published_size=-30.0,
+        unit=_ITEMS,
+        null="sign flips; any direction of this norm may do it, so random ones are no null here",
+        expect=Below(bound=0.0, smallest=-10.0),
+        judged=("coherence",),
         measure=_coherence_breaks,
     ),
 )

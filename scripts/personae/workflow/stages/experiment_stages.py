@@ -130,7 +130,7 @@ _MONITORING: Final = (
         "trait",
         {
             "correlations": Output("monitoring", scorecard="monitoring", arm_target=True),
-            "points": Output("monitoring_points"),
+            "points": Output("monitoring_points", scorecard="monitoring_points"),
         },
         {
             "responses": "monitored_responses",
@@ -172,7 +172,7 @@ _CAPPING: Final = (
         "capping",
         "Judge capped responses",
         "model",
-        single("scores", report="capped_scores"),
+        single("scores", scorecard="capped_scores", report="capped_scores"),
         {"responses": "capped_responses", "calibration": "calibration"},
         runs="judge",
         work=lambda count, at: count.judge(count.capping(at), 2),
@@ -185,7 +185,7 @@ _CAPPING: Final = (
         "capping",
         "Measure what capping costs",
         "model",
-        single("capping_costs"),
+        single("capping_costs", scorecard="capping_costs"),
         {"directions": "directions", "floors": "floors", "neutral": "role_responses"},
         runs="model",
         work=lambda count, _: count.cost(),
@@ -195,7 +195,7 @@ _CAPPING: Final = (
         "capping",
         "Weigh effect against cost",
         "model",
-        single("capping_tradeoff", scorecard="tradeoff", arm_target=True),
+        single("capping_tradeoff", arm_target=True),
         {"responses": "capped_responses", "scores": "scores", "costs": "capping_costs"},
     ),
 )

@@ -46,15 +46,15 @@ def capping_tables(plan: Planted) -> dict[str, pa.Table]:
     ]
     arms: list[tuple[str, str, float | None]] = [("none", "", None)]
     arms += [(d, b, p) for d in ("axis", "random0") for b in BANDS for p in PERCENTILES]
-    rows, scores, tradeoff = [], [], []
+    rows, scores, tradeoff, costs = [], [], [], []
     rng = plan.rng("capping")
     for direction, band, percentile in arms:
         p = percentile or 0.0
         wide = 1.0 if band == "2-5" else 0.45
         cut = plan.effect * wide * p / 100 * (direction == "axis")
-        for suite, full in (("roles", 2.6), ("jailbreak", 2.2)):
-            for role in ROLES[6:9]:
-                for question in QUESTIONS[:4]:
+        for suite, full in (("roles", 2.75), ("jailbreak", 2.75)):
+            for role in ROLES[6:12]:
+                for question in QUESTIONS[:6]:
                     rid = f"{suite}-{role}-{question}-{direction}-{band}-{p:g}"
                     rows.append(
                         rollout(
@@ -70,7 +70,10 @@ def capping_tables(plan: Planted) -> dict[str, pa.Table]:
                         )
                     )
                     value = float(np.clip(full * (1 - cut) + rng.normal(0, 0.15), 0, 3))
-                    scores += [score(rid, "role_adherence", role, value, judge) for judge in JUDGES]
+                    for judge in JUDGES:
+                        scores.append(score(rid, "role_adherence", role, value, judge))
+                        fluent = float(85 + rng.normal(0, 2))
+                        scores.append(score(rid, "coherence", "", fluent, judge))
             for measure, uncapped in (
                 ("role_adherence", full),
                 ("played", full / 3),
@@ -92,6 +95,7 @@ def capping_tables(plan: Planted) -> dict[str, pa.Table]:
                 ]
         dearer = (0.25 if plan.effect else 0.02) * wide * p / 100
         likelihood = -dearer * (1.0 if direction == "axis" else 1.6)
+        costs += _costs(rng, likelihood, direction, band, percentile)
         tradeoff.append(
             _arm(
                 direction,
@@ -121,7 +125,25 @@ def capping_tables(plan: Planted) -> dict[str, pa.Table]:
         "capping/responses": table("capped_responses", rows),
         "capping/scores": table("scores", scores),
         "capping/tradeoff": table("capping_tradeoff", tradeoff),
+        "capping/costs": table("capping_costs", costs),
     }
+
+
+def _costs(
+    rng: np.random.Generator, change: float, direction: str, band: str, percentile: float | None
+) -> list[dict[str, Any]]:
+    """Closed answers that stay as they are, and likelihoods that change by ``change``."""
+    values = {("closed_accuracy", f"fact{i}"): float(i % 2) for i in range(40)}
+    for prompt in range(5):
+        for question in QUESTIONS[:6]:
+            item = f"default-p{prompt}-{question}-s0"
+            value = -1.2 + change + rng.normal(0, 0.01)
+            values["neutral_log_likelihood", item] = float(value)
+    arm = {"direction": direction, "band": band, "percentile": percentile, "n_tokens": 20}
+    return [
+        {**arm, "measure": measure, "item": item, "value": value}
+        for (measure, item), value in values.items()
+    ]
 
 
 def _arm(
@@ -247,7 +269,7 @@ def judging_tables(plan: Planted) -> dict[str, pa.Table]:
     agreement = []
     for judge in JUDGES:
         for rubric, target in targets:
-            auc = 0.5 + plan.effect * 0.4 + rng.normal(0, 0.03)
+            auc = 0.92 + rng.normal(0, 0.01)
             agreement.append(
                 {
                     "judge": judge,

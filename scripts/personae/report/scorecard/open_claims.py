@@ -1,0 +1,104 @@
+"""Published claims without an experiment in the workflow: listed, and given no verdict.
+
+Whoever adds the experiment removes the entry here and adds a `Claim` that reads its tables.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from personae.report.scorecard.claim import OpenClaim
+
+OPEN_CLAIMS: Final = (
+    OpenClaim(
+        "AA",
+        "6 Trait space",
+        "The axis is also the main direction of a space of 240 traits.",
+        "240 traits",
+        "vectors of at least 30 traits",
+    ),
+    OpenClaim(
+        "AA",
+        "7 Steering along the axis",
+        "Steering away from the Assistant makes a model adopt personas.",
+        "rises in all three models",
+        "an arm that steers along the axis",
+    ),
+    OpenClaim(
+        "AA",
+        "7 Steering along the axis",
+        "Steering toward the Assistant makes a model resist jailbreaks.",
+        "lower than 65-88% without steering",
+        "an arm that steers along the axis",
+    ),
+    OpenClaim(
+        "AA",
+        "8 Persona drift",
+        "The user's message predicts the projection of the next turn.",
+        "R2 of ridge regression 0.53 to 0.77",
+        "embeddings of user messages",
+    ),
+    OpenClaim(
+        "AA",
+        "8 Persona drift",
+        "A model that has moved away from the Assistant gives more harmful responses.",
+        "|r| = 0.39 to 0.52",
+        "harmful questions and a harm judge",
+    ),
+    OpenClaim(
+        "AA",
+        "10 Case studies",
+        "Capping lowers delusion risk in long conversations.",
+        "negative",
+        "a judge of delusion risk",
+    ),
+    OpenClaim(
+        "AA",
+        "10 Capping evaluation",
+        "Capping lowers the rate of harmful responses to jailbreaks.",
+        "nearly 60% fewer, from 65-88%",
+        "a harm judge",
+    ),
+    OpenClaim(
+        "AA",
+        "10 Capping evaluation",
+        "Capping preserves scores on IFEval, MMLU-Pro, GSM8K and EQ-Bench.",
+        "no loss",
+        "the benchmarks",
+    ),
+    OpenClaim(
+        "PV",
+        "5 Vectors",
+        "Vectors from responses steer better than vectors from prompts.",
+        "positive",
+        "steering along prompt vectors",
+    ),
+    OpenClaim(
+        "PV",
+        "9 Fine-tuning",
+        "The shift along a trait vector predicts the effect of fine-tuning on the trait.",
+        "r = 0.76 to 0.97",
+        "fine-tuned models",
+    ),
+    OpenClaim(
+        "PV",
+        "9 Fine-tuning",
+        "Steering during training prevents a trait from being learned.",
+        "negative",
+        "fine-tuned models",
+    ),
+    OpenClaim(
+        "PV",
+        "10 Data screening",
+        "Projection differences predict which training data induce a trait.",
+        "positive",
+        "fine-tuned models",
+    ),
+    OpenClaim(
+        "PV",
+        "11 Interpretation",
+        "Sparse-autoencoder features interpret a trait vector.",
+        "interpretable",
+        "a sparse autoencoder",
+    ),
+)

@@ -1,0 +1,154 @@
+"""Scoring of claims into rows of the scorecard, and the digest of what was fixed before."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from personae.report.scorecard.claim import (
+    Claim,
+    ClaimData,
+    CrossClaim,
+    Finding,
+    Outcome,
+    Untestable,
+)
+from personae.report.scorecard.decision import decide, needs
+from personae.report.scorecard.evidence import Evidence, NotMeasuredError
+from personae.report.scorecard.expectations import Within
+from personae.report.wording import typeset
+
+ALL_MODELS: Final = "all models"
+
+
+def registry_digest(claims: Iterable[ClaimData]) -> str:
+    """SHA-256 over the data of all claims (not of the code that measures them), as hex digits."""
+    records = [
+        {
+            field.name: _plain(getattr(claim, field.name))
+            for field in dataclasses.fields(claim)
+            if field.name != "measure"
+        }
+        for claim in sorted(claims, key=lambda claim: claim.id)
+    ]
+    return hashlib.sha256(json.dumps(records, sort_keys=True).encode()).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return [type(value).__name__, dataclasses.asdict(value)]
+    return value
+
+
+def score_claims(
+    claims: Iterable[Claim], cross_claims: Iterable[CrossClaim], models: Sequence[Evidence]
+) -> list[dict[str, Any]]:
+    """Score every claim in every model, and each cross-model claim once.
+
+    Returns
+    -------
+    list of dict
+        Rows of the ``scorecard`` table, in the order of the claims.
+    """
+    rows = [
+        _row(claim, evidence.model, measured(claim, evidence), [evidence])
+        for claim in claims
+        for evidence in models
+    ]
+    return rows + [
+        _row(claim, ALL_MODELS, measured_across(claim, models), models) for claim in cross_claims
+    ]
+
+
+def measured(claim: Claim, evidence: Evidence) -> Outcome:
+    """Measure a claim in one model; tables that this study does not have make it untestable."""
+    try:
+        return claim.measure(evidence)
+    except NotMeasuredError as error:
+        return Untestable(str(error))
+
+
+def measured_across(claim: CrossClaim, models: Sequence[Evidence]) -> Outcome:
+    """Measure a claim about all models."""
+    try:
+        return claim.measure(models)
+    except NotMeasuredError as error:
+        return Untestable(str(error))
+
+
+def _row(
+    claim: ClaimData, model: str, outcome: Outcome, models: Sequence[Evidence]
+) -> dict[str, Any]:
+    """Return the row of the ``scorecard`` table of one claim in one model."""
+    auc_low = _judge_auc_low(claim, outcome, models)
+    verdict = decide(claim, outcome, auc_low)
+    reproduced, not_reproduced = needs(claim)
+    return {
+        "claim": claim.id,
+        "kind": claim.kind,
+        "paper": claim.paper,
+        "section": claim.section,
+        "text": claim.text,
+        "estimand": claim.estimand,
+        "unit": claim.unit,
+        "null_rule": claim.null,
+        "published": claim.published,
+        "direction": claim.expect.direction,
+        **_limits(claim),
+        "min_clusters": claim.min_clusters,
+        "alpha": claim.alpha,
+        "reproduced_if": reproduced,
+        "not_reproduced_if": not_reproduced,
+        "model": model,
+        "judge_auc_low": auc_low,
+        **_numbers(claim, outcome),
+        "verdict": verdict.verdict,
+        "reason": verdict.reason,
+        "detail": "" if isinstance(outcome, Untestable) else typeset(outcome.detail),
+    }
+
+
+def _limits(claim: ClaimData) -> dict[str, float | None]:
+    """Bound and smallest size; of a range its ends, as ``bound`` and ``upper``."""
+    if isinstance(claim.expect, Within):
+        return {"bound": claim.expect.low, "smallest": None, "upper": claim.expect.high}
+    return {"bound": claim.expect.bound, "smallest": claim.expect.smallest, "upper": None}
+
+
+def _numbers(claim: ClaimData, outcome: Outcome) -> dict[str, Any]:
+    """Return the measured columns; below the minimum of units there is no interval."""
+    if isinstance(outcome, Untestable):
+        empty = dict.fromkeys(("value", "low", "high", "null", "p"))
+        return {**empty, "judge": "", "n": 0, "clusters": 0}
+    enough = outcome.clusters >= claim.min_clusters or claim.kind == "check"
+    return {
+        "value": _number(outcome.interval.estimate),
+        "low": _number(outcome.interval.low) if enough else None,
+        "high": _number(outcome.interval.high) if enough else None,
+        "null": _number(outcome.null),
+        "p": _number(outcome.p),
+        "judge": outcome.judge,
+        "n": outcome.n,
+        "clusters": outcome.clusters,
+    }
+
+
+def _judge_auc_low(claim: ClaimData, outcome: Outcome, models: Sequence[Evidence]) -> float | None:
+    """Lowest bound of the judge's AUC over the claim's rubrics and the models."""
+    if not claim.judged or not isinstance(outcome, Finding) or not outcome.judge:
+        return None
+    bounds = [
+        evidence.judge_auc_low(outcome.judge, rubric)
+        for evidence in models
+        for rubric in claim.judged
+    ]
+    return None if any(math.isnan(bound) for bound in bounds) else min(bounds)
+
+
+def _number(value: float | None) -> float | None:
+    """Return a float, or ``None`` for a missing or undefined one."""
+    return None if value is None or math.isnan(value) else float(value)
