@@ -5,37 +5,28 @@ keeps its raw text and its reason and gets no number (AA, evaluation). Columns: 
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Unpack
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
-from personae.data import tables
-from personae.inference.client import EngineClient
-from personae.judging.judge_types import coherence_rubric, role_rubric
-from personae.judging.score_responses import items_of, judge_table, load_panel
+from personae.judging.judge_types import Task, coherence_rubric, role_rubric
+from personae.judging.score_responses import JudgeNode, items_of, write_scores
 
 
-def main(
-    *,
-    responses: str,
-    calibration: str,
-    personas: Mapping[str, Mapping[str, Any]],
-    judging: Mapping[str, Any],
-    labelled: str,
-    path_out: str,
-    config: Mapping[str, Any],
-    engine: EngineClient | None,
-    provenance: dict[str, str],
-) -> None:
+def main(*, personas: Mapping[str, Mapping[str, Any]], **node: Unpack[JudgeNode]) -> None:
     """Write one row per response, rubric and judge."""
-    panel = load_panel(judging, engine, labelled, tables.read(calibration, "calibration"), config)
-    answers = tables.read(responses, "capped_responses")
-    tasks = []
-    for persona, record in personas.items():
-        items = items_of(answers.filter(pc.equal(answers["subject"], persona)))
-        rubric = role_rubric(**record)
-        tasks.append(([rubric, coherence_rubric()], items))
-    tables.write(judge_table(panel, tasks), path_out, "scores", provenance)
+
+    def tasks(answers: pa.Table) -> list[Task]:
+        return [
+            (
+                [role_rubric(**record), coherence_rubric()],
+                items_of(answers.filter(pc.equal(answers["subject"], persona))),
+            )
+            for persona, record in personas.items()
+        ]
+
+    write_scores("capped_responses", tasks, **node)
 
 
 if __name__ == "__main__":

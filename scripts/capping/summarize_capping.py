@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from personae.data import tables
-from personae.data.judge_scores import check_unscored, primary_scores
+from personae.data.judge_scores import read_scores
 from personae.science.capping_arms import parse_arms
 from personae.science.capping_tradeoff import cost_measures, score_measures, tradeoff_table
 
@@ -28,8 +28,7 @@ def main(
     provenance: dict[str, str],
 ) -> None:
     """Write one row per arm, judge and measure."""
-    judged = tables.read(scores, "scores")
-    check_unscored(primary_scores(judged, "role_adherence"), max_unscored, scores)
+    judged = read_scores(scores, "role_adherence", max_unscored)
     measured = score_measures(tables.read(responses, "capped_responses"), judged)
     measured += cost_measures(tables.read(costs, "capping_costs"))
     table = tradeoff_table(parse_arms(arms), measured, **evaluated, seed=seed)

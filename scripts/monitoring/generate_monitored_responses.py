@@ -4,28 +4,12 @@ Every graded system prompt and every number of example exchanges x evaluation qu
 one rollout (PV, monitoring). Columns: those of ``monitored_responses``.
 """
 
-from typing import Any
+from functools import partial
 
-from personae.api.requests import Sampling
-from personae.data import tables
-from personae.inference.client import EngineClient
 from personae.rollouts.monitored_rollouts import monitoring_rollouts
-from personae.rollouts.responses import generate_responses
+from personae.rollouts.responses import write_responses
 
-
-def main(
-    *,
-    rollouts: dict[str, Any],
-    path_out: str,
-    engine: EngineClient,
-    provenance: dict[str, str],
-) -> None:
-    """Write one row per rollout, with token ids, seed and finish reason."""
-    sampling = Sampling(**rollouts.pop("sampling"))
-    asked = monitoring_rollouts(**rollouts)
-    table = generate_responses(engine, asked, sampling, "monitored_responses")
-    tables.write(table, path_out, "monitored_responses", provenance)
-
+main = partial(write_responses, build=monitoring_rollouts, kind="monitored_responses")
 
 if __name__ == "__main__":
     from personae.workflow.node import run_model_node
@@ -34,5 +18,7 @@ if __name__ == "__main__":
         snakemake,
         main,
         rollouts=dict(snakemake.params.rollouts),
+        generator=None,
+        config=snakemake.config,
         path_out=snakemake.output[0],
     )

@@ -8,7 +8,7 @@ sweep chose is marked (PV, monitoring). Unscored responses are counted. Tables: 
 from collections.abc import Mapping
 
 from personae.data import tables
-from personae.data.judge_scores import check_unscored, primary_scores
+from personae.data.judge_scores import primary_scores, read_scores
 from personae.science.monitoring import Monitored
 from personae.science.resampling import Bootstrap
 from personae.science.steering_arms import chosen_layer
@@ -27,8 +27,7 @@ def main(
     provenance: dict[str, str],
 ) -> None:
     """Write one row per layer and kind of condition, and one per rollout at the chosen layer."""
-    judged = primary_scores(tables.read(scores, "scores"), "trait")
-    check_unscored(judged, max_unscored, scores)
+    judged = primary_scores(read_scores(scores, "trait", max_unscored), "trait")
     projected = tables.read(projections, "prompt_projections")
     if not projected.num_rows:  # the filter dropped the trait
         for name, path in paths_out.items():

@@ -7,14 +7,13 @@ The token precedes the response, so the projection predicts it (PV, monitoring).
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from personae.data import tables
 from personae.data.vector_stacks import stack
 from personae.inference.client import EngineClient
 from personae.rollouts.extraction import activation_table, last_prompt_rows
 from personae.science.projection import project
-from personae.science.steering_arms import VARIANT
+from personae.science.steering_arms import steering_vectors
 
 
 def main(
@@ -33,8 +32,7 @@ def main(
         return
     rows = last_prompt_rows(tables.read(responses, "monitored_responses"))
     found = stack(activation_table(engine.activations(rows)), "response_id")
-    trait = stack(family.filter(pc.equal(family["variant"], VARIANT)), "trait")
-    values = project(found.vectors, trait.vectors[0])
+    values = project(found.vectors, steering_vectors(family).vectors[0])
     table = pa.table(
         {
             "response_id": np.repeat(found.keys, len(found.layers)),

@@ -3,16 +3,12 @@
 From ``space_layers`` (AA, persona space).
 """
 
-from personae.data.data_frames import read_frame
+from functools import partial
+
 from personae.report.plots.axis_figure import axis_layers
-from personae.report.plots.style import save
+from personae.report.plots.figure_nodes import plot_table
 
-
-def main(*, layers: str, path_out: str, middle_layer: int, provenance: dict[str, str]) -> None:
-    """Write the figure as SVG."""
-    illustration = axis_layers(read_frame(layers, "space_layers"), middle_layer=middle_layer)
-    save(illustration, path_out, provenance)
-
+main = partial(plot_table, draw=axis_layers, kind="space_layers")
 
 if __name__ == "__main__":
     from personae.workflow.node import run_node
@@ -20,7 +16,7 @@ if __name__ == "__main__":
     run_node(
         snakemake,
         main,
-        layers=snakemake.input[0],
+        table=snakemake.input[0],
         path_out=snakemake.output[0],
         middle_layer=snakemake.params.middle_layer,
     )

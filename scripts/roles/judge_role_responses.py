@@ -5,31 +5,16 @@ text and its reason and gets no number (AA, judge). Columns: those of ``scores``
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Unpack
 
-from personae.data import tables
-from personae.inference.client import EngineClient
 from personae.judging.judge_types import role_rubric
-from personae.judging.score_responses import items_of, judge_table, load_panel
+from personae.judging.score_responses import JudgeNode, items_of, write_scores
 
 
-def main(
-    *,
-    responses: str,
-    calibration: str,
-    role: Mapping[str, Any],
-    judging: Mapping[str, Any],
-    labelled: str,
-    path_out: str,
-    config: Mapping[str, Any],
-    engine: EngineClient | None,
-    provenance: dict[str, str],
-) -> None:
+def main(*, role: Mapping[str, Any], **node: Unpack[JudgeNode]) -> None:
     """Write one row per response and judge."""
-    panel = load_panel(judging, engine, labelled, tables.read(calibration, "calibration"), config)
-    items = items_of(tables.read(responses, "role_responses"))
     rubric = role_rubric(**role)
-    tables.write(judge_table(panel, [([rubric], items)]), path_out, "scores", provenance)
+    write_scores("role_responses", lambda answers: [([rubric], items_of(answers))], **node)
 
 
 if __name__ == "__main__":

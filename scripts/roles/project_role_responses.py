@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from personae.data import tables
 from personae.data.table_values import DEFAULT
-from personae.science.projection_tables import project_rollouts
+from personae.science.projection_tables import project_files
 
 
 def main(
@@ -23,18 +23,10 @@ def main(
 ) -> None:
     """Write one row per rollout, direction and layer; a file of each kind for every role."""
     columns = ["response_id", "question_id", "split"]
-    vectors = tables.read(directions, "directions")
-    projected = [
-        project_rollouts(
-            tables.read(answers, "role_responses", columns),
-            tables.read(means, "activations"),
-            vectors,
-            subject=role,
-            kind="default" if role == DEFAULT else "role",
-        )
-        for role, answers, means in zip(roles, responses, activations, strict=True)
-    ]
-    tables.write(tables.assemble(projected, "projections"), path_out, "projections", provenance)
+    subjects = [(role, "default" if role == DEFAULT else "role") for role in roles]
+    rollouts = (tables.read(path, "role_responses", columns) for path in responses)
+    projected = project_files(subjects, rollouts, activations, directions)
+    tables.write(projected, path_out, "projections", provenance)
 
 
 if __name__ == "__main__":

@@ -5,12 +5,9 @@ mean coherence stays at or above its floor (PV, layer sweep); the primary judge 
 those of ``steering_effects``, ``chosen`` marking the winning arm.
 """
 
-import pyarrow as pa
-
 from personae.data import tables
-from personae.data.judge_scores import check_unscored, primary_scores
-from personae.science.steering import choose_setting, effect_table
-from personae.science.steering_arms import Setting
+from personae.data.judge_scores import read_scores
+from personae.science.steering import effect_table, mark_chosen
 
 
 def main(
@@ -25,22 +22,12 @@ def main(
     provenance: dict[str, str],
 ) -> None:
     """Write one row per arm, judge and rubric."""
-    judged = tables.read(scores, "scores")
-    check_unscored(primary_scores(judged, "trait"), max_unscored, scores)
+    judged = read_scores(scores, "trait", max_unscored)
     effects = effect_table(tables.read(responses, "steered_responses"), judged, trait, seed)
-    if not effects.num_rows:  # the filter dropped the trait: there is no layer to choose
-        tables.write(effects, path_out, "steering_effects", provenance)
-        return
-    primary = judged.filter(judged["primary"])["judge"][0].as_py()
-    choice = choose_setting(effects, primary, coherence_floor)
-    marks = [
-        row["judge"] == primary
-        and Setting(row["direction"], row["layer"], row["coefficient"]) == choice.setting
-        for row in effects.to_pylist()
-    ]
-    place = effects.schema.get_field_index("chosen")
-    marked = effects.set_column(place, "chosen", pa.array(marks))
-    tables.write(marked, path_out, "steering_effects", provenance)
+    if effects.num_rows:
+        primary = judged.filter(judged["primary"])["judge"][0].as_py()
+        effects = mark_chosen(effects, primary, coherence_floor)
+    tables.write(effects, path_out, "steering_effects", provenance)
 
 
 if __name__ == "__main__":

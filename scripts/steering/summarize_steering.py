@@ -5,7 +5,7 @@ bounded, never turned into numbers (PV, steering). Columns: those of ``steering_
 """
 
 from personae.data import tables
-from personae.data.judge_scores import check_unscored, primary_scores
+from personae.data.judge_scores import read_scores
 from personae.science.steering import effect_table
 
 
@@ -20,8 +20,7 @@ def main(
     provenance: dict[str, str],
 ) -> None:
     """Write one row per direction, coefficient, judge and rubric."""
-    judged = tables.read(scores, "scores")
-    check_unscored(primary_scores(judged, "trait"), max_unscored, scores)
+    judged = read_scores(scores, "trait", max_unscored)
     effects = effect_table(tables.read(responses, "steered_responses"), judged, trait, seed)
     tables.write(effects, path_out, "steering_effects", provenance)
 

@@ -6,15 +6,8 @@ in mixed batches of one node (PV, layer sweep). Columns: those of ``steered_resp
 
 from typing import Any
 
-import pyarrow.compute as pc
-
-from personae.api.requests import Sampling
-from personae.data import tables
-from personae.data.vector_stacks import stack
 from personae.inference.client import EngineClient
-from personae.rollouts.responses import generate_responses
-from personae.rollouts.steered_rollouts import named_vectors, steering_rollouts, sweep_settings
-from personae.science.steering_arms import VARIANT
+from personae.rollouts.steered_rollouts import sweep_settings, write_steered_responses
 
 
 def main(
@@ -27,25 +20,15 @@ def main(
     provenance: dict[str, str],
 ) -> None:
     """Write one row per layer, coefficient, question and sample; none of a dropped trait."""
-    table = tables.read(vectors, "trait_vectors")
-    if not table.num_rows:  # the filter dropped the trait
-        empty = tables.from_rows([], "steered_responses")
-        tables.write(empty, path_out, "steered_responses", provenance)
-        return
-    family = stack(table.filter(pc.equal(table["variant"], VARIANT)), "trait")
-    settings = sweep_settings(sweep["layers"], sweep["coefficients"])
-    rollouts = steering_rollouts(
-        trait,
-        settings,
-        sweep["questions"],
-        samples=sweep["samples"],
-        positions=sweep["positions"],
-        seed=sweep["seed"],
+    write_steered_responses(
+        trait=trait,
+        vectors=vectors,
+        settings=lambda: sweep_settings(sweep["layers"], sweep["coefficients"]),
+        options=sweep,
+        path_out=path_out,
+        engine=engine,
+        provenance=provenance,
     )
-    named = named_vectors(settings, {"trait": family.vectors[0]}, family.layers)
-    sampling = Sampling(**sweep["sampling"])
-    responses = generate_responses(engine, rollouts, sampling, "steered_responses", named)
-    tables.write(responses, path_out, "steered_responses", provenance)
 
 
 if __name__ == "__main__":

@@ -2,20 +2,18 @@
 
 Cosines per layer between the response-mean vectors of all traits and the axis (PV, geometry): a
 trait with a negative cosine to ``assistant_axis`` leads away from the default Assistant. A trait
-that the filter dropped is left out. Columns:
-those of ``cosines``.
+that the filter dropped is left out. Columns: those of ``cosines``.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from personae.data import tables
 from personae.data.vector_stacks import stack
 from personae.science.geometry import cosine_matrix
-from personae.science.steering_arms import VARIANT
+from personae.science.steering_arms import steering_vectors
 
 
 def main(
@@ -25,7 +23,7 @@ def main(
     gathered = tables.assemble(
         [tables.read(path, "trait_vectors") for path in vectors], "trait_vectors"
     )
-    traits = stack(gathered.filter(pc.equal(gathered["variant"], VARIANT)), "trait")
+    traits = steering_vectors(gathered)
     axis = stack(tables.read(directions, "directions"), "direction").select(["axis"])
     family = np.concatenate([traits.vectors, axis.vectors]) if traits.keys else axis.vectors
     names = [*traits.keys, "assistant_axis"]

@@ -4,31 +4,12 @@ Every instruction x extraction question x sample is one rollout (PV, rollouts). 
 ``trait_responses``.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from functools import partial
 
-from personae.api.requests import Sampling
-from personae.data import tables
-from personae.inference.client import EngineClient
 from personae.rollouts.persona_rollouts import trait_rollouts
-from personae.rollouts.responses import plain_responses
+from personae.rollouts.responses import write_responses
 
-
-def main(
-    *,
-    rollouts: dict[str, Any],
-    generator: Mapping[str, Any] | None,
-    config: Mapping[str, Any],
-    path_out: str,
-    engine: EngineClient,
-    provenance: dict[str, str],
-) -> None:
-    """Write one row per rollout, with token ids, seed and finish reason."""
-    sampling = Sampling(**rollouts.pop("sampling"))
-    rows = trait_rollouts(**rollouts)
-    table = plain_responses(engine, rows, sampling, "trait_responses", generator, config)
-    tables.write(table, path_out, "trait_responses", provenance)
-
+main = partial(write_responses, build=trait_rollouts, kind="trait_responses")
 
 if __name__ == "__main__":
     from personae.workflow.node import run_model_node

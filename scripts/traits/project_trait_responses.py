@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from personae.data import tables
-from personae.science.projection_tables import project_rollouts
+from personae.science.projection_tables import project_files
 
 
 def main(
@@ -27,18 +27,11 @@ def main(
     ``traits`` holds the trait of each file of ``responses`` and ``activations``: a trait has one of
     each for every polarity.
     """
-    vectors = tables.read(directions, "directions")
-    projected = [
-        project_rollouts(
-            _extraction(tables.read(answers, "trait_responses", ["response_id", "question_id"])),
-            tables.read(means, "activations"),
-            vectors,
-            subject=trait,
-            kind="trait",
-        )
-        for trait, answers, means in zip(traits, responses, activations, strict=True)
-    ]
-    tables.write(tables.assemble(projected, "projections"), path_out, "projections", provenance)
+    columns = ["response_id", "question_id"]
+    subjects = [(trait, "trait") for trait in traits]
+    rollouts = (_extraction(tables.read(path, "trait_responses", columns)) for path in responses)
+    projected = project_files(subjects, rollouts, activations, directions)
+    tables.write(projected, path_out, "projections", provenance)
 
 
 def _extraction(rollouts: pa.Table) -> pa.Table:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from personae.base.errors import PersonaeError
+from personae.data import tables
 from personae.data.table_values import SCALES
 
 Scores = dict[str, float]
@@ -66,6 +67,21 @@ def check_unscored(scores: Mapping[str, float], most: float, place: str) -> None
             f"{place}: {missing} of {len(scores)} responses are unscored, more than "
             f"judging.max_unscored = {most:g} allows; see the reasons in its column 'reason'"
         )
+
+
+def read_scores(path: str, rubric: str, most: float) -> pa.Table:
+    """Read a table ``scores`` that may leave the share ``most`` of responses unscored.
+
+    The primary judge's scores on ``rubric`` are counted, as in `check_unscored`.
+
+    Raises
+    ------
+    PersonaeError
+        When more is unscored, or the primary judge scored nothing on the rubric.
+    """
+    table = tables.read(path, "scores")
+    check_unscored(primary_scores(table, rubric), most, path)
+    return table
 
 
 def judged_members(

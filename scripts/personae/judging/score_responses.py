@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypedDict, Unpack
 
 import pyarrow as pa
 
@@ -19,7 +19,51 @@ from personae.personas.library import load_labelled
 
 LOG = logging.getLogger("personae")
 
-__all__ = ["Task", "items_of", "judge_table", "load_panel"]
+__all__ = ["Task", "items_of", "judge_table", "load_panel", "write_scores"]
+
+
+class JudgeNode(TypedDict):
+    """What every node that scores one file of responses is given.
+
+    ``calibration`` and ``labelled`` are paths; the judges are as in `load_panel`.
+    """
+
+    responses: str
+    calibration: str
+    judging: Mapping[str, Any]
+    labelled: str
+    path_out: str
+    config: Mapping[str, Any]
+    engine: JudgeEngine | None
+    provenance: dict[str, str]
+
+
+def write_scores(
+    kind: str, tasks: Callable[[pa.Table], Sequence[Task]], **node: Unpack[JudgeNode]
+) -> None:
+    """Score one file of responses with all judges and write the scores. Columns of ``scores``.
+
+    One row per response, rubric and judge. An unscored response keeps its raw text and its reason
+    and gets no number.
+
+    Parameters
+    ----------
+    kind
+        Kind of table that the responses are.
+    tasks
+        Returns the rubrics and the answers to score, given the table of responses.
+
+    Raises
+    ------
+    PersonaeError
+        As in `judge_table`.
+    """
+    calibration = tables.read(node["calibration"], "calibration")
+    panel = load_panel(
+        node["judging"], node["engine"], node["labelled"], calibration, node["config"]
+    )
+    scores = judge_table(panel, tasks(tables.read(node["responses"], kind)))
+    tables.write(scores, node["path_out"], "scores", node["provenance"])
 
 
 def load_panel(

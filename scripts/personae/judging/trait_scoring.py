@@ -1,49 +1,25 @@
-"""Score responses on a trait and on coherence: what all nodes do that judge a trait."""
+"""Score responses on a trait and on coherence, for every stage that judges a trait."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Unpack
 
-from personae.data import tables
-from personae.judging.engine_protocols import JudgeEngine
 from personae.judging.judge_types import coherence_rubric, trait_rubric
-from personae.judging.score_responses import items_of, judge_table, load_panel
+from personae.judging.score_responses import JudgeNode, items_of, write_scores
 
 
-def score_trait(
-    *,
-    kind: str,
-    responses: str,
-    calibration: str,
-    trait: Mapping[str, str],
-    judging: Mapping[str, Any],
-    labelled: str,
-    path_out: str,
-    config: Mapping[str, Any],
-    engine: JudgeEngine | None,
-    provenance: dict[str, str],
-) -> None:
+def score_trait(*, kind: str, trait: Mapping[str, str], **node: Unpack[JudgeNode]) -> None:
     """Write trait score and coherence, both 0-100, of every response (PV, judge).
-
-    One row per response, rubric and judge. An unscored response keeps its raw text and its reason
-    and gets no number. Columns: those of ``scores``.
 
     Parameters
     ----------
     kind
-        Kind of table that ``responses`` is.
+        Kind of table that the responses are.
     trait
-        What judges know of the trait, from `personae.workflow.node_params.judged_trait`.
-    judging, engine, labelled, calibration, config
-        The judges, as `load_panel` takes them; ``calibration`` is a file here.
-
-    Raises
-    ------
-    PersonaeError
-        When a judge leaves more unscored than ``judging.max_unscored`` allows.
+        What the rubric says of the trait, from `personae.workflow.node_params.judged_trait`.
+    node
+        Files and judges, as in `write_scores`, with its errors.
     """
-    panel = load_panel(judging, engine, labelled, tables.read(calibration, "calibration"), config)
-    items = items_of(tables.read(responses, kind))
-    scores = judge_table(panel, [([trait_rubric(trait), coherence_rubric()], items)])
-    tables.write(scores, path_out, "scores", provenance)
+    rubrics = [trait_rubric(trait), coherence_rubric()]
+    write_scores(kind, lambda responses: [(rubrics, items_of(responses))], **node)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from personae.api.requests import GenerateRow, Sampling
 from personae.api.rollout import Rollout
+from personae.data import tables
 from personae.data.schemas import SCHEMAS
 from personae.endpoints.runtime import Runtime
 from personae.inference.client import EngineClient
@@ -79,6 +80,38 @@ def plain_responses(
     LOG.info("generating %d responses at the endpoint %s", len(rollouts), name)
     replies = generate_remotely(name, rollouts, sampling, runtime, engine)
     return _assemble(rollouts, replies, SCHEMAS[schema_name])
+
+
+def write_responses(
+    *,
+    build: Callable[..., list[Rollout]],
+    kind: str,
+    rollouts: Mapping[str, Any],
+    generator: Mapping[str, Any] | None,
+    config: Mapping[str, Any],
+    path_out: str,
+    engine: EngineClient,
+    provenance: dict[str, str],
+) -> None:
+    """Generate the responses of one role, trait side or monitored trait and write them.
+
+    One row per rollout, with token ids, seed and finish reason. Columns: those of ``kind``.
+
+    Parameters
+    ----------
+    build
+        Builds the rollouts from ``rollouts`` without its key ``sampling``.
+    kind
+        Kind of table that is written.
+    rollouts
+        Parameters of the node, with the sampling settings under ``sampling``.
+    generator, config
+        As in `plain_responses`.
+    """
+    settings = dict(rollouts)
+    sampling = Sampling(**settings.pop("sampling"))
+    table = plain_responses(engine, build(**settings), sampling, kind, generator, config)
+    tables.write(table, path_out, kind, provenance)
 
 
 def _assemble(

@@ -7,14 +7,19 @@ induce it, negative ones suppress it (PV, steering).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from personae.api.requests import Intervention, Positions
+from personae.api.requests import Intervention, Positions, Sampling
 from personae.api.rollout import Rollout, chat, seed_of
-from personae.science.steering_arms import Setting
+from personae.data import tables
+from personae.inference.client import EngineClient
+from personae.rollouts.responses import generate_responses
+from personae.science.reliability import random_direction
+from personae.science.steering_arms import Setting, steering_vectors
 
 
 def steering_rollouts(
@@ -66,6 +71,70 @@ def sweep_settings(layers: Sequence[int], coefficients: Iterable[float]) -> list
     """Return every layer x coefficient along the trait, and one unsteered arm."""
     steered = [Setting("trait", layer, c) for layer in layers for c in coefficients if c != 0]
     return [Setting("trait", layers[0], 0.0), *steered]
+
+
+def steering_settings(layer: int, coefficients: Iterable[float], n_random: int) -> list[Setting]:
+    """Return every coefficient along the trait and along ``n_random`` random directions.
+
+    Coefficient 0 gives the same response in every direction: it is there once, along the trait.
+    """
+    directions = ("trait", *(f"random{i}" for i in range(n_random)))
+    return [
+        Setting(name, layer, c)
+        for name in directions
+        for c in coefficients
+        if c != 0 or name == "trait"
+    ]
+
+
+def write_steered_responses(
+    *,
+    trait: str,
+    vectors: str,
+    settings: Callable[[], Sequence[Setting]],
+    options: Mapping[str, Any],
+    path_out: str,
+    engine: EngineClient,
+    provenance: dict[str, str],
+) -> None:
+    """Generate responses steered along one trait vector, on held-out questions.
+
+    One row per setting, question and sample; none if the filter dropped the trait. Columns: those
+    of ``steered_responses``.
+
+    Parameters
+    ----------
+    vectors
+        File of the trait's vectors.
+    settings
+        Returns the arms; not called for a dropped trait, which has no chosen layer.
+    options
+        ``questions``, ``samples``, ``positions``, ``seed`` and ``sampling``;
+        ``random_directions``, their number, if the settings name any. Random directions have the
+        norm of the trait vector at every layer.
+    """
+    table = tables.read(vectors, "trait_vectors")
+    if not table.num_rows:  # the filter dropped the trait
+        empty = tables.from_rows([], "steered_responses")
+        tables.write(empty, path_out, "steered_responses", provenance)
+        return
+    extracted = steering_vectors(table)
+    families = {"trait": extracted.vectors[0]}
+    for i in range(options.get("random_directions", 0)):
+        families[f"random{i}"] = random_direction(families["trait"], options["seed"] + i)
+    arms = settings()
+    rollouts = steering_rollouts(
+        trait,
+        arms,
+        options["questions"],
+        samples=options["samples"],
+        positions=options["positions"],
+        seed=options["seed"],
+    )
+    named = named_vectors(arms, families, extracted.layers)
+    sampling = Sampling(**options["sampling"])
+    responses = generate_responses(engine, rollouts, sampling, "steered_responses", named)
+    tables.write(responses, path_out, "steered_responses", provenance)
 
 
 def named_vectors(

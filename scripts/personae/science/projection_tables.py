@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -76,6 +76,40 @@ def project_rollouts(
         }
         parts.append(pa.table({key: pa.array(value) for key, value in columns.items()}))
     return tables.assemble(parts, "projections")
+
+
+def project_files(
+    subjects: Sequence[tuple[str, str]],
+    responses: Iterable[pa.Table],
+    activations: Sequence[str],
+    directions: str,
+) -> pa.Table:
+    """Project the rollouts of several personas on every direction at every layer.
+
+    Parameters
+    ----------
+    subjects
+        Name of a role or trait and its kind, as in `project_rollouts`, for every file.
+    responses
+        Rollouts as in `project_rollouts`, read one by one.
+    activations
+        Files of ``activations``, in the same order.
+    directions
+        File of the directions.
+
+    Returns
+    -------
+    pa.Table
+        Columns of ``projections``, in units of ``<h, u>``.
+    """
+    vectors = tables.read(directions, "directions")
+    projected = [
+        project_rollouts(
+            rollouts, tables.read(path, "activations"), vectors, subject=subject, kind=kind
+        )
+        for (subject, kind), rollouts, path in zip(subjects, responses, activations, strict=True)
+    ]
+    return tables.assemble(projected, "projections")
 
 
 class Projected(NamedTuple):

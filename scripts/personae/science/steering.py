@@ -132,3 +132,18 @@ def choose_setting(effects: pa.Table, judge: str, coherence_floor: float) -> Cho
         return Choice(best, coherent[best], True)
     best = max(gains, key=lambda s: means["coherence"][s])
     return Choice(best, gains[best], False)
+
+
+def mark_chosen(effects: pa.Table, judge: str, coherence_floor: float) -> pa.Table:
+    """Mark the arm that `choose_setting` chooses, in the rows of ``judge``, as ``chosen``.
+
+    The arguments are those of `choose_setting`.
+    """
+    choice = choose_setting(effects, judge, coherence_floor)
+    marks = [
+        row["judge"] == judge
+        and Setting(row["direction"], row["layer"], row["coefficient"]) == choice.setting
+        for row in effects.to_pylist()
+    ]
+    column = effects.schema.get_field_index("chosen")
+    return effects.set_column(column, "chosen", pa.array(marks))

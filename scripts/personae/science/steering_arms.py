@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
+
+from personae.data.vector_stacks import Stack, stack
 
 VARIANT: Final = "response_mean"  # the paper's choice for steering
 
@@ -20,6 +23,14 @@ class Setting(NamedTuple):
     def vector(self) -> str:
         """Key of the arm's vector in a request."""
         return f"{self.direction}@{self.layer}"
+
+
+def steering_vectors(trait_vectors: pa.Table) -> Stack:
+    """Return the response-mean vectors of ``trait_vectors`` by trait, ``[traits, L, hidden]``.
+
+    They are differences of means as extracted, not normalised, and point toward the trait.
+    """
+    return stack(trait_vectors.filter(pc.equal(trait_vectors["variant"], VARIANT)), "trait")
 
 
 def chosen_layer(effects: pa.Table) -> int:

@@ -225,7 +225,7 @@ def test_a_traceback_holds_no_key(
     def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError(f"request with {KEY}")
 
-    monkeypatch.setattr("scripts.roles.judge_role_responses.judge_table", broken)
+    monkeypatch.setattr("personae.judging.score_responses.judge_table", broken)
     monkeypatch.setattr("personae.judging.score_responses.Runtime.of", lambda config: broken())
     from personae.endpoints.keys import find_key
 

@@ -215,15 +215,15 @@ def draw_figures(study: Study, model: str) -> None:
         **layer,
         **out("persona_space"),
     )
-    plot_axis_layers.main(layers=at("axis/space_layers"), **layer, **out("axis_layers"))
-    plot_role_cosines.main(cosines=at("axis/cosines"), **layer, **out("role_cosines"))
+    plot_axis_layers.main(table=at("axis/space_layers"), **layer, **out("axis_layers"))
+    plot_role_cosines.main(table=at("axis/cosines"), **layer, **out("role_cosines"))
     plot_separation.main(
         aucs=at("axis/separation"),
         projections=[at(f"roles/{role}/projections") for role in [*ROLES, "default"]],
         **layer,
         **out("separation"),
     )
-    plot_trait_geometry.main(cosines=at("traits/cosines"), **layer, **out("trait_geometry"))
+    plot_trait_geometry.main(table=at("traits/cosines"), **layer, **out("trait_geometry"))
     for module, name, stage in (
         (plot_layer_sweep, "layer_sweep", "layer_sweep"),
         (plot_steering, "steering", "alpha_sweep"),
