@@ -1,9 +1,23 @@
-"""Signals of programs that tests start."""
+"""Signals in programs that tests start, and in tests."""
+
+from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
-def heed_signals() -> None:
-    """Take the signals as a program at a terminal does; one in the background ignores some."""
+def reset_signals() -> None:
+    """Restore the default action of SIGINT and SIGHUP; a background job inherits them ignored."""
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
+
+
+@contextmanager
+def raising_interrupts() -> Iterator[None]:
+    """Make SIGINT raise KeyboardInterrupt in this process, even if it is a background job."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

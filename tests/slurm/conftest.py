@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.signals import heed_signals
+from tests.signals import reset_signals
 
 from .cluster import Cluster, SlurmError, find_or_start, wait_until
 
@@ -91,7 +91,7 @@ class Project:
                 stderr=subprocess.STDOUT,
                 text=True,
                 start_new_session=True,
-                preexec_fn=heed_signals,
+                preexec_fn=reset_signals,
             )
 
     def run(self, *arguments: str, seconds: float = 200, **extra: str) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.signals import heed_signals
+from tests.signals import reset_signals
 
 from .conftest import MINI, Project, copy_linked
 
@@ -79,7 +79,7 @@ def test_nothing_is_left_when_snakemake_is_stopped(
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
-        preexec_fn=heed_signals,
+        preexec_fn=reset_signals,
     )
     try:
         wait_until(lambda: servers_of(project.root), "a server started")

@@ -18,7 +18,6 @@ from typing import Literal
 
 from personae.api.requests import EngineSpec
 from personae.api.wire_encoding import Wire
-from personae.base.errors import PersonaeError
 from personae.base.process_identity import ProcessIdentity
 from personae.base.workflow_owner import current_owner
 from personae.inference.client.server_directory import Place, is_listening, listen, locked, place_of
@@ -49,12 +48,11 @@ def ensure_server(spec: EngineSpec, say: Say) -> tuple[Place, bool]:
     Raises
     ------
     EngineError
-        If no server can be started here, or this node's workflow has ended.
+        If no server can be started here.
+    PersonaeError
+        If this node's workflow has ended.
     """
-    try:
-        owner = current_owner()
-    except PersonaeError as error:
-        raise EngineError(str(error)) from None
+    owner = current_owner()
     place = place_of(spec, owner)
     with locked(place.lock, spec.start_timeout):
         starts = not is_listening(place.socket)

@@ -55,7 +55,7 @@ class Work(NamedTuple):
         return Work(**{name: mine[name] + more[name] for name in mine})
 
 
-class _Rows(NamedTuple):
+class Rows(NamedTuple):
     """Responses of one arm: how many, and mean tokens of prompt and response."""
 
     number: int
@@ -70,15 +70,15 @@ class Counter:
         self.study, self.model, self.rates = study, model, rates
         self._layers = study.models[model].n_layers
         # Generating, judging and extracting count the same responses.
-        self._role_rows: dict[str, _Rows] = {}
-        self._side_rows: dict[tuple[str, str], _Rows] = {}
+        self._role_rows: dict[str, Rows] = {}
+        self._side_rows: dict[tuple[str, str], Rows] = {}
 
     def node(self, rule: str, wildcards: Mapping[str, str]) -> Work | None:
         """Return the work of a node; None for a rule that needs neither a model nor a judge."""
         count = STAGES[rule].work
         return count(self, wildcards) if count else None
 
-    def role(self, wildcards: Mapping[str, str]) -> _Rows:
+    def role(self, wildcards: Mapping[str, str]) -> Rows:
         """Responses of a role or of the default Assistant."""
         role = wildcards["role"]
         if role not in self._role_rows:
@@ -87,7 +87,7 @@ class Counter:
             self._role_rows[role] = self._crossed(record["prompts"], questions, record)
         return self._role_rows[role]
 
-    def trait(self, wildcards: Mapping[str, str]) -> _Rows:
+    def trait(self, wildcards: Mapping[str, str]) -> Rows:
         """Responses of one polarity of a trait."""
         side = wildcards["trait"], wildcards["polarity"]
         if side not in self._side_rows:
@@ -96,26 +96,26 @@ class Counter:
             self._side_rows[side] = self._crossed(record["instructions"], questions, record)
         return self._side_rows[side]
 
-    def layer_sweep(self, wildcards: Mapping[str, str]) -> _Rows:
+    def layer_sweep(self, wildcards: Mapping[str, str]) -> Rows:
         """Responses of a trait's layer sweep."""
         record = node_params.layer_sweep(self.study, self.model, wildcards["trait"])
         steered = sum(c != 0 for c in record["coefficients"])
         return self._steered(1 + steered * len(record["layers"]), record)
 
-    def steering(self, wildcards: Mapping[str, str]) -> _Rows:
+    def steering(self, wildcards: Mapping[str, str]) -> Rows:
         """Responses of a trait's alpha sweep."""
         record = node_params.steering(self.study, wildcards["trait"])
         steered = sum(c != 0 for c in record["coefficients"])
         return self._steered(1 + steered * (1 + record["random_directions"]), record)
 
-    def monitoring(self, wildcards: Mapping[str, str]) -> _Rows:
+    def monitoring(self, wildcards: Mapping[str, str]) -> Rows:
         """Responses of a trait under its graded prompts and after example exchanges."""
         record = node_params.monitoring(self.study, wildcards["trait"])
         talks = [" ".join(map(" ".join, record["examples"][:n])) for n in record["shots"]]
         questions = [text for _, text in record["questions"]]
         return self._crossed([*record["prompts"], *talks], questions, record)
 
-    def capping(self, _: Mapping[str, str]) -> _Rows:
+    def capping(self, _: Mapping[str, str]) -> Rows:
         """Responses of the capping arms, the uncapped one included."""
         record = node_params.capping_rollouts(self.study)
         prompts = [text for texts in record["roles"].values() for text in texts]
@@ -124,22 +124,22 @@ class Counter:
         turns = sum(len(item["turns"]) for item in node_params.jailbreaks(self.study))
         return rows._replace(number=self._arms * (rows.number + turns))
 
-    def replays(self, _: Mapping[str, str]) -> _Rows:
+    def replays(self, _: Mapping[str, str]) -> Rows:
         """Replayed turns, capped and not; each is answered with all turns before it in view."""
         talks = node_params.drift_conversations(self.study)
         turns = sum(len(talk["turns"]) for talk in talks)
         response = self._response(self.study.config.drift.sampling.model_dump())
         middle = turns / max(1, len(talks)) / 2
-        return _Rows(2 * turns, middle * (response + 50), response)
+        return Rows(2 * turns, middle * (response + 50), response)
 
-    def simulated(self, _: Mapping[str, str]) -> _Rows:
+    def simulated(self, _: Mapping[str, str]) -> Rows:
         """Turns of simulated conversations, each answered with all before it in view."""
         if (section := self.study.simulated) is None:
-            return _Rows(0, 0, 0)
+            return Rows(0, 0, 0)
         response = self._response(self.study.config.drift.sampling.model_dump())
         middle = (section.turns - 1) / 2
         prompt = middle * response + (middle + 1) * self._message + _TEMPLATE
-        return _Rows(section.turns * len(self._talks), prompt, response)
+        return Rows(section.turns * len(self._talks), prompt, response)
 
     @property
     def _talks(self) -> list[str]:
@@ -160,12 +160,12 @@ class Counter:
 
     def _crossed(
         self, prompts: Sequence[str | None], questions: Sequence[str], record: Mapping[str, Any]
-    ) -> _Rows:
+    ) -> Rows:
         count = len(prompts) * len(questions) * record["samples"]
         prompt = self._mean([text or "" for text in prompts]) + self._mean(questions) + _TEMPLATE
-        return _Rows(count, prompt, self._response(record["sampling"]))
+        return Rows(count, prompt, self._response(record["sampling"]))
 
-    def _steered(self, arms: int, record: Mapping[str, Any]) -> _Rows:
+    def _steered(self, arms: int, record: Mapping[str, Any]) -> Rows:
         questions = [text for _, text in record["questions"]]
         return self._crossed([""] * arms, questions, record)
 
@@ -176,7 +176,7 @@ class Counter:
     def _response(self, sampling: Mapping[str, Any]) -> float:
         return self.rates.response_fill * float(sampling["max_new_tokens"])
 
-    def generate(self, rows: _Rows) -> Work:
+    def generate(self, rows: Rows) -> Work:
         """Return the work of generating the responses."""
         return Work(
             responses=rows.number,
@@ -184,16 +184,16 @@ class Counter:
             read=rows.number * rows.prompt,
         )
 
-    def extract(self, rows: _Rows, spans: int) -> Work:
+    def extract(self, rows: Rows, spans: int) -> Work:
         """Return the work of extracting means over ``spans`` spans at every layer."""
         tokens = rows.number * (rows.prompt + rows.response)
         return Work(read=tokens, vectors=rows.number * spans * self._layers)
 
-    def project(self, rows: _Rows) -> Work:
+    def project(self, rows: Rows) -> Work:
         """Return the work of reading the prompts alone."""
         return Work(read=rows.number * rows.prompt)
 
-    def judge(self, rows: _Rows, rubrics: int) -> Work:
+    def judge(self, rows: Rows, rubrics: int) -> Work:
         """Return the work of scoring every response by ``rubrics`` rubrics."""
         judging, verdicts = self.study.config.judging, rows.number * rubrics
         read = tokens = 0.0
@@ -214,7 +214,7 @@ class Counter:
         items = [item for item in labelled if item.rubric.kind in kinds]
         prompt = self._mean([item.question for _, item, *_ in items])
         response = self._mean([item.response for _, item, *_ in items])
-        once = self.judge(_Rows(len(items), prompt, response), 1)
+        once = self.judge(Rows(len(items), prompt, response), 1)
         passes = 2 if study.config.judging.bias_checks and study.chat_judges else 1
         return once._replace(
             verdicts=passes * once.verdicts, judge_tokens=passes * once.judge_tokens
@@ -228,14 +228,14 @@ class Counter:
         response = self._response(section.sampling.model_dump())
         return Work(read=self._arms * (neutral * (50 + response) + choices * 60))
 
-    def simulate(self, rows: _Rows) -> Work:
+    def simulate(self, rows: Rows) -> Work:
         """Return the work of generating responses, each to a message that the auditor writes."""
         read = rows.number * (self._mean(self._talks) + rows.prompt)
         return self.generate(rows)._replace(
             messages=rows.number, auditor_read=read, auditor_written=rows.number * self._message
         )
 
-    def conversations(self, rows: _Rows, simulated: _Rows) -> Work:
+    def conversations(self, rows: Rows, simulated: Rows) -> Work:
         """Return the work of projecting the shipped, the replayed and the simulated turns."""
         turns = rows.number + rows.number // 2
         further = simulated.number * (self._message + simulated.response)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from personae.workflow.stages.rollout_stages import extracts, generates, judges, projects
 from personae.workflow.stages.stage import Output, Stage, single
 
 _MODELS: Final = (
@@ -58,44 +59,23 @@ _JUDGES: Final = (
 )
 
 _ROLES: Final = (
-    Stage(
+    generates(
         "generate_role_responses",
         "roles",
-        "Generate responses",
         "role",
-        single(
-            "role_responses",
-            report="role_responses",
-            study_target=True,
-            counted_as="responses in roles and as the default Assistant",
-        ),
-        runs="model",
-        work=lambda count, at: count.generate(count.role(at)),
-        group="persona",
+        lambda count, at: count.role(at),
+        "responses in roles and as the default Assistant",
     ),
-    Stage(
+    judges(
         "judge_role_responses",
         "roles",
         "Judge role adherence",
         "played role",
-        single("scores"),
-        {"responses": "role_responses", "calibration": "calibration"},
-        runs="judge",
-        work=lambda count, at: count.judge(count.role(at), 1),
-        group="persona",
-        group_without_model="persona_judging",
-        score_summary="roles",
+        lambda count, at: count.role(at),
+        rubrics=1,
     ),
-    Stage(
-        "extract_role_activations",
-        "roles",
-        "Extract activations",
-        "role",
-        single("activations", study_target=True),
-        {"responses": "role_responses"},
-        runs="model",
-        work=lambda count, at: count.extract(count.role(at), 1),
-        group="persona",
+    extracts(
+        "extract_role_activations", "roles", "role", lambda count, at: count.role(at), spans=1
     ),
     Stage(
         "compute_role_vectors",
@@ -107,14 +87,7 @@ _ROLES: Final = (
         group="vectors",
         completes_persona=True,
     ),
-    Stage(
-        "project_role_responses",
-        "roles",
-        "Project responses on the axis",
-        "role part",
-        single("projections"),
-        {"responses": "role_responses", "activations": "activations", "directions": "directions"},
-    ),
+    projects("project_role_responses", "roles", "role part"),
 )
 
 _AXIS: Final = (

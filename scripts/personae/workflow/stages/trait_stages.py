@@ -1,50 +1,34 @@
-"""Stages of trait vectors, and of those that others have published."""
+"""Stages of trait vectors, and of published vectors."""
 
 from __future__ import annotations
 
 from typing import Final
 
+from personae.workflow.stages.rollout_stages import extracts, generates, judges, projects
 from personae.workflow.stages.stage import Output, Stage, single
 
 _TRAITS: Final = (
-    Stage(
+    generates(
         "generate_trait_responses",
         "traits",
-        "Generate responses",
         "trait side",
-        single(
-            "trait_responses",
-            report="trait_responses",
-            study_target=True,
-            counted_as="responses under trait instructions",
-        ),
-        runs="model",
-        work=lambda count, at: count.generate(count.trait(at)),
-        group="persona",
+        lambda count, at: count.trait(at),
+        "responses under trait instructions",
     ),
-    Stage(
+    judges(
         "judge_trait_responses",
         "traits",
         "Judge trait and coherence",
         "trait side",
-        single("scores"),
-        {"responses": "trait_responses", "calibration": "calibration"},
-        runs="judge",
-        work=lambda count, at: count.judge(count.trait(at), 2),
-        group="persona",
-        group_without_model="persona_judging",
-        score_summary="traits",
+        lambda count, at: count.trait(at),
+        rubrics=2,
     ),
-    Stage(
+    extracts(
         "extract_trait_activations",
         "traits",
-        "Extract activations",
         "trait side",
-        single("activations", study_target=True),
-        {"responses": "trait_responses"},
-        runs="model",
-        work=lambda count, at: count.extract(count.trait(at), 3),
-        group="persona",
+        lambda count, at: count.trait(at),
+        spans=3,
     ),
     Stage(
         "compute_trait_vectors",
@@ -67,14 +51,7 @@ _TRAITS: Final = (
         group="vectors",
         completes_persona=True,
     ),
-    Stage(
-        "project_trait_responses",
-        "traits",
-        "Project responses on the axis",
-        "trait part",
-        single("projections"),
-        {"responses": "trait_responses", "activations": "activations", "directions": "directions"},
-    ),
+    projects("project_trait_responses", "traits", "trait part"),
     Stage(
         "compare_trait_vectors",
         "traits",

@@ -18,6 +18,7 @@ from personae.data.vector_columns import to_matrix
 from personae.inference.client import EngineClient, EngineError, connect
 from personae.inference.client.row_cache import KeptRows
 from personae.workflow.node import run_model_node
+from tests.signals import raising_interrupts
 
 from .harness import Servers, is_gone, say, wait_until
 
@@ -183,12 +184,8 @@ def test_a_node_that_is_interrupted_keeps_its_rows(servers: Servers, client: Eng
             say(client, "a")
             os.kill(os.getpid(), signal.SIGINT)
 
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            node()
-    finally:
-        signal.signal(signal.SIGINT, before)
+    with raising_interrupts(), pytest.raises(KeyboardInterrupt):
+        node()
     with client.keeping(kept(servers)):
         assert say(client, "a", "b") == ["a", "b"]
     assert client.info().counters == {"row0": 1, "row1": 1}

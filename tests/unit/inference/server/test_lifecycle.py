@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from personae.base import workflow_owner
+from personae.base.errors import PersonaeError
 from personae.base.process_identity import ProcessIdentity
 from personae.inference.client import EngineError, channel, session
 
@@ -234,7 +235,7 @@ def test_the_server_does_not_outlive_its_killed_owner(
     assert wait_until(lambda: is_gone(pid), 3)
     assert servers.sockets() == []
     request.join(10)
-    with pytest.raises(EngineError, match="has ended"):
+    with pytest.raises(PersonaeError, match="has ended"):
         client.info()
     owner.wait()
 

@@ -1,0 +1,90 @@
+"""The stages that roles and traits have in common: responses, scores, activations, projections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from personae.workflow.stages.stage import Per, Stage, single
+
+if TYPE_CHECKING:
+    from personae.workflow.estimate.node_work import Counter, Rows
+
+CountRows = Callable[["Counter", Mapping[str, str]], "Rows"]
+"""Counts the responses of the node with these wildcards."""
+
+
+def generates(rule: str, arm: str, per: Per, rows: CountRows, counted_as: str) -> Stage:
+    """Return the stage that generates the responses of personas.
+
+    Parameters
+    ----------
+    rule, arm, per, counted_as
+        As in `Stage` and `Output`.
+    rows
+        Counts a node's responses, for the estimate.
+    """
+    kind = responses_of(arm)
+    return Stage(
+        rule,
+        arm,
+        "Generate responses",
+        per,
+        single(kind, report=kind, study_target=True, counted_as=counted_as),
+        runs="model",
+        work=lambda count, at: count.generate(rows(count, at)),
+        group="persona",
+    )
+
+
+def judges(rule: str, arm: str, title: str, per: Per, rows: CountRows, rubrics: int) -> Stage:
+    """Return the stage that scores each of these responses on a number of rubrics."""
+    return Stage(
+        rule,
+        arm,
+        title,
+        per,
+        single("scores"),
+        {"responses": responses_of(arm), "calibration": "calibration"},
+        runs="judge",
+        work=lambda count, at: count.judge(rows(count, at), rubrics),
+        group="persona",
+        group_without_model="persona_judging",
+        score_summary=arm,
+    )
+
+
+def extracts(rule: str, arm: str, per: Per, rows: CountRows, spans: int) -> Stage:
+    """Return the stage that extracts mean activations over a number of spans per response."""
+    return Stage(
+        rule,
+        arm,
+        "Extract activations",
+        per,
+        single("activations", study_target=True),
+        {"responses": responses_of(arm)},
+        runs="model",
+        work=lambda count, at: count.extract(rows(count, at), spans),
+        group="persona",
+    )
+
+
+def projects(rule: str, arm: str, per: Per) -> Stage:
+    """Return the stage that projects these responses on the axis and on random directions."""
+    return Stage(
+        rule,
+        arm,
+        "Project responses on the axis",
+        per,
+        single("projections"),
+        {
+            "responses": responses_of(arm),
+            "activations": "activations",
+            "directions": "directions",
+        },
+    )
+
+
+def responses_of(arm: str) -> str:
+    """Return the kind of table that holds the responses of the arm ``roles`` or ``traits``."""
+    return f"{arm.removesuffix('s')}_responses"
