@@ -26,7 +26,7 @@ def main(*, personas: Mapping[str, Mapping[str, Any]], **node: Unpack[JudgeNode]
             for persona, record in personas.items()
         ]
 
-    write_scores("capped_responses", tasks, **node)
+    write_scores(kind="capped_responses", tasks=tasks, **node)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from functools import partial
 from personae.rollouts.monitored_rollouts import monitoring_rollouts
 from personae.rollouts.responses import write_responses
 
-main = partial(write_responses, build=monitoring_rollouts, kind="monitored_responses")
+main = partial(write_responses, build=monitoring_rollouts, writes="monitored_responses")
 
 if __name__ == "__main__":
     from personae.workflow.node import run_model_node

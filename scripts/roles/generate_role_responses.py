@@ -9,7 +9,7 @@ from functools import partial
 from personae.rollouts.persona_rollouts import role_rollouts
 from personae.rollouts.responses import write_responses
 
-main = partial(write_responses, build=role_rollouts, kind="role_responses")
+main = partial(write_responses, build=role_rollouts, writes="role_responses")
 
 if __name__ == "__main__":
     from personae.workflow.node import run_model_node

@@ -13,8 +13,10 @@ from personae.judging.score_responses import JudgeNode, items_of, write_scores
 
 def main(*, role: Mapping[str, Any], **node: Unpack[JudgeNode]) -> None:
     """Write one row per response and judge."""
-    rubric = role_rubric(**role)
-    write_scores("role_responses", lambda answers: [([rubric], items_of(answers))], **node)
+    rubrics = [role_rubric(**role)]
+    write_scores(
+        kind="role_responses", tasks=lambda answers: [(rubrics, items_of(answers))], **node
+    )
 
 
 if __name__ == "__main__":

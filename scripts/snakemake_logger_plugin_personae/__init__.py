@@ -1,10 +1,10 @@
-"""A progress line for Snakemake: stage, personas done, nodes done, time left.
+"""A progress line for Snakemake: jobs done, rule, personas done, time elapsed and left.
 
 Loaded by ``--logger personae``, which the local profile sets. One line per finished node; warnings,
-errors and the failing node's log are passed on as they are. Dry runs look as they do without it.
+errors and the failing node's log are passed on unchanged. Dry runs look as they do without it.
 
-Snakemake imports this module in every run, before it reads any study: so this is where a broken
-study file is refused.
+Snakemake imports this module in every run before it reads a study, so a broken study file is
+rejected here.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class LogHandler(LogHandlerBase):
         return False
 
     def emit(self, record: LogRecord) -> None:
-        """Show one event, or remember it for the next line."""
+        """Print a line for one event, or store what the next line needs."""
         if self._plain is not None:
             self._plain.handle(record)
             return
@@ -79,10 +79,10 @@ class LogHandler(LogHandlerBase):
             self._progress(_field(record, "done"), _field(record, "total"))
         elif event in (LogEvent.JOB_ERROR, LogEvent.GROUP_ERROR):
             self._failure(record)
-        elif event in (None, LogEvent.ERROR) and self._worth_saying(record):
+        elif event in (None, LogEvent.ERROR) and self._is_shown(record):
             self._say(record.getMessage())
 
-    def _worth_saying(self, record: LogRecord) -> bool:
+    def _is_shown(self, record: LogRecord) -> bool:
         if record.msg is None:
             return False
         return record.levelno >= WARNING or "Nothing to be done" in str(record.msg)
@@ -104,11 +104,11 @@ class LogHandler(LogHandlerBase):
         elapsed = time.monotonic() - self._started
         left = elapsed / done * (total - done) if done else 0.0
         personas = sum(self._stats.get(name, 0) for name in _PERSONA_RULES)
-        parts = [f"[{done:>{len(str(total))}}/{total}]", f"{rule} {persona}".strip().ljust(48)]
+        columns = [f"[{done:>{len(str(total))}}/{total}]", f"{rule} {persona}".strip().ljust(48)]
         if personas:
-            parts.append(f"personas {self._personas}/{personas}")
-        parts += [f"{_clock(elapsed)} gone", f"about {_clock(left)} left"]
-        self._say("  ".join(parts))
+            columns.append(f"personas {self._personas}/{personas}")
+        columns += [f"{_clock(elapsed)} elapsed", f"about {_coarse(left)} left"]
+        self._say("  ".join(columns))
 
     def _failure(self, record: LogRecord) -> None:
         rule = getattr(record, "rule_name", None) or "a group of nodes"
@@ -120,7 +120,7 @@ class LogHandler(LogHandlerBase):
 
 
 def _plain(settings: OutputSettingsLoggerInterface) -> Handler:
-    """Return the handler that Snakemake uses without a plugin: a dry run is read job by job."""
+    """Return the handler that Snakemake uses without a plugin; dry runs list every job with it."""
     handler = ColorizingTextHandler(
         nocolor=settings.nocolor, stream=sys.stdout if settings.stdout else sys.stderr
     )
@@ -137,14 +137,14 @@ def _plain(settings: OutputSettingsLoggerInterface) -> Handler:
     return handler
 
 
-def _refuse_broken_study() -> None:
+def _reject_broken_study() -> None:
     """End Snakemake with one line if a file of its study cannot be read, in this project only."""
     here = called_by_snakemake() and Path("scripts/personae/workflow").is_dir()
     if here and (problem := study_file_problem(sys.argv[1:])):
         sys.exit(problem)
 
 
-_refuse_broken_study()
+_reject_broken_study()
 
 
 def _field(record: LogRecord, name: str) -> int:
@@ -152,12 +152,18 @@ def _field(record: LogRecord, name: str) -> int:
 
 
 def _identity(record: LogRecord) -> tuple[str, str]:
-    """Return the rule and what tells its nodes apart, without study and model."""
+    """Return the rule and its wildcards, without study and model."""
     wildcards: dict[str, Any] = dict(getattr(record, "wildcards", None) or {})
     persona = " ".join(str(v) for k, v in wildcards.items() if k not in ("study", "model"))
     return str(getattr(record, "rule_name", "")), persona
 
 
+def _coarse(seconds: float) -> str:
+    """Return a duration as an estimate deserves: whole seconds below 100, else whole minutes."""
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+
+
 def _clock(seconds: float) -> str:
+    """Return a duration as minutes and seconds, ``m:ss``."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02d}"

@@ -9,7 +9,7 @@ from functools import partial
 from personae.rollouts.persona_rollouts import trait_rollouts
 from personae.rollouts.responses import write_responses
 
-main = partial(write_responses, build=trait_rollouts, kind="trait_responses")
+main = partial(write_responses, build=trait_rollouts, writes="trait_responses")
 
 if __name__ == "__main__":
     from personae.workflow.node import run_model_node

@@ -39,7 +39,7 @@ class JudgeNode(TypedDict):
 
 
 def write_scores(
-    kind: str, tasks: Callable[[pa.Table], Sequence[Task]], **node: Unpack[JudgeNode]
+    *, kind: str, tasks: Callable[[pa.Table], Sequence[Task]], **node: Unpack[JudgeNode]
 ) -> None:
     """Score one file of responses with all judges and write the scores. Columns of ``scores``.
 

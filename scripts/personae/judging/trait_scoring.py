@@ -22,4 +22,4 @@ def score_trait(*, kind: str, trait: Mapping[str, str], **node: Unpack[JudgeNode
         Files and judges, as in `write_scores`, with its errors.
     """
     rubrics = [trait_rubric(trait), coherence_rubric()]
-    write_scores(kind, lambda responses: [(rubrics, items_of(responses))], **node)
+    write_scores(kind=kind, tasks=lambda answers: [(rubrics, items_of(answers))], **node)

@@ -85,7 +85,7 @@ def plain_responses(
 def write_responses(
     *,
     build: Callable[..., list[Rollout]],
-    kind: str,
+    writes: str,
     rollouts: Mapping[str, Any],
     generator: Mapping[str, Any] | None,
     config: Mapping[str, Any],
@@ -95,13 +95,13 @@ def write_responses(
 ) -> None:
     """Generate the responses of one role, trait side or monitored trait and write them.
 
-    One row per rollout, with token ids, seed and finish reason. Columns: those of ``kind``.
+    One row per rollout, with token ids, seed and finish reason. Columns: those of ``writes``.
 
     Parameters
     ----------
     build
         Builds the rollouts from ``rollouts`` without its key ``sampling``.
-    kind
+    writes
         Kind of table that is written.
     rollouts
         Parameters of the node, with the sampling settings under ``sampling``.
@@ -110,8 +110,8 @@ def write_responses(
     """
     settings = dict(rollouts)
     sampling = Sampling(**settings.pop("sampling"))
-    table = plain_responses(engine, build(**settings), sampling, kind, generator, config)
-    tables.write(table, path_out, kind, provenance)
+    table = plain_responses(engine, build(**settings), sampling, writes, generator, config)
+    tables.write(table, path_out, writes, provenance)
 
 
 def _assemble(

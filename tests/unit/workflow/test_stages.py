@@ -37,7 +37,9 @@ WILDCARDS = {
     "trait part": {"study", "model", "part"},
 }
 KIND_AT = {"read": 1, "read_frame": 1, "write": 2}
-"""Functions that take a kind of table, and at which place."""
+"""Functions that take a kind of table, and at which position."""
+NAMED = {"kind": "read", "writes": "write"}
+"""Keyword arguments that are kinds of table."""
 
 
 def kinds_in(stage: Stage) -> tuple[set[str], set[str]]:
@@ -45,11 +47,9 @@ def kinds_in(stage: Stage) -> tuple[set[str], set[str]]:
     found: dict[str, set[str]] = {"read": set(), "write": set()}
     tree = ast.parse((ROOT / "scripts" / f"{stage.script}.py").read_bytes())
     for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
-        found["read"] |= {
-            word.value.value
-            for word in call.keywords
-            if word.arg == "kind" and isinstance(word.value, ast.Constant)
-        } & set(SCHEMAS)
+        for word in call.keywords:
+            if word.arg in NAMED and isinstance(word.value, ast.Constant):
+                found[NAMED[word.arg]] |= {word.value.value} & set(SCHEMAS)
         name = getattr(call.func, "attr", getattr(call.func, "id", ""))
         place = KIND_AT.get(name)
         if place is not None and len(call.args) > place:
