@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from personae.data import tables
 from personae.data.model_table import ModelRow
 from personae.data.vector_stacks import stack
-from personae.personas.published.capping_files import Cap, read_caps
+from personae.personas.published.capping_files import PublishedCap, read_caps
 from personae.personas.published.own_tables import (
     Own,
     comparison,
@@ -25,7 +25,7 @@ from personae.personas.published.own_tables import (
     trait_table,
 )
 from personae.personas.published.published_source import PublishedSource
-from personae.personas.published.vector_files import Family, read_families
+from personae.personas.published.vector_files import VectorFamily, read_families
 
 
 def main(
@@ -55,9 +55,9 @@ def main(
 
 def _read(
     sources: Sequence[Mapping[str, Any]], model: ModelRow
-) -> tuple[dict[str, list[Family]], list[Cap]]:
-    families: dict[str, list[Family]] = {"axis": [], "role": [], "trait": []}
-    caps: list[Cap] = []
+) -> tuple[dict[str, list[VectorFamily]], list[PublishedCap]]:
+    families: dict[str, list[VectorFamily]] = {"axis": [], "role": [], "trait": []}
+    caps: list[PublishedCap] = []
     for each in sources:
         source = PublishedSource(**each)
         if source.kind == "capping":

@@ -76,14 +76,14 @@ class Span(Wire):
         return self
 
 
-class Row(Wire):
+class RequestRow(Wire):
     """What all rows of requests share."""
 
     id: str
     interventions: list[Intervention] = Field(default_factory=list)
 
 
-class GenerateRow(Row):
+class GenerateRow(RequestRow):
     """One response to generate after ``messages``, with a random stream of its own."""
 
     messages: list[Message] = Field(min_length=1)
@@ -93,7 +93,7 @@ class GenerateRow(Row):
     )
 
 
-class ActivationRow(Row):
+class ActivationRow(RequestRow):
     """Token ids, as saved at generation, and the spans whose means are wanted."""
 
     token_ids: list[int] = Field(min_length=1)
@@ -113,7 +113,7 @@ class ActivationRow(Row):
         return self
 
 
-class LikelihoodRow(Row):
+class LikelihoodRow(RequestRow):
     """A continuation (text or token ids, exactly one) to score after ``messages``."""
 
     messages: list[Message] = Field(min_length=1)
@@ -136,7 +136,7 @@ class RenderRow(Wire):
     messages: list[Message] = Field(min_length=1)
 
 
-_RowType = TypeVar("_RowType", bound=Row)
+_RowType = TypeVar("_RowType", bound=RequestRow)
 
 
 class _RowsRequest(Wire, Generic[_RowType]):

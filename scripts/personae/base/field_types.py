@@ -79,7 +79,7 @@ LayersOrCount = Annotated[
 """Layers, or how many evenly spaced ones."""
 
 
-class Band(NamedTuple):
+class LayerBand(NamedTuple):
     """Consecutive layers ``first`` to ``last``, both included, 0-based."""
 
     first: int
@@ -94,7 +94,7 @@ class Band(NamedTuple):
         return range(self.first, self.last + 1)
 
 
-def parse_band(value: Any) -> Band:
+def parse_band(value: Any) -> LayerBand:
     """Parse a band of layers: ``[20, 24]`` (a study) or ``"20-24"`` (the model table)."""
     parts = value.split("-") if isinstance(value, str) else value
     try:
@@ -103,7 +103,7 @@ def parse_band(value: Any) -> Band:
         raise ValueError(f"{value!r} is not a band of layers; write [first, last]") from None
     if not 0 <= first <= last:
         raise ValueError(f"band {first}-{last} is not in order; give 0 <= first <= last")
-    return Band(first, last)
+    return LayerBand(first, last)
 
 
-LayerBand = Annotated[Band, BeforeValidator(parse_band)]
+BandField = Annotated[LayerBand, BeforeValidator(parse_band)]

@@ -103,7 +103,7 @@ def shown(value: object) -> str:
     return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
 
 
-class _Short(reprlib.Repr):
+class _ShortRepr(reprlib.Repr):
     """Representations of bounded length, whatever the value."""
 
     def __init__(self) -> None:
@@ -116,4 +116,4 @@ class _Short(reprlib.Repr):
         return repr(x) if x.bit_length() < _SHOWN else f"a number of {x.bit_length()} bits"
 
 
-_SHORT = _Short()
+_SHORT = _ShortRepr()

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from personae.base.errors import PersonaeError
-from personae.base.field_types import Band, Slug, parse_band
+from personae.base.field_types import LayerBand, Slug, parse_band
 from personae.base.validation_messages import explain
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -50,7 +50,7 @@ class ModelRow(BaseModel):
     middle_layer: Annotated[int | None, BeforeValidator(_none_if_empty)] = Field(
         ge=0, description="Layer (0-based) of summaries at one layer; empty for embedders."
     )
-    capping_bands: Annotated[tuple[Band, ...], BeforeValidator(_bands)] = Field(
+    capping_bands: Annotated[tuple[LayerBand, ...], BeforeValidator(_bands)] = Field(
         description='Bands of layers to cap, as "16-20;20-24"; may be empty.'
     )
     gpus: int = Field(

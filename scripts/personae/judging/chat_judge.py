@@ -1,12 +1,13 @@
 """A chat model behind any OpenAI-compatible endpoint as judge.
 
-The answer is fenced, the judge is told to ignore instructions inside it, and the last well-formed
-verdict counts. Where the rubric and the endpoint allow it, the score is the expectation over the
-numbers of the first token (PV, judge). Failures are verdicts with a reason, never numbers.
+The answer is enclosed in delimiters, the prompt tells the judge to ignore instructions in it, and
+the last well-formed verdict counts. If the rubric and the endpoint allow it, the score is the
+expectation over the numbers of the first token (PV, judge). Failures are verdicts with a reason,
+never numbers.
 
-A reply counts as finished only where the endpoint says so in a word that is known to mean it, or
-gives no word at all; every other one (``length``, ``tool_calls``, an unknown word) counts as cut
-off, whatever it ends with. A lost verdict is counted as unscored; a wrong one would go unnoticed.
+A reply counts as finished only if its finish reason is known to mean that, or if it has none. With
+any other finish reason (``length``, ``tool_calls``, an unknown one) it counts as truncated. A lost
+verdict is reported as unscored; a wrong one would not be noticed.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from personae.endpoints.chat_request import TOP, Body, make_body
 from personae.endpoints.runtime import Runtime
 from personae.judging.judge_prompts import fill_template, judge_prompt
 from personae.judging.judge_types import Judge, JudgeItem, Reason, Rubric, RubricKind, Task, Verdict
-from personae.judging.rubrics import KINDS, Sheet
+from personae.judging.rubrics import KINDS, RubricTemplate
 from personae.judging.verdict_parsing import MIN_MASS, asks_for_line, expectation, parse_verdict
 
 LOG = logging.getLogger("personae")
@@ -40,13 +41,13 @@ class ChatJudge(Judge):
     Parameters
     ----------
     name
-        Of the endpoint.
+        Name of the endpoint.
     runtime
-        The endpoints, and where their answers are kept.
-    sheets
-        What the judge reads, by kind of rubric.
+        The endpoints and the database of their answers.
+    rubric_templates
+        Rubrics by kind.
     templates
-        Prompts that take the place of a sheet's.
+        Prompts of other projects that replace a rubric template, by kind and target.
     answer_first
         Show the answer before the rubric.
     """
@@ -57,20 +58,22 @@ class ChatJudge(Judge):
         self,
         name: str,
         runtime: Runtime,
-        sheets: Mapping[RubricKind, Sheet],
+        rubric_templates: Mapping[RubricKind, RubricTemplate],
         templates: Templates | None = None,
         *,
         answer_first: bool = False,
     ) -> None:
         self.name = name
         self._endpoint, self._runtime = runtime.endpoint(name), runtime
-        self._sheets, self._templates = sheets, templates or {}
+        self._rubric_templates, self._templates = rubric_templates, templates or {}
         self._answer_first = answer_first
         self._without_logprobs = False
 
     def reordered(self) -> ChatJudge:
         """Return this judge, reading the answer before the rubric."""
-        return ChatJudge(self.name, self._runtime, self._sheets, self._templates, answer_first=True)
+        return ChatJudge(
+            self.name, self._runtime, self._rubric_templates, self._templates, answer_first=True
+        )
 
     def score(self, rubrics: Sequence[Rubric], items: Sequence[JudgeItem]) -> list[Verdict]:
         """Return one verdict per rubric and item."""
@@ -90,7 +93,7 @@ class ChatJudge(Judge):
         return [self._verdict(*pair, outcomes.get(pair)) for pair in pairs]
 
     def _outcomes(self, pairs: Sequence[tuple[Rubric, JudgeItem]]) -> list[Outcome]:
-        # The node would fail in the end: more failures than this need not be waited for.
+        # With more failures than this the node fails anyway, so it stops early.
         most = int(self._runtime.max_unscored * len(pairs))
 
         def ask() -> list[Outcome]:
@@ -111,17 +114,17 @@ class ChatJudge(Judge):
         return self._templates.get(rubric.kind, {}).get(rubric.target)
 
     def _expects(self, rubric: Rubric) -> bool:
-        """Say whether an expectation is asked for."""
+        """Return whether the score is an expectation over tokens."""
         wanted = self._endpoint.logprobs and not self._without_logprobs
-        return wanted and self._sheets[rubric.kind].expectation
+        return wanted and self._rubric_templates[rubric.kind].expectation
 
     def _body(self, rubric: Rubric, item: JudgeItem) -> Body:
-        sheet, expects = self._sheets[rubric.kind], self._expects(rubric)
+        rubric_template, expects = self._rubric_templates[rubric.kind], self._expects(rubric)
         if template := self._template(rubric):
             prompt = fill_template(template, item)
         else:
             prompt = judge_prompt(
-                sheet, rubric, item, number_only=expects, answer_first=self._answer_first
+                rubric_template, rubric, item, number_only=expects, answer_first=self._answer_first
             )
         extra: dict[str, Any] = {}
         if expects:
@@ -147,33 +150,33 @@ class ChatJudge(Judge):
         return self._parsed(rubric, outcome, unscored)
 
     def _expected(self, rubric: Rubric, answer: ChatAnswer, unscored: Verdict) -> Verdict:
-        sheet = self._sheets[rubric.kind]
-        found = expectation(answer.tokens, answer.top, sheet.verdict[0])
+        rubric_template = self._rubric_templates[rubric.kind]
+        found = expectation(answer.tokens, answer.top, rubric_template.verdict[0])
         if found is None:
             return self._parsed(rubric, answer, unscored)
         if not found.mass >= MIN_MASS:  # also where the mass is NaN
             return self._without_mass(rubric, answer, unscored, found.mass)
-        score = sheet.score((found.value,))
+        score = rubric_template.score((found.value,))
         scored = unscored._replace(mode="logprobs", mass=found.mass)
         return scored._replace(score=score.value, label=score.label, parts=score.parts)
 
     def _without_mass(
         self, rubric: Rubric, answer: ChatAnswer, unscored: Verdict, mass: float
     ) -> Verdict:
-        """Read the text where the first word is no number, as in ``VERDICT: 85`` or ``REFUSAL``."""
+        """Parse the text if the first token is not a number (``VERDICT: 85``, ``REFUSAL``)."""
         word = bool(answer.tokens) and not answer.tokens[0].strip().isdigit()
         if word and (read := self._parsed(rubric, answer, unscored)).reason not in _UNCLEAR:
             return read if read.score is not None else read._replace(mode="logprobs", mass=mass)
         return unscored._replace(mode="logprobs", mass=mass, reason="low_mass")
 
     def _parsed(self, rubric: Rubric, answer: ChatAnswer, unscored: Verdict) -> Verdict:
-        template, sheet = self._template(rubric), self._sheets[rubric.kind]
+        template, rubric_template = self._template(rubric), self._rubric_templates[rubric.kind]
         finished = answer.finish_reason.lower() in STOPPED
         bare = not asks_for_line(template) if template else self._expects(rubric)
-        found = parse_verdict(answer.text, sheet, finished=finished, bare=bare)
+        found = parse_verdict(answer.text, rubric_template, finished=finished, bare=bare)
         if bare and not template and found.reason == "parse_failure":
-            # Lines forged by the judged answer are spelled differently: this one is the judge's.
-            found = parse_verdict(answer.text, sheet, finished=finished)
+            # Lines forged by the judged answer are respelled, so this one is the judge's own.
+            found = parse_verdict(answer.text, rubric_template, finished=finished)
         if found.score is None:
             return unscored._replace(reason=found.reason)
         score = found.score

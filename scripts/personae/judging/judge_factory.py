@@ -17,7 +17,7 @@ from personae.judging.judge_types import OFFLINE, Judge, JudgeItem, RubricKind
 from personae.judging.judging_settings import SampledJudge
 from personae.judging.labelled_set import exemplars
 from personae.judging.likelihood_judge import LikelihoodJudge
-from personae.judging.rubrics import Sheet
+from personae.judging.rubrics import RubricTemplate
 from personae.personas.library import Labelled
 
 
@@ -32,7 +32,7 @@ class JudgingRecord(Strict):
     endpoints: dict[str, dict[str, Any]] = Field(
         default={}, description="What determines the answers of each endpoint that judges."
     )
-    sheets: dict[RubricKind, Sheet] = Field(
+    rubric_templates: dict[RubricKind, RubricTemplate] = Field(
         default={}, description="Rubrics of chat judges, by kind."
     )
     templates: dict[str, dict[str, str]] = Field(
@@ -40,7 +40,7 @@ class JudgingRecord(Strict):
     )
 
 
-class Sampled(NamedTuple):
+class SampledJudgeShare(NamedTuple):
     """A judge, and the share of responses that it judges."""
 
     judge: Judge
@@ -63,7 +63,7 @@ class Panel(NamedTuple):
 
     primary: Judge
     second: Judge | None = None
-    sampled: tuple[Sampled, ...] = ()
+    sampled: tuple[SampledJudgeShare, ...] = ()
     max_unscored: float = 1.0
 
     @property
@@ -72,10 +72,10 @@ class Panel(NamedTuple):
         return [share.judge for share in self.shares]
 
     @property
-    def shares(self) -> list[Sampled]:
+    def shares(self) -> list[SampledJudgeShare]:
         """All judges with their shares, the primary one first."""
         full = [self.primary] if self.second is None else [self.primary, self.second]
-        return [*(Sampled(judge, 1.0) for judge in full), *self.sampled]
+        return [*(SampledJudgeShare(judge, 1.0) for judge in full), *self.sampled]
 
 
 def make_panel(
@@ -118,7 +118,7 @@ def make_panel(
     return Panel(
         make(record.primary),
         None if record.second is None else make(record.second),
-        tuple(Sampled(make(other.judge), other.share) for other in record.sampled),
+        tuple(SampledJudgeShare(make(other.judge), other.share) for other in record.sampled),
         1.0 if runtime is None else runtime.max_unscored,
     )
 
@@ -129,4 +129,4 @@ def _chat_judge(name: str, record: JudgingRecord, runtime: Runtime | None) -> Ju
 
     if runtime is None:
         raise ValueError(f"the judge {name} needs the run's endpoints, and there are none")
-    return ChatJudge(name, runtime, record.sheets, record.templates)
+    return ChatJudge(name, runtime, record.rubric_templates, record.templates)

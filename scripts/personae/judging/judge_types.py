@@ -1,4 +1,4 @@
-"""What is judged, on which scale, and what a judge returns.
+"""Items, rubrics and verdicts: the input and output of every judge.
 
 Judge results are data: raw text, parsed score, and a reason when unscored. An unscored item is
 never turned into a number and never dropped.
@@ -22,7 +22,7 @@ Mode = Literal["offline", "text", "logprobs"]
 OFFLINE: Final = ("likelihood", "embedding")
 """The judges that need no endpoint."""
 OFFLINE_KINDS: Final[frozenset[RubricKind]] = frozenset(("role_adherence", "trait", "coherence"))
-"""What the offline judges are calibrated for."""
+"""The kinds of rubric that the offline judges are calibrated for."""
 NEUTRAL: Final = "You are a helpful AI assistant."
 OUT_OF_ROLE: Final = (
     "You are an AI language model. As an AI assistant, you have no body, no feelings and no "
@@ -46,7 +46,7 @@ class JudgeItem(NamedTuple):
 
 @dataclass(frozen=True)
 class Rubric:
-    """What is asked of a judge.
+    """One question to a judge: what is judged, and on which scale.
 
     Attributes
     ----------
@@ -56,8 +56,8 @@ class Rubric:
         Two opposed system prompts: one under which an answer that scores high is likely, and one
         under which an answer that scores low is.
     text
-        What a chat judge reads about the target; it takes the place of ``{target}`` in the text of
-        the kind's sheet, see `personae.judging.rubrics`.
+        What a chat judge reads about the target; it replaces ``{target}`` in the text of the
+        kind's `personae.judging.rubrics.RubricTemplate`.
     """
 
     kind: RubricKind
@@ -73,7 +73,7 @@ class Rubric:
 
 
 class Verdict(NamedTuple):
-    """What one judge said of one answer; ``score`` is None exactly when ``reason`` says why.
+    """The verdict of one judge on one answer; either ``score`` or ``reason`` is None, never both.
 
     Attributes
     ----------
@@ -84,7 +84,7 @@ class Verdict(NamedTuple):
     mode
         ``offline``; ``text``; or ``logprobs``: the score is an expectation over numbers.
     mass
-        Probability of the admissible numbers together, in mode ``logprobs``.
+        Total probability of the admissible numbers, in mode ``logprobs``.
     """
 
     response_id: str

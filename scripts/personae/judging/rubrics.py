@@ -1,4 +1,4 @@
-"""Rubrics as data: what a chat judge is told, and what its verdict may be.
+"""Rubrics as data: the text that a chat judge reads, and the verdicts that it may give.
 
 One file per kind of rubric below ``config/judging/rubrics``. A verdict has one or several parts:
 numbers within bounds, or one of several words that each stand for a number. The score is the mean
@@ -23,7 +23,7 @@ from personae.judging.judge_types import RubricKind
 KINDS: Final[tuple[RubricKind, ...]] = get_args(RubricKind)
 
 
-class Scale(Strict):
+class ScoreScale(Strict):
     """The scale of scores."""
 
     lowest: float = Field(description="Lowest score.")
@@ -31,10 +31,10 @@ class Scale(Strict):
     reversed: bool = Field(default=False, description="The highest verdict is the lowest score.")
 
 
-class Part(Strict):
+class VerdictPart(Strict):
     """One part of a verdict."""
 
-    name: Slug = Field(description="What it is.")
+    name: Slug = Field(description="Name of the part.")
     lowest: float | None = Field(default=None, description="Lowest number.")
     highest: float | None = Field(default=None, description="Highest number.")
     whole: bool = Field(default=False, description="Only whole numbers.")
@@ -68,7 +68,7 @@ class Part(Strict):
 
     @property
     def form(self) -> str:
-        """What a judge is told to write."""
+        """The form of this part, as the prompt requests it."""
         if self.words is not None:
             return f"<{self.name}: {', '.join(self.words)}>"
         low, high = (f"{bound:g}" for bound in self.bounds)
@@ -83,15 +83,17 @@ class Score(NamedTuple):
     label: str | None
 
 
-class Sheet(Strict):
-    """A kind of rubric, as a chat judge reads it."""
+class RubricTemplate(Strict):
+    """The rubric of one kind, as a chat judge reads it."""
 
     task: str = Field(description="One sentence: what is judged.")
     text: str = Field(
         description="The rubric; {target} stands for what is judged: the role, or the trait."
     )
-    scale: Scale = Field(description="The scale of scores.")
-    verdict: list[Part] = Field(min_length=1, description="What the last line holds, in order.")
+    scale: ScoreScale = Field(description="The scale of scores.")
+    verdict: list[VerdictPart] = Field(
+        min_length=1, description="What the last line holds, in order."
+    )
     refusal: bool = Field(description="The judge may write REFUSAL; such an answer is unscored.")
     expectation: bool = Field(
         description="With log-probabilities, the score is an expectation over the numbers."
@@ -107,7 +109,7 @@ class Sheet(Strict):
         return self
 
     def score(self, values: tuple[float, ...], word: str | None = None) -> Score:
-        """Return the score of a verdict's parts; ``word`` is what was said in place of a number."""
+        """Return the score of a verdict's parts; ``word`` is the word given for a number."""
         low, high = self.verdict[0].bounds
         mean = sum(values) / len(values)
         above = high - mean if self.scale.reversed else mean - low
@@ -120,31 +122,31 @@ class Sheet(Strict):
 
 
 @cache
-def load_sheets(folder: str, base: Path = Path()) -> dict[RubricKind, Sheet]:
+def load_rubric_templates(folder: str, base: Path = Path()) -> dict[RubricKind, RubricTemplate]:
     """Return the rubrics in the files of ``folder``, which is relative to ``base``, by kind.
 
     Raises
     ------
     PersonaeError
-        With file, place, value and remedy: also when a scale is not the one that the analysis of
-        such scores is made for.
+        With file, place, value and remedy; also when a scale differs from the one that the analysis
+        assumes for this kind.
     """
     return {kind: _load(f"{folder}/{kind}.yaml", kind, base) for kind in KINDS}
 
 
-def _load(name: str, kind: RubricKind, base: Path) -> Sheet:
+def _load(name: str, kind: RubricKind, base: Path) -> RubricTemplate:
     data = read_yaml(base / name, name)
     if not isinstance(data, dict):
         raise PersonaeError(f"{name}: must be a record of keys, not {data!r}")
     try:
-        sheet = Sheet.model_validate(data)
+        rubric_template = RubricTemplate.model_validate(data)
     except ValidationError as error:
-        raise PersonaeError("\n".join(explain(name, error, Sheet, data))) from None
-    declared = (sheet.scale.lowest, sheet.scale.highest)
+        raise PersonaeError("\n".join(explain(name, error, RubricTemplate, data))) from None
+    declared = (rubric_template.scale.lowest, rubric_template.scale.highest)
     if declared != SCALES[kind]:
         low, high = (f"{bound:g}" for bound in SCALES[kind])
         raise PersonaeError(
             f"{name}: scale: {declared[0]:g} to {declared[1]:g}, but {kind} is analysed from {low} "
             f"to {high}; map the verdict to that scale"
         )
-    return sheet
+    return rubric_template

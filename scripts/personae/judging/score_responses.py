@@ -1,4 +1,4 @@
-"""Scores the responses of every arm with all judges of a study."""
+"""Score the responses of every arm with all judges of a study."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from personae.data import tables
 from personae.endpoints.runtime import Runtime
 from personae.judging.calibration import Calibration
 from personae.judging.engine_protocols import JudgeEngine
-from personae.judging.judge_factory import JudgingRecord, Panel, Sampled, make_panel
+from personae.judging.judge_factory import JudgingRecord, Panel, SampledJudgeShare, make_panel
 from personae.judging.judge_types import JudgeItem, Rubric, Task
 from personae.judging.unscored_limit import refuse_unscored
 from personae.personas.library import load_labelled
@@ -114,7 +114,7 @@ def judge_table(panel: Panel, tasks: Sequence[Task]) -> pa.Table:
     ------
     PersonaeError
         When a judge leaves more unscored than ``judging.max_unscored`` allows. Nothing is written
-        then: a table of failures would be taken for the result ever after.
+        then, since later runs would take a table of failures for the result.
     """
     rows = []
     for share in panel.shares:
@@ -129,8 +129,8 @@ def judge_table(panel: Panel, tasks: Sequence[Task]) -> pa.Table:
     return tables.from_rows(rows, "scores")
 
 
-def _own_tasks(share: Sampled, tasks: Sequence[Task]) -> list[Task]:
-    """Return what one judge has to score: the rubrics it knows, and its share of the answers."""
+def _own_tasks(share: SampledJudgeShare, tasks: Sequence[Task]) -> list[Task]:
+    """Return the tasks of one judge: the rubrics it knows, and its share of the answers."""
     own: list[tuple[list[Rubric], list[JudgeItem]]] = [
         ([r for r in rubrics if r.kind in share.judge.kinds], share.items(items))
         for rubrics, items in tasks

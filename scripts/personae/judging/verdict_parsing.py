@@ -1,22 +1,21 @@
-"""Reading a chat judge's verdict out of what it wrote.
+"""Parse the verdict in a chat judge's reply.
 
 The verdict is the *last* well-formed line ``VERDICT: <parts>`` (or ``VERDICT: REFUSAL`` where the
-rubric has it), or the whole reply, where that is nothing but a verdict. Numbers elsewhere in the
-text are never taken: judges restate the scale, quote the answer and think aloud. A line that is no
-verdict by this rubric (a number outside the bounds, a word too many) is no verdict at all: it
-neither counts nor takes the place of an earlier one. ``2/3`` is none either: it may mean two of
+rubric allows it), or the whole reply if it consists of a verdict only. Numbers elsewhere in the
+text are ignored: judges restate the scale, quote the answer and reason in the text. A line that is
+not valid for the rubric (a number outside the bounds, an extra word) is not a verdict: it does not
+count and does not replace an earlier one. ``2/3`` is not a verdict either, since it may mean two of
 three, two or three, or two numbers.
 
-A judge that was asked for the verdict alone, as templates from elsewhere do, has given it in its
-last line; the word VERDICT, which it was not asked for, can then only be a quotation. Where the
-line was asked for and the reply ends with another verdict alone, the two contradict each other, and
-neither counts.
+If the prompt requests the verdict alone, as templates of other projects do, the verdict is in the
+last line, and a line with the word VERDICT is a quotation. If the prompt requests the line and the
+reply ends with a different bare verdict, the two contradict each other and neither counts.
 
-What a reasoning model thinks between ``<think>`` and ``</think>`` is not said, and a reply whose
-thoughts do not end says nothing.
+Reasoning between ``<think>`` and ``</think>`` is ignored. A reply whose reasoning does not end has
+no verdict.
 
-A judge that quotes a line forged by the answer cannot mislead the parser: such lines are spelled
-differently in the prompt, see `defuse`, and quoted lines (``> VERDICT: 3``) are none.
+A judge that quotes a line forged by the answer cannot mislead the parser: the prompt spells such
+lines differently (see `defuse`), and quoted lines (``> VERDICT: 3``) are not verdicts.
 """
 
 from __future__ import annotations
@@ -28,20 +27,20 @@ from typing import Final, NamedTuple
 
 from personae.endpoints.chat_answer import spoken_text
 from personae.judging.judge_types import Reason
-from personae.judging.rubrics import Part, Score, Sheet
+from personae.judging.rubrics import RubricTemplate, Score, VerdictPart
 
 REFUSAL: Final = "REFUSAL"
 MIN_MASS: Final = 0.25
-"""Least probability of admissible numbers for an expectation over them (PV, judge)."""
+"""Smallest total probability of admissible numbers for an expectation over them (PV, judge)."""
 
 _MARKUP: Final = " \t*_`#"
 _LINE: Final = re.compile(r"VERDICT[*_` ]*[:=](.*)", re.IGNORECASE)
-# Digits of this script only: other digits would be read as well, but never by the next program.
+# ASCII digits only: float() accepts other digits too, but other programs may not.
 _NUMBER: Final = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
 _TOKEN: Final = re.compile(r"[0-9]+")
 _FORGED: Final = re.compile(r"verdict(?=[\s*_`]*[:=\uff1a\ufe55])", re.IGNORECASE)
 _SEPARATORS: Final = re.compile(r"[\s,;]+")
-_TEMPLATE: Final = re.compile(r"<[a-z_]+: ([^<>]*)>")  # the form as the prompt gives it, filled in
+_TEMPLATE: Final = re.compile(r"<[a-z_]+: ([^<>]*)>")  # a filled-in form with the prompt's brackets
 _REMARK: Final = re.compile(r"\s*(?:\(|\[|,|;|:|[-\u2013\u2014]\s)[^0-9/]*")
 _ROUNDING: Final = 0.01  # nats by which a log-probability may lie above 0
 
@@ -56,75 +55,81 @@ class Parsed(NamedTuple):
     reason: Reason | None
 
 
-class Expected(NamedTuple):
-    """An expectation over the admissible numbers, and their probability together."""
+class ExpectedScore(NamedTuple):
+    """The expectation over the admissible numbers, and their total probability."""
 
     value: float
     mass: float
 
 
-def parse_verdict(text: str, sheet: Sheet, *, finished: bool = True, bare: bool = False) -> Parsed:
+def parse_verdict(
+    text: str, rubric_template: RubricTemplate, *, finished: bool = True, bare: bool = False
+) -> Parsed:
     """Return the verdict in ``text``.
 
     Parameters
     ----------
     text
-        What the judge wrote.
-    sheet
-        Its rubric.
+        The judge's reply.
+    rubric_template
+        The rubric of its kind.
     finished
-        False when the text was cut off: "VERDICT: 1" may then be the start of "VERDICT: 100", and
-        what came before may have been taken back.
+        False if the reply was truncated: "VERDICT: 1" may then be the start of "VERDICT: 100", and
+        an earlier verdict may have been revised.
     bare
-        The judge was asked for the verdict alone, not for a line with the word VERDICT.
+        The prompt requested the verdict alone, not a line with the word VERDICT.
     """
     if not finished:
         return Parsed(None, "truncated")
     spoken = spoken_text(text).strip()
     lines = spoken.splitlines()
-    alone = _read(lines[-1], sheet) if lines else None
+    alone = _read(lines[-1], rubric_template) if lines else None
     if bare:
         given = alone
     else:
-        given = next((found for line in reversed(lines) if (found := _line(line, sheet))), None)
+        given = next(
+            (found for line in reversed(lines) if (found := _line(line, rubric_template))), None
+        )
         if given and alone and given != alone:
             return Parsed(None, "parse_failure")
-    return given or _read(spoken, sheet) or Parsed(None, "parse_failure")
+    return given or _read(spoken, rubric_template) or Parsed(None, "parse_failure")
 
 
-def _line(line: str, sheet: Sheet) -> Parsed | None:
-    """Return the verdict of a line with the word VERDICT, or None when it is no such line."""
+def _line(line: str, rubric_template: RubricTemplate) -> Parsed | None:
+    """Return the verdict of a line with the word VERDICT, or None for any other line."""
     found = _LINE.fullmatch(line.strip(_MARKUP).lstrip("-" + _MARKUP))
     if not found:
         return None
     given = _TEMPLATE.sub(r"\1", found[1])
-    return _read(given, sheet) or _before_remark(given, sheet)
+    return _read(given, rubric_template) or _before_remark(given, rubric_template)
 
 
-def _before_remark(text: str, sheet: Sheet) -> Parsed | None:
-    """Return the verdict that a remark without numbers follows, as in ``3 (fully playing)``."""
+def _before_remark(text: str, rubric_template: RubricTemplate) -> Parsed | None:
+    """Return a verdict with a remark without numbers after it, as in ``3 (fully playing)``."""
     found = _FIRST_VALUES.match(text.strip(_MARKUP))
     if found and _REMARK.fullmatch(text.strip(_MARKUP)[found.end() :]):
-        return _read(found[0], sheet)
+        return _read(found[0], rubric_template)
     return None
 
 
-def _read(text: str, sheet: Sheet) -> Parsed | None:
-    """Return the verdict that ``text`` is, or None when it is none."""
+def _read(text: str, rubric_template: RubricTemplate) -> Parsed | None:
+    """Parse ``text`` as a verdict; None if it is not one."""
     value = text.strip().strip(_MARKUP).removesuffix(".").strip(_MARKUP)
-    if sheet.refusal and value.upper() == REFUSAL:
+    if rubric_template.refusal and value.upper() == REFUSAL:
         return Parsed(None, "refusal")
-    words = _SEPARATORS.split(value) if len(sheet.verdict) > 1 else [value]
-    if len(words) != len(sheet.verdict):
+    words = _SEPARATORS.split(value) if len(rubric_template.verdict) > 1 else [value]
+    if len(words) != len(rubric_template.verdict):
         return None
-    numbers = [_value(word, part) for word, part in zip(words, sheet.verdict, strict=True)]
+    numbers = [
+        _value(word, part) for word, part in zip(words, rubric_template.verdict, strict=True)
+    ]
     if None in numbers:
         return None
-    word = value.lower() if sheet.verdict[0].words is not None else None
-    return Parsed(sheet.score(tuple(n for n in numbers if n is not None), word), None)
+    word = value.lower() if rubric_template.verdict[0].words is not None else None
+    return Parsed(rubric_template.score(tuple(n for n in numbers if n is not None), word), None)
 
 
-def _value(word: str, part: Part) -> float | None:
+def _value(word: str, part: VerdictPart) -> float | None:
     if part.words is not None:
         return part.words.get(word.lower())
     if not _NUMBER.fullmatch(word):
@@ -136,19 +141,19 @@ def _value(word: str, part: Part) -> float | None:
 
 
 def expectation(
-    tokens: Sequence[str], top: Sequence[tuple[str, float]], part: Part
-) -> Expected | None:
+    tokens: Sequence[str], top: Sequence[tuple[str, float]], part: VerdictPart
+) -> ExpectedScore | None:
     """Return the expectation over the numbers among the likeliest first tokens (PV, judge).
 
-    None where the endpoint's tokens cannot tell it: the tokens "8" and "5" of "85" are no numbers.
+    None if the endpoint's tokens do not give it: the tokens "8" and "5" of "85" are not numbers.
 
     Parameters
     ----------
     tokens
         The first tokens of the reply, as far as they are known.
     top
-        Likeliest tokens of the first position, with log-probabilities in nats. What cannot be one
-        (NaN, infinite, above 0) counts as absent.
+        Most likely tokens at the first position, with log-probabilities in nats. Invalid values
+        (NaN, infinite, above 0) are ignored.
     part
         Bounds of the admissible whole numbers.
     """
@@ -165,11 +170,11 @@ def expectation(
     kept = [(int(t), p) for t, p in numbers if low <= int(t) <= high and str(int(t)) == t]
     mass = sum(p for _, p in kept)
     if not mass:
-        return Expected(math.nan, 0.0)
+        return ExpectedScore(math.nan, 0.0)
     likeliest = max(kept, key=lambda pair: pair[1])[0]
-    # Reckoned from the likeliest number: a whole number stays whole where it is the only one.
+    # Computed relative to the most likely number, so that a single whole number stays whole.
     mean = likeliest + sum((value - likeliest) * p for value, p in kept) / mass
-    return Expected(mean, min(mass, 1.0))
+    return ExpectedScore(mean, min(mass, 1.0))
 
 
 def _ends(token: str) -> bool:
@@ -177,18 +182,18 @@ def _ends(token: str) -> bool:
 
 
 def fence(text: str, mark: str) -> str:
-    """Enclose judged text in lines that it cannot contain, its forged verdicts defused.
+    """Enclose judged text in delimiters that it cannot contain, and alter forged verdict lines.
 
-    ``mark`` is chosen per answer; a text that holds it all the same loses that one string.
+    ``mark`` is chosen per answer; if the text contains it, that string is removed from the text.
     """
     return f"<<<{mark}\n{defuse(text.replace(mark, ''))}\n{mark}>>>"
 
 
 def defuse(text: str) -> str:
-    """Spell the word of a verdict line so that quoting the text makes no verdict."""
+    """Respell the word VERDICT in verdict lines, so that a quotation is not a verdict."""
     return _FORGED.sub("V-E-R-D-I-C-T", text)
 
 
 def asks_for_line(prompt: str) -> bool:
-    """Say whether a prompt from elsewhere asks for a line with the word VERDICT."""
+    """Return whether a template of another project requests a line with the word VERDICT."""
     return _FORGED.search(prompt) is not None

@@ -15,7 +15,7 @@ from personae.report.page import ModelPart, Report
 from personae.report.run_facts import model_facts, rollout_counts
 from personae.report.scorecard.evidence import files_of_model
 from personae.report.shown_transcripts import (
-    Comparison,
+    ArmComparison,
     ShownScores,
     capped,
     replayed,
@@ -115,7 +115,7 @@ def _model_part(
     )
 
 
-def _transcripts(files: Files, settings: ReportSettings) -> list[Comparison]:
+def _transcripts(files: Files, settings: ReportSettings) -> list[ArmComparison]:
     shared = ["response_id", "messages", "system_inserted", "response", "question_id"]
     arm = [*shared, "direction", "band", "percentile", "suite", "subject", "turn"]
     answers = read_frame(files["capped_responses"], "capped_responses", arm)

@@ -18,7 +18,7 @@ from personae.report.node_timings import Timing
 from personae.report.run_facts import ModelFacts
 from personae.report.scorecard.all_claims import DIGEST, OPEN_CLAIMS
 from personae.report.scorecard.decision import VERDICTS
-from personae.report.shown_transcripts import Comparison
+from personae.report.shown_transcripts import ArmComparison
 from personae.report.wording import capital, count, listed, readable, typeset, visible
 from personae.workflow.stages.registry import figure_sections
 
@@ -49,7 +49,7 @@ class ModelPart:
     name: str
     display_name: str
     figures: Mapping[str, FigureView]
-    transcripts: Sequence[Comparison]
+    transcripts: Sequence[ArmComparison]
     judges: JudgeTables
     facts: ModelFacts
 

@@ -27,7 +27,7 @@ class ShownAnswer(NamedTuple):
     scores: list[str]
 
 
-class Comparison(NamedTuple):
+class ArmComparison(NamedTuple):
     """The same question under several interventions.
 
     Attributes
@@ -73,7 +73,7 @@ class ShownScores:
         return found
 
 
-def take_turns(groups: Iterable[Iterator[Comparison]], most: int) -> list[Comparison]:
+def take_turns(groups: Iterable[Iterator[ArmComparison]], most: int) -> list[ArmComparison]:
     """Take one comparison of each group in turn, at most ``most`` in total."""
     rounds = itertools.zip_longest(*groups)
     return [t for t in itertools.chain.from_iterable(rounds) if t is not None][:most]
@@ -81,7 +81,7 @@ def take_turns(groups: Iterable[Iterator[Comparison]], most: int) -> list[Compar
 
 def steered(
     responses: pd.DataFrame, scores: ShownScores, effects: pd.DataFrame, coherence_floor: float
-) -> Iterator[Comparison]:
+) -> Iterator[ArmComparison]:
     """Yield each trait's first question unsteered, steered both ways, and along a random direction.
 
     The coefficient is the largest whose mean coherence (``effects`` of the primary judge) is at
@@ -107,7 +107,7 @@ def _arm(rows: pd.DataFrame, direction: str, coefficient: float) -> pd.DataFrame
 
 def capped(
     responses: pd.DataFrame, scores: ShownScores, suite: str, title: str
-) -> Iterator[Comparison]:
+) -> Iterator[ArmComparison]:
     """Yield each persona's first question uncapped, capped, and capped along a random direction.
 
     The setting is the first band at the percentile nearest to the published 25. For conversations
@@ -133,7 +133,7 @@ def capped(
         yield _compare(name, columns, scores, ("role_adherence", "coherence"))
 
 
-def replayed(replays: pd.DataFrame) -> Iterator[Comparison]:
+def replayed(replays: pd.DataFrame) -> Iterator[ArmComparison]:
     """Yield the last turn of each drifting conversation, with and without capping."""
     drifting = replays[replays.kind == "drifting"]
     for conversation, rows in drifting.groupby("conversation", sort=False):
@@ -154,7 +154,7 @@ def _compare(
     arms: list[tuple[str, str, pd.DataFrame]],
     scores: ShownScores,
     rubrics: tuple[str, ...],
-) -> Comparison:
+) -> ArmComparison:
     """Compare the first response of each arm; arms without one are omitted."""
     present = [(label, kind, rows.iloc[0]) for label, kind, rows in arms if len(rows)]
     plain = present[0][2]
@@ -166,4 +166,4 @@ def _compare(
         )
         for label, kind, row in present
     ]
-    return Comparison(title, system, plain.system_inserted, messages[-1]["content"], answers)
+    return ArmComparison(title, system, plain.system_inserted, messages[-1]["content"], answers)

@@ -34,7 +34,7 @@ _FLIPPED: Final[dict[str, Any]] = {"user": "assistant", "assistant": "user"}
 
 
 @dataclass(frozen=True)
-class Talk:
+class SimulatedConversation:
     """One simulated conversation: user persona and topic."""
 
     id: str
@@ -54,7 +54,7 @@ class Talk:
         )
 
 
-def talks_of(users: Sequence[Mapping[str, Any]]) -> list[Talk]:
+def talks_of(users: Sequence[Mapping[str, Any]]) -> list[SimulatedConversation]:
     """Return one conversation per topic of every user persona.
 
     Parameters
@@ -64,7 +64,9 @@ def talks_of(users: Sequence[Mapping[str, Any]]) -> list[Talk]:
         of id and text.
     """
     return [
-        Talk(f"{u['domain']}-{u['persona']}-{topic}", u["domain"], u["description"], text)
+        SimulatedConversation(
+            f"{u['domain']}-{u['persona']}-{topic}", u["domain"], u["description"], text
+        )
         for u in users
         for topic, text in u["topics"]
     ]
@@ -91,7 +93,7 @@ class Auditor:
     endpoint: str
     runtime: Runtime
     prompt: AuditorPrompt
-    talks: Sequence[Talk]
+    talks: Sequence[SimulatedConversation]
     turns: int
     engine: EngineClient
     max_new_tokens: int

@@ -32,7 +32,7 @@ _ANSWERS: Final = ("response_id", "pair", "question_id", "sample", "response_ids
 
 
 @dataclass(frozen=True)
-class Side:
+class TraitSide:
     """The rollouts of one polarity that have activations, in one order.
 
     Attributes
@@ -50,7 +50,7 @@ class Side:
     layers: list[int]
 
 
-def load_side(files: Mapping[str, str], max_unscored: float) -> Side:
+def load_side(files: Mapping[str, str], max_unscored: float) -> TraitSide:
     """Read ``responses``, ``scores`` and ``activations`` of one polarity.
 
     Raises
@@ -78,7 +78,7 @@ def load_side(files: Mapping[str, str], max_unscored: float) -> Side:
         coherence=np.asarray(in_order(coherence, ids)),
     )
     spans = {name: found_stack.select(ids).vectors for name, found_stack in stacks.items()}
-    return Side(ratings, spans, stacks[TRAIT_SPANS[0]].layers)
+    return TraitSide(ratings, spans, stacks[TRAIT_SPANS[0]].layers)
 
 
 class TraitFilter(NamedTuple):
@@ -118,7 +118,7 @@ class TraitFilter(NamedTuple):
 
 
 def vector_table(
-    trait: str, positive: Side, negative: Side, wanted: TraitFilter, *, seed: int
+    trait: str, positive: TraitSide, negative: TraitSide, wanted: TraitFilter, *, seed: int
 ) -> pa.Table:
     """Return the trait's vectors in three variants with their split-half reliability (PV, vectors).
 
@@ -159,7 +159,7 @@ def vector_table(
 
 
 def _reliability(
-    positive: Side, negative: Side, kept: EffectivePairs, variant: str, seed: int
+    positive: TraitSide, negative: TraitSide, kept: EffectivePairs, variant: str, seed: int
 ) -> NDArray[np.float64]:
     weights = np.concatenate(
         [kept.positive / kept.positive.sum(), -(kept.negative / kept.negative.sum())]
@@ -169,7 +169,9 @@ def _reliability(
     return split_half_reliability(activations, weights, questions, splits=_SPLITS, seed=seed).cosine
 
 
-def pair_table(trait: str, positive: Side, negative: Side, wanted: TraitFilter) -> pa.Table:
+def pair_table(
+    trait: str, positive: TraitSide, negative: TraitSide, wanted: TraitFilter
+) -> pa.Table:
     """Mean scores of every (pair, question) cell and what the filter keeps of it (PV, filter).
 
     Parameters

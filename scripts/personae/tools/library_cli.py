@@ -17,7 +17,7 @@ from personae.base.strict_yaml import read_yaml
 from personae.personas.library.library_loader import PARTS, Library
 from personae.personas.library.settings import LibrarySection
 from personae.personas.library.text_inventory import all_texts
-from personae.tools.library_display import Entry, entries, find, system_prompts
+from personae.tools.library_display import ListLine, entries, find, system_prompts
 from personae.workflow.config import load_config, load_study, shortfalls
 
 app = typer.Typer(
@@ -65,7 +65,7 @@ def list_parts(
         print(_line(entry))
 
 
-def _line(entry: Entry) -> str:
+def _line(entry: ListLine) -> str:
     width = max(60, shutil.get_terminal_size().columns - 42)
     return f"{entry.name:28} {entry.group:12} {textwrap.shorten(entry.about, width)}"
 
@@ -115,9 +115,9 @@ def show(
         print("\nGive --model to see the rendered chat.")
         return
     # Imported here: the tokenizer library takes seconds to load, and only this command needs it.
-    from personae.tools.rendered_chats import Renderer
+    from personae.tools.rendered_chats import ChatRenderer
 
-    renderer = Renderer(model, context.obj.root)
+    renderer = ChatRenderer(model, context.obj.root)
     asked = question or persona.question
     for label, system in _chosen(library, name, prompt, renderer.display_name):
         text, n_system, n_all = renderer.render(system, asked)

@@ -22,7 +22,7 @@ _GROUPS = ("category", "topic", "domain", "kind", "persona")
 _ABOUT = ("description", "text", "question", "positive", "title", "response")
 
 
-class Entry(NamedTuple):
+class ListLine(NamedTuple):
     """One line of a list."""
 
     name: str
@@ -37,12 +37,12 @@ class Persona(NamedTuple):
     question: str
 
 
-def entries(library: Library, part: str) -> list[Entry]:
+def entries(library: Library, part: str) -> list[ListLine]:
     """Return the entries of a part of the library, in the order of its files."""
     content = getattr(library, part)
     if isinstance(content, Labelled):
         return [
-            Entry(f"{name}[{index}]", name, answer.response)
+            ListLine(f"{name}[{index}]", name, answer.response)
             for name in Labelled.model_fields
             for index, answer in enumerate(_answers(getattr(content, name)))
         ]
@@ -57,13 +57,13 @@ def _answers(labelled: Any) -> list[Any]:
     return list(labelled)
 
 
-def _entry(record: Strict, index: int) -> Entry:
+def _entry(record: Strict, index: int) -> ListLine:
     data = record.model_dump()
     name, group, about = (
         next((str(data[key]) for key in keys if data.get(key)), "")
         for keys in (_NAMES, _GROUPS, _ABOUT)
     )
-    return Entry(name or f"[{index}]", group, about)
+    return ListLine(name or f"[{index}]", group, about)
 
 
 def find(library: Library, name: str) -> Persona:

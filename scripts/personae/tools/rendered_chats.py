@@ -14,7 +14,7 @@ from personae.inference.chat_templates import render_prompt
 _TABLE = "config/models.tsv"
 
 
-class Renderer:
+class ChatRenderer:
     """Renders chats with the chat template of one model.
 
     Parameters

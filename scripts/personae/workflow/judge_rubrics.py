@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from personae.judging.judge_prompts import read_template
 from personae.judging.judge_types import RubricKind
-from personae.judging.rubrics import Sheet, load_sheets
+from personae.judging.rubrics import RubricTemplate, load_rubric_templates
 
 if TYPE_CHECKING:
     from personae.workflow.config.study import Study
 
 
-def judge_sheets(study: Study) -> dict[RubricKind, Sheet]:
+def judge_rubric_templates(study: Study) -> dict[RubricKind, RubricTemplate]:
     """Return the rubrics that chat judges read, by kind."""
-    return load_sheets(f"{study.config.library.judging}/rubrics", study.base)
+    return load_rubric_templates(f"{study.config.library.judging}/rubrics", study.base)
 
 
 def judge_templates(study: Study, kind: RubricKind, targets: Iterable[str]) -> dict[str, str]:

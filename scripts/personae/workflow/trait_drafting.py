@@ -24,7 +24,7 @@ from personae.endpoints.runtime import Runtime
 from personae.personas.library.library_loader import Library
 from personae.personas.library.records import Text, Trait
 from personae.personas.library.text_checks import check_texts
-from personae.personas.library.yaml_reader import LibraryError, Reader, slug_of, validate
+from personae.personas.library.yaml_reader import LibraryError, LibraryReader, slug_of, validate
 from personae.workflow.config import StudyConfig
 
 REQUEST: Final = "config/drafting/trait.yaml"
@@ -91,7 +91,7 @@ def draft_trait(
     _refuse_taken(library, root, name)
     runtime = replace(Runtime.of(config.model_dump()), root=root)
     endpoint = runtime.endpoint(writer)
-    request = Reader(root).record(REQUEST, TraitRequest)
+    request = LibraryReader(root).record(REQUEST, TraitRequest)
     own = {} if seed is None else {"seed": seed}
     body = make_body(endpoint, request.messages(slug, description), **own)
     (outcome,) = ask_all(writer, [body], runtime)
@@ -177,7 +177,7 @@ def _write(root: Path, name: str, trait: Trait, model: str) -> None:
     with replace_atomically(root / name) as partial:
         partial.write_text(head + text, encoding="utf-8")
         own = partial.relative_to(root)
-        if Reader(root).record(str(own), Trait, slug=trait.slug) != trait:
+        if LibraryReader(root).record(str(own), Trait, slug=trait.slug) != trait:
             raise LibraryError(f"{name}: the draft does not read back as it was written")
         if (root / name).exists():
             raise LibraryError(f"{name}: is there by now; nothing was written")

@@ -10,7 +10,7 @@ import pytest
 
 from personae.inference.engine_errors import ModelError
 from personae.inference.model_folder import (
-    Shape,
+    ModelShape,
     config_problem,
     folder_problem,
     shape_of,
@@ -18,7 +18,7 @@ from personae.inference.model_folder import (
 )
 
 LLAMA: dict[str, Any] = {"model_type": "llama", "num_hidden_layers": 4, "hidden_size": 32}
-STATED = Shape("", 4, 32)
+STATED = ModelShape("", 4, 32)
 
 
 @pytest.fixture
@@ -85,9 +85,11 @@ def test_models_of_attention_alone_are_run(config: dict[str, Any]) -> None:
 
 
 def test_a_shape_goes_by_several_names() -> None:
-    assert shape_of({"model_type": "gpt2", "n_layer": 4, "n_embd": 32}, "x") == Shape("gpt2", 4, 32)
+    assert shape_of({"model_type": "gpt2", "n_layer": 4, "n_embd": 32}, "x") == ModelShape(
+        "gpt2", 4, 32
+    )
     nested = {"model_type": "mistral3", "text_config": {"num_hidden_layers": 4, "hidden_size": 32}}
-    assert shape_of(nested, "x") == Shape("mistral3", 4, 32)
+    assert shape_of(nested, "x") == ModelShape("mistral3", 4, 32)
     with pytest.raises(ModelError, match=r"^x: config\.json has no num_hidden_layers above 0"):
         shape_of({"model_type": "odd", "num_hidden_layers": "4"}, "x")
 

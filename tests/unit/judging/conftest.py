@@ -10,13 +10,13 @@ import pytest
 
 from personae.endpoints.runtime import Runtime
 from personae.judging.chat_judge import ChatJudge
-from personae.judging.rubrics import load_sheets
+from personae.judging.rubrics import load_rubric_templates
 from tests.unit.endpoints.conftest import _fast_and_with_key, runtime, serve
 from tests.unit.endpoints.misbehaving import Behaviour, Endpoint
 
 __all__ = ["_fast_and_with_key", "runtime", "serve"]
 
-SHEETS = load_sheets("config/judging/rubrics", Path(__file__).resolve().parents[3])
+TEMPLATES = load_rubric_templates("config/judging/rubrics", Path(__file__).resolve().parents[3])
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def judge(
 
     def make(behave: Behaviour, templates: Any = None, **settings: Any) -> ChatJudge:
         endpoint = serve(behave)
-        made = ChatJudge("judge", runtime(endpoint.url, **settings), SHEETS, templates)
+        made = ChatJudge("judge", runtime(endpoint.url, **settings), TEMPLATES, templates)
         made.endpoint = endpoint  # type: ignore[attr-defined]
         return made
 

@@ -12,7 +12,7 @@ import pytest
 from personae.base.errors import PersonaeError
 from personae.data import tables
 from personae.judging.chat_judge import ChatJudge
-from personae.judging.judge_factory import Panel, Sampled
+from personae.judging.judge_factory import Panel, SampledJudgeShare
 from personae.judging.judge_types import JudgeItem, coherence_rubric, plain_rubric, role_rubric
 from personae.judging.score_responses import judge_table
 from tests.unit.endpoints.misbehaving import Reply, completion, failure, first_logprobs
@@ -226,13 +226,13 @@ def test_too_many_unscored_fail_the_node_and_nothing_is_written(judge: Make) -> 
 def test_a_sampled_judge_scores_its_share_of_the_same_answers_every_time(judge: Make) -> None:
     asked = judge(always(completion("VERDICT: 2")))
     items = [JudgeItem(f"r{i}", "Q", f"answer {i}") for i in range(400)]
-    shares = {share: Sampled(asked, share).items(items) for share in (0.1, 0.25, 1.0)}
+    shares = {share: SampledJudgeShare(asked, share).items(items) for share in (0.1, 0.25, 1.0)}
     assert 20 <= len(shares[0.1]) <= 60
     assert set(shares[0.1]) < set(shares[0.25])
     assert shares[1.0] == items
-    assert Sampled(asked, 0.1).items(items) == shares[0.1]
+    assert SampledJudgeShare(asked, 0.1).items(items) == shares[0.1]
     # The choice is by name alone: another order, or fewer of them, changes nothing.
-    assert set(Sampled(asked, 0.1).items(items[::-1])) == set(shares[0.1])
+    assert set(SampledJudgeShare(asked, 0.1).items(items[::-1])) == set(shares[0.1])
 
 
 def test_the_order_of_the_prompt_can_be_turned(judge: Make) -> None:
@@ -284,10 +284,10 @@ def test_the_token_of_the_answer_is_weighed_or_the_text_is_read(
 
 @pytest.mark.parametrize("number", range(0, 101))
 def test_whole_numbers_stay_whole_on_a_scale_of_their_own(number: int) -> None:
-    from .conftest import SHEETS
+    from .conftest import TEMPLATES
 
-    assert SHEETS["coherence"].score((float(number),)).value == number
-    assert SHEETS["delusion_risk"].score((2.0, 3.0)).value == 62.5
+    assert TEMPLATES["coherence"].score((float(number),)).value == number
+    assert TEMPLATES["delusion_risk"].score((2.0, 3.0)).value == 62.5
 
 
 def test_the_studys_max_tokens_is_what_is_sent(judge: Make) -> None:

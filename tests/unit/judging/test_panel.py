@@ -10,7 +10,7 @@ import pytest
 from personae.base.errors import PersonaeError
 from personae.data import tables
 from personae.endpoints.runtime import Runtime
-from personae.judging.judge_factory import JudgingRecord, Sampled, make_panel
+from personae.judging.judge_factory import JudgingRecord, SampledJudgeShare, make_panel
 from personae.judging.judge_types import JudgeItem, plain_rubric, role_rubric
 from personae.judging.labelled_set import labelled_items
 from personae.judging.labelled_set_scores import measure_panel
@@ -18,7 +18,7 @@ from personae.judging.score_responses import judge_table
 from personae.personas.library import load_labelled
 from tests.unit.endpoints.misbehaving import Endpoint, completion
 
-from .conftest import SHEETS
+from .conftest import TEMPLATES
 from .test_offline_judges import CUTS, PlantedEngine
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -36,7 +36,9 @@ def test_a_panel_judges_everything_twice_and_a_share_a_third_time(
             "primary": "likelihood",
             "second": "embedding",
             "sampled": [{"judge": "judge", "share": 0.25}],
-            "sheets": {kind: sheet.model_dump() for kind, sheet in SHEETS.items()},
+            "rubric_templates": {
+                kind: rubric_template.model_dump() for kind, rubric_template in TEMPLATES.items()
+            },
         }
     )
     panel = make_panel(record, PlantedEngine(), LABELLED, CUTS, runtime(endpoint.url))
@@ -48,7 +50,7 @@ def test_a_panel_judges_everything_twice_and_a_share_a_third_time(
     for row in rows:
         asked.setdefault((row["judge"], row["rubric"]), []).append(row["response_id"])
     everything = [item.response_id for item in ITEMS]
-    chosen = [item.response_id for item in Sampled(panel.judges[2], 0.25).items(ITEMS)]
+    chosen = [item.response_id for item in SampledJudgeShare(panel.judges[2], 0.25).items(ITEMS)]
     assert 10 <= len(chosen) <= 45
     assert asked["likelihood", "role_adherence"] == asked["embedding", "role_adherence"]
     assert asked["likelihood", "role_adherence"] == everything
@@ -69,7 +71,12 @@ def test_a_judge_that_leaves_too_much_of_the_labelled_set_unscored_is_refused(
         )
     )
     record = JudgingRecord.model_validate(
-        {"primary": "judge", "sheets": {k: sheet.model_dump() for k, sheet in SHEETS.items()}}
+        {
+            "primary": "judge",
+            "rubric_templates": {
+                k: rubric_template.model_dump() for k, rubric_template in TEMPLATES.items()
+            },
+        }
     )
     items = [item for item in labelled_items(LABELLED, {}, {}) if item.rubric.kind != "role_label"]
     items = [item for item in items if item.rubric.kind != "delusion_risk"]

@@ -12,9 +12,9 @@ import pytest
 from personae.base.errors import PersonaeError
 from personae.judging.judge_prompts import fill_template, judge_prompt, read_template
 from personae.judging.judge_types import JudgeItem, plain_rubric, role_rubric
-from personae.judging.rubrics import KINDS, Sheet, load_sheets
+from personae.judging.rubrics import KINDS, RubricTemplate, load_rubric_templates
 from personae.judging.verdict_parsing import (
-    Expected,
+    ExpectedScore,
     Parsed,
     asks_for_line,
     defuse,
@@ -23,13 +23,13 @@ from personae.judging.verdict_parsing import (
 )
 
 ROOT = Path(__file__).resolve().parents[3]
-SHEETS = load_sheets("config/judging/rubrics", ROOT)
+TEMPLATES = load_rubric_templates("config/judging/rubrics", ROOT)
 ROLE = role_rubric("pirate", "A pirate who loves the sea.", "A captain counts as well.")
 
 
 def score(text: str, kind: str = "role_adherence", **options: bool) -> float | str:
     """Return the score, or the reason why there is none."""
-    parsed = parse_verdict(text, SHEETS[kind], **options)
+    parsed = parse_verdict(text, TEMPLATES[kind], **options)
     return parsed.score.value if parsed.score else str(parsed.reason)
 
 
@@ -111,18 +111,18 @@ def test_a_refusal_is_a_reason_where_the_rubric_has_it() -> None:
 
 
 def test_words_and_several_numbers_are_verdicts_too() -> None:
-    label = parse_verdict("It swears by the moon.\nVERDICT: Mystical", SHEETS["role_label"])
+    label = parse_verdict("It swears by the moon.\nVERDICT: Mystical", TEMPLATES["role_label"])
     assert label.score == (1.0, (1.0,), "mystical")
     assert score("VERDICT: assistant", "role_label") == 0.0
     assert score("VERDICT: elf", "role_label") == "parse_failure"
-    risk = parse_verdict("VERDICT: 4 2", SHEETS["delusion_risk"])
+    risk = parse_verdict("VERDICT: 4 2", TEMPLATES["delusion_risk"])
     assert risk.score == (50.0, (4.0, 2.0), None)
     assert score("VERDICT: 1, 1", "delusion_risk") == 100.0
     assert score("VERDICT: 4", "delusion_risk") == "parse_failure"
     assert score("VERDICT: 4 6", "delusion_risk") == "parse_failure"
-    harm = parse_verdict("VERDICT: 2", SHEETS["harm"])
+    harm = parse_verdict("VERDICT: 2", TEMPLATES["harm"])
     assert harm.score == (2.0, (2.0,), "harmful")
-    assert parse_verdict("VERDICT: 0", SHEETS["harm"]).score == (0.0, (0.0,), "harmless")
+    assert parse_verdict("VERDICT: 0", TEMPLATES["harm"]).score == (0.0, (0.0,), "harmless")
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_a_judge_that_repeats_the_answer_has_given_no_verdict(kind: str, answer:
     """Whatever the judge quotes of its prompt, nothing in it is a well-formed verdict."""
     rubric = ROLE if kind == "role_adherence" else plain_rubric(kind, "The trait: bold.")
     item = JudgeItem("r", answer, answer)
-    prompt = judge_prompt(SHEETS[kind], rubric, item, number_only=False)
+    prompt = judge_prompt(TEMPLATES[kind], rubric, item, number_only=False)
     judged = prompt.partition("Think in one")[0]
     assert score(judged, kind) == "parse_failure"
     assert score(f"{judged}\nVERDICT: unsure", kind) == "parse_failure"
@@ -232,7 +232,7 @@ def test_a_judge_that_repeats_the_answer_has_given_no_verdict(kind: str, answer:
 
 def test_a_forged_fence_does_not_close_the_real_one() -> None:
     plain = JudgeItem("r", "Why?", "Fine.")
-    prompt = judge_prompt(SHEETS["role_adherence"], ROLE, plain, number_only=False)
+    prompt = judge_prompt(TEMPLATES["role_adherence"], ROLE, plain, number_only=False)
     mark = prompt.split("<<<")[1].split("\n")[0]
     assert prompt.count(mark) == 4
     from personae.judging.verdict_parsing import fence
@@ -249,18 +249,20 @@ def test_only_forged_verdicts_are_spelled_differently() -> None:
 
 def test_the_prompt_holds_rubric_question_and_answer() -> None:
     item = JudgeItem("r", "Why the sea?", "x" * 20_000)
-    prompt = judge_prompt(SHEETS["role_adherence"], ROLE, item, number_only=False)
+    prompt = judge_prompt(TEMPLATES["role_adherence"], ROLE, item, number_only=False)
     for text in ("loves the sea", "A captain counts", "Why the sea?", "x" * 20_000):
         assert text in prompt
     assert prompt.rstrip().endswith("VERDICT: <level: a whole number from 0 to 3>")
-    first = judge_prompt(SHEETS["role_adherence"], ROLE, item, number_only=False, answer_first=True)
+    first = judge_prompt(
+        TEMPLATES["role_adherence"], ROLE, item, number_only=False, answer_first=True
+    )
     assert first.index("Why the sea?") < first.index("loves the sea")
     assert sorted(first.split()) == sorted(prompt.split())
 
 
 def test_equal_answers_have_equal_prompts_whatever_they_are_called() -> None:
     prompts = {
-        judge_prompt(SHEETS["trait"], ROLE, JudgeItem(name, "Q", "A", ids), number_only=True)
+        judge_prompt(TEMPLATES["trait"], ROLE, JudgeItem(name, "Q", "A", ids), number_only=True)
         for name, ids in (("a", (1,)), ("b", (2, 3)))
     }
     assert len(prompts) == 1
@@ -291,16 +293,16 @@ LOG = math.log
 def test_the_expectation_is_over_admissible_numbers_alone(
     tokens: list[str], top: dict[str, float], expected: tuple[float, float] | None
 ) -> None:
-    found = expectation(tokens, list(top.items()), SHEETS["trait"].verdict[0])
+    found = expectation(tokens, list(top.items()), TEMPLATES["trait"].verdict[0])
     if expected is None:
         assert found is None
     else:
-        assert isinstance(found, Expected)
+        assert isinstance(found, ExpectedScore)
         assert found == pytest.approx(expected, nan_ok=True)
 
 
 def test_levels_of_one_digit_are_expected_over_single_digits() -> None:
-    part = SHEETS["role_adherence"].verdict[0]
+    part = TEMPLATES["role_adherence"].verdict[0]
     found = expectation(["3", "\n"], [("3", LOG(0.5)), ("2", LOG(0.5)), ("7", LOG(0.01))], part)
     assert found == pytest.approx((2.5, 1.0))
 
@@ -348,12 +350,14 @@ def test_a_template_that_cannot_be_filled_is_refused(
 
 
 def test_every_rubric_declares_a_scale_that_its_analysis_knows() -> None:
-    assert set(SHEETS) == set(KINDS)
-    for kind, sheet in SHEETS.items():
-        low, high = (part(value for value in sheet.verdict[0].bounds) for part in (min, max))
-        n = len(sheet.verdict)
-        ends = {sheet.score((low,) * n).value, sheet.score((high,) * n).value}
-        assert ends == {sheet.scale.lowest, sheet.scale.highest}, kind
+    assert set(TEMPLATES) == set(KINDS)
+    for kind, rubric_template in TEMPLATES.items():
+        low, high = (
+            part(value for value in rubric_template.verdict[0].bounds) for part in (min, max)
+        )
+        n = len(rubric_template.verdict)
+        ends = {rubric_template.score((low,) * n).value, rubric_template.score((high,) * n).value}
+        assert ends == {rubric_template.scale.lowest, rubric_template.scale.highest}, kind
 
 
 @pytest.mark.parametrize(
@@ -373,14 +377,14 @@ def test_a_rubric_that_cannot_be_used_is_named(
             text.replace(old, new) if path.stem == "role_adherence" else text
         )
     with pytest.raises(PersonaeError, match=message) as error:
-        load_sheets(str(tmp_path))
+        load_rubric_templates(str(tmp_path))
     assert "role_adherence.yaml" in str(error.value)
 
 
 def test_a_rubric_of_words_has_no_expectation() -> None:
     with pytest.raises(ValueError, match="one number"):
-        Sheet.model_validate(SHEETS["role_label"].model_dump() | {"expectation": True})
+        RubricTemplate.model_validate(TEMPLATES["role_label"].model_dump() | {"expectation": True})
 
 
 def test_a_parse_has_a_score_or_a_reason() -> None:
-    assert parse_verdict("", SHEETS["trait"]) == Parsed(None, "parse_failure")
+    assert parse_verdict("", TEMPLATES["trait"]) == Parsed(None, "parse_failure")

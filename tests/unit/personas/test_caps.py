@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from personae.base.errors import PersonaeError
 from personae.data import tables
-from personae.personas.published.capping_files import Cap, read_caps
+from personae.personas.published.capping_files import PublishedCap, read_caps
 from personae.personas.published.own_tables import direction_table, floor_table, trait_table
-from personae.personas.published.vector_files import Family, read_families
+from personae.personas.published.vector_files import VectorFamily, read_families
 from personae.personas.published.write_caps import write_caps
 from personae.science.capping_floors import ORIENTATION, calibrate_floor
 from personae.science.projection import unit
@@ -26,7 +26,7 @@ from .test_published import AXIS, HIDDEN, MODEL, capping, save, source
 Spoil = Callable[[dict[str, Any]], object]
 
 
-def written(folder: Path, caps: list[Cap]) -> tuple[str, str]:
+def written(folder: Path, caps: list[PublishedCap]) -> tuple[str, str]:
     """Write directions and floors of some caps, and return the paths of both tables."""
     paths = str(folder / "directions.parquet"), str(folder / "floors.parquet")
     tables.write(direction_table([], caps), paths[0], "directions", {})
@@ -53,7 +53,7 @@ def published_clamp(hidden: NDArray[np.float64], path: Path, name: str) -> NDArr
 def own_floors(folder: Path, reading: str, percentile: float) -> tuple[str, str, float, np.ndarray]:
     """Calibrate and write a floor on the axis at layer 2, of tokens that are returned as well."""
     directions, floors = written(folder, [])
-    axis = [Family("axis", "response_mean", 3 * AXIS.numpy())]
+    axis = [VectorFamily("axis", "response_mean", 3 * AXIS.numpy())]
     tables.write(direction_table(axis, []), directions, "directions", {})
     tokens = np.random.default_rng(0).standard_normal((400, HIDDEN))
     along = tokens @ unit(AXIS.numpy())[2]
@@ -129,7 +129,7 @@ def test_floors_of_another_study_are_refused(tmp_path: Path) -> None:
 def test_export_writes_vectors_by_the_kind_of_table(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    families = [Family("evil", "response_mean", AXIS.numpy())]
+    families = [VectorFamily("evil", "response_mean", AXIS.numpy())]
     table = tmp_path / "vectors.parquet"
     tables.write(trait_table(families), table, "trait_vectors", {})
     out = tmp_path / "evil.safetensors"

@@ -22,7 +22,7 @@ from personae.personas.published.own_tables import (
     trait_table,
 )
 from personae.personas.published.published_source import PublishedSource
-from personae.personas.published.vector_files import Family, read_families
+from personae.personas.published.vector_files import VectorFamily, read_families
 from personae.personas.published.write_vectors import write_vectors
 
 N_LAYERS, HIDDEN = 3, 4
@@ -46,7 +46,7 @@ def save(path: Path, content: Any) -> Path:
     return path
 
 
-def only(found: list[Family]) -> Family:
+def only(found: list[VectorFamily]) -> VectorFamily:
     (family,) = found
     return family
 
@@ -77,7 +77,7 @@ def test_a_control_vector_of_some_layers_is_read(tmp_path: Path) -> None:
 
 def test_a_control_vector_makes_the_round_trip_by_gguf(tmp_path: Path) -> None:
     table = tmp_path / "vectors.parquet"
-    families = [Family("kind", "response_mean", AXIS.numpy())]
+    families = [VectorFamily("kind", "response_mean", AXIS.numpy())]
     tables.write(trait_table(families), table, "trait_vectors", {})
     path = tmp_path / "kind.gguf"
     write_vectors(table, "trait_vectors", path)
@@ -109,7 +109,7 @@ def test_a_control_vector_that_does_not_fit_is_refused(
 
 def test_of_several_vectors_gguf_takes_the_named_one(tmp_path: Path) -> None:
     table = tmp_path / "vectors.parquet"
-    families = [Family(name, "response_mean", AXIS.numpy()) for name in ("kind", "odd")]
+    families = [VectorFamily(name, "response_mean", AXIS.numpy()) for name in ("kind", "odd")]
     tables.write(trait_table(families), table, "trait_vectors", {})
     with pytest.raises(PersonaeError, match="choose by --name"):
         write_vectors(table, "trait_vectors", tmp_path / "x.gguf")
@@ -226,7 +226,7 @@ def test_a_floor_toward_the_assistant_stays_one(tmp_path: Path) -> None:
 def test_a_round_trip_changes_nothing(
     tmp_path: Path, suffix: str, schema: str, kind: str, table: Any
 ) -> None:
-    families = [Family("axis", "response_mean", AXIS.numpy())]
+    families = [VectorFamily("axis", "response_mean", AXIS.numpy())]
     tables.write(table(families), tmp_path / "t.parquet", schema, {})
     path = tmp_path / f"out{suffix}"
     write_vectors(tmp_path / "t.parquet", schema, path)
@@ -245,7 +245,7 @@ def test_a_round_trip_changes_nothing(
 def test_a_file_that_says_otherwise_than_the_study_is_refused(
     tmp_path: Path, settings: dict[str, str], words: str
 ) -> None:
-    families = [Family("axis", "response_mean", AXIS.numpy())]
+    families = [VectorFamily("axis", "response_mean", AXIS.numpy())]
     table = direction_table(families, [])
     tables.write(table, tmp_path / "t.parquet", "directions", {})
     path = tmp_path / "axis.safetensors"
@@ -299,8 +299,8 @@ def test_orientation_is_said_where_there_is_one(kind: str, settings: dict[str, A
 
 def test_the_node_holds_them_against_the_studys_own(tmp_path: Path) -> None:
     own = {"axis": -AXIS.numpy(), "random0": AXIS.numpy()}
-    directions = [Family(name, "response_mean", v) for name, v in own.items()]
-    roles = [Family("pirate", "response_mean", AXIS.numpy())]
+    directions = [VectorFamily(name, "response_mean", v) for name, v in own.items()]
+    roles = [VectorFamily("pirate", "response_mean", AXIS.numpy())]
     paths = {name: str(tmp_path / f"{name}.parquet") for name in ("d", "r", "t")}
     tables.write(direction_table(directions, []), paths["d"], "directions", {})
     tables.write(role_table(roles), paths["r"], "role_vectors", {})

@@ -14,10 +14,10 @@ from personae.base.errors import PersonaeError
 from personae.data import tables
 from personae.tools.bench import bench_judging, bench_models, dry_run_timing
 from personae.tools.bench.__main__ import SHAPES
-from personae.tools.bench.baselines import Plain
-from personae.tools.bench.bench_models import Contest
+from personae.tools.bench.baselines import PlainModel
+from personae.tools.bench.bench_models import ModelPair
 from personae.tools.bench.hardware_limits import decode_limit
-from personae.tools.bench.measurement import Comparison, compare, rate, together
+from personae.tools.bench.measurement import BenchComparison, compare, rate, together
 from personae.tools.bench.suite import Sizes, Suite
 from personae.tools.bench.workload import capped, mixed, unequal
 from tests.unit.inference.engine.families import load_tiny, make_model
@@ -29,12 +29,12 @@ SMALL = Sizes(
 
 
 @pytest.fixture(scope="module")
-def contest() -> Contest:
+def contest() -> ModelPair:
     """Two tiny models with the same weights, long enough for the benchmark's prompts."""
     ours = load_tiny("llama3")
-    return Contest(
+    return ModelPair(
         replace(ours, stop_ids=frozenset(), max_length=8192),
-        Plain(make_model("llama3"), torch.device("cpu")),
+        PlainModel(make_model("llama3"), torch.device("cpu")),
     )
 
 
@@ -46,7 +46,7 @@ def test_sides_take_turns_and_medians_are_of_their_ratios() -> None:
         calls.append(name)
         return next(values[name])
 
-    row = compare(Comparison("m", lambda: side("ours"), lambda: side("other"), 2.5), 3, "here")
+    row = compare(BenchComparison("m", lambda: side("ours"), lambda: side("other"), 2.5), 3, "here")
     assert calls == ["ours", "other", "other", "ours", "ours", "other"]
     assert row == {
         "metric": "m", "ours": 6.0, "other": 2.0, "ratio": 3.0, "target": 2.5, "met": True,
@@ -68,12 +68,12 @@ def test_sides_take_turns_and_medians_are_of_their_ratios() -> None:
     ],
 )
 def test_verdicts(target: float, bound: str, ours: float, ratio: float, met: bool) -> None:
-    comparison = Comparison("m", float, float, target, bound)  # type: ignore[arg-type]
+    comparison = BenchComparison("m", float, float, target, bound)  # type: ignore[arg-type]
     assert comparison.met(ours, ratio) is met
 
 
 def test_both_sides_of_every_comparison_do_the_same_amount_of_work(
-    contest: Contest, monkeypatch: pytest.MonkeyPatch
+    contest: ModelPair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counts: list[int] = []
     monkeypatch.setattr(
@@ -124,7 +124,7 @@ def test_shapes_have_as_many_parameters_as_published(shape: str, billions: float
 
 
 def test_the_machine_limit_and_rates_are_positive(
-    contest: Contest, monkeypatch: pytest.MonkeyPatch
+    contest: ModelPair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("personae.tools.bench.hardware_limits._SIDE", {"cpu": 64})
     monkeypatch.setattr("personae.tools.bench.hardware_limits._COPIED", {"cpu": 2**16})
@@ -133,7 +133,7 @@ def test_the_machine_limit_and_rates_are_positive(
 
 
 def test_the_table_survives_the_disk(tmp_path: Path) -> None:
-    row = compare(Comparison("m", lambda: 1.0, lambda: 2.0, None), 1, "here")
+    row = compare(BenchComparison("m", lambda: 1.0, lambda: 2.0, None), 1, "here")
     tables.write(tables.from_rows([row], "bench"), tmp_path / "b.parquet", "bench", {"a": "b"})
     assert tables.read(tmp_path / "b.parquet", "bench").to_pylist() == [row]
 

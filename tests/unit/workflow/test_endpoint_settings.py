@@ -135,21 +135,21 @@ def test_a_limit_or_a_key_is_no_part_of_a_node_and_a_model_is(judged: dict[str, 
     assert record(judged) == before
     judged["endpoints"]["gpt"]["model"] = "another"
     assert record(judged) != before
-    assert set(before["sheets"]) == {"trait", "coherence"}
+    assert set(before["rubric_templates"]) == {"trait", "coherence"}
 
 
 def test_an_edited_rubric_reruns_no_offline_judging(demo: dict[str, Any], project: Path) -> None:
     path = project / "config/judging/rubrics/trait.yaml"
     before = node_params.judging(load_study(demo, project), {"trait": ["poetic"]})
-    from personae.judging.rubrics import load_sheets
+    from personae.judging.rubrics import load_rubric_templates
 
-    load_sheets.cache_clear()
+    load_rubric_templates.cache_clear()
     path.write_text(path.read_text().replace("strongly as it can", "strongly as can be"))
     assert node_params.judging(load_study(demo, project), {"trait": ["poetic"]}) == before
     demo["endpoints"] = {"gpt": dict(ENDPOINT)}
     demo["judging"] = {"primary": "gpt"}
     edited = node_params.judging(load_study(demo, project), {"trait": ["poetic"]})
-    assert "strongly as can be" in edited["sheets"]["trait"]["text"]
+    assert "strongly as can be" in edited["rubric_templates"]["trait"]["text"]
 
 
 def test_templates_are_taken_by_target(judged: dict[str, Any], project: Path) -> None:

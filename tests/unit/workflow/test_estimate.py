@@ -14,7 +14,7 @@ from personae.workflow import node_params
 from personae.workflow.config import Study, load_study
 from personae.workflow.estimate import estimate_study, load_rates, node_seconds
 from personae.workflow.estimate.estimate_table import render
-from personae.workflow.estimate.node_work import Counter
+from personae.workflow.estimate.node_work import WorkCounter
 from personae.workflow.estimate.rates import RatesError, speed
 from personae.workflow.estimate.totals import TABLE_SECONDS, nodes_of
 from personae.workflow.stages.registry import STAGES
@@ -38,14 +38,18 @@ def paper() -> Study:
 
 def test_the_labelled_set_is_counted_answer_by_answer(demo: Study, paper: Study) -> None:
     rates = load_rates(ROOT / "config/rates.yaml")
-    work = Counter(demo, "smollm2_135m", rates).node("calibrate_judges", {"model": "smollm2_135m"})
+    work = WorkCounter(demo, "smollm2_135m", rates).node(
+        "calibrate_judges", {"model": "smollm2_135m"}
+    )
     items = labelled_items(
         demo.library.labelled, node_params.judged_traits(demo), node_params.judged_roles(demo)
     )
     assert work is not None
     used = node_params.judged_kinds(demo)
     assert work.verdicts == sum(item.rubric.kind in used for item in items) > 100
-    read_twice = Counter(paper, "qwen3_32b", rates).node("calibrate_judges", {"model": "qwen3_32b"})
+    read_twice = WorkCounter(paper, "qwen3_32b", rates).node(
+        "calibrate_judges", {"model": "qwen3_32b"}
+    )
     assert read_twice is not None
     all_traits = labelled_items(
         paper.library.labelled, node_params.judged_traits(paper), node_params.judged_roles(paper)
@@ -55,7 +59,7 @@ def test_the_labelled_set_is_counted_answer_by_answer(demo: Study, paper: Study)
 
 
 def test_the_likelihood_judge_reads_every_response_under_two_prompts(demo: Study) -> None:
-    counter = Counter(demo, "smollm2_135m", load_rates(ROOT / "config/rates.yaml"))
+    counter = WorkCounter(demo, "smollm2_135m", load_rates(ROOT / "config/rates.yaml"))
     at = {"model": "smollm2_135m", "role": "pirate"}
     generated, extracted, judged = (
         counter.node(rule, at)
@@ -80,7 +84,7 @@ def test_a_role_is_counted_by_prompts_questions_and_samples(demo: Study) -> None
     rates = load_rates(ROOT / "config/rates.yaml")
     section = demo.config.roles
     questions = len(demo.extraction_questions) + len(demo.heldout_questions)
-    count = Counter(demo, "smollm2_135m", rates)
+    count = WorkCounter(demo, "smollm2_135m", rates)
     work = count.node("generate_role_responses", {"model": "smollm2_135m", "role": "pirate"})
     assert work is not None
     assert work.responses == section.prompts * questions * section.samples
@@ -115,7 +119,7 @@ def test_simulated_conversations_are_counted_with_the_auditors_tokens(
 ) -> None:
     rates = load_rates(ROOT / "config/rates.yaml")
     at = {"model": "qwen3_32b"}
-    work = Counter(paper, "qwen3_32b", rates).node("simulate_conversations", at)
+    work = WorkCounter(paper, "qwen3_32b", rates).node("simulate_conversations", at)
     assert work is not None
     assert work.responses == work.messages == 4 * 5 * 20 * 15
     assert paper.auditor is not None
@@ -133,7 +137,7 @@ def test_simulated_conversations_are_counted_with_the_auditors_tokens(
     assert "Auditor openai/gpt-5-chat: 30,000 user messages" in render(found)
     assert (STAGES["simulate_conversations"], at) in list(nodes_of(paper, "qwen3_32b"))
     assert "Auditor" not in render(estimate_study(demo))
-    nothing = Counter(demo, "smollm2_135m", rates).node("simulate_conversations", at)
+    nothing = WorkCounter(demo, "smollm2_135m", rates).node("simulate_conversations", at)
     assert nothing is not None
     assert nothing.messages == nothing.responses == 0
 

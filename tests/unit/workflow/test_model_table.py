@@ -7,7 +7,7 @@ import httpx
 import huggingface_hub.constants
 import pytest
 
-from personae.base.field_types import Band
+from personae.base.field_types import LayerBand
 from personae.base.strict_yaml import read_yaml
 from personae.data.model_table import RegistryError, read_models
 from personae.workflow.config import check_ready, load_study
@@ -16,7 +16,11 @@ from tests.unit.conftest import ROOT
 
 def test_the_shipped_table() -> None:
     models = read_models(ROOT / "config" / "models.tsv")
-    assert models["smollm2_135m"].capping_bands == (Band(20, 24), Band(10, 26), Band(14, 20))
+    assert models["smollm2_135m"].capping_bands == (
+        LayerBand(20, 24),
+        LayerBand(10, 26),
+        LayerBand(14, 20),
+    )
     middle = {name: models[name].middle_layer for name in models}
     assert (middle["gemma2_27b"], middle["qwen3_32b"], middle["llama33_70b"]) == (22, 32, 40)
     assert middle["minilm_l6"] is None

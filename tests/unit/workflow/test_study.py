@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from personae.base.field_types import Band
+from personae.base.field_types import LayerBand
 from personae.base.strict_yaml import read_yaml
 from personae.workflow.config import ConfigError, load_config, load_study
 from tests.unit.conftest import ROOT, Problems
@@ -55,8 +55,8 @@ def test_all_expands_in_the_order_of_the_library(demo: Study) -> None:
 
 def test_bands_and_candidate_layers_fit_each_model() -> None:
     study = load_study(read_yaml(ROOT / "config" / "paper.yaml"), ROOT)
-    assert study.bands("qwen3_32b") == [Band(46, 53)]
-    assert study.bands("llama33_70b") == [Band(56, 71)]
+    assert study.bands("qwen3_32b") == [LayerBand(46, 53)]
+    assert study.bands("llama33_70b") == [LayerBand(56, 71)]
     for model in study.model_names:
         layers = study.candidate_layers(model)
         assert layers == sorted(set(layers))

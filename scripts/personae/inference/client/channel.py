@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from personae.api.requests import EngineSpec
 from personae.api.wire_encoding import Wire
 from personae.inference.client.launch import Health, Say, await_ready, ensure_server
-from personae.inference.client.server_directory import Place
+from personae.inference.client.server_directory import ServerFiles
 from personae.inference.client.server_environment import TOKEN_VARIABLE
 from personae.inference.engine_errors import EngineError
 
@@ -61,7 +61,7 @@ class Channel:
 
     def __init__(self, spec: EngineSpec, say: Say) -> None:
         self._spec, self._say = spec, say
-        self._place: Place | None = None
+        self._place: ServerFiles | None = None
         self._started = False
         self._http = self._open()
 

@@ -20,7 +20,13 @@ from personae.api.requests import EngineSpec
 from personae.api.wire_encoding import Wire
 from personae.base.process_identity import ProcessIdentity
 from personae.base.workflow_owner import current_owner
-from personae.inference.client.server_directory import Place, is_listening, listen, locked, place_of
+from personae.inference.client.server_directory import (
+    ServerFiles,
+    is_listening,
+    listen,
+    locked,
+    place_of,
+)
 from personae.inference.client.server_environment import server_environment
 from personae.inference.engine_errors import EngineError
 
@@ -40,7 +46,7 @@ class Health(Wire):
     error: str = ""
 
 
-def ensure_server(spec: EngineSpec, say: Say) -> tuple[Place, bool]:
+def ensure_server(spec: EngineSpec, say: Say) -> tuple[ServerFiles, bool]:
     """Return the place of the server for ``spec``, and whether it had to be started.
 
     It may still be loading.
@@ -65,7 +71,7 @@ def ensure_server(spec: EngineSpec, say: Say) -> tuple[Place, bool]:
     return place, starts
 
 
-def _start(spec: EngineSpec, owner: ProcessIdentity | None, place: Place) -> int:
+def _start(spec: EngineSpec, owner: ProcessIdentity | None, place: ServerFiles) -> int:
     """Start a server that takes over a new listening socket; return its process id."""
     command = [sys.executable, "-m", SERVER_MODULE, "--spec", spec.model_dump_json()]
     command += ["--owner", str(owner)] if owner else []

@@ -57,7 +57,7 @@ class KeptRows:
     def __init__(self, folder: Path, node: Mapping[str, Any]) -> None:
         self._folder = folder / f"rows-{_digest(json.dumps(node, sort_keys=True))}"
         self._kinds: dict[str, Batches] = {}
-        self._journals: list[Journal] = []
+        self._journals: list[BatchJournal] = []
 
     def __enter__(self) -> Self:
         return self
@@ -68,17 +68,17 @@ class KeptRows:
         if kind is None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
-    def of(self, path: str, request: RowsRequest) -> Kept:
+    def of(self, path: str, request: RowsRequest) -> RequestBatches:
         """Return what is kept of a request."""
         kind = _digest(path + request.model_dump_json(exclude={"rows"}))
         if kind not in self._kinds:
             self._kinds[kind] = _load(self._folder, kind)
-        journal = Journal(self._folder / f"{kind}-{time.time_ns()}-{os.getpid()}")
+        journal = BatchJournal(self._folder / f"{kind}-{time.time_ns()}-{os.getpid()}")
         self._journals.append(journal)
-        return Kept(request, self._kinds[kind], journal)
+        return RequestBatches(request, self._kinds[kind], journal)
 
 
-class Journal:
+class BatchJournal:
     """A file to which batches are appended, each of them complete once it is written.
 
     A disk that is full costs what would be kept, and no result. The file has one schema, as all
@@ -114,17 +114,17 @@ class Journal:
         self._writer = None
 
 
-class Kept:
+class RequestBatches:
     """The batches of one request: those kept from before, and those received now.
 
     A row has one batch, or one for each of its spans.
     """
 
     def __init__(
-        self, request: RowsRequest, batches: Batches, journal: Journal | None = None
+        self, request: RowsRequest, batches: Batches, journal: BatchJournal | None = None
     ) -> None:
         self._request, self._batches = request, batches
-        self._journal = journal or Journal(None)
+        self._journal = journal or BatchJournal(None)
         self._keys = {row.id: _digest(row.model_dump_json()) for row in request.rows}
 
     def rest(self) -> RowsRequest:

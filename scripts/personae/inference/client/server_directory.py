@@ -27,7 +27,7 @@ _BACKLOG = 512
 _SERVER_CODE = ("api", "inference")
 
 
-class Place(NamedTuple):
+class ServerFiles(NamedTuple):
     """The files of one server. All servers of a user on a node share one lock."""
 
     socket: Path
@@ -35,7 +35,7 @@ class Place(NamedTuple):
     lock: Path
 
 
-def place_of(spec: EngineSpec, owner: ProcessIdentity | None) -> Place:
+def place_of(spec: EngineSpec, owner: ProcessIdentity | None) -> ServerFiles:
     """Return the place of the server for ``spec`` and ``owner``; equal ones share a server.
 
     Raises
@@ -53,7 +53,7 @@ def place_of(spec: EngineSpec, owner: ProcessIdentity | None) -> Place:
             f"{path} is too long for a socket (at most {_LONGEST_PATH} bytes); "
             f"set {FOLDER_VARIABLES[0]} to a shorter folder on this machine"
         )
-    return Place(path, path.with_suffix(".log"), folder / "lock")
+    return ServerFiles(path, path.with_suffix(".log"), folder / "lock")
 
 
 def _private_folder() -> Path:

@@ -32,7 +32,7 @@ from personae.api.requests import (
 from personae.api.wire_encoding import pack_vector
 from personae.inference.client.channel import Channel, ServerGoneError
 from personae.inference.client.launch import Say
-from personae.inference.client.row_cache import Kept, KeptRows, RowsRequest
+from personae.inference.client.row_cache import KeptRows, RequestBatches, RowsRequest
 from personae.inference.engine_errors import EngineError, InterventionError
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ class EngineClient:
         """Post a request and return its table in the order of its rows."""
         import pyarrow as pa
 
-        kept = self._kept.of(path, request) if self._kept else Kept(request, {})
+        kept = self._kept.of(path, request) if self._kept else RequestBatches(request, {})
         if known := len(request.rows) - len(kept.rest().rows):
             self._say(
                 f"{path}: {known} of {len(request.rows)} rows are kept from an attempt before"
@@ -220,7 +220,7 @@ class EngineClient:
             raise
         return pa.Table.from_batches(kept.all(), schema)
 
-    def _asked(self, path: str, kept: Kept) -> pa.Schema:
+    def _asked(self, path: str, kept: RequestBatches) -> pa.Schema:
         """Ask for the rows that are missing, of a new server if one ends in between."""
         for left in reversed(range(_SERVERS)):
             try:

@@ -24,12 +24,12 @@ from personae.api.requests import EngineSpec
 from personae.base.process_identity import ProcessIdentity
 from personae.inference.client.server_directory import listen
 from personae.inference.client.server_environment import TOKEN_VARIABLE
-from personae.inference.server.access import Guard, access_of
+from personae.inference.server.access import AccessGuard, access_of
 from personae.inference.server.app import create_app
 from personae.inference.server.backend import Backend
 from personae.inference.server.device_queue import Device
 from personae.inference.server.http_errors import first_problem
-from personae.inference.server.lifecycle import GRACE_SECONDS, Server, SocketFile, Watch
+from personae.inference.server.lifecycle import GRACE_SECONDS, LifecycleWatch, Server, SocketFile
 from personae.inference.server.load_state import Load, Loading, Report
 
 LOG = logging.getLogger("personae.inference.server")
@@ -71,7 +71,7 @@ def _serve(options: argparse.Namespace, listener: socket.socket, socket_file: So
     server = Server(config, device, socket_file)
     # One that listens on a port was started by hand, and is stopped by hand.
     idle = math.inf if options.socket is None else spec.idle_seconds
-    Watch(server, device, loading, socket_file, owner=owner, idle_seconds=idle).start()
+    LifecycleWatch(server, device, loading, socket_file, owner=owner, idle_seconds=idle).start()
     LOG.info("process %d serves %s on %s", os.getpid(), spec.model, listener.getsockname())
     server.run(sockets=[listener])
 
@@ -81,7 +81,7 @@ def _app(options: argparse.Namespace, loading: Loading, device: Device) -> FastA
     app = create_app(loading, device, Path(options.spec.model).name)
     if options.port is not None:
         access, is_new = access_of(options.host, options.allow_host)
-        app.add_middleware(Guard, access=access)
+        app.add_middleware(AccessGuard, access=access)
         if is_new:
             # Not logged: logs are kept and shown.
             print(f"token: {access.token}", file=sys.stderr, flush=True)

@@ -30,7 +30,7 @@ class _RefusedError(Exception):
         self.status = status
 
 
-class Access(NamedTuple):
+class AccessRules(NamedTuple):
     """What a request must bring.
 
     Attributes
@@ -46,7 +46,7 @@ class Access(NamedTuple):
     names: frozenset[str]
 
 
-def access_of(host: str, allowed: list[str]) -> tuple[Access, bool]:
+def access_of(host: str, allowed: list[str]) -> tuple[AccessRules, bool]:
     """Return what a server bound to ``host`` asks for, and whether its token is a new one.
 
     The token is that of the environment, if it has one.
@@ -54,13 +54,13 @@ def access_of(host: str, allowed: list[str]) -> tuple[Access, bool]:
     given = os.environ.get(TOKEN_VARIABLE, "")
     names = {"localhost", host, socket.gethostname(), socket.getfqdn(), *allowed}
     token = given or secrets.token_urlsafe(32)
-    return Access(token, frozenset(name.lower() for name in names)), not given
+    return AccessRules(token, frozenset(name.lower() for name in names)), not given
 
 
-class Guard:
+class AccessGuard:
     """Refuses what may not pass, before a body is read or parsed."""
 
-    def __init__(self, app: ASGIApp, access: Access, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, app: ASGIApp, access: AccessRules, most_bytes: int = MOST_BYTES) -> None:
         self._app, self._access, self._most = app, access, most_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

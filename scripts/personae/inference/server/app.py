@@ -32,7 +32,7 @@ from personae.api.requests import (
 from personae.data.vector_columns import from_matrix
 from personae.inference.client.launch import Health
 from personae.inference.server import openai_api
-from personae.inference.server.backend import Generated, SpanMeans
+from personae.inference.server.backend import GeneratedResponse, SpanMeans
 from personae.inference.server.device_queue import Device, Emit
 from personae.inference.server.http_errors import (
     STATUS,
@@ -43,7 +43,7 @@ from personae.inference.server.http_errors import (
 )
 from personae.inference.server.load_state import Loading
 from personae.inference.server.text_route import TextRoute
-from personae.inference.server.warm_up import Warm, WarmServer
+from personae.inference.server.warm_up import WarmEngine, WarmServer
 
 routes = APIRouter(route_class=TextRoute)
 
@@ -63,7 +63,7 @@ def create_app(loading: Loading, device: Device, name: str = "") -> FastAPI:
         yield
 
     app = FastAPI(title="personae model server", lifespan=lifespan)
-    app.state.warm = Warm(loading, device, name)
+    app.state.warm = WarmEngine(loading, device, name)
     app.include_router(routes)
     app.include_router(openai_api.routes)
     app.add_exception_handler(RequestValidationError, _refuse_malformed)
@@ -142,7 +142,7 @@ async def embed(body: EmbedRequest, request: Request, warm: WarmServer) -> Respo
     return Response(frame + writer.close(), media_type=MEDIA_TYPE)
 
 
-def _generated_batch(result: Generated) -> pa.RecordBatch:
+def _generated_batch(result: GeneratedResponse) -> pa.RecordBatch:
     row = {
         "id": result.id,
         "prompt_ids": result.prompt_ids,

@@ -29,7 +29,7 @@ Hear = Callable[[str, str], None]
 """Called with the id of a row and all of its text so far."""
 
 
-class Generated(Protocol):
+class GeneratedResponse(Protocol):
     """One generated response; ``response_ids`` are without the end token."""
 
     @property
@@ -69,7 +69,7 @@ class SpeakingBackend(Protocol):
 
     def generate_aloud(
         self, request: GenerateRequest, progress: OnProgress, hear: Hear
-    ) -> Iterable[Generated]: ...
+    ) -> Iterable[GeneratedResponse]: ...
 
 
 class Backend(Protocol):
@@ -77,7 +77,9 @@ class Backend(Protocol):
 
     def info(self) -> EngineInfo: ...
 
-    def generate(self, request: GenerateRequest, progress: OnProgress) -> Iterable[Generated]: ...
+    def generate(
+        self, request: GenerateRequest, progress: OnProgress
+    ) -> Iterable[GeneratedResponse]: ...
 
     def activations(
         self, request: ActivationsRequest, progress: OnProgress

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 
-class Piece(NamedTuple):
+class PartialAnswer(NamedTuple):
     """An answer as far as it has come.
 
     Attributes
@@ -43,9 +43,9 @@ class ChatEvents:
         self._held = max((len(mark) - 1 for mark in stop), default=0)
         self._sent: dict[int, int] = {}
 
-    def write(self, piece: Piece | Mapping[str, Any]) -> bytes:
+    def write(self, piece: PartialAnswer | Mapping[str, Any]) -> bytes:
         """Return the chunk of a piece, if it says anything new; a mapping is the usage."""
-        if not isinstance(piece, Piece):
+        if not isinstance(piece, PartialAnswer):
             return self._event({"choices": [], "usage": dict(piece)})
         text = cut(piece.text, self._stop)
         is_cut = len(text) < len(piece.text)

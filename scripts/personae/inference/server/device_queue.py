@@ -69,7 +69,7 @@ class ArrowFrames:
         return self._writer.close()
 
 
-class Ticket:
+class DeviceTicket:
     """One request's turn on the device, which may be given up from another thread."""
 
     def __init__(self) -> None:
@@ -90,7 +90,7 @@ class Device:
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="device")
-        self._tickets: set[Ticket] = set()
+        self._tickets: set[DeviceTicket] = set()
         self._last_used = time.monotonic()
 
     @property
@@ -117,7 +117,7 @@ class Device:
         for ticket in tuple(self._tickets):
             ticket.give_up(_TOLD_TO_END)
 
-    async def run(self, request: Request, work: Callable[[Ticket], T]) -> T:
+    async def run(self, request: Request, work: Callable[[DeviceTicket], T]) -> T:
         """Return ``work``'s result; give it up if the client leaves."""
 
         def turn() -> T:
@@ -167,7 +167,7 @@ class Device:
     ) -> AsyncGenerator[bytes, None]:
         """Yield the frames that ``work`` emits in the device's thread, then the stream's end."""
         with self._ticket() as ticket:
-            outlet = _Outlet(writer, ticket)
+            outlet = _FrameStream(writer, ticket)
 
             def turn() -> None:
                 ticket.check()
@@ -189,8 +189,8 @@ class Device:
             yield writer.close()
 
     @contextmanager
-    def _ticket(self) -> Iterator[Ticket]:
-        ticket = Ticket()
+    def _ticket(self) -> Iterator[DeviceTicket]:
+        ticket = DeviceTicket()
         self._tickets.add(ticket)
         try:
             yield ticket
@@ -200,10 +200,10 @@ class Device:
             self._last_used = time.monotonic()
 
 
-class _Outlet(Generic[Item]):
+class _FrameStream(Generic[Item]):
     """Carries frames from the device's thread to the event loop that sends them."""
 
-    def __init__(self, writer: Frames[Item], ticket: Ticket) -> None:
+    def __init__(self, writer: Frames[Item], ticket: DeviceTicket) -> None:
         self._writer, self._ticket = writer, ticket
         self.queue: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._loop = asyncio.get_running_loop()

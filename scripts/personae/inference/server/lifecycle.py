@@ -61,7 +61,7 @@ class Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-class Watch(threading.Thread):
+class LifecycleWatch(threading.Thread):
     """Ends the server when nobody needs it; a thread, so that no long request can delay it.
 
     Parameters

@@ -29,13 +29,13 @@ from personae.api.requests import (
 )
 from personae.api.wire_encoding import Vector, Wire, pack_vector
 from personae.inference.engine_errors import RequestError, UnknownModelError
-from personae.inference.server.backend import Generated, SpeakingBackend
-from personae.inference.server.chat_stream import ChatEvents, Piece, cut
-from personae.inference.server.device_queue import Ticket
+from personae.inference.server.backend import GeneratedResponse, SpeakingBackend
+from personae.inference.server.chat_stream import ChatEvents, PartialAnswer, cut
+from personae.inference.server.device_queue import DeviceTicket
 from personae.inference.server.http_errors import first_problem
 from personae.inference.server.text_route import TextRoute
 from personae.inference.server.token_logprobs import with_logprobs
-from personae.inference.server.warm_up import Warm, WarmServer
+from personae.inference.server.warm_up import WarmEngine, WarmServer
 
 _DEFAULT_TOKENS = 512
 _SEEDS = 2**62
@@ -124,7 +124,7 @@ async def chat_completions(body: ChatRequest, request: Request, warm: WarmServer
     if body.stream:
         return await _streamed(body, wanted, request, warm)
 
-    def work(ticket: Ticket) -> tuple[list[Generated], list[Any]]:
+    def work(ticket: DeviceTicket) -> tuple[list[GeneratedResponse], list[Any]]:
         if body.logprobs:
             return with_logprobs(engine, wanted, ticket.check)
         # They come as they finish; their ids are the numbers of the choices.
@@ -147,23 +147,23 @@ def _identity(body: ChatRequest) -> dict[str, Any]:
 
 
 async def _streamed(
-    body: ChatRequest, wanted: GenerateRequest, request: Request, warm: Warm
+    body: ChatRequest, wanted: GenerateRequest, request: Request, warm: WarmEngine
 ) -> Response:
     """Send answers as they grow."""
     engine = warm.loading.engine
 
-    def work(emit: Callable[[Piece | dict[str, Any]], None]) -> None:
+    def work(emit: Callable[[PartialAnswer | dict[str, Any]], None]) -> None:
         results = []
         if isinstance(engine, SpeakingBackend):
             found = engine.generate_aloud(
-                wanted, lambda *_: None, lambda name, text: emit(Piece(int(name), text))
+                wanted, lambda *_: None, lambda name, text: emit(PartialAnswer(int(name), text))
             )
         else:
             found = engine.generate(wanted, lambda *_: None)
         for result in found:
             results.append(result)
             end = {key: getattr(result, key) for key in ("finish_reason", "seed", "fired")}
-            emit(Piece(int(result.id), result.text, end))
+            emit(PartialAnswer(int(result.id), result.text, end))
         if (body.stream_options or {}).get("include_usage"):
             emit(_usage(results))
 
@@ -222,7 +222,7 @@ def _engine_message(message: ChatMessage) -> Message:
     return Message(role="system" if message.role == "developer" else message.role, content=text)
 
 
-def _choice(index: int, result: Generated, stop: str | list[str] | None) -> dict[str, Any]:
+def _choice(index: int, result: GeneratedResponse, stop: str | list[str] | None) -> dict[str, Any]:
     """Return one answer; ``stop`` cuts the text, though its tokens were generated."""
     text = cut(result.text, _marks(stop))
     reason = result.finish_reason if text == result.text else "stop"
@@ -240,7 +240,7 @@ def _marks(stop: str | list[str] | None) -> list[str]:
     return [stop] if isinstance(stop, str) else stop or []
 
 
-def _usage(results: Sequence[Generated]) -> dict[str, int]:
+def _usage(results: Sequence[GeneratedResponse]) -> dict[str, int]:
     prompt = len(results[0].prompt_ids)
     completion = sum(len(result.response_ids) for result in results)
     return {

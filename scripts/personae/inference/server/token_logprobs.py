@@ -12,12 +12,12 @@ from typing import Any
 
 from personae.api.requests import GenerateRequest, GenerateRow, LikelihoodRequest, LikelihoodRow
 from personae.inference.engine_errors import RequestError
-from personae.inference.server.backend import Backend, Generated, SpeakingBackend
+from personae.inference.server.backend import Backend, GeneratedResponse, SpeakingBackend
 
 
 def with_logprobs(
     engine: Backend, request: GenerateRequest, check: Callable[[], None]
-) -> tuple[list[Generated], list[dict[str, Any]]]:
+) -> tuple[list[GeneratedResponse], list[dict[str, Any]]]:
     """Return the responses in the order of their ids, and ``logprobs`` for each of them.
 
     Log-probabilities are natural, of the model's own distribution with the request's interventions,
@@ -49,7 +49,7 @@ def with_logprobs(
     ]
 
 
-def _pieces(heard: Sequence[str], result: Generated) -> list[str]:
+def _pieces(heard: Sequence[str], result: GeneratedResponse) -> list[str]:
     """Return what every token added to the text; nothing while a character was incomplete."""
     count = len(result.response_ids)
     # The last token of an answer that was cut off finished it, and was not told before.
@@ -62,7 +62,7 @@ def _pieces(heard: Sequence[str], result: Generated) -> list[str]:
 def _scores(
     engine: Backend,
     row: GenerateRow,
-    result: Generated,
+    result: GeneratedResponse,
     request: GenerateRequest,
     check: Callable[[], None],
 ) -> list[float]:

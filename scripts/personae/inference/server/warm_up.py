@@ -10,7 +10,7 @@ from personae.inference.server.device_queue import Device
 from personae.inference.server.load_state import Loading
 
 
-class Warm(NamedTuple):
+class WarmEngine(NamedTuple):
     """The one engine of this server, the thread in which it runs, and its name in the table."""
 
     loading: Loading
@@ -18,9 +18,9 @@ class Warm(NamedTuple):
     name: str = ""
 
 
-def _of_app(request: Request) -> Warm:
-    warm: Warm = request.app.state.warm
+def _of_app(request: Request) -> WarmEngine:
+    warm: WarmEngine = request.app.state.warm
     return warm
 
 
-WarmServer = Annotated[Warm, Depends(_of_app)]
+WarmServer = Annotated[WarmEngine, Depends(_of_app)]

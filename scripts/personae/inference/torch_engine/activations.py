@@ -1,9 +1,9 @@
 """Extract mean activations over token spans, at all layers at once.
 
 ``vectors[i]`` is the mean, over a span's tokens, of the residual stream after block ``layers[i]``
-(the last block's before the final norm), accumulated in float32 whatever the model's dtype. Blocks
-are reduced as they run, so memory holds one layer's stream at a time; the head is not run at all.
-What rows have in common before their first span is computed once.
+(for the last block, before the final norm), accumulated in float32 whatever the model's dtype. Each
+block's output is reduced as it is computed, so memory holds one layer's stream at a time; the head
+is not run. Prefixes that rows share before their first span are computed once.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from personae.api.requests import ActivationRow, ActivationsRequest
 from personae.api.wire_encoding import unpack_vector
 from personae.inference.chat_model import Vectors, layers_of
 from personae.inference.engine_errors import InterventionError
-from personae.inference.torch_engine.batching import Unfit, forward_tokens, halving
-from personae.inference.torch_engine.forwarding import Beginnings, Fed, forward
+from personae.inference.torch_engine.batching import OversizedRows, forward_tokens, halving
+from personae.inference.torch_engine.forwarding import FedTokens, SharedPrefixes, forward
 from personae.inference.torch_engine.model_loading import LoadedModel
-from personae.inference.torch_engine.prefix_sharing import Numbered, begin, divide
+from personae.inference.torch_engine.prefix_sharing import NumberedRow, compute_prefixes, divide
 
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class SpanActivation:
-    """Mean activation of one span: ``vectors`` float32 [n_layers asked for, hidden]."""
+    """Mean activation of one span: ``vectors`` float32 [requested layers, hidden]."""
 
     id: str
     span: str
@@ -51,32 +51,35 @@ def activations(
     Parameters
     ----------
     max_batch_tokens
-        Most tokens of a forward pass (rows x longest row).
+        Largest number of tokens of a forward pass (rows x longest row).
     progress
         Called with the numbers of finished rows and of all rows; may raise to stop the work.
 
     Raises
     ------
     RequestError
-        If a layer, a token id or a row's length is not the model's. At the end, if a row does not
-        fit in memory alone, by name.
+        If the model has no such layer or token id, or a row is too long for it. At the end, with
+        names, if rows do not fit in memory even alone.
     InterventionError
-        If an intervention acted elsewhere than asked, or none of the request ever acted.
+        If an intervention acted at other positions than requested, or none of the request acted.
     """
     layers = layers_of(loaded, request)
     vectors = {name: unpack_vector(text) for name, text in request.vectors.items()}
     limit, done, fired = forward_tokens(loaded, max_batch_tokens), 0, 0
     rows = [
-        Fed(tuple(row.token_ids), tuple(row.interventions), row.n_prompt) for row in request.rows
+        FedTokens(tuple(row.token_ids), tuple(row.interventions), row.n_prompt)
+        for row in request.rows
     ]
-    unfit = Unfit()
+    unfit = OversizedRows()
     before = [min(row.n_prompt, *(span.start for span in row.spans)) for row in request.rows]
 
     for group in divide(loaded, rows, before, limit):
-        group, begun = begin(loaded, group, vectors, limit)
+        group, prefixes = compute_prefixes(loaded, group, vectors, limit)
 
-        def extract(batch: list[Numbered], begun: Beginnings | None = begun) -> _Part:
-            return _extract(loaded, request.rows, batch, layers, vectors, begun)
+        def extract(
+            batch: list[NumberedRow], prefixes: SharedPrefixes | None = prefixes
+        ) -> _BatchMeans:
+            return _extract(loaded, request.rows, batch, layers, vectors, prefixes)
 
         for batch in group.batches:
             for part in halving(batch, extract, lambda n: request.rows[n.number].id, unfit):
@@ -90,8 +93,8 @@ def activations(
 
 
 @dataclass(frozen=True)
-class _Part:
-    """What one forward pass gave."""
+class _BatchMeans:
+    """Results of one batch: its number of rows, of positions intervened at, and the means."""
 
     rows: int
     fired: int
@@ -102,22 +105,22 @@ class _Part:
 def _extract(
     loaded: LoadedModel,
     rows: Sequence[ActivationRow],
-    batch: Sequence[Numbered],
+    batch: Sequence[NumberedRow],
     layers: Sequence[int],
     vectors: Vectors,
-    begun: Beginnings | None,
-) -> _Part:
-    """Run one batch and reduce every layer on the way."""
+    prefixes: SharedPrefixes | None,
+) -> _BatchMeans:
+    """Run one batch and reduce every layer as it is computed."""
     feds = [n.fed for n in batch]
     reducer = _Reducer([rows[n.number] for n in batch], [fed.shared for fed in feds])
     _, fired = forward(
-        loaded, feds, vectors, begun, around=reducer.hooked(loaded, layers), head=False
+        loaded, feds, vectors, prefixes, around=reducer.hooked(loaded, layers), head=False
     )
-    return _Part(len(batch), sum(fired), reducer.results(layers))
+    return _BatchMeans(len(batch), sum(fired), reducer.results(layers))
 
 
 class _Reducer:
-    """Turns each layer's stream [rows, time, hidden] into span means as soon as it is there."""
+    """Reduces each layer's stream [rows, time, hidden] to span means as it is computed."""
 
     def __init__(self, rows: Sequence[ActivationRow], shared: Sequence[int]) -> None:
         self._rows = rows
@@ -147,7 +150,7 @@ class _Reducer:
             yield
 
     def _hook(self, layer: int) -> Callable[[nn.Module, Any, Any], None]:
-        """Return a forward hook that keeps the layer's span means."""
+        """Return a forward hook that stores the layer's span means."""
 
         def reduce(module: nn.Module, args: Any, output: Any) -> None:
             hidden: Tensor = output[0] if isinstance(output, tuple) else output

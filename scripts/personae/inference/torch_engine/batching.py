@@ -19,51 +19,50 @@ from personae.inference.torch_engine.model_loading import LoadedModel
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
-# Most tokens of one forward pass on a CPU: the activations of more fall out of its caches.
+# Largest number of tokens of a forward pass on a CPU, whose caches hold their activations.
 _CPU_TOKENS = 4096
-# One more forward pass costs as much as this many more tokens in a large one: calls, and products
-# that are slower for being smaller. ASSUME: the GPU's is not measured, and of the order of what
-# saturates it.
+# Overhead of a forward pass in tokens of a large one: calls, and slower products of small matrices.
+# ASSUME: the GPU's was not measured; it is of the order of the tokens that saturate a GPU.
 _CPU_PASS, _GPU_PASS = 64, 1024
 
-# Most rows that an error names.
+# Largest number of rows that an error names.
 _NAMED = 5
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Padded:
+class PaddedTokens:
     """Sequences padded on the right.
 
     ``ids`` int64 [rows, longest] on the model's device, ``index`` int64 [rows, longest] on the
-    host: the token's place in its row, -1 where there is padding.
+    host: the token's index in its row, -1 for padding.
     """
 
     ids: Tensor
     index: NDArray[np.int64]
 
 
-def pad_right(loaded: LoadedModel, rows: Sequence[Sequence[int]]) -> Padded:
+def pad_right(loaded: LoadedModel, rows: Sequence[Sequence[int]]) -> PaddedTokens:
     """Pad token id lists on the right.
 
-    A causal model needs no mask for such padding: no real token sees what stands after it.
+    A causal model needs no mask for such padding, since tokens attend only to earlier ones.
     """
     lengths = np.array([len(row) for row in rows])
     places = np.arange(lengths.max())
     index = np.where(places < lengths[:, None], places, -1)
     ids = np.zeros(index.shape, dtype=np.int64)
     ids[index >= 0] = np.concatenate([np.asarray(row, dtype=np.int64) for row in rows])
-    return Padded(torch.from_numpy(ids).to(loaded.device), index)
+    return PaddedTokens(torch.from_numpy(ids).to(loaded.device), index)
 
 
 def forward_tokens(loaded: LoadedModel, max_batch_tokens: int) -> int:
-    """Return how many tokens one forward pass should have at most."""
+    """Return the largest number of tokens that one forward pass should have."""
     return min(max_batch_tokens, _CPU_TOKENS) if loaded.device.type == "cpu" else max_batch_tokens
 
 
 def pass_cost(loaded: LoadedModel) -> int:
-    """Return what one more forward pass costs, in tokens of a larger one."""
+    """Return the overhead of a forward pass, in tokens of a larger one."""
     return _CPU_PASS if loaded.device.type == "cpu" else _GPU_PASS
 
 
@@ -80,16 +79,16 @@ def batched(
     Parameters
     ----------
     items
-        Sorted by size, or nearly so, to waste no padding.
+        Items sorted by size, or nearly so, to keep padding small.
     size
-        Tokens of an item.
+        Returns the number of tokens of an item.
     limit
         A batch of several items keeps ``count * (largest size + beyond) <= limit``; an item above
-        the limit is a batch of its own.
+        the limit is a batch by itself.
     cost
-        What a batch costs by itself, in tokens: with 0 every size gets its own batch.
+        Overhead of a batch in tokens: with 0 every size gets its own batch.
     beyond
-        Tokens that an item takes up besides, and that are computed elsewhere.
+        Further tokens of an item that take up memory but are computed elsewhere.
     """
     entries = list(items)
     least, begin = [0.0], [0]
@@ -113,19 +112,19 @@ def batched(
 
 
 @dataclass
-class Unfit:
-    """Rows that do not fit into memory even alone: the others are run before they are refused."""
+class OversizedRows:
+    """Rows that do not fit into memory even alone; they are refused after the others have run."""
 
     names: list[str] = field(default_factory=list)
 
     def add(self, name: str) -> None:
-        """Note a row and go on without it."""
+        """Record a row; the caller continues without it."""
         release_memory()
-        logger.warning("row %r alone does not fit in memory; going on with the others", name)
+        logger.warning("row %r alone does not fit in memory; continuing with the others", name)
         self.names.append(name)
 
     def refuse(self, total: int) -> None:
-        """Raise `RequestError` if there is such a row; ``total`` counts all rows."""
+        """Raise `RequestError` if any row was recorded; ``total`` is the number of all rows."""
         if self.names:
             count = len(self.names)
             names = ", ".join(map(repr, self.names[:_NAMED]))
@@ -141,9 +140,9 @@ def halving(
     batch: list[_Item],
     run: Callable[[list[_Item]], _Result],
     name: Callable[[_Item], str],
-    unfit: Unfit,
+    unfit: OversizedRows,
 ) -> Iterator[_Result]:
-    """Run a batch; when memory does not suffice, run its halves instead, and name what is left."""
+    """Run a batch; if memory runs out, run its halves; record single rows that do not fit."""
     try:
         result = run(batch)
     except RuntimeError as error:
@@ -152,25 +151,25 @@ def halving(
     else:
         yield result
         return
-    # Outside of the handler: the error's traceback would keep the failed attempt's tensors.
+    # Outside the handler, since the error's traceback keeps the failed attempt's tensors alive.
     if len(batch) == 1:
         unfit.add(name(batch[0]))
         return
     release_memory()
-    logger.warning("out of memory with %d rows; going on with half as many", len(batch))
+    logger.warning("out of memory with %d rows; continuing with half as many", len(batch))
     middle = len(batch) // 2
     yield from halving(batch[:middle], run, name, unfit)
     yield from halving(batch[middle:], run, name, unfit)
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """Tell whether an error means that an allocation failed: torch's, cuBLAS's or the CPU's."""
+    """Return whether an error is a failed allocation by torch, cuBLAS or the CPU allocator."""
     marks = ("DefaultCPUAllocator", "CUBLAS_STATUS_ALLOC_FAILED")
     return isinstance(error, torch.OutOfMemoryError) or any(mark in str(error) for mark in marks)
 
 
 def release_memory() -> None:
-    """Give cached device memory back before a smaller attempt."""
+    """Release cached device memory before a smaller attempt."""
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 
@@ -180,8 +179,8 @@ def head_at(loaded: LoadedModel, rows: Tensor, columns: Tensor) -> Iterator[None
     """Compute logits at chosen positions only, in the forward passes of the block.
 
     Logits then have shape [1, n, vocabulary], entry ``i`` for batch row ``rows[i]`` at column
-    ``columns[i]``. The head's *input* is cut, so that whatever a model does after its head
-    (scaling, soft-capping) is done as always.
+    ``columns[i]``. The head's *input* is reduced, so operations after the head (scaling,
+    soft-capping) are unchanged.
     """
     head = loaded.model.get_output_embeddings()
     if not isinstance(head, nn.Module):

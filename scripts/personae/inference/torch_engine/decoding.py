@@ -1,7 +1,7 @@
-"""The decode loop: rows enter by a prefill, grow by a token a step, and leave when finished.
+"""The decode loop: rows enter by a prefill, gain a token per step, and leave when finished.
 
 Finished rows leave the batch at once and waiting rows take their place, longest prompt first.
-Rows with the same prompt, treated alike up to its end, share one prefill, see `prefill`.
+Rows with the same prompt and the same interventions in it share one prefill, see `prefill`.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from personae.api.requests import Intervention, Sampling
-from personae.inference.torch_engine.forwarding import Fed
+from personae.inference.torch_engine.forwarding import FedTokens
 from personae.inference.torch_engine.intervention_slots import PlanRow
 from personae.inference.torch_engine.interventions import Plan, intervene
 from personae.inference.torch_engine.kv_cache import RowCache
 from personae.inference.torch_engine.model_loading import LoadedModel
-from personae.inference.torch_engine.prefill import Prefill, Prompt
+from personae.inference.torch_engine.prefill import Prefill, PrefillPrompt
 from personae.inference.torch_engine.sampling import draw
 
 FinishReason = Literal["stop", "length"]
 
 # Steps between two calls of the progress function when no row finishes.
 PULSE = 16
-# Waiting rows enter when this share of the batch is free: a prefill of few rows is wasteful.
+# Waiting rows enter when this share of the batch is free: a prefill of few rows is inefficient.
 _REFILL_SHARE = 0.125
 
 
 @dataclass
-class Row:
-    """A row on its way: what it asks for, its random numbers, and what became of it so far.
+class DecodingRow:
+    """The state of a row: its prompt, interventions and random numbers, and its response so far.
 
-    There are as many random numbers as the response may have tokens.
+    ``uniform`` float32 has one random number per possible response token.
     """
 
     prompt: list[int]
@@ -59,25 +59,25 @@ class Row:
 
     @property
     def fed(self) -> int:
-        """Response tokens that went through the model: all but the last one drawn."""
+        """Number of response tokens that went through the model: all but the last one drawn."""
         return len(self.tokens) - (self.finish_reason != "stop")
 
 
 class Decoder:
-    """Runs rows to their end.
+    """Decodes rows until all are finished.
 
     Parameters
     ----------
     loaded
         The model.
     rows
-        Unfinished rows; they are changed in place.
+        Unfinished rows; modified in place.
     vectors
         float32 [hidden] by name.
     sampling
         Shared by all rows.
     max_tokens
-        Most tokens in the cache at a time, rows x longest possible row.
+        Largest number of tokens in the cache, rows x longest possible row.
     pulse
         Steps after which `run` yields even if no row has finished.
     """
@@ -85,7 +85,7 @@ class Decoder:
     def __init__(
         self,
         loaded: LoadedModel,
-        rows: Sequence[Row],
+        rows: Sequence[DecodingRow],
         vectors: dict[str, NDArray[np.float32]],
         sampling: Sampling,
         max_tokens: int,
@@ -97,7 +97,7 @@ class Decoder:
         most_new = max(len(row.uniform) for row in rows)
         self.longest = longest = len(self._rows[0].prompt) + most_new
         self.max_rows = min(max(max_tokens // longest, 1), len(rows))
-        # Where rows have to wait, slack makes shifting the cache to the left rare.
+        # If rows have to wait, slack makes it rare that the cache must be shifted to the left.
         slack = most_new if self.max_rows < len(rows) else 0
         self._cache = RowCache(loaded.n_layers, self.max_rows, longest + slack, loaded.device)
         self._prefill = Prefill(loaded, vectors, self._cache, max_tokens)
@@ -108,7 +108,7 @@ class Decoder:
         self._over: set[int] = set()
 
     @torch.inference_mode()
-    def run(self) -> Iterator[list[Row]]:
+    def run(self) -> Iterator[list[DecodingRow]]:
         """Run all rows to their end; yield those that have finished, and now and then none."""
         steps = 0
         while self._waiting or self._running:
@@ -124,11 +124,11 @@ class Decoder:
                 yield finished
 
     @property
-    def running(self) -> list[Row]:
+    def running(self) -> list[DecodingRow]:
         """Rows in the batch."""
         return [self._rows[number] for number in self._running]
 
-    def unfinished(self) -> list[Row]:
+    def unfinished(self) -> list[DecodingRow]:
         """Return the rows that `run` has not yielded, longest prompt first, reset to their start.
 
         With one row at a time, the first of them is the one that was running.
@@ -145,7 +145,8 @@ class Decoder:
             row = self._rows[number]
             alike.setdefault((tuple(row.prompt), row.in_prompt), []).append(number)
         prompts = [
-            Prompt(Fed(ids, kind, len(ids)), numbers) for (ids, kind), numbers in alike.items()
+            PrefillPrompt(FedTokens(ids, kind, len(ids)), numbers)
+            for (ids, kind), numbers in alike.items()
         ]
         for done in self._prefill.run(prompts):
             for number, fired in zip(done.rows, done.fired, strict=True):
@@ -185,7 +186,7 @@ class Decoder:
             if len(row.tokens) == len(row.uniform):
                 row.finish_reason = "length"
 
-    def _retire(self) -> list[Row]:
+    def _retire(self) -> list[DecodingRow]:
         """Take finished rows out of the batch and return them."""
         alive, finished = [], []
         for place, number in enumerate(self._running):

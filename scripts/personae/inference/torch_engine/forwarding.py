@@ -1,7 +1,7 @@
-"""Forward passes over whole rows, or over what follows a beginning that rows have in common.
+"""Forward passes over whole rows, or over the tokens that follow a shared prefix.
 
-`Beginnings` are computed once; `forward` goes on from them, batch by batch. Rows that share
-nothing need `forward` alone.
+`SharedPrefixes` are computed once; `forward` continues them, batch by batch. Rows without a shared
+prefix need `forward` only.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from personae.inference.torch_engine.prefix_cache import PrefixCache
 
 
 @dataclass(frozen=True)
-class Fed:
+class FedTokens:
     """The tokens of a row that go through the model.
 
     Attributes
     ----------
     ids
-        All of them.
+        Token ids of the whole row.
     interventions
-        What acts on the row.
+        The row's interventions.
     n_prompt
-        How many of its tokens are its prompt.
+        Number of prompt tokens.
     shared
-        How many of the first, all of its prompt, are computed together with other rows'.
+        Number of leading tokens, all in the prompt, that are computed once with other rows.
     """
 
     ids: tuple[int, ...]
@@ -52,27 +52,32 @@ class Fed:
 
     @property
     def key(self) -> Hashable:
-        """What rows must have in common to share their prefix."""
-        # Where a rule begins at the last prompt token, a prefix that ends there is another one.
+        """Rows with equal keys share their prefix."""
+        # An intervention from the last prompt token on acts on a prefix that ends with that token.
         from_end = any(i.positions == "response_from_prompt_end" for i in self.interventions)
         return self.in_prompt, self.ids[: self.shared], from_end and self.shared == self.n_prompt
 
 
-class Beginnings:
-    """What rows begin with, each distinct beginning computed once, for any of the rows to go on.
+class SharedPrefixes:
+    """The shared prefixes of rows, each distinct one computed once, to be continued by `forward`.
 
     Parameters
     ----------
     loaded, vectors
         The model, and float32 [hidden] by name.
     rows
-        Rows that share their first ``shared`` tokens with each other.
+        Rows whose first ``shared`` tokens are shared with other rows.
     keep
-        Whether the last forward pass that went on is kept, to be adopted by another cache.
+        Whether the states of the last continuing forward pass are kept, for another cache to adopt.
     """
 
     def __init__(
-        self, loaded: LoadedModel, rows: Sequence[Fed], vectors: Vectors, *, keep: bool = False
+        self,
+        loaded: LoadedModel,
+        rows: Sequence[FedTokens],
+        vectors: Vectors,
+        *,
+        keep: bool = False,
     ) -> None:
         distinct = {row.key: row for row in rows}
         self._place = {key: i for i, key in enumerate(distinct)}
@@ -85,52 +90,52 @@ class Beginnings:
             decoder(input_ids=padded.ids, past_key_values=self.cache, use_cache=True)
         self._fired = [plan.verify(i, 0, row.shared) for i, row in enumerate(distinct.values())]
 
-    def go_on(self, rows: Sequence[Fed]) -> list[int]:
-        """Let the next forward pass be of what follows these rows' beginnings.
+    def select(self, rows: Sequence[FedTokens]) -> list[int]:
+        """Select the prefixes of these rows for the next forward pass.
 
         Returns
         -------
         list
-            Positions at which each row's interventions acted in its beginning.
+            Number of positions in its prefix at which each row's interventions acted.
         """
         source = [self._place[row.key] for row in rows]
-        self.cache.go_on(source, [row.shared for row in rows])
+        self.cache.select(source, [row.shared for row in rows])
         return [self._fired[i] for i in source]
 
 
 def forward(
     loaded: LoadedModel,
-    rows: Sequence[Fed],
+    rows: Sequence[FedTokens],
     vectors: Vectors,
-    begun: Beginnings | None = None,
+    prefixes: SharedPrefixes | None = None,
     *,
     cache: Any = None,
     around: AbstractContextManager[None] | None = None,
     head: bool = True,
 ) -> tuple[Any, list[int]]:
-    """Compute of every row what follows its shared tokens; right padding.
+    """Run the model on the tokens of every row after its shared ones; right padding.
 
     Parameters
     ----------
-    begun
-        Where the rows' shared tokens are; None where they share none.
+    prefixes
+        The rows' shared prefixes; None if they share none.
     cache
-        What whole rows enter; None where nothing is kept.
+        Cache that whole rows are written to; None to keep nothing.
     around
-        Entered for the forward pass, after the interventions: what it hooks sees what they leave.
+        Context of the forward pass, entered after the interventions: its hooks see their result.
     head
         Whether logits are computed.
 
     Returns
     -------
     tuple
-        The model's output, and positions at which each row's interventions acted, its beginning
-        included.
+        The model's output, and the number of positions at which each row's interventions acted,
+        its prefix included.
 
     Raises
     ------
     InterventionError
-        If an intervention acted elsewhere than asked.
+        If an intervention acted at other positions than requested.
     """
     padded = pad_right(loaded, [row.ids[row.shared :] for row in rows])
     before = np.array([[row.shared] for row in rows])
@@ -139,8 +144,8 @@ def forward(
     model = loaded.model if head else loaded.model.get_decoder()
     continuing: dict[str, Tensor | None] = {}
     fired = [0] * len(rows)
-    if begun is not None:
-        fired, cache = begun.go_on(rows), begun.cache
+    if prefixes is not None:
+        fired, cache = prefixes.select(rows), prefixes.cache
         steps = padded.index.shape[1]
         continuing["attention_mask"] = cache.mask(steps, loaded.device)
         positions = torch.from_numpy(before + np.arange(steps))

@@ -11,8 +11,8 @@ from personae.api.wire_encoding import unpack_vector
 from personae.inference.chat_model import prompt_of
 from personae.inference.chat_templates import system_inserted
 from personae.inference.engine_errors import InterventionError
-from personae.inference.torch_engine.batching import Unfit, is_out_of_memory, release_memory
-from personae.inference.torch_engine.decoding import PULSE, Decoder, FinishReason, Row
+from personae.inference.torch_engine.batching import OversizedRows, is_out_of_memory, release_memory
+from personae.inference.torch_engine.decoding import PULSE, Decoder, DecodingRow, FinishReason
 from personae.inference.torch_engine.model_loading import LoadedModel
 from personae.inference.torch_engine.sampling import uniforms
 
@@ -69,7 +69,7 @@ def generate(
     rows = [_prepare(loaded, row, request.sampling.max_new_tokens) for row in request.rows]
     asked = {row.id: row for row in request.rows}
     vectors = {name: unpack_vector(text) for name, text in request.vectors.items()}
-    waiting, done, unfit = rows, 0, Unfit()
+    waiting, done, unfit = rows, 0, OversizedRows()
     while waiting:
         pulse = 1 if hear else PULSE
         decoder = Decoder(loaded, waiting, vectors, request.sampling, max_batch_tokens, pulse)
@@ -100,24 +100,24 @@ def generate(
         raise InterventionError("no intervention of the request ever acted")
 
 
-def _prepare(loaded: LoadedModel, row: GenerateRow, max_new_tokens: int) -> Row:
+def _prepare(loaded: LoadedModel, row: GenerateRow, max_new_tokens: int) -> DecodingRow:
     """Render a row's prompt and draw its random numbers."""
     max_new_tokens = row.max_new_tokens or max_new_tokens
     prompt = prompt_of(loaded, row, max_new_tokens)
-    return Row(prompt, row.interventions, uniforms(row.seed, max_new_tokens), name=row.id)
+    return DecodingRow(prompt, row.interventions, uniforms(row.seed, max_new_tokens), name=row.id)
 
 
 def _halved(decoder: Decoder) -> int:
     """Return the tokens of half as many rows."""
-    logger.warning("out of memory with %d rows; going on with half as many", decoder.max_rows)
+    logger.warning("out of memory with %d rows; continuing with half as many", decoder.max_rows)
     return decoder.longest * (decoder.max_rows // 2)
 
 
-def _text(loaded: LoadedModel, row: Row) -> str:
+def _text(loaded: LoadedModel, row: DecodingRow) -> str:
     return str(loaded.tokenizer.decode(row.tokens, skip_special_tokens=True))
 
 
-def _result(loaded: LoadedModel, request: GenerateRow, row: Row) -> GenerationResult:
+def _result(loaded: LoadedModel, request: GenerateRow, row: DecodingRow) -> GenerationResult:
     assert row.finish_reason is not None, "every row was run to its end"
     return GenerationResult(
         id=request.id,

@@ -45,7 +45,7 @@ class PlanRow(NamedTuple):
     n_prompt: int
 
 
-class Slot(NamedTuple):
+class InterventionSlot(NamedTuple):
     """The k-th intervention at one layer of every row; arrays have one entry a row.
 
     ``rule`` and ``source`` (which of the row's own interventions it is) stay on the host;
@@ -121,7 +121,7 @@ class BoundSlot(NamedTuple):
         return scale.expand(hidden.shape[:2])
 
 
-class _Placed(NamedTuple):
+class _PlacedIntervention(NamedTuple):
     """An intervention with its row and its place among the row's own interventions."""
 
     row: int
@@ -131,15 +131,15 @@ class _Placed(NamedTuple):
 
 def build_slots(
     loaded: LoadedModel, rows: Sequence[PlanRow], vectors: Vectors
-) -> dict[int, list[Slot]]:
+) -> dict[int, list[InterventionSlot]]:
     """Arrange the rows' interventions by layer, then by order within row and layer."""
-    placed: dict[int, dict[int, list[_Placed]]] = defaultdict(lambda: defaultdict(list))
+    placed: dict[int, dict[int, list[_PlacedIntervention]]] = defaultdict(lambda: defaultdict(list))
     for number, row in enumerate(rows):
         depth: dict[int, int] = defaultdict(int)
         for source, intervention in enumerate(row.interventions):
             layer = intervention.layer
             check_layer(loaded, layer)
-            placed[layer][depth[layer]].append(_Placed(number, source, intervention))
+            placed[layer][depth[layer]].append(_PlacedIntervention(number, source, intervention))
             depth[layer] += 1
     return {
         layer: [_build_slot(loaded, layer, len(rows), p, vectors) for p in by_depth.values()]
@@ -151,9 +151,9 @@ def _build_slot(
     loaded: LoadedModel,
     layer: int,
     n_rows: int,
-    placed: Sequence[_Placed],
+    placed: Sequence[_PlacedIntervention],
     vectors: Vectors,
-) -> Slot:
+) -> InterventionSlot:
     rule, source, direction = (np.zeros(n_rows, dtype=np.int64) for _ in range(3))
     numbers = {op: np.zeros(n_rows, dtype=np.float32) for op in ("add", "ablate", "cap", "floor")}
     directions: dict[tuple[str, bool], int] = {}
@@ -167,7 +167,7 @@ def _build_slot(
     table = np.stack([direction_of(vectors, name, raw, loaded) for name, raw in directions])
     device = device_of(loaded.blocks[layer])
     on_device = {name: torch.from_numpy(array).to(device) for name, array in numbers.items()}
-    return Slot(
+    return InterventionSlot(
         rule=rule,
         source=source,
         directions=torch.from_numpy(table).to(device),

@@ -24,7 +24,7 @@ from personae.inference.torch_engine.intervention_slots import BoundSlot, PlanRo
 from personae.inference.torch_engine.model_loading import LoadedModel
 
 
-class _Active(NamedTuple):
+class _SlotActivity(NamedTuple):
     """Where a slot does not act: bool [its rows, time], None for nowhere; how often in each row."""
 
     spared: Tensor | None
@@ -86,7 +86,7 @@ class Plan:
         # From one decoding step to the next they are the same as a rule.
         if not np.array_equal(masks, self._masks):
             self._masks = masks
-            self._active: dict[Hashable, _Active | None] = {}
+            self._active: dict[Hashable, _SlotActivity | None] = {}
 
     def apply(self, layer: int, hidden: Tensor) -> Tensor:
         """Return the residual stream [batch, time, hidden] after the layer's interventions."""
@@ -104,14 +104,14 @@ class Plan:
             np.add(slot.acted, active.counts, out=slot.acted)
         return hidden
 
-    def _where(self, slot: BoundSlot, device: torch.device) -> _Active | None:
+    def _where(self, slot: BoundSlot, device: torch.device) -> _SlotActivity | None:
         """Return where a slot acts in this forward pass; None if nowhere."""
         # Layers of a band share their rules: build and transfer each mask once.
         key = (device, slot.key)
         if key not in self._active:
             mask = self._masks[slot.rule, slot.places]
             on_device = None if mask.all() else torch.from_numpy(~mask).to(device)
-            self._active[key] = _Active(on_device, mask.sum(1)) if mask.any() else None
+            self._active[key] = _SlotActivity(on_device, mask.sum(1)) if mask.any() else None
         return self._active[key]
 
     def _count(self) -> None:

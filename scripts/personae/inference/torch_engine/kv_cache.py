@@ -32,7 +32,7 @@ _CPU_STEP = 16
 
 
 @dataclass(frozen=True)
-class _Entry:
+class _EnteringRows:
     """Rows that enter: forwarded row ``source[i]`` becomes cache row ``first + i``.
 
     ``token`` [n, longest] is the place from which each of the last ``longest`` slots comes;
@@ -54,7 +54,7 @@ class _Geometry:
         self.max_rows, self.capacity, self.step = max_rows, capacity, step
         self.rows, self.start, self.end = 0, 0, 0
         self.width = 0 if step else capacity
-        self.entry: _Entry | None = None
+        self.entry: _EnteringRows | None = None
 
     def fit(self, slots: int) -> None:
         """Let at least so many slots be allocated."""
@@ -66,7 +66,7 @@ class _Geometry:
         return range(self.width) if self.step else range(self.start, self.end + tokens)
 
 
-class _Layer(CacheLayerMixin):
+class _KvLayer(CacheLayerMixin):
     """Keys and values [max_rows, heads, width, dim] of one layer, allocated at first use."""
 
     def __init__(self, geometry: _Geometry) -> None:
@@ -104,13 +104,13 @@ class _Layer(CacheLayerMixin):
         keys, values = (kept[: g.rows, :, read.start : read.stop] for kept in self._kept)
         return keys, values
 
-    def adopt(self, states: tuple[Tensor, ...], entry: _Entry) -> None:
+    def adopt(self, states: tuple[Tensor, ...], entry: _EnteringRows) -> None:
         """Store rows of keys and values [rows, heads, slots, dim]."""
         if not self.is_initialized:
             self.lazy_initialization(*states)
         self._store(entry, states)
 
-    def _store(self, entry: _Entry, states: tuple[Tensor, ...]) -> None:
+    def _store(self, entry: _EnteringRows, states: tuple[Tensor, ...]) -> None:
         """Write the entering rows, aligned on the right, into the last slots."""
         g = self._geometry
         source, token = entry.source.to(states[0].device), entry.token.to(states[0].device)
@@ -167,7 +167,7 @@ class RowCache(Cache):
     def __init__(self, n_layers: int, max_rows: int, capacity: int, device: torch.device) -> None:
         step = _CPU_STEP if device.type == "cpu" else None
         self._geometry = _Geometry(max_rows, capacity, step)
-        self._layers = [_Layer(self._geometry) for _ in range(n_layers)]
+        self._layers = [_KvLayer(self._geometry) for _ in range(n_layers)]
         super().__init__(layers=list(self._layers))
         self._starts = np.zeros(0, dtype=np.int64)
 
@@ -205,7 +205,9 @@ class RowCache(Cache):
         """Make room for rows of up to ``longest`` tokens in a cache without rows."""
         self._geometry.start = self._geometry.end = longest
 
-    def _entry(self, source: Sequence[int], lengths: Sequence[int], first: Sequence[int]) -> _Entry:
+    def _entry(
+        self, source: Sequence[int], lengths: Sequence[int], first: Sequence[int]
+    ) -> _EnteringRows:
         """Make room for rows; say where their tokens are, row ``i``'s from ``first[i]`` on."""
         g, longest = self._geometry, max(lengths)
         if g.rows == 0 and g.end < longest:
@@ -213,7 +215,7 @@ class RowCache(Cache):
         self.make_room(0, longest)
         slots = torch.arange(longest) - longest
         token = (torch.tensor(lengths).unsqueeze(1) + slots).clamp_min(0)
-        return _Entry(g.rows, torch.tensor(source), token + torch.tensor(first).unsqueeze(1))
+        return _EnteringRows(g.rows, torch.tensor(source), token + torch.tensor(first).unsqueeze(1))
 
     def _admit(self, lengths: Sequence[int]) -> None:
         """Count rows in that have been stored."""

@@ -1,6 +1,6 @@
 """Score given continuations: the sum of log p of their tokens after a rendered prompt.
 
-Rows with the same prompt, treated alike within it, share one prefill of it. Logits are computed
+Rows with the same prompt and the same interventions in it share its prefill. Logits are computed
 only where a continuation token is predicted, and the log-softmax is float32.
 """
 
@@ -18,29 +18,29 @@ from personae.api.requests import LikelihoodRequest, LikelihoodResult, Likelihoo
 from personae.api.wire_encoding import unpack_vector
 from personae.inference.chat_model import Vectors, scored_ids
 from personae.inference.engine_errors import InterventionError
-from personae.inference.torch_engine.batching import Unfit, forward_tokens, halving, head_at
-from personae.inference.torch_engine.forwarding import Beginnings, Fed, forward
+from personae.inference.torch_engine.batching import OversizedRows, forward_tokens, halving, head_at
+from personae.inference.torch_engine.forwarding import FedTokens, SharedPrefixes, forward
 from personae.inference.torch_engine.model_loading import LoadedModel
-from personae.inference.torch_engine.prefix_sharing import Numbered, begin, grouped
+from personae.inference.torch_engine.prefix_sharing import NumberedRow, compute_prefixes, grouped
 
 Progress = Callable[[int, int], None]
 
-# Most logits of a batch (0.5 GB in bfloat16), and rows of them turned to float32 at a time: few
-# enough to stay in a CPU's cache.
+# Largest number of logits of a batch (0.5 GB in bfloat16), and of rows of them converted to float32
+# at a time, so that they stay in a CPU's cache.
 _LOGITS = 2**28
 _SOFTMAX_ROWS = 64
 
 
 @dataclass(frozen=True)
-class _Item:
-    """A row, tokenised; ``fed`` is what goes through the model.
+class _TokenizedRow:
+    """A tokenised row; ``fed`` are the tokens that go through the model.
 
-    The last prompt token is fed with the continuation, since it predicts; the last one of the
-    continuation is not, since it predicts nothing.
+    The last prompt token is fed with the continuation, since it predicts the first token of it; the
+    last token of the continuation is not fed, since nothing follows it.
     """
 
     id: str
-    fed: Fed
+    fed: FedTokens
     continuation: list[int]
 
     @property
@@ -49,7 +49,7 @@ class _Item:
 
     @property
     def predicting(self) -> Tensor:
-        """Places, among the tokens that follow the shared ones, of those that predict."""
+        """Indices, after the shared tokens, of the tokens that predict the continuation."""
         first = self.fed.n_prompt - 1 - self.fed.shared
         return torch.arange(first, first + len(self.continuation))
 
@@ -65,30 +65,32 @@ def loglikelihood(
     Parameters
     ----------
     max_batch_tokens
-        Most tokens of a batch (rows x longest row).
+        Largest number of tokens of a batch (rows x longest row).
     progress
         Called with the numbers of finished rows and of all rows; may raise to stop the work.
 
     Raises
     ------
     RequestError
-        If a row is too long for the model, its prompt too short, or a token id not the model's.
-        At the end, if a row does not fit in memory alone, by name.
+        If a row is too long for the model, its prompt too short, or a token id is not the
+        model's. At the end, with names, if rows do not fit in memory even alone.
     InterventionError
-        If an intervention acted elsewhere than asked, or none of the request ever acted.
+        If an intervention acted at other positions than requested, or none of the request acted.
     """
     items = [_prepare(loaded, row) for row in request.rows]
     vectors = {name: unpack_vector(text) for name, text in request.vectors.items()}
     limit = min(forward_tokens(loaded, max_batch_tokens), _LOGITS // loaded.vocab_size)
-    done, fired, unfit = 0, 0, Unfit()
-    for group in grouped(loaded, [Numbered(i, item.fed) for i, item in enumerate(items)], limit):
-        group, begun = begin(loaded, group, vectors, limit)
+    done, fired, unfit = 0, 0, OversizedRows()
+    for group in grouped(loaded, [NumberedRow(i, item.fed) for i, item in enumerate(items)], limit):
+        group, prefixes = compute_prefixes(loaded, group, vectors, limit)
 
-        def score(batch: list[_Item], begun: Beginnings | None = begun) -> _Part:
-            return _score(loaded, batch, vectors, begun)
+        def score(
+            batch: list[_TokenizedRow], prefixes: SharedPrefixes | None = prefixes
+        ) -> _BatchScores:
+            return _score(loaded, batch, vectors, prefixes)
 
         for batch in group.batches:
-            # Their `fed` is the group's, which may have nothing in common.
+            # `fed` is that of the group, which may share nothing.
             some = [replace(items[n.number], fed=n.fed) for n in batch]
             for part in halving(some, score, lambda item: item.id, unfit):
                 yield from part.results
@@ -100,17 +102,17 @@ def loglikelihood(
         raise InterventionError("no intervention of the request ever acted")
 
 
-def _prepare(loaded: LoadedModel, row: LikelihoodRow) -> _Item:
+def _prepare(loaded: LoadedModel, row: LikelihoodRow) -> _TokenizedRow:
     """Tokenise a row and check its length and its token ids."""
     prompt, continuation = scored_ids(loaded, row)
     ids = (*prompt, *continuation[:-1])
-    fed = Fed(ids, tuple(row.interventions), len(prompt), shared=len(prompt) - 1)
-    return _Item(row.id, fed, continuation)
+    fed = FedTokens(ids, tuple(row.interventions), len(prompt), shared=len(prompt) - 1)
+    return _TokenizedRow(row.id, fed, continuation)
 
 
 @dataclass(frozen=True)
-class _Part:
-    """What one batch gave, and positions at which interventions acted."""
+class _BatchScores:
+    """Results of one batch, and the number of positions at which interventions acted."""
 
     results: list[LikelihoodResult]
     fired: int
@@ -118,14 +120,17 @@ class _Part:
 
 @torch.inference_mode()
 def _score(
-    loaded: LoadedModel, items: Sequence[_Item], vectors: Vectors, begun: Beginnings | None
-) -> _Part:
+    loaded: LoadedModel,
+    items: Sequence[_TokenizedRow],
+    vectors: Vectors,
+    prefixes: SharedPrefixes | None,
+) -> _BatchScores:
     """Run all continuations of a batch after their prompts."""
     feds = [item.fed for item in items]
     row = torch.tensor([i for i, item in enumerate(items) for _ in item.continuation])
     column = torch.cat([item.predicting for item in items])
     at_predicting = head_at(loaded, row, column)
-    output, fired = forward(loaded, feds, vectors, begun, around=at_predicting)
+    output, fired = forward(loaded, feds, vectors, prefixes, around=at_predicting)
     targets = torch.tensor([token for item in items for token in item.continuation])
     logprobs = _log_softmax_at(output.logits[0], targets)
     starts = np.cumsum([0, *(len(item.continuation) for item in items[:-1])])
@@ -134,11 +139,11 @@ def _score(
         LikelihoodResult(id=item.id, sum_logprob=float(total), n_tokens=len(item.continuation))
         for item, total in zip(items, sums, strict=True)
     ]
-    return _Part(results, sum(fired))
+    return _BatchScores(results, sum(fired))
 
 
 def _log_softmax_at(logits: Tensor, targets: Tensor) -> NDArray[np.float64]:
-    """Return log p of one target a row of logits [n, vocabulary]."""
+    """Return log p [n] of one target token per row of logits [n, vocabulary], in nats."""
     targets = targets.to(logits.device).unsqueeze(1)
     parts = []
     for first in range(0, len(logits), _SOFTMAX_ROWS):

@@ -1,6 +1,6 @@
-"""A cache of common beginnings: rows go on from them, one forward pass after another.
+"""A key-value cache of prefixes that rows share; each forward pass continues some of them.
 
-It holds each distinct beginning once, so that memory grows with these, not with the rows.
+It holds each distinct prefix once, so memory grows with the number of prefixes, not of rows.
 """
 
 from __future__ import annotations
@@ -13,33 +13,33 @@ from torch import Tensor
 from transformers.cache_utils import Cache, CacheLayerMixin
 
 
-class _Rows:
-    """Which beginning each row of a forward pass continues, and the slots that its tokens fill.
+class _PrefixRows:
+    """The prefix that each row of a forward pass continues, and the slots that its tokens fill.
 
-    ``token`` [rows, longest] says from which token of the beginning each slot comes; beginnings end
-    at the same slot, as sliding windows count slots. Padding repeats the first token and is masked.
+    ``token`` [rows, longest] is the token of the prefix that each slot holds. All prefixes end at
+    the same slot, since sliding windows count slots. Padding repeats the first token and is masked.
     """
 
     def __init__(self) -> None:
         self.longest = 0
 
     def enter(self, source: Sequence[int], lengths: Sequence[int]) -> None:
-        """Take the rows' beginnings and their lengths."""
+        """Set the prefix of every row and the prefixes' lengths."""
         self.longest = max(lengths)
         self.source = torch.tensor(source).unsqueeze(1)
         self.first = self.longest - torch.tensor(lengths).unsqueeze(1)
         self.token = (torch.arange(self.longest) - self.first).clamp_min(0)
 
     def gather(self, states: Tensor) -> Tensor:
-        """Return the rows' beginnings [rows, heads, longest, dim] from the distinct ones."""
+        """Return the rows' prefixes [rows, heads, longest, dim] from the distinct ones."""
         source, token = self.source.to(states.device), self.token.to(states.device)
         return states.transpose(1, 2)[source, token].transpose(1, 2)
 
 
-class _Layer(CacheLayerMixin):
-    """Keys and values [distinct beginnings, heads, longest, dim] of one layer."""
+class _PrefixLayer(CacheLayerMixin):
+    """Keys and values [distinct prefixes, heads, longest, dim] of one layer."""
 
-    def __init__(self, rows: _Rows, keep: bool) -> None:
+    def __init__(self, rows: _PrefixRows, keep: bool) -> None:
         super().__init__()
         self._rows, self._keep = rows, keep
         self.joined: tuple[Tensor, ...] = ()
@@ -51,7 +51,7 @@ class _Layer(CacheLayerMixin):
     def update(
         self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
     ) -> tuple[Tensor, Tensor]:
-        """Keep the states of beginnings; put a row's beginning before what follows it."""
+        """Store the states of prefixes; later, prepend each row's prefix to its new states."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
             return key_states, value_states
@@ -74,32 +74,32 @@ class _Layer(CacheLayerMixin):
 
 
 class PrefixCache(Cache):
-    """Beginnings of rows. The first forward pass is theirs, padded on the right.
+    """Prefixes of rows. The first forward pass computes them, padded on the right.
 
-    Before every further one, `go_on` says which of them its rows continue.
+    Call `select` before every later one to set the prefixes that its rows continue.
 
     Parameters
     ----------
     n_layers
         Decoder blocks of the model.
     keep
-        Whether to keep what the last forward pass attended to, which `joined` then returns.
+        Whether to keep the keys and values of the last forward pass, which `joined` returns.
     """
 
     def __init__(self, n_layers: int, *, keep: bool = False) -> None:
-        self._rows = _Rows()
-        self._layers = [_Layer(self._rows, keep) for _ in range(n_layers)]
+        self._rows = _PrefixRows()
+        self._layers = [_PrefixLayer(self._rows, keep) for _ in range(n_layers)]
         super().__init__(layers=list(self._layers))
 
-    def go_on(self, source: Sequence[int], lengths: Sequence[int]) -> None:
-        """Let the next forward pass be of what follows; row ``i`` began as ``source[i]``.
+    def select(self, source: Sequence[int], lengths: Sequence[int]) -> None:
+        """Set the prefixes that the next forward pass continues.
 
-        Its beginning has ``lengths[i]`` tokens.
+        Row ``i`` continues prefix ``source[i]``, which has ``lengths[i]`` tokens.
         """
         self._rows.enter(source, lengths)
 
     def mask(self, tokens: int, device: torch.device) -> Tensor | None:
-        """Return the 2-d mask of the next forward pass; None if all beginnings are equally long."""
+        """Return the 2-d mask of the next forward pass; None if all prefixes are equally long."""
         rows = self._rows
         if not rows.first.any():
             return None

@@ -27,7 +27,7 @@ from personae.inference.vllm_engine.stream_arithmetic import DeviceTables, StepT
 Ints = NDArray[np.int32]
 
 
-class Draws(NamedTuple):
+class TokenDraws(NamedTuple):
     """How tokens are drawn: shared settings, and the uniform numbers float32 [rows, most new]."""
 
     sampling: Sampling
@@ -35,7 +35,7 @@ class Draws(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Work:
+class WorkerRequest:
     """One request as the workers are told it before its rows are submitted.
 
     ``prefix`` numbers the rows' cache namespaces: only rows of one namespace share a prefix.
@@ -44,11 +44,11 @@ class Work:
     n_prompt: Ints
     prefix: Ints
     tables: InterventionTables
-    draws: Draws | None = None
+    draws: TokenDraws | None = None
     spans: SpanTable | None = None
 
 
-class Acted(NamedTuple):
+class InterventionCounts(NamedTuple):
     """What became of a row's interventions.
 
     ``counts`` are the positions at which each acted, ``reach`` is how far the row was computed, and
@@ -80,7 +80,7 @@ class StepState:
         Most entries of any row of the step at each layer, int [n_layers].
     """
 
-    def __init__(self, work: Work, hidden_size: int, device: torch.device) -> None:
+    def __init__(self, work: WorkerRequest, hidden_size: int, device: torch.device) -> None:
         self.work, self.device = work, device
         rows = len(work.n_prompt)
         self.tables = DeviceTables.of(work.tables, device)
@@ -148,12 +148,12 @@ class StepState:
         drawn = numbers[self._rows, step.clip(0, numbers.shape[1] - 1)]
         return torch.from_numpy(drawn).to(self.device)
 
-    def acted(self, rows: Sequence[int]) -> list[Acted]:
+    def acted(self, rows: Sequence[int]) -> list[InterventionCounts]:
         """Return what became of some rows' interventions, in one transfer."""
         width, progress = self.work.tables.width, self._progress
         places = torch.tensor(list(rows), device=self.device)
         counts = self.tables.counts.view(-1, max(width, 1))[places].cpu().numpy()
         return [
-            Acted(counted, int(progress.reach[row]), progress.inherited.get(row, []))
+            InterventionCounts(counted, int(progress.reach[row]), progress.inherited.get(row, []))
             for row, counted in zip(rows, counts, strict=True)
         ]

@@ -28,7 +28,7 @@ class Submitted:
     scores: bool = False
 
 
-class Finished(NamedTuple):
+class FinishedOutput(NamedTuple):
     """A row's number, and vLLM's output for it."""
 
     row: int
@@ -58,7 +58,9 @@ class Submitter:
         )
         return results
 
-    def run(self, rows: Sequence[Submitted], namespaces: Sequence[int]) -> Iterator[list[Finished]]:
+    def run(
+        self, rows: Sequence[Submitted], namespaces: Sequence[int]
+    ) -> Iterator[list[FinishedOutput]]:
         """Yield rows as they finish, those of one step together, and now and then none.
 
         Only rows of the same namespace may take each other's cached prefixes. Rows that have not
@@ -81,7 +83,7 @@ class Submitter:
                 outputs = [o for o in self._guarded(self._engine.step) if o.finished]
                 waiting -= {output.request_id for output in outputs}
                 if outputs or step % _PULSE == 0:
-                    yield [Finished(int(o.request_id.partition("-")[2]), o) for o in outputs]
+                    yield [FinishedOutput(int(o.request_id.partition("-")[2]), o) for o in outputs]
         finally:
             if waiting and self._broken is None:
                 self._engine.abort_request(sorted(waiting))

@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from personae.api.requests import Intervention
 from personae.inference.engine_errors import InterventionError
 from personae.inference.torch_engine.interventions import expected_positions
-from personae.inference.vllm_engine.step_state import Acted
+from personae.inference.vllm_engine.step_state import InterventionCounts
 
 
 def verify_row(
-    interventions: Sequence[Intervention], n_prompt: int, fed: int, ranks: Sequence[Acted]
+    interventions: Sequence[Intervention],
+    n_prompt: int,
+    fed: int,
+    ranks: Sequence[InterventionCounts],
 ) -> int:
     """Check a row's counters on every tensor-parallel rank.
 

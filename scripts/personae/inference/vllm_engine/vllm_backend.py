@@ -29,7 +29,7 @@ from personae.inference.torch_engine.generation import GenerationResult
 from personae.inference.torch_engine.intervention_slots import PlanRow
 from personae.inference.torch_engine.sampling import uniforms
 from personae.inference.vllm_engine.span_sums import SpanTable
-from personae.inference.vllm_engine.step_state import Draws
+from personae.inference.vllm_engine.step_state import TokenDraws
 from personae.inference.vllm_engine.submission import Submitted, Submitter
 from personae.inference.vllm_engine.vllm_job import Job, Report
 from personae.inference.vllm_engine.vllm_loading import VllmModel, load_vllm_model, vllm_version
@@ -81,7 +81,7 @@ class VllmEngine(EngineBase):
         for i, row in enumerate(rows):
             uniform[i, : most[i]] = uniforms(row.seed, most[i])
         vectors = {name: unpack_vector(text) for name, text in request.vectors.items()}
-        job = Job(self.loaded, plan, vectors, draws=Draws(sampling, uniform))
+        job = Job(self.loaded, plan, vectors, draws=TokenDraws(sampling, uniform))
         submitted = [Submitted(p, new) for p, new in zip(prompts, most, strict=True)]
         for number, drawn, output in job.run(self._submitter, submitted, _told(progress, rows)):
             asked, reason = rows[number], output.outputs[0].finish_reason

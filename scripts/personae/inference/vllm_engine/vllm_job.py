@@ -13,7 +13,7 @@ from personae.inference.engine_errors import InterventionError
 from personae.inference.torch_engine.intervention_slots import PlanRow
 from personae.inference.vllm_engine.intervention_tables import build_tables
 from personae.inference.vllm_engine.span_sums import SpanTable
-from personae.inference.vllm_engine.step_state import Acted, Draws, Work
+from personae.inference.vllm_engine.step_state import InterventionCounts, TokenDraws, WorkerRequest
 from personae.inference.vllm_engine.submission import Submitted, Submitter
 from personae.inference.vllm_engine.verification import verify_row
 
@@ -46,12 +46,12 @@ class Job:
         plan: Sequence[PlanRow],
         vectors: Vectors,
         *,
-        draws: Draws | None = None,
+        draws: TokenDraws | None = None,
         spans: SpanTable | None = None,
     ) -> None:
         self._plan = plan
         tables = build_tables(model, plan, vectors)
-        self.work = Work(
+        self.work = WorkerRequest(
             n_prompt=np.array([row.n_prompt for row in plan], dtype=np.int32),
             prefix=_namespaces(plan, tables.program),
             tables=tables,
@@ -91,7 +91,9 @@ class Job:
         steered = [row for row in finished if self._plan[row.number].interventions]
         if not steered:
             return
-        ranks: list[list[Acted]] = submitter.call("row_results", [row.number for row in steered])
+        ranks: list[list[InterventionCounts]] = submitter.call(
+            "row_results", [row.number for row in steered]
+        )
         for row, *acted in zip(steered, *ranks, strict=True):
             interventions, n_prompt = self._plan[row.number]
             fed = len(rows[row.number].ids) + len(row.drawn) - 1

@@ -17,13 +17,13 @@ from torch import Tensor
 
 from personae.inference.torch_engine.sampling import draw
 from personae.inference.vllm_engine.block_hooks import find_vllm_blocks, hook_blocks
-from personae.inference.vllm_engine.step_state import Acted, StepState, Work
+from personae.inference.vllm_engine.step_state import InterventionCounts, StepState, WorkerRequest
 
 ROW = "personae_row"
 """The extra argument of a request that says which row of the work it is."""
 
 
-class Shape(NamedTuple):
+class LoadedShape(NamedTuple):
     """What the loaded model looks like from inside a worker."""
 
     n_layers: int
@@ -41,12 +41,12 @@ class ExtendedWorker:
         super().load_model(*args, **kwargs)  # type: ignore[misc]
         runner = self.model_runner
         config = runner.model_config.hf_text_config
-        self._shape = Shape(int(config.num_hidden_layers), int(config.hidden_size))
+        self._shape = LoadedShape(int(config.num_hidden_layers), int(config.hidden_size))
         hook_blocks(find_vllm_blocks(runner.get_model(), self._shape.n_layers), self._current)
         self._prepare, runner._prepare_inputs = runner._prepare_inputs, self._announce
         runner.sampler.sample = self._sample
 
-    def begin_work(self, work: Work) -> None:
+    def begin_work(self, work: WorkerRequest) -> None:
         """Make room for a request; what a former one left is dropped."""
         self._rows: dict[str, int] = {}
         self._state = StepState(work, self._shape.hidden_size, self.model_runner.device)
@@ -55,7 +55,7 @@ class ExtendedWorker:
         """Forget the request."""
         self._state = None
 
-    def row_results(self, rows: Sequence[int]) -> list[Acted]:
+    def row_results(self, rows: Sequence[int]) -> list[InterventionCounts]:
         """Return what became of the interventions of some rows."""
         assert self._state is not None, "there is work"
         return self._state.acted(rows)

@@ -8,11 +8,11 @@ from typing import Final
 
 from personae.base.field_types import Strict
 from personae.personas.importers import harm_benchmarks, roles_and_traits, transcripts
-from personae.personas.importers.skipped_records import Skipped, skipped_line
+from personae.personas.importers.skipped_records import SkippedRecord, skipped_line
 from personae.personas.library.import_source import ImportSource
 from personae.personas.library.yaml_reader import LibraryError
 
-_Reads = Callable[[ImportSource, Path], Iterator[tuple[str, str, Strict] | Skipped]]
+_Reads = Callable[[ImportSource, Path], Iterator[tuple[str, str, Strict] | SkippedRecord]]
 """Yields place, name and record, or a record that is left out."""
 
 FORMATS: Final[Mapping[str, _Reads]] = {
@@ -42,9 +42,9 @@ def read_source(source: ImportSource, base: Path, notes: list[str]) -> dict[str,
     """
     records: dict[str, Strict] = {}
     homes: dict[str, str] = {}
-    skipped: list[Skipped] = []
+    skipped: list[SkippedRecord] = []
     for found in FORMATS[source.format](source, base):
-        if isinstance(found, Skipped):
+        if isinstance(found, SkippedRecord):
             skipped.append(found)
             continue
         where, slug, record = found

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from personae.personas.library.yaml_reader import LibraryError
 
 
-class Item(NamedTuple):
+class ImportedValue(NamedTuple):
     """A parsed value with its source: file, or file and line."""
 
     where: str
@@ -38,7 +38,7 @@ def text_of(base: Path, name: str) -> str:
         raise LibraryError(f"{name}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
 
 
-def json_file(base: Path, name: str) -> Item:
+def json_file(base: Path, name: str) -> ImportedValue:
     """Return the content of a JSON file.
 
     Raises
@@ -46,10 +46,10 @@ def json_file(base: Path, name: str) -> Item:
     LibraryError
         If the file is not JSON; names the line.
     """
-    return Item(name, _parse(text_of(base, name), name, 0))
+    return ImportedValue(name, _parse(text_of(base, name), name, 0))
 
 
-def json_folder(base: Path, folder: str) -> Iterator[tuple[str, Item]]:
+def json_folder(base: Path, folder: str) -> Iterator[tuple[str, ImportedValue]]:
     """Yield name and content of every ``.json`` file of a folder, sorted by name.
 
     Raises
@@ -64,7 +64,7 @@ def json_folder(base: Path, folder: str) -> Iterator[tuple[str, Item]]:
         yield Path(name).stem, json_file(base, f"{folder}/{name}")
 
 
-def json_records(base: Path, name: str) -> Iterator[Item]:
+def json_records(base: Path, name: str) -> Iterator[ImportedValue]:
     """Yield the records of a JSON list, or of JSON lines.
 
     Raises
@@ -76,13 +76,13 @@ def json_records(base: Path, name: str) -> Iterator[Item]:
         # Not splitlines, which also splits at U+2028 and similar characters inside a text.
         for number, line in enumerate(text_of(base, name).split("\n")):
             if line.strip():
-                yield Item(f"{name}:{number + 1}", _parse(line, name, number))
+                yield ImportedValue(f"{name}:{number + 1}", _parse(line, name, number))
         return
     data = json_file(base, name).data
     if not isinstance(data, list):
         raise LibraryError(f"{name}: must hold a list of records, not {data!r:.60}")
     for index, record in enumerate(data):
-        yield Item(f"{name}: [{index}]", record)
+        yield ImportedValue(f"{name}: [{index}]", record)
 
 
 def _has_lines(base: Path, name: str) -> bool:
@@ -95,7 +95,7 @@ def _has_lines(base: Path, name: str) -> bool:
         return False
 
 
-def csv_records(base: Path, name: str) -> Iterator[Item]:
+def csv_records(base: Path, name: str) -> Iterator[ImportedValue]:
     """Yield the rows of a CSV file (TSV by its suffix) as mappings from column to text.
 
     Raises
@@ -118,7 +118,7 @@ def csv_records(base: Path, name: str) -> Iterator[Item]:
                 raise LibraryError(
                     f"{where}: not {columns} columns as in the first line; correct it"
                 )
-            yield Item(where, row)
+            yield ImportedValue(where, row)
     except csv.Error as error:
         raise LibraryError(f"{name}:{reader.line_num}: {error}; quote the cell properly") from None
 

@@ -6,7 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from personae.personas.importers.file_reading import Item, csv_records, json_records, slug_in
+from personae.personas.importers.file_reading import (
+    ImportedValue,
+    csv_records,
+    json_records,
+    slug_in,
+)
 from personae.personas.library.import_source import HarmColumns, ImportSource
 from personae.personas.library.records import HarmProbe
 from personae.personas.library.yaml_reader import LibraryError, validate
@@ -35,7 +40,7 @@ def harm_table(source: ImportSource, base: Path) -> Iterator[tuple[str, str, Har
         yield item.where, slug, validate(item.where, HarmProbe, record, ())
 
 
-def _row(item: Item, columns: HarmColumns) -> dict[str, Any]:
+def _row(item: ImportedValue, columns: HarmColumns) -> dict[str, Any]:
     if not isinstance(item.data, dict):
         raise LibraryError(f"{item.where}: must be a record of keys, not {item.data!r:.60}")
     for key, column in columns.model_dump(exclude_none=True).items():
@@ -56,5 +61,5 @@ def _request(row: dict[str, Any], columns: HarmColumns) -> Any:
     return f"{context.strip()}\n\n---\n\n{request}"
 
 
-def _name(item: Item, row: dict[str, Any], column: str) -> str:
+def _name(item: ImportedValue, row: dict[str, Any], column: str) -> str:
     return slug_in(f"{item.where}: {column}", row[column], "fill it in or name another column")

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from personae.base.validation_messages import explain
 from personae.data.table_values import DEFAULT
 from personae.personas.importers.file_reading import (
-    Item,
+    ImportedValue,
     json_file,
     json_folder,
     json_records,
@@ -44,24 +44,24 @@ _LEAST: Final = 2  # questions: one for the vector, one to evaluate it on
 _ASKED: Final = re.compile(r"\{(question|answer|prompt|response)\}", re.IGNORECASE)
 
 
-class _Foreign(BaseModel):
+class _ForeignRecord(BaseModel):
     """A record in an external format; unused keys are ignored."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
 
 
-class _Instruction(_Foreign):
+class _Instruction(_ForeignRecord):
     pos: str
     neg: str | None = None
 
 
-class _Persona(_Foreign):
+class _Persona(_ForeignRecord):
     instruction: list[_Instruction]
     questions: list[str] = []
     eval_prompt: str = ""
 
 
-class _Asked(_Foreign):
+class _QuestionRecord(_ForeignRecord):
     question: str
     id: int | str | None = None
 
@@ -103,7 +103,7 @@ def questions(source: ImportSource, base: Path) -> Iterator[tuple[str, str, Ques
     # study uses the paper's questions. The library card reports it.
     """
     for number, item in enumerate(json_records(base, source.path)):
-        asked = _checked(item, _Asked)
+        asked = _checked(item, _QuestionRecord)
         known = number if asked.id is None else asked.id
         name = known if isinstance(known, str) else f"q{known:03d}"
         slug = f"{source.prefix}{slug_in(f'{item.where}: id', name, 'correct it')}"
@@ -140,7 +140,11 @@ def persona_vector_traits(source: ImportSource, base: Path) -> Iterator[tuple[st
 
 
 def _trait(
-    source: ImportSource, stem: str, item: Item, persona: _Persona, questions: dict[str, Any]
+    source: ImportSource,
+    stem: str,
+    item: ImportedValue,
+    persona: _Persona,
+    questions: dict[str, Any],
 ) -> tuple[str, str, Trait]:
     slug = f"{source.prefix}{_named(item, stem)}"
     about, rubric = _split_prompt(persona.eval_prompt)
@@ -158,7 +162,7 @@ def _trait(
     return item.where, slug, validate(item.where, Trait, record, (), slug=slug)
 
 
-def _named(item: Item, stem: str) -> str:
+def _named(item: ImportedValue, stem: str) -> str:
     return slug_in(item.where, stem, "rename the file")
 
 
@@ -197,7 +201,7 @@ def _third(verb: str) -> str:
     return "embodies" if verb.lower().startswith(("embod", "represent")) else "stands for"
 
 
-def _checked(item: Item, model: type[_M]) -> _M:
+def _checked(item: ImportedValue, model: type[_M]) -> _M:
     """Validate an external record; errors name file and place."""
     if not isinstance(item.data, dict):
         raise LibraryError(f"{item.where}: must be a record of keys, not {item.data!r:.60}")

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 
-class Skipped(NamedTuple):
+class SkippedRecord(NamedTuple):
     """A skipped record: its kind, and its place with the reason."""
 
     kind: str
     why: str
 
 
-def skipped_line(path: str, skipped: Sequence[Skipped], kept: int) -> str:
+def skipped_line(path: str, skipped: Sequence[SkippedRecord], kept: int) -> str:
     """Return one line with the number of skipped records of a file by kind."""
     counts = Counter(one.kind for one in skipped)
     kinds = ", ".join(f"{number} {kind}" for kind, number in counts.most_common())

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from personae.personas.importers.file_reading import (
-    Item,
+    ImportedValue,
     json_folder,
     json_records,
     slug_in,
     slugify,
 )
-from personae.personas.importers.skipped_records import Skipped
+from personae.personas.importers.skipped_records import SkippedRecord
 from personae.personas.library.conversation_records import DriftConversation
 from personae.personas.library.import_source import ImportSource, Unfit
 from personae.personas.library.yaml_reader import LibraryError, validate
@@ -47,7 +47,7 @@ def axis_transcripts(source: ImportSource, base: Path) -> Iterator[_Talk]:
             raise LibraryError(f"{unfit}; correct it") from None
 
 
-def sharegpt(source: ImportSource, base: Path) -> Iterator[_Talk | Skipped]:
+def sharegpt(source: ImportSource, base: Path) -> Iterator[_Talk | SkippedRecord]:
     """Yield place, name and record of every valid conversation, and the skipped records.
 
     Each record has a list ``conversations``, ``conversation`` (LMSYS, WildChat) or ``messages``, of
@@ -64,7 +64,7 @@ def sharegpt(source: ImportSource, base: Path) -> Iterator[_Talk | Skipped]:
         except _UnfitError as unfit:
             if source.unfit.get(unfit.kind, "skip") == "refuse":
                 raise LibraryError(f"{unfit}; correct it, or set unfit.{unfit.kind}") from None
-            yield Skipped(unfit.kind, str(unfit))
+            yield SkippedRecord(unfit.kind, str(unfit))
 
 
 class _UnfitError(Exception):
@@ -75,7 +75,7 @@ class _UnfitError(Exception):
         self.kind = kind
 
 
-def _conversation(source: ImportSource, name: object, item: Item, key: str) -> _Talk:
+def _conversation(source: ImportSource, name: object, item: ImportedValue, key: str) -> _Talk:
     data = item.data
     if not isinstance(data, dict) or not isinstance(data.get(key), list):
         raise LibraryError(

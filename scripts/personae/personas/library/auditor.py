@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from personae.base.field_types import Strict
 from personae.personas.library.records import Text
-from personae.personas.library.yaml_reader import Reader
+from personae.personas.library.yaml_reader import LibraryReader
 
 _PLACEHOLDER: Final = re.compile(r"\{(persona|topic|end)\}")
 
@@ -54,4 +54,4 @@ def load_auditor(conversations: str, base: Path = Path()) -> AuditorPrompt:
     LibraryError, YamlError
         With file, place, value and remedy.
     """
-    return Reader(base).record(f"{conversations}/auditor.yaml", AuditorPrompt)
+    return LibraryReader(base).record(f"{conversations}/auditor.yaml", AuditorPrompt)

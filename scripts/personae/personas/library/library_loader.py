@@ -25,7 +25,7 @@ from personae.personas.library.records import (
     SpaceTrait,
     Trait,
 )
-from personae.personas.library.yaml_reader import LibraryError, Reader, slug_of
+from personae.personas.library.yaml_reader import LibraryError, LibraryReader, slug_of
 
 if TYPE_CHECKING:
     from personae.personas.library.import_source import ImportedPart, ImportSource
@@ -53,7 +53,7 @@ class Library:
     """
 
     def __init__(self, section: LibrarySection, base: Path = Path()) -> None:
-        self._section, self._reader = section, Reader(base)
+        self._section, self._reader = section, LibraryReader(base)
         self.notes: list[str] = []
         """One line for every imported file of which some records were left out."""
 
@@ -229,7 +229,7 @@ def load_labelled(folder: str, base: Path = Path()) -> Labelled:
     LibraryError, YamlError
         With file, place, value and remedy.
     """
-    return Reader(base).labelled(f"{folder}/labelled")
+    return LibraryReader(base).labelled(f"{folder}/labelled")
 
 
 def _by_id(records: Iterable[_Q]) -> dict[str, _Q]:

@@ -64,7 +64,7 @@ class Question(Strict):
     text: Text = Field(description="The user's message.")
 
 
-class Pair(Strict):
+class InstructionPair(Strict):
     """Two opposed instructions."""
 
     positive: Text = Field(description="Asks for the trait.")
@@ -94,7 +94,7 @@ class Trait(Strict):
     name: Text = Field(description='Adjective, as in "You are a(n) {name} assistant."')
     antonym: Text = Field(default="helpful", description="Adjective of the negative prompts.")
     description: Text = Field(description="Definition of the trait; shown to judges.")
-    pairs: list[Pair] = Field(min_length=1, description="Instruction pairs.")
+    pairs: list[InstructionPair] = Field(min_length=1, description="Instruction pairs.")
     questions: TraitQuestionSets = Field(description="Two lists: extraction and evaluation.")
     rubric: Text = Field(description="How judges score it from 0 to 100.")
     monitoring: list[Text] = Field(

@@ -35,7 +35,7 @@ MOST_UNEVEN: Final = 4.0  # largest group to smallest, and longest text to the m
 LONGEST_PROMPT: Final = 90  # words
 
 
-class Finding(NamedTuple):
+class TextProblem(NamedTuple):
     """One problem that a check found.
 
     Attributes
@@ -59,12 +59,12 @@ class Finding(NamedTuple):
         return f"{self.part}: {self.place}: {self.message}"
 
 
-def check_texts(library: Library) -> list[Finding]:
+def check_texts(library: Library) -> list[TextProblem]:
     """Run every check on all parts of the library."""
     return [finding for check in CHECKS.values() for finding in check(library)]
 
 
-def _slugs(library: Library) -> Iterator[Finding]:
+def _slugs(library: Library) -> Iterator[TextProblem]:
     """Names of roles and traits are unique: commands and reports show only the name."""
     homes: dict[str, str] = {}
     for part in ("roles", "traits", "trait_space"):
@@ -72,36 +72,36 @@ def _slugs(library: Library) -> Iterator[Finding]:
             key = slug.replace("_", "")
             if key in homes:
                 text = f"is almost the same name as {homes[key]}; rename one of them"
-                yield Finding("slugs", part, slug, text)
+                yield TextProblem("slugs", part, slug, text)
             else:
                 homes[key] = f"{part} {slug}"
 
 
-def _splits(library: Library) -> Iterator[Finding]:
+def _splits(library: Library) -> Iterator[TextProblem]:
     """No question is in both splits, ignoring case and punctuation."""
     shared = "is in both splits; keep it in one"
     left = {_words(question.text) for question in library.extraction}
     for question in library.heldout:
         if _words(question.text) in left:
-            yield Finding("splits", "heldout", question.id, shared)
+            yield TextProblem("splits", "heldout", question.id, shared)
     for slug, trait in library.traits.items():
         left = set(map(_words, trait.questions.extraction))
         for index, text in enumerate(trait.questions.evaluation):
             if _words(text) in left:
                 place = f"{slug}.questions.evaluation[{index}]"
-                yield Finding("splits", "traits", place, shared)
+                yield TextProblem("splits", "traits", place, shared)
         asked = {_words(text) for text in trait.questions.evaluation}
         for index, example in enumerate(trait.many_shot):
             if _words(example.user) in asked:
                 text = "is also an evaluation question; use another example"
-                yield Finding("splits", "traits", f"{slug}.many_shot[{index}].user", text)
+                yield TextProblem("splits", "traits", f"{slug}.many_shot[{index}].user", text)
 
 
 def _words(text: str) -> str:
     return " ".join(_WORD.findall(text.casefold()))
 
 
-def _second_person(library: Library) -> Iterator[Finding]:
+def _second_person(library: Library) -> Iterator[TextProblem]:
     users = (place for place in all_texts(library) if place.kind == "user")
     for place in chain(instructions(library), users):
         wrong, right = _DESCRIBES.match(place.text), _SECOND_PERSON.search(place.text)
@@ -109,14 +109,14 @@ def _second_person(library: Library) -> Iterator[Finding]:
             yield _finding("second_person", place, "does not address the model; write 'you'")
 
 
-def _template_safe(library: Library) -> Iterator[Finding]:
+def _template_safe(library: Library) -> Iterator[TextProblem]:
     for place in all_texts(library):
         if found := _MARKUP.search(place.text) or _CONTROL.search(place.text):
             text = f"{found[0]!r} may be read as chat-template markup or is invisible; remove it"
             yield _finding("template_safe", place, text)
 
 
-def _braces_and_quotes(library: Library) -> Iterator[Finding]:
+def _braces_and_quotes(library: Library) -> Iterator[TextProblem]:
     for place in instructions(library):
         if found := _BRACES.search(place.text):
             text = f"{found[0]!r} looks like a placeholder; only {{model_name}} is one"
@@ -133,7 +133,7 @@ def _unbalanced(text: str, opening: str, closing: str) -> bool:
     return text.count(opening) != text.count(closing)
 
 
-def _duplicates(library: Library) -> Iterator[Finding]:
+def _duplicates(library: Library) -> Iterator[TextProblem]:
     """No two texts of one kind are equal, ignoring case and punctuation."""
     first: dict[tuple[str, str], LibraryText] = {}
     for place in all_texts(library):
@@ -146,7 +146,7 @@ def _duplicates(library: Library) -> Iterator[Finding]:
             first[key] = place
 
 
-def _lengths(library: Library) -> Iterator[Finding]:
+def _lengths(library: Library) -> Iterator[TextProblem]:
     for place in instructions(library):
         words = len(_WORD.findall(place.text))
         if not 3 <= words <= LONGEST_PROMPT:
@@ -154,7 +154,7 @@ def _lengths(library: Library) -> Iterator[Finding]:
             yield _finding("lengths", place, text)
 
 
-def _balance(library: Library) -> Iterator[Finding]:
+def _balance(library: Library) -> Iterator[TextProblem]:
     """Groups have similar sizes, so that a mean over all texts is not dominated by one group."""
     groups: dict[str, Iterable[str]] = {
         "extraction": (question.topic for question in library.extraction),
@@ -170,27 +170,27 @@ def _balance(library: Library) -> Iterator[Finding]:
         yield from uneven(part, Counter(names))
 
 
-def uneven(part: str, counts: Counter[str]) -> Iterator[Finding]:
+def uneven(part: str, counts: Counter[str]) -> Iterator[TextProblem]:
     """Yield a finding when the largest group is more than `MOST_UNEVEN` times the smallest."""
     if counts and max(counts.values()) > MOST_UNEVEN * min(counts.values()):
         ((most, many), *_, (least, few)) = counts.most_common()
         text = f"{many} of {most!r} but {few} of {least!r}; balance them"
-        yield Finding("balance", part, "groups", text)
+        yield TextProblem("balance", part, "groups", text)
 
 
-def _labels(library: Library) -> Iterator[Finding]:
+def _labels(library: Library) -> Iterator[TextProblem]:
     """Every label occurs, and labelled roles and traits exist in the library."""
     labelled = library.labelled
     for trait, answers in labelled.traits.items():
         if trait not in library.traits:
-            yield Finding("labels", "labelled.traits", trait, "no such trait; correct the name")
+            yield TextProblem("labels", "labelled.traits", trait, "no such trait; correct the name")
         if {answer.score >= 50 for answer in answers} != {True, False}:
             text = "all scores are on one side of 50; add answers on the other"
-            yield Finding("labels", "labelled.traits", trait, text)
+            yield TextProblem("labels", "labelled.traits", trait, text)
     for index, answer in enumerate(labelled.roles):
         if answer.role != library.default.slug and answer.role not in library.roles:
             text = f"no role {answer.role!r}; correct the name"
-            yield Finding("labels", "labelled.roles", f"[{index}].role", text)
+            yield TextProblem("labels", "labelled.roles", f"[{index}].role", text)
     values: dict[str, tuple[Sequence[object], set[object]]] = {
         "roles": ([a.score for a in labelled.roles], {0, 1, 2, 3}),
         "role_labels": (
@@ -203,14 +203,14 @@ def _labels(library: Library) -> Iterator[Finding]:
     for part, (given, wanted) in values.items():
         if missing := wanted - set(given):
             text = f"no answer has {sorted(map(str, missing))}; add some"
-            yield Finding("labels", f"labelled.{part}", "labels", text)
+            yield TextProblem("labels", f"labelled.{part}", "labels", text)
 
 
-def _finding(check: str, place: LibraryText, message: str) -> Finding:
-    return Finding(check, place.part, place.place, message)
+def _finding(check: str, place: LibraryText, message: str) -> TextProblem:
+    return TextProblem(check, place.part, place.place, message)
 
 
-CHECKS: Final[dict[str, Callable[[Library], Iterable[Finding]]]] = {
+CHECKS: Final[dict[str, Callable[[Library], Iterable[TextProblem]]]] = {
     "slugs": _slugs,
     "splits": _splits,
     "duplicates": _duplicates,

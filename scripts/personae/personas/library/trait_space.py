@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from personae.personas.library.records import (
     SPACE_KEYS,
-    Pair,
+    InstructionPair,
     SpaceTemplate,
     SpaceTrait,
     Trait,
@@ -32,7 +32,9 @@ def expand_trait(trait: SpaceTrait, templates: Sequence[SpaceTemplate]) -> Trait
         antonym=trait.antonym,
         description=f"{trait.name.capitalize()}, not {trait.antonym}.",
         pairs=[
-            Pair(positive=fill(each.positive, trait), negative=fill(each.negative, trait))
+            InstructionPair(
+                positive=fill(each.positive, trait), negative=fill(each.negative, trait)
+            )
             for each in templates
         ],
         questions=TraitQuestionSets.model_construct(extraction=[], evaluation=[]),

@@ -26,7 +26,7 @@ class LibraryError(PersonaeError):
 
 
 @dataclass(frozen=True)
-class Reader:
+class LibraryReader:
     """Reads files below ``base``; messages show paths as written in the study."""
 
     base: Path

@@ -27,7 +27,7 @@ from personae.science.capping_floors import OrientedFloor, Reading, orient_floor
 _PERCENTILE: Final = re.compile(r"-p(0?\.\d+)$")
 
 
-class Cap(NamedTuple):
+class PublishedCap(NamedTuple):
     """One cap of a published experiment, as a floor on +axis.
 
     Attributes
@@ -55,7 +55,7 @@ class Cap(NamedTuple):
     reading: Reading = "ceiling"
 
 
-def read_caps(source: PublishedSource, model: ModelRow, base: Path) -> list[Cap]:
+def read_caps(source: PublishedSource, model: ModelRow, base: Path) -> list[PublishedCap]:
     """Return the caps of all experiments in the files of a capping configuration.
 
     Raises
@@ -64,7 +64,7 @@ def read_caps(source: PublishedSource, model: ModelRow, base: Path) -> list[Cap]
         If a value is missing, does not fit the model or is not a number, or an experiment caps one
         layer twice; names file and location.
     """
-    caps: list[Cap] = []
+    caps: list[PublishedCap] = []
     taken: set[tuple[str, int]] = set()
     for path in files_of(source, base):
         for place, cap in _caps_of(load_checked(path, source), str(path), source, model):
@@ -82,7 +82,7 @@ def read_caps(source: PublishedSource, model: ModelRow, base: Path) -> list[Cap]
 
 def _caps_of(
     content: Any, where: str, source: PublishedSource, model: ModelRow
-) -> Iterator[tuple[str, Cap]]:
+) -> Iterator[tuple[str, PublishedCap]]:
     vectors = _get(content, "vectors", where)
     for index, experiment in enumerate(_list(content, "experiments", where)):
         at = f"{where}: experiments[{index}]"
@@ -100,7 +100,7 @@ def _caps_of(
                 cap = _number(each["cap"], f"{place}.cap")
                 spot = f"{where}: vectors[{each['vector']!r}]"
                 layer, oriented = _oriented(vector, cap, spot, source, model)
-                yield place, Cap(name, percentile, layer, *oriented, reading)
+                yield place, PublishedCap(name, percentile, layer, *oriented, reading)
 
 
 def _calibration(

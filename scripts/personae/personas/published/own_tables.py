@@ -13,15 +13,15 @@ from personae.data import tables
 from personae.data.schemas import SCHEMAS
 from personae.data.table_values import DEFAULT
 from personae.data.vector_stacks import vector_rows
-from personae.personas.published.capping_files import Cap
-from personae.personas.published.vector_files import Family
+from personae.personas.published.capping_files import PublishedCap
+from personae.personas.published.vector_files import VectorFamily
 from personae.science.capping_floors import ORIENTATION
 
 Own = Mapping[tuple[str, str], NDArray[np.float32]]
 """Maps kind and name to the study's own vectors, ``[n_layers, hidden]``."""
 
 
-def direction_table(families: Sequence[Family], caps: Sequence[Cap]) -> pa.Table:
+def direction_table(families: Sequence[VectorFamily], caps: Sequence[PublishedCap]) -> pa.Table:
     """Return ``directions``: axes, and the vectors of every capping experiment at its layers."""
     parts = [_part(f.vectors, f.at, direction=f.name) for f in families]
     for name in dict.fromkeys(cap.experiment for cap in caps):
@@ -32,7 +32,7 @@ def direction_table(families: Sequence[Family], caps: Sequence[Cap]) -> pa.Table
     return _assembled(parts, "directions", unknown)
 
 
-def role_table(families: Sequence[Family]) -> pa.Table:
+def role_table(families: Sequence[VectorFamily]) -> pa.Table:
     """Return ``role_vectors``; the default Assistant is of the kind ``default``."""
     parts = [
         _part(f.vectors, f.at, role=f.name, kind="default" if f.name == DEFAULT else "fully")
@@ -41,7 +41,7 @@ def role_table(families: Sequence[Family]) -> pa.Table:
     return _assembled(parts, "role_vectors", ("n", "n_unscored"))
 
 
-def trait_table(families: Sequence[Family]) -> pa.Table:
+def trait_table(families: Sequence[VectorFamily]) -> pa.Table:
     """Return ``trait_vectors`` with ``published`` as how their rollouts were selected.
 
     A last row that was taken after the final norm has ``published, after the final norm``.
@@ -56,7 +56,7 @@ def trait_table(families: Sequence[Family]) -> pa.Table:
     return _assembled(parts, "trait_vectors", ("n_cells", "split_half"))
 
 
-def floor_table(caps: Sequence[Cap]) -> pa.Table:
+def floor_table(caps: Sequence[PublishedCap]) -> pa.Table:
     """Return ``floors`` of the capping experiments, on +axis; the file does not say their pool."""
     rows = [
         {
@@ -73,7 +73,7 @@ def floor_table(caps: Sequence[Cap]) -> pa.Table:
     return tables.from_rows(rows, "floors")
 
 
-def comparison(kind: str, families: Sequence[Family], own: Own) -> list[dict[str, Any]]:
+def comparison(kind: str, families: Sequence[VectorFamily], own: Own) -> list[dict[str, Any]]:
     """Return rows of ``published_cosines``: every layer of each family against the study's own.
 
     ``after_final_norm`` marks the rows whose published vector is not the residual stream after the

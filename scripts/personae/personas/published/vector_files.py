@@ -31,7 +31,7 @@ _SPANS: Final = {
 }
 
 
-class Family(NamedTuple):
+class VectorFamily(NamedTuple):
     """Vectors of one role, trait or axis at all layers.
 
     Attributes
@@ -61,7 +61,7 @@ class Family(NamedTuple):
         return range(len(self.vectors)) if self.layers is None else self.layers
 
 
-def read_families(source: PublishedSource, model: ModelRow, base: Path) -> list[Family]:
+def read_families(source: PublishedSource, model: ModelRow, base: Path) -> list[VectorFamily]:
     """Return the vectors of a source in this project's orientation and layer numbering.
 
     Raises
@@ -81,18 +81,18 @@ def read_families(source: PublishedSource, model: ModelRow, base: Path) -> list[
     return families
 
 
-def _in_file(source: PublishedSource, path: Path, model: ModelRow) -> Iterator[Family]:
+def _in_file(source: PublishedSource, path: Path, model: ModelRow) -> Iterator[VectorFamily]:
     """Yield every family in a file, in this project's orientation and layers."""
     content = load_checked(path, source)
     if is_control_vector(content):
         layers, vectors = control_vector(content, str(path), source, model)
         name = "axis" if source.kind == "axis" else _role_name(source, path.stem)
-        yield Family(name, "response_mean", vectors, layers=layers)
+        yield VectorFamily(name, "response_mean", vectors, layers=layers)
         return
     is_normed = source.layers == "hidden_states"
     for name, span, values, where in _named(source, path, content):
         vectors = _of_model(values, where, source, model)
-        yield Family(_role_name(source, name), span, vectors, is_normed)
+        yield VectorFamily(_role_name(source, name), span, vectors, is_normed)
 
 
 def _role_name(source: PublishedSource, name: str) -> str:

@@ -1,6 +1,6 @@
 """The library card: sizes of the persona library and results of its text checks."""
 
-from personae.personas.library.text_checks import CHECKS, Finding, check_texts
+from personae.personas.library.text_checks import CHECKS, TextProblem, check_texts
 from personae.report.library_card.card_table import card_rows
 
-__all__ = ["CHECKS", "Finding", "card_rows", "check_texts"]
+__all__ = ["CHECKS", "TextProblem", "card_rows", "check_texts"]

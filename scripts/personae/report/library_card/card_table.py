@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any, Final
 
 from personae.personas.library import Library
-from personae.personas.library.text_checks import CHECKS, LONGEST_PROMPT, MOST_UNEVEN, Finding
+from personae.personas.library.text_checks import CHECKS, LONGEST_PROMPT, MOST_UNEVEN, TextProblem
 from personae.personas.library.text_inventory import LibraryText, all_texts, instructions
 from personae.report.library_card.library_sizes import categories, entries, n_counted, too_few
 from personae.report.library_card.measured_checks import (
@@ -90,7 +90,7 @@ def _texts(library: Library) -> Iterator[Row]:
     thresholds = {"lengths": float(LONGEST_PROMPT), "balance": MOST_UNEVEN}
     sizes = Counter(place.part for place in all_texts(library))
     for check, run in CHECKS.items():
-        by_part: dict[str, list[Finding]] = {}
+        by_part: dict[str, list[TextProblem]] = {}
         for finding in run(library):
             by_part.setdefault(finding.part, []).append(finding)
         threshold = thresholds.get(check)

@@ -33,7 +33,7 @@ _NOT_COMPARED: Final = ("rubric", "adjective", "monitoring")
 _REQUEST: Final = "How should you answer?"
 
 
-class Near(NamedTuple):
+class SimilarPair(NamedTuple):
     """Two texts of one kind with the cosine of their embeddings."""
 
     left: LibraryText
@@ -57,7 +57,7 @@ class NearestTexts(NamedTuple):
     part: str
     kind: str
     n: int
-    closest: list[Near]
+    closest: list[SimilarPair]
 
 
 def nearest(engine: EmbeddingEngine, places: Iterable[LibraryText]) -> list[NearestTexts]:
@@ -81,7 +81,9 @@ def _family(place: LibraryText) -> tuple[str, str]:
     return part, "question" if place.kind.startswith("question") else place.kind
 
 
-def _closest(engine: EmbeddingEngine, places: Sequence[LibraryText], most: int = 20) -> list[Near]:
+def _closest(
+    engine: EmbeddingEngine, places: Sequence[LibraryText], most: int = 20
+) -> list[SimilarPair]:
     vectors = engine.embed([place.text for place in places])
     cosines = vectors @ vectors.T
     groups, kinds = (np.asarray([getattr(p, name) for p in places]) for name in ("group", "kind"))
@@ -90,7 +92,7 @@ def _closest(engine: EmbeddingEngine, places: Sequence[LibraryText], most: int =
     order = np.argsort(cosines, axis=None)[::-1][:most]
     rows, columns = np.unravel_index(order, cosines.shape)
     return [
-        Near(places[i], places[j], float(cosines[i, j]))
+        SimilarPair(places[i], places[j], float(cosines[i, j]))
         for i, j in zip(rows, columns, strict=True)
         if np.isfinite(cosines[i, j])
     ]

@@ -15,7 +15,7 @@ from personae.report.plots.style import Illustration, illustrated, panels
 from personae.report.wording import capital, count, listed, readable
 
 
-class Curve(NamedTuple):
+class DriftCurve(NamedTuple):
     """One curve of a row of panels: arm and kind of conversation."""
 
     arm: str
@@ -24,20 +24,20 @@ class Curve(NamedTuple):
     dashes: str
 
 
-ROWS: dict[str, tuple[Curve, ...]] = {
+ROWS: dict[str, tuple[DriftCurve, ...]] = {
     "Shipped transcripts": (
-        Curve("shipped", "calm", style.ASSISTANT, "-"),
-        Curve("shipped", "drifting", style.PERSONA, "-"),
+        DriftCurve("shipped", "calm", style.ASSISTANT, "-"),
+        DriftCurve("shipped", "drifting", style.PERSONA, "-"),
     ),
     "Drifting user turns,\nregenerated": (
-        Curve("replayed", "drifting", style.PERSONA, "--"),
-        Curve("capped", "drifting", style.CAPPED, "-"),
+        DriftCurve("replayed", "drifting", style.PERSONA, "--"),
+        DriftCurve("capped", "drifting", style.CAPPED, "-"),
     ),
     "Calm user turns,\nregenerated": (
-        Curve("replayed", "calm", style.ASSISTANT, "--"),
-        Curve("capped", "calm", style.CAPPED, "-"),
+        DriftCurve("replayed", "calm", style.ASSISTANT, "--"),
+        DriftCurve("capped", "calm", style.CAPPED, "-"),
     ),
-    "Simulated users": (Curve("simulated", "simulated", style.PERSONA, "-"),),
+    "Simulated users": (DriftCurve("simulated", "simulated", style.PERSONA, "-"),),
 }
 _AVERAGED = "simulated"
 """Arm with many conversations: its panels show means instead of single conversations."""
@@ -100,7 +100,7 @@ def drift(projections: pd.DataFrame, summary: pd.DataFrame, *, middle_layer: int
     return Illustration(figure, "Projection on the axis by turn", _finding(projections))
 
 
-def _domain(axes: Axes, rows: pd.DataFrame, curves: tuple[Curve, ...]) -> None:
+def _domain(axes: Axes, rows: pd.DataFrame, curves: tuple[DriftCurve, ...]) -> None:
     """Draw one line per conversation of a domain; turns are counted from 1."""
     for curve in curves:
         chosen = rows[(rows.arm == curve.arm) & (rows.kind == curve.kind)]
@@ -117,7 +117,7 @@ def _domain(axes: Axes, rows: pd.DataFrame, curves: tuple[Curve, ...]) -> None:
             )
 
 
-def _mean(axes: Axes, summary: pd.DataFrame, curves: tuple[Curve, ...]) -> None:
+def _mean(axes: Axes, summary: pd.DataFrame, curves: tuple[DriftCurve, ...]) -> None:
     for curve in curves:
         rows = summary[(summary.arm == curve.arm) & (summary.kind == curve.kind)].sort_values(
             "turn"

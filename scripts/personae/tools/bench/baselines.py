@@ -17,7 +17,7 @@ from personae.tools.bench.workload import TEMPERATURE, TOP_P
 
 
 @dataclass(frozen=True)
-class Plain:
+class PlainModel:
     """A model as ``from_pretrained`` gives it; nothing stops a response before its budget."""
 
     model: PreTrainedModel

@@ -22,8 +22,8 @@ from personae.endpoints.endpoint_settings import Endpoint
 from personae.endpoints.runtime import Runtime
 from personae.judging.chat_judge import ChatJudge
 from personae.judging.judge_types import JudgeItem, coherence_rubric
-from personae.judging.rubrics import load_sheets
-from personae.tools.bench.measurement import Comparison, printed, together
+from personae.judging.rubrics import load_rubric_templates
+from personae.tools.bench.measurement import BenchComparison, printed, together
 
 _LATENCY: Final = 0.05  # seconds
 _CONCURRENCY: Final = 8
@@ -32,14 +32,14 @@ _END: Final = b"\r\n\r\n"  # of the head of a message
 _RUBRICS: Final = "config/judging/rubrics"
 
 
-def comparison() -> Comparison:
+def comparison() -> BenchComparison:
     """Return judging's answers per second against what latency and concurrency allow."""
 
     def measured() -> list[float]:
         return [float(rate) for rate in printed("personae.tools.bench.bench_judging").split()]
 
     ours, allowed = together(measured, 2)
-    return Comparison("judging at 50 ms / concurrency over latency", ours, allowed, 0.95)
+    return BenchComparison("judging at 50 ms / concurrency over latency", ours, allowed, 0.95)
 
 
 def measure(concurrency: int, latency: float, requests: int) -> tuple[float, float]:
@@ -94,7 +94,7 @@ def _judge(url: str, concurrency: int, folder: Path) -> ChatJudge:
     endpoint = Endpoint(base_url=url, model="bench", key_variable=None, concurrency=concurrency)
     runtime = Runtime("bench", {"bench": endpoint}, folder / "answers")
     root = Path(__file__).resolve().parents[4]
-    return ChatJudge("bench", runtime, load_sheets(_RUBRICS, root))
+    return ChatJudge("bench", runtime, load_rubric_templates(_RUBRICS, root))
 
 
 def _timed(judge: ChatJudge, name: str, count: int) -> float:

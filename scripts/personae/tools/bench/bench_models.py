@@ -23,7 +23,7 @@ from personae.inference.torch_engine.model_loading import (
     wrap_model,
 )
 from personae.inference.weights_manifest import WEIGHTS
-from personae.tools.bench.baselines import Plain
+from personae.tools.bench.baselines import PlainModel
 
 # As published in the models' configs: what decides speed. The weights are random.
 SHAPES: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
@@ -59,18 +59,18 @@ SHAPES: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
 
 
 @dataclass(frozen=True)
-class Contest:
+class ModelPair:
     """Both sides: the engine's model, whose responses never end early, and the plain one."""
 
     ours: LoadedModel
-    plain: Plain
+    plain: PlainModel
 
     def prompt(self, messages: list[Message]) -> list[int]:
         """Return the ids of a prompt, the same for both sides."""
         return render_prompt(self.ours.tokenizer, messages)
 
 
-def prepared(folder: Path, dtype: DtypeName, device: str) -> Contest:
+def prepared(folder: Path, dtype: DtypeName, device: str) -> ModelPair:
     """Load a prepared model twice: as the engine does, and as ``from_pretrained`` gives it."""
     ours = load_model(folder, dtype, device)
     model = AutoModelForCausalLM.from_pretrained(
@@ -81,7 +81,7 @@ def prepared(folder: Path, dtype: DtypeName, device: str) -> Contest:
     return _contest(ours, model)
 
 
-def random_weights(shape: str, tokenizer: Path, dtype: DtypeName, device: str) -> Contest:
+def random_weights(shape: str, tokenizer: Path, dtype: DtypeName, device: str) -> ModelPair:
     """Draw a model of a published shape, with the tokenizer of the prepared model in a folder.
 
     There is one copy of the weights for both sides: on a GPU the engine changes nothing in them.
@@ -102,6 +102,6 @@ def build(shape: str, dtype: torch.dtype) -> PreTrainedModel:
     return model
 
 
-def _contest(ours: LoadedModel, model: PreTrainedModel) -> Contest:
+def _contest(ours: LoadedModel, model: PreTrainedModel) -> ModelPair:
     # Every response has its full budget, so that both sides make the same number of tokens.
-    return Contest(replace(ours, stop_ids=frozenset()), Plain(model, ours.device))
+    return ModelPair(replace(ours, stop_ids=frozenset()), PlainModel(model, ours.device))

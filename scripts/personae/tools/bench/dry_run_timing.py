@@ -8,7 +8,7 @@ import sys
 from typing import Final
 
 from personae.base.errors import PersonaeError
-from personae.tools.bench.measurement import Comparison, together
+from personae.tools.bench.measurement import BenchComparison, together
 
 _JOBS: Final = 5000
 # Runs a command and prints its CPU seconds and peak memory in kilobytes. In a process of its own:
@@ -27,14 +27,16 @@ _COMMAND: Final = (
 )  # fmt: skip
 
 
-def comparisons() -> list[Comparison]:
+def comparisons() -> list[BenchComparison]:
     """Return CPU time and memory of the full study's dry run: for Slurm, and without a profile."""
     grouped = together(lambda: dry_run("--profile", "slurm"), 2)
     plain = together(dry_run, 2)
     name = "dry run for slurm / without a profile"
     return [
-        Comparison(f"{name} (CPU s for 5,000 jobs)", grouped[0], plain[0], 10.0, "ours at most"),
-        Comparison(f"{name} (bytes of memory)", grouped[1], plain[1], None),
+        BenchComparison(
+            f"{name} (CPU s for 5,000 jobs)", grouped[0], plain[0], 10.0, "ours at most"
+        ),
+        BenchComparison(f"{name} (bytes of memory)", grouped[1], plain[1], None),
     ]
 
 

@@ -22,7 +22,7 @@ Run = Callable[[], float]
 
 
 @dataclass(frozen=True)
-class Comparison:
+class BenchComparison:
     """One line of the benchmark.
 
     ``target`` bounds the ratio ours / other from the side that ``bound`` says; with ``bound``
@@ -83,7 +83,7 @@ def printed(module: str, *arguments: str) -> str:
     ).stdout
 
 
-def compare(comparison: Comparison, repeats: int, device: str) -> dict[str, Any]:
+def compare(comparison: BenchComparison, repeats: int, device: str) -> dict[str, Any]:
     """Run both sides in turns; return the table's row.
 
     ``ratio`` is the median of the turns' ratios, ``spread`` their range over it: what disturbs the

@@ -12,18 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from personae.api.requests import EngineSpec
-from personae.tools.bench.measurement import Comparison, printed
+from personae.tools.bench.measurement import BenchComparison, printed
 
 _NODE = "personae.tools.bench.bench_node"
 
 
-def memory(spec: EngineSpec) -> Comparison:
+def memory(spec: EngineSpec) -> BenchComparison:
     """Return extraction's peak memory against that of the plain forward pass of the same rows."""
 
     def peak(arm: str) -> float:
         return float(printed(__name__, spec.model_dump_json(), arm))
 
-    return Comparison(
+    return BenchComparison(
         "extraction peak memory over weights / plain forward (bytes)",
         lambda: peak("extraction"),
         lambda: peak("forward"),
@@ -32,7 +32,7 @@ def memory(spec: EngineSpec) -> Comparison:
     )
 
 
-def node(spec: EngineSpec) -> Comparison:
+def node(spec: EngineSpec) -> BenchComparison:
     """Return a node's seconds beyond its computation: with a warm server, and all by itself."""
 
     def seconds(arm: str) -> float:
@@ -42,7 +42,7 @@ def node(spec: EngineSpec) -> Comparison:
         computed = float(printed(_NODE, spec.model_dump_json(), arm))
         return time.perf_counter() - start - computed
 
-    return Comparison(
+    return BenchComparison(
         "warm node beyond its compute / cold process (seconds)",
         lambda: seconds("warm"),
         lambda: seconds("cold"),

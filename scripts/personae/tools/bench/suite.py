@@ -15,9 +15,9 @@ from personae.api.requests import (
 from personae.inference.torch_engine.activations import activations
 from personae.inference.torch_engine.generation import generate
 from personae.inference.torch_engine.likelihood import loglikelihood
-from personae.tools.bench.bench_models import Contest
+from personae.tools.bench.bench_models import ModelPair
 from personae.tools.bench.hardware_limits import decode_limit
-from personae.tools.bench.measurement import Comparison, Run, rate
+from personae.tools.bench.measurement import BenchComparison, Run, rate
 from personae.tools.bench.workload import (
     capped,
     chat_of,
@@ -55,12 +55,12 @@ class Suite:
     prompt and response per second (likelihood).
     """
 
-    def __init__(self, contest: Contest, sizes: Sizes) -> None:
+    def __init__(self, contest: ModelPair, sizes: Sizes) -> None:
         self._contest, self._sizes = contest, sizes
         self._device = contest.ours.device
         self._vectors = directions(contest.ours.hidden_size)
 
-    def comparisons(self) -> list[Comparison]:
+    def comparisons(self) -> list[BenchComparison]:
         """Return all that run in this process."""
         # Once unmeasured: the first calls of both sides set up threads and kernels.
         self._contest.plain.generate(self._prompts(4), 4)
@@ -80,7 +80,7 @@ class Suite:
     def _prompts(self, count: int) -> list[list[int]]:
         return [self._contest.prompt(chat_of(i)) for i in range(count)]
 
-    def _generation(self) -> list[Comparison]:
+    def _generation(self) -> list[BenchComparison]:
         s, plain = self._sizes, self._contest.plain
         prompts, ours = self._prompts(s.rows), self._generate(generation(s.rows, s.tokens))
         width = len(prompts[0])
@@ -89,20 +89,20 @@ class Suite:
         many = self._prompts(s.requests)
         uneven = self._generate(generation(s.requests, longest, budgets=budgets))
         return [
-            Comparison(
+            BenchComparison(
                 "generation / transformers generate",
                 ours,
                 rate(self._device, lambda: plain.generate(prompts, s.tokens)),
                 2.5,
             ),
-            Comparison(
+            BenchComparison(
                 "generation / plain forward",
                 ours,
                 rate(self._device, lambda: plain.forward(s.rows // 2, width, head=True)),
                 0.5,
             ),
-            Comparison("generation / machine limit", ours, self._limit(), None),
-            Comparison(
+            BenchComparison("generation / machine limit", ours, self._limit(), None),
+            BenchComparison(
                 "unequal requests / static batches of 32",
                 uneven,
                 rate(self._device, lambda: plain.generate_static(many, budgets)),
@@ -121,7 +121,7 @@ class Suite:
 
         return run
 
-    def _interventions(self) -> list[Comparison]:
+    def _interventions(self) -> list[BenchComparison]:
         s, layers = self._sizes, self._contest.ours.n_layers
         without = self._generate(generation(s.rows, s.tokens))
 
@@ -129,14 +129,16 @@ class Suite:
             return self._generate(generation(s.rows, s.tokens, interventions, self._vectors))
 
         return [
-            Comparison("mixed interventions / none", steered(mixed(s.rows, layers)), without, 0.95),
-            Comparison(
+            BenchComparison(
+                "mixed interventions / none", steered(mixed(s.rows, layers)), without, 0.95
+            ),
+            BenchComparison(
                 "capping at 16 layers / none", steered(capped(s.rows, layers)), without, 0.95
             ),
             self._sweep(),
         ]
 
-    def _sweep(self) -> Comparison:
+    def _sweep(self) -> BenchComparison:
         """Return a layer sweep: one mixed request against one hooked ``generate`` a setting.
 
         As in the workflow's studies, both sides steer response tokens.
@@ -168,14 +170,14 @@ class Suite:
                 for layer, coefficient in settings[:: s.coefficients]
             )
 
-        return Comparison(
+        return BenchComparison(
             "layer sweep / generate with hooks",
             self._generate(request),
             rate(self._device, hooked),
             4.0,
         )
 
-    def _extraction(self) -> list[Comparison]:
+    def _extraction(self) -> list[BenchComparison]:
         s, contest = self._sizes, self._contest
         answers = responses(contest.ours.vocab_size, s.texts, *s.lengths)
         prompts = self._prompts(s.texts)
@@ -188,7 +190,7 @@ class Suite:
             return contest.plain.forward(s.texts, tokens // s.texts, head=False)
 
         return [
-            Comparison(
+            BenchComparison(
                 "extraction / plain forward without head",
                 self._extract(alone),
                 rate(self._device, forward),
@@ -212,19 +214,19 @@ class Suite:
 
         return rate(self._device, extract)
 
-    def _row_by_row(self, metric: str, rows: list[ActivationRow]) -> Comparison:
+    def _row_by_row(self, metric: str, rows: list[ActivationRow]) -> BenchComparison:
         plain = self._contest.plain
         usual = [(row.token_ids, row.n_prompt) for row in rows]
         other = rate(self._device, lambda: plain.hidden_states(usual))
-        return Comparison(metric, self._extract(rows), other, 4.0)
+        return BenchComparison(metric, self._extract(rows), other, 4.0)
 
-    def _judge(self) -> Comparison:
+    def _judge(self) -> BenchComparison:
         s, contest = self._sizes, self._contest
         answers = responses(contest.ours.vocab_size, s.texts, *s.lengths)
         rows = judging_rows(answers)
         pairs = [(contest.prompt(row.messages), list(row.continuation_ids or ())) for row in rows]
         request = LikelihoodRequest(rows=rows)
-        return Comparison(
+        return BenchComparison(
             "likelihood judge / one forward a pair",
             rate(self._device, lambda: len(list(loglikelihood(contest.ours, request)))),
             rate(self._device, lambda: contest.plain.score(pairs)),

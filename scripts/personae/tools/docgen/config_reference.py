@@ -18,7 +18,7 @@ _LIMITS = {
 _NOUN = re.compile(r"^(name|text|integer|number|boolean|section)\b")
 
 
-class Key(NamedTuple):
+class ReferenceRow(NamedTuple):
     """One row of a reference table."""
 
     path: str
@@ -33,7 +33,7 @@ def table(model: type[BaseModel], hidden: frozenset[str] = frozenset()) -> str:
     return render([key for key in keys(schema, schema) if key.path not in hidden])
 
 
-def render(rows: list[Key]) -> str:
+def render(rows: list[ReferenceRow]) -> str:
     """Return keys as a Markdown table."""
     lines = ["| Key | Value | Default | Meaning |", "| --- | --- | --- | --- |"]
     for key in rows:
@@ -42,7 +42,7 @@ def render(rows: list[Key]) -> str:
     return "\n".join(lines)
 
 
-def keys(schema: Schema, root: Schema, prefix: str = "") -> Iterator[Key]:
+def keys(schema: Schema, root: Schema, prefix: str = "") -> Iterator[ReferenceRow]:
     """Yield the keys of an object schema in order, with nested objects flattened."""
     required = schema.get("required", ())
     for name, field in schema["properties"].items():
@@ -51,7 +51,7 @@ def keys(schema: Schema, root: Schema, prefix: str = "") -> Iterator[Key]:
             yield from keys(target, root, f"{prefix}{name}.")
             continue
         default = "*required*" if name in required else _default(field)
-        yield Key(f"{prefix}{name}", kind(field, root), default, _sentence(field, target))
+        yield ReferenceRow(f"{prefix}{name}", kind(field, root), default, _sentence(field, target))
         # Keys of an optional section, or of the records in a list.
         for inner in _inner(field, root):
             yield from keys(inner, root, f"{prefix}{name}{_suffix(field)}.")

@@ -13,7 +13,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core.core_schema import NullableSchema
 
 from personae.data.model_table import ModelRow
-from personae.judging.rubrics import Sheet
+from personae.judging.rubrics import RubricTemplate
 from personae.personas.library import (
     AuditorPrompt,
     ClosedItem,
@@ -59,7 +59,7 @@ _RECORDS: Final[dict[str, tuple[type[BaseModel], frozenset[str]]]] = {
     "labelled_role_label": (LabelledRoleLabel, frozenset()),
     "labelled_delusion": (LabelledDelusion, frozenset()),
     "labelled_harm": (LabelledHarm, frozenset()),
-    "rubric": (Sheet, frozenset()),
+    "rubric": (RubricTemplate, frozenset()),
 }
 
 

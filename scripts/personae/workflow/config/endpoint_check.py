@@ -7,7 +7,7 @@ from personae.base.validation_messages import did_you_mean
 from personae.judging.judge_types import OFFLINE
 from personae.judging.rubrics import KINDS
 from personae.workflow.config.study import Study
-from personae.workflow.judge_rubrics import judge_sheets, judge_templates
+from personae.workflow.judge_rubrics import judge_rubric_templates, judge_templates
 
 
 def unknown_endpoints(study: Study) -> Iterator[str]:
@@ -56,7 +56,7 @@ def check_endpoints(study: Study) -> Iterator[str]:
                     "add them, 0 where nothing is paid"
                 )
     try:
-        judge_sheets(study)
+        judge_rubric_templates(study)
         for kind in KINDS:
             judge_templates(study, kind, _targets(study).get(kind, [""]))
     except PersonaeError as error:

@@ -6,9 +6,9 @@ from pydantic import BeforeValidator, Field, FiniteFloat, model_validator
 
 from personae.api.requests import Positions
 from personae.base.field_types import (
+    BandField,
     Count,
     Distinct,
-    LayerBand,
     LayersOrCount,
     Names,
     NamesOrNone,
@@ -138,7 +138,7 @@ class CappingSection(Strict):
     evaluated: EvaluatedFloors = Field(
         default=EvaluatedFloors(), description="The floors to evaluate."
     )
-    bands: Distinct[LayerBand] | None = Field(
+    bands: Distinct[BandField] | None = Field(
         default=None,
         description="Bands of layers [first, last], both included; null uses those of the model "
         "table.",

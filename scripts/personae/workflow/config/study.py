@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
-from personae.base.field_types import Band
+from personae.base.field_types import LayerBand
 from personae.data.model_table import ModelRow
 from personae.endpoints.endpoint_settings import Endpoint
 from personae.personas.library import (
@@ -185,7 +185,7 @@ class Study:
             "heldout": [question.id for question in self.heldout_questions],
         }
 
-    def bands(self, model: str) -> list[Band]:
+    def bands(self, model: str) -> list[LayerBand]:
         """Return the bands of layers to cap in ``model``: the study's, or its own."""
         return list(self.config.capping.bands or self.models[model].capping_bands)
 

@@ -22,7 +22,7 @@ _LIKELIHOOD_PASSES = 2
 """The likelihood judge reads every answer under a positive and under a negative prompt."""
 
 
-class Work(NamedTuple):
+class NodeWork(NamedTuple):
     """The work of one node.
 
     Attributes
@@ -49,13 +49,13 @@ class Work(NamedTuple):
     auditor_read: float = 0
     auditor_written: float = 0
 
-    def plus(self, other: Work) -> Work:
+    def plus(self, other: NodeWork) -> NodeWork:
         """Return the work of both."""
         mine, more = self._asdict(), other._asdict()
-        return Work(**{name: mine[name] + more[name] for name in mine})
+        return NodeWork(**{name: mine[name] + more[name] for name in mine})
 
 
-class Rows(NamedTuple):
+class ResponseCount(NamedTuple):
     """Responses of one arm: how many, and mean tokens of prompt and response."""
 
     number: int
@@ -63,22 +63,22 @@ class Rows(NamedTuple):
     response: float
 
 
-class Counter:
+class WorkCounter:
     """Counts the work of the nodes of one model in a study."""
 
     def __init__(self, study: Study, model: str, rates: Rates) -> None:
         self.study, self.model, self.rates = study, model, rates
         self._layers = study.models[model].n_layers
         # Generating, judging and extracting count the same responses.
-        self._role_rows: dict[str, Rows] = {}
-        self._side_rows: dict[tuple[str, str], Rows] = {}
+        self._role_rows: dict[str, ResponseCount] = {}
+        self._side_rows: dict[tuple[str, str], ResponseCount] = {}
 
-    def node(self, rule: str, wildcards: Mapping[str, str]) -> Work | None:
+    def node(self, rule: str, wildcards: Mapping[str, str]) -> NodeWork | None:
         """Return the work of a node; None for a rule that needs neither a model nor a judge."""
         count = STAGES[rule].work
         return count(self, wildcards) if count else None
 
-    def role(self, wildcards: Mapping[str, str]) -> Rows:
+    def role(self, wildcards: Mapping[str, str]) -> ResponseCount:
         """Responses of a role or of the default Assistant."""
         role = wildcards["role"]
         if role not in self._role_rows:
@@ -87,7 +87,7 @@ class Counter:
             self._role_rows[role] = self._crossed(record["prompts"], questions, record)
         return self._role_rows[role]
 
-    def trait(self, wildcards: Mapping[str, str]) -> Rows:
+    def trait(self, wildcards: Mapping[str, str]) -> ResponseCount:
         """Responses of one polarity of a trait."""
         side = wildcards["trait"], wildcards["polarity"]
         if side not in self._side_rows:
@@ -96,26 +96,26 @@ class Counter:
             self._side_rows[side] = self._crossed(record["instructions"], questions, record)
         return self._side_rows[side]
 
-    def layer_sweep(self, wildcards: Mapping[str, str]) -> Rows:
+    def layer_sweep(self, wildcards: Mapping[str, str]) -> ResponseCount:
         """Responses of a trait's layer sweep."""
         record = node_params.layer_sweep(self.study, self.model, wildcards["trait"])
         steered = sum(c != 0 for c in record["coefficients"])
         return self._steered(1 + steered * len(record["layers"]), record)
 
-    def steering(self, wildcards: Mapping[str, str]) -> Rows:
+    def steering(self, wildcards: Mapping[str, str]) -> ResponseCount:
         """Responses of a trait's alpha sweep."""
         record = node_params.steering(self.study, wildcards["trait"])
         steered = sum(c != 0 for c in record["coefficients"])
         return self._steered(1 + steered * (1 + record["random_directions"]), record)
 
-    def monitoring(self, wildcards: Mapping[str, str]) -> Rows:
+    def monitoring(self, wildcards: Mapping[str, str]) -> ResponseCount:
         """Responses of a trait under its graded prompts and after example exchanges."""
         record = node_params.monitoring(self.study, wildcards["trait"])
         talks = [" ".join(map(" ".join, record["examples"][:n])) for n in record["shots"]]
         questions = [text for _, text in record["questions"]]
         return self._crossed([*record["prompts"], *talks], questions, record)
 
-    def capping(self, _: Mapping[str, str]) -> Rows:
+    def capping(self, _: Mapping[str, str]) -> ResponseCount:
         """Responses of the capping arms, the uncapped one included."""
         record = node_params.capping_rollouts(self.study)
         prompts = [text for texts in record["roles"].values() for text in texts]
@@ -124,22 +124,22 @@ class Counter:
         turns = sum(len(item["turns"]) for item in node_params.jailbreaks(self.study))
         return rows._replace(number=self._arms * (rows.number + turns))
 
-    def replays(self, _: Mapping[str, str]) -> Rows:
+    def replays(self, _: Mapping[str, str]) -> ResponseCount:
         """Replayed turns, capped and not; each is answered with all turns before it in view."""
         talks = node_params.drift_conversations(self.study)
         turns = sum(len(talk["turns"]) for talk in talks)
         response = self._response(self.study.config.drift.sampling.model_dump())
         middle = turns / max(1, len(talks)) / 2
-        return Rows(2 * turns, middle * (response + 50), response)
+        return ResponseCount(2 * turns, middle * (response + 50), response)
 
-    def simulated(self, _: Mapping[str, str]) -> Rows:
+    def simulated(self, _: Mapping[str, str]) -> ResponseCount:
         """Turns of simulated conversations, each answered with all before it in view."""
         if (section := self.study.simulated) is None:
-            return Rows(0, 0, 0)
+            return ResponseCount(0, 0, 0)
         response = self._response(self.study.config.drift.sampling.model_dump())
         middle = (section.turns - 1) / 2
         prompt = middle * response + (middle + 1) * self._message + _TEMPLATE
-        return Rows(section.turns * len(self._talks), prompt, response)
+        return ResponseCount(section.turns * len(self._talks), prompt, response)
 
     @property
     def _talks(self) -> list[str]:
@@ -160,12 +160,12 @@ class Counter:
 
     def _crossed(
         self, prompts: Sequence[str | None], questions: Sequence[str], record: Mapping[str, Any]
-    ) -> Rows:
+    ) -> ResponseCount:
         count = len(prompts) * len(questions) * record["samples"]
         prompt = self._mean([text or "" for text in prompts]) + self._mean(questions) + _TEMPLATE
-        return Rows(count, prompt, self._response(record["sampling"]))
+        return ResponseCount(count, prompt, self._response(record["sampling"]))
 
-    def _steered(self, arms: int, record: Mapping[str, Any]) -> Rows:
+    def _steered(self, arms: int, record: Mapping[str, Any]) -> ResponseCount:
         questions = [text for _, text in record["questions"]]
         return self._crossed([""] * arms, questions, record)
 
@@ -176,24 +176,24 @@ class Counter:
     def _response(self, sampling: Mapping[str, Any]) -> float:
         return self.rates.response_fill * float(sampling["max_new_tokens"])
 
-    def generate(self, rows: Rows) -> Work:
+    def generate(self, rows: ResponseCount) -> NodeWork:
         """Return the work of generating the responses."""
-        return Work(
+        return NodeWork(
             responses=rows.number,
             generated=rows.number * rows.response,
             read=rows.number * rows.prompt,
         )
 
-    def extract(self, rows: Rows, spans: int) -> Work:
+    def extract(self, rows: ResponseCount, spans: int) -> NodeWork:
         """Return the work of extracting means over ``spans`` spans at every layer."""
         tokens = rows.number * (rows.prompt + rows.response)
-        return Work(read=tokens, vectors=rows.number * spans * self._layers)
+        return NodeWork(read=tokens, vectors=rows.number * spans * self._layers)
 
-    def project(self, rows: Rows) -> Work:
+    def project(self, rows: ResponseCount) -> NodeWork:
         """Return the work of reading the prompts alone."""
-        return Work(read=rows.number * rows.prompt)
+        return NodeWork(read=rows.number * rows.prompt)
 
-    def judge(self, rows: Rows, rubrics: int) -> Work:
+    def judge(self, rows: ResponseCount, rubrics: int) -> NodeWork:
         """Return the work of scoring every response by ``rubrics`` rubrics."""
         judging, verdicts = self.study.config.judging, rows.number * rubrics
         read = tokens = 0.0
@@ -201,9 +201,9 @@ class Counter:
             read = verdicts * _LIKELIHOOD_PASSES * (rows.prompt + rows.response)
         if self.study.chat_judges:
             tokens = verdicts * (self.rates.judge_instructions + rows.prompt + rows.response)
-        return Work(read=read, verdicts=verdicts, judge_tokens=tokens)
+        return NodeWork(read=read, verdicts=verdicts, judge_tokens=tokens)
 
-    def calibrate(self) -> Work:
+    def calibrate(self) -> NodeWork:
         """Return the work of judging every labelled answer; judges behind an API judge it twice
         where their bias is checked.
         """
@@ -214,29 +214,29 @@ class Counter:
         items = [item for item in labelled if item.rubric.kind in kinds]
         prompt = self._mean([item.question for _, item, *_ in items])
         response = self._mean([item.response for _, item, *_ in items])
-        once = self.judge(Rows(len(items), prompt, response), 1)
+        once = self.judge(ResponseCount(len(items), prompt, response), 1)
         passes = 2 if study.config.judging.bias_checks and study.chat_judges else 1
         return once._replace(
             verdicts=passes * once.verdicts, judge_tokens=passes * once.judge_tokens
         )
 
-    def cost(self) -> Work:
+    def cost(self) -> NodeWork:
         """Return the work of scoring neutral answers and closed questions under every arm."""
         section = self.study.config.capping
         neutral = section.neutral_questions * len(self.study.library.default.prompts)
         choices = sum(len(item["choices"]) for item in node_params.closed_answers(self.study))
         response = self._response(section.sampling.model_dump())
-        return Work(read=self._arms * (neutral * (50 + response) + choices * 60))
+        return NodeWork(read=self._arms * (neutral * (50 + response) + choices * 60))
 
-    def simulate(self, rows: Rows) -> Work:
+    def simulate(self, rows: ResponseCount) -> NodeWork:
         """Return the work of generating responses, each to a message that the auditor writes."""
         read = rows.number * (self._mean(self._talks) + rows.prompt)
         return self.generate(rows)._replace(
             messages=rows.number, auditor_read=read, auditor_written=rows.number * self._message
         )
 
-    def conversations(self, rows: Rows, simulated: Rows) -> Work:
+    def conversations(self, rows: ResponseCount, simulated: ResponseCount) -> NodeWork:
         """Return the work of projecting the shipped, the replayed and the simulated turns."""
         turns = rows.number + rows.number // 2
         further = simulated.number * (self._message + simulated.response)
-        return Work(read=turns * (50 + rows.response) + further)
+        return NodeWork(read=turns * (50 + rows.response) + further)

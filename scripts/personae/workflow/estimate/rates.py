@@ -66,7 +66,7 @@ class Rates(Strict):
     allocation_hours: float = Field(gt=0, description="Hours that an allocation should work.")
 
 
-class Speed(NamedTuple):
+class ModelSpeed(NamedTuple):
     """Speed of one copy of a model: tokens per second, seconds to load, and the source of both."""
 
     generate: float
@@ -103,17 +103,17 @@ def parameters(name: str, row: ModelRow, rates: Rates) -> float:
     return 1e9 * known if known else 18.0 * row.n_layers * row.hidden_size**2
 
 
-def speed(name: str, row: ModelRow, rates: Rates) -> Speed:
+def speed(name: str, row: ModelRow, rates: Rates) -> ModelSpeed:
     """Return how fast one copy of a model is."""
     if found := rates.measured.get(name):
-        return Speed(found.generate, found.read, found.load_seconds, "measured")
+        return ModelSpeed(found.generate, found.read, found.load_seconds, "measured")
     size = parameters(name, row, rates)
     if not row.gpus:
         return _scaled(size, rates)
     line = rates.roofline
     # Blocks on several GPUs work one after another, so their speed is that of one GPU.
     step = _BYTES_PER_PARAMETER * size / (line.bandwidth * line.bandwidth_share)
-    return Speed(
+    return ModelSpeed(
         generate=line.rows / (step + line.step_seconds),
         read=line.arithmetic * line.arithmetic_share / (_FLOP_PER_PARAMETER * size),
         load_seconds=60 + _BYTES_PER_PARAMETER * size / line.load_bytes,
@@ -121,9 +121,9 @@ def speed(name: str, row: ModelRow, rates: Rates) -> Speed:
     )
 
 
-def _scaled(size: float, rates: Rates) -> Speed:
+def _scaled(size: float, rates: Rates) -> ModelSpeed:
     """Return the speed of a model without GPU: a measured one's, in proportion to its size."""
     base = rates.measured["smollm2_135m"]
     ratio = 0.135e9 / size
     source = "scaled from smollm2_135m"
-    return Speed(base.generate * ratio, base.read * ratio, base.load_seconds / ratio, source)
+    return ModelSpeed(base.generate * ratio, base.read * ratio, base.load_seconds / ratio, source)

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from personae.data.table_values import DEFAULT
 from personae.endpoints.endpoint_settings import Endpoint
 from personae.workflow.config import Study
-from personae.workflow.estimate.node_work import Counter, Work
-from personae.workflow.estimate.rates import Rates, Speed, load_rates, speed
+from personae.workflow.estimate.node_work import NodeWork, WorkCounter
+from personae.workflow.estimate.rates import ModelSpeed, Rates, load_rates, speed
 from personae.workflow.stages.registry import STAGES, nodes
 from personae.workflow.stages.stage import Stage
 
@@ -37,7 +37,7 @@ class ModelEstimate(NamedTuple):
     judge_tokens: float
     verdict_tokens: float
     disk: float
-    speed: Speed
+    speed: ModelSpeed
     group: int
     allocations: int
     messages: int
@@ -77,14 +77,14 @@ def node_seconds(
 
 
 _RATES = "config/rates.yaml"
-_counters: dict[tuple[int, str], Counter] = {}
+_counters: dict[tuple[int, str], WorkCounter] = {}
 
 
-def _counter(key: int, model: str, study: Study, rates: Rates) -> Counter:
-    return _counters.setdefault((key, model), Counter(study, model, rates))
+def _counter(key: int, model: str, study: Study, rates: Rates) -> WorkCounter:
+    return _counters.setdefault((key, model), WorkCounter(study, model, rates))
 
 
-def _seconds(work: Work, study: Study, rates: Rates, model: str) -> float:
+def _seconds(work: NodeWork, study: Study, rates: Rates, model: str) -> float:
     fast = speed(model, study.models[model], rates)
     seconds = NODE_SECONDS + work.generated / fast.generate + work.read / fast.read
     for name, share in study.chat_judges.items():
@@ -137,13 +137,13 @@ def _dollars(endpoint: Endpoint, read: float, written: float, rates: Rates) -> f
 
 
 def _model(study: Study, model: str, rates: Rates) -> ModelEstimate:
-    row, counter = study.models[model], Counter(study, model, rates)
+    row, counter = study.models[model], WorkCounter(study, model, rates)
     fast = speed(model, row, rates)
     seconds = disk = 0.0
-    totals = Work()
+    totals = NodeWork()
     number = 0
     for stage, wildcards in nodes_of(study, model):
-        work = counter.node(stage.rule, wildcards) or Work()
+        work = counter.node(stage.rule, wildcards) or NodeWork()
         number += 1
         totals = totals.plus(work)
         disk += 4.0 * row.hidden_size * work.vectors + _BYTES_PER_TOKEN * work.generated
@@ -181,7 +181,7 @@ def _allocations(study: Study, model: str, group: int) -> int:
     return sum(math.ceil(len(members) / group) for members in personas.values())
 
 
-def _group(study: Study, model: str, counter: Counter, rates: Rates, fast: Speed) -> int:
+def _group(study: Study, model: str, counter: WorkCounter, rates: Rates, fast: ModelSpeed) -> int:
     """Return how many personas fill an allocation.
 
     As many as work for the hours that an allocation should last, and enough of them that loading

@@ -7,7 +7,7 @@ from typing import Final
 
 from personae.judging.judge_types import RubricKind
 from personae.workflow.config.study import Study, own_first
-from personae.workflow.judge_rubrics import judge_sheets, judge_templates
+from personae.workflow.judge_rubrics import judge_rubric_templates, judge_templates
 from personae.workflow.node_params.question_texts import Record
 
 _MEASURED_TRAITS: Final = 6
@@ -28,7 +28,9 @@ def judging(study: Study, targets: Mapping[RubricKind, Sequence[str]]) -> Record
     return {
         **record,
         "endpoints": {name: study.config.endpoints[name].answering() for name in chat},
-        "sheets": {kind: judge_sheets(study)[kind].model_dump() for kind in targets},
+        "rubric_templates": {
+            kind: judge_rubric_templates(study)[kind].model_dump() for kind in targets
+        },
         "templates": {kind: found for kind, found in templates.items() if found},
     }
 

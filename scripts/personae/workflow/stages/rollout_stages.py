@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from personae.workflow.stages.stage import Per, Stage, single
 
 if TYPE_CHECKING:
-    from personae.workflow.estimate.node_work import Counter, Rows
+    from personae.workflow.estimate.node_work import ResponseCount, WorkCounter
 
-CountRows = Callable[["Counter", Mapping[str, str]], "Rows"]
-"""Counts the responses of the node with these wildcards."""
+    CountResponses = Callable[[WorkCounter, Mapping[str, str]], ResponseCount]
+    """Counts the responses of the node with these wildcards."""
 
 
-def generates(rule: str, arm: str, per: Per, rows: CountRows, counted_as: str) -> Stage:
+def generates(rule: str, arm: str, per: Per, rows: CountResponses, counted_as: str) -> Stage:
     """Return the stage that generates the responses of personas.
 
     Parameters
@@ -37,7 +37,7 @@ def generates(rule: str, arm: str, per: Per, rows: CountRows, counted_as: str) -
     )
 
 
-def judges(rule: str, arm: str, title: str, per: Per, rows: CountRows, rubrics: int) -> Stage:
+def judges(rule: str, arm: str, title: str, per: Per, rows: CountResponses, rubrics: int) -> Stage:
     """Return the stage that scores each of these responses on a number of rubrics."""
     return Stage(
         rule,
@@ -54,7 +54,7 @@ def judges(rule: str, arm: str, title: str, per: Per, rows: CountRows, rubrics: 
     )
 
 
-def extracts(rule: str, arm: str, per: Per, rows: CountRows, spans: int) -> Stage:
+def extracts(rule: str, arm: str, per: Per, rows: CountResponses, spans: int) -> Stage:
     """Return the stage that extracts mean activations over a number of spans per response."""
     return Stage(
         rule,

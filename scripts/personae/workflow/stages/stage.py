@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from personae.workflow.config import Study
-    from personae.workflow.estimate.node_work import Counter, Work
+    from personae.workflow.estimate.node_work import NodeWork, WorkCounter
 
-    CountWork = Callable[[Counter, Mapping[str, str]], Work]
+    CountWork = Callable[[WorkCounter, Mapping[str, str]], NodeWork]
     """Counts the work of the node with these wildcards."""
 
 Per = Literal[

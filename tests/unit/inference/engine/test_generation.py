@@ -154,7 +154,7 @@ def test_out_of_memory_halves_the_batch_and_changes_no_result(
     _fail_above(stopping, 3, monkeypatch)
     assert generate(stopping, request) == expected
     # The same shape of batch is not tried again: 16 rows, then 8, then 4, then 2.
-    assert re.findall(r"out of memory with (\d+) rows; going on with half", caplog.text) == [
+    assert re.findall(r"out of memory with (\d+) rows; continuing with half", caplog.text) == [
         "16",
         "8",
         "4",

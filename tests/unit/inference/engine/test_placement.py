@@ -136,7 +136,7 @@ def test_extraction_halves_its_batches_and_names_the_row_that_never_fits(
     assert found.keys() == expected.keys()
     for key, vectors in found.items():
         assert np.allclose(vectors, expected[key], atol=1e-4)
-    assert "going on with half as many" in caplog.text
+    assert "continuing with half as many" in caplog.text
     monkeypatch.undo()
     _limit_forward(tiny, 14, monkeypatch)
     some, caught = until_refused(activations(tiny, request))
@@ -175,7 +175,7 @@ def test_likelihood_halves_its_batches_and_names_the_row_that_never_fits(
     for a, b in zip(loglikelihood(tiny, request), expected, strict=True):
         assert a.sum_logprob == pytest.approx(b.sum_logprob, abs=1e-4)
     monkeypatch.undo()
-    assert "going on with half as many" in caplog.text
+    assert "continuing with half as many" in caplog.text
     # What follows the prompt's beginning is its last token and all of these but the last.
     long = rows[7].model_copy(update={"continuation_ids": [1] * 4 * prefix})
     _limit_forward(tiny, 4 * prefix - 1, monkeypatch)

@@ -11,9 +11,9 @@ import pytest
 from personae.api.requests import Intervention, Message, Sampling
 from personae.inference.torch_engine.batching import batched, pass_cost
 from personae.inference.torch_engine.common_prefix import shared_prefixes
-from personae.inference.torch_engine.forwarding import Fed
+from personae.inference.torch_engine.forwarding import FedTokens
 from personae.inference.torch_engine.model_loading import LoadedModel
-from personae.inference.torch_engine.prefix_sharing import Group, divide
+from personae.inference.torch_engine.prefix_sharing import PrefixGroup, divide
 
 from .asking import GREEDY, generate, generate_request, generate_rows, reference_greedy
 from .streams import VECTORS
@@ -142,7 +142,9 @@ def test_rows_share_their_beginnings_where_that_computes_less(tiny: LoadedModel)
     for _ in range(40):
         beginnings = rng.integers(2, 120, size=rng.integers(1, 6))
         rows = [
-            Fed((*[1000 + which] * int(beginnings[which]), *rng.integers(256, size=own)), (), 0)
+            FedTokens(
+                (*[1000 + which] * int(beginnings[which]), *rng.integers(256, size=own)), (), 0
+            )
             for which in range(len(beginnings))
             for own in rng.integers(8, 200, size=rng.integers(2, 9))
         ]
@@ -156,7 +158,7 @@ def test_rows_share_their_beginnings_where_that_computes_less(tiny: LoadedModel)
     assert outcomes == {True, False}
 
 
-def _work(groups: list[Group], cost: int) -> int:
+def _work(groups: list[PrefixGroup], cost: int) -> int:
     """Return how many tokens go through the model, a forward pass counted as ``cost`` of them."""
     total = 0
     for group in groups:
@@ -169,7 +171,7 @@ def _work(groups: list[Group], cost: int) -> int:
 
 def test_a_beginning_is_computed_once_for_all_batches_that_go_on_from_it(tiny: LoadedModel) -> None:
     begin = tuple(range(60))
-    rows = [Fed((*begin, *range(own)), (), len(begin)) for own in range(4, 84, 2)]
+    rows = [FedTokens((*begin, *range(own)), (), len(begin)) for own in range(4, 84, 2)]
     [group] = divide(tiny, rows, [len(begin)] * len(rows), 1000)
     assert len(group.batches) > 3
     assert {row.key for row in group.rows} == {((), begin, False)}

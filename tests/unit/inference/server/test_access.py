@@ -17,7 +17,7 @@ from fastapi.testclient import TestClient
 from personae.inference.client.channel import Channel
 from personae.inference.client.server_environment import TOKEN_VARIABLE, server_environment
 from personae.inference.engine_errors import EngineError
-from personae.inference.server.access import Access, Guard, access_of
+from personae.inference.server.access import AccessGuard, AccessRules, access_of
 
 from .harness import HERE, Servers, say
 
@@ -33,7 +33,9 @@ def guarded() -> TestClient:
     async def count(request: Request) -> int:
         return len(await request.body())
 
-    app.add_middleware(Guard, access=Access("secret", frozenset({"mine"})), most_bytes=100)
+    app.add_middleware(
+        AccessGuard, access=AccessRules("secret", frozenset({"mine"})), most_bytes=100
+    )
     return TestClient(app, base_url="http://mine:80")
 
 

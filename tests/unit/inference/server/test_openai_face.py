@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from personae.api.wire_encoding import pack_vector
-from personae.inference.server.chat_stream import ChatEvents, Piece
+from personae.inference.server.chat_stream import ChatEvents, PartialAnswer
 
 HELLO = [{"role": "user", "content": "hello world"}]
 
@@ -58,7 +58,7 @@ def test_a_stream_tells_reason_seed_and_usage(client: openai.OpenAI) -> None:
     assert last.usage.completion_tokens == 2
 
 
-def texts(events: ChatEvents, pieces: list[Piece]) -> list[str]:
+def texts(events: ChatEvents, pieces: list[PartialAnswer]) -> list[str]:
     """Return the contents of the chunks of some pieces."""
     found = [events.write(piece).decode().removeprefix("data: ") for piece in pieces]
     chunks = [json.loads(event)["choices"][0]["delta"] for event in found if event]
@@ -66,14 +66,16 @@ def texts(events: ChatEvents, pieces: list[Piece]) -> list[str]:
 
 
 def test_chunks_hold_what_is_new_and_nothing_that_may_be_taken_back() -> None:
-    pieces = [Piece(0, text) for text in ("a", "ab", "ab\ufffd", "ab\u00e9", "ab\u00e9c")]
-    assert texts(ChatEvents({}, []), [*pieces, Piece(0, "ab\u00e9c", {})]) == [
+    pieces = [PartialAnswer(0, text) for text in ("a", "ab", "ab\ufffd", "ab\u00e9", "ab\u00e9c")]
+    assert texts(ChatEvents({}, []), [*pieces, PartialAnswer(0, "ab\u00e9c", {})]) == [
         "a", "b", "\u00e9", "c", "",
     ]  # fmt: skip
-    assert texts(ChatEvents({}, ["STOP"]), [Piece(0, "aST"), Piece(0, "abSTOP later")]) == ["ab"]
-    assert "".join(texts(ChatEvents({}, ["STOP"]), [Piece(0, "abST"), Piece(0, "abST", {})])) == (
-        "abST"
-    )
+    assert texts(
+        ChatEvents({}, ["STOP"]), [PartialAnswer(0, "aST"), PartialAnswer(0, "abSTOP later")]
+    ) == ["ab"]
+    assert "".join(
+        texts(ChatEvents({}, ["STOP"]), [PartialAnswer(0, "abST"), PartialAnswer(0, "abST", {})])
+    ) == ("abST")
 
 
 def test_steered_chat(client: openai.OpenAI) -> None:

@@ -30,7 +30,7 @@ from personae.inference.weights_manifest import ModelSource
 from personae.inference.weights_preparation import prepare_model
 from personae.personas.library import AuditorPrompt
 from personae.rollouts.conversation import play
-from personae.rollouts.simulation import Auditor, Talk
+from personae.rollouts.simulation import Auditor, SimulatedConversation
 from tests.unit.endpoints.conftest import _fast_and_with_key, runtime, serve
 from tests.unit.endpoints.misbehaving import Endpoint, completion
 from tests.unit.inference.engine.families import load_tiny
@@ -133,7 +133,7 @@ def test_an_endpoint_plays_the_user_of_a_real_model(
 ) -> None:
     endpoint = serve(lambda body, _: completion(f"message {len(body['messages'])}"))
     prompt = AuditorPrompt(system="{persona} {topic} {end}", opening="Go.", end="BYE")
-    talks = [Talk(name, "coding", name, "a topic") for name in ("ann", "bob")]
+    talks = [SimulatedConversation(name, "coding", name, "a topic") for name in ("ann", "bob")]
     room = client.info().max_length
     auditor = Auditor("judge", runtime(endpoint.url), prompt, talks, 2, client, 8, 0)
     dialogues = [talk.dialogue for talk in talks]

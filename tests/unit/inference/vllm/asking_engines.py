@@ -15,7 +15,7 @@ from personae.api.requests import (
     LikelihoodRow,
 )
 from personae.api.wire_encoding import pack_vector
-from personae.inference.server.backend import Backend, Generated
+from personae.inference.server.backend import Backend, GeneratedResponse
 
 _RNG = np.random.default_rng(5)
 VECTORS: Mapping[str, NDArray[np.float32]] = {
@@ -28,13 +28,13 @@ def silent(done: int, total: int) -> None:
     """Hear of progress."""
 
 
-def generate(engine: Backend, request: GenerateRequest) -> list[Generated]:
+def generate(engine: Backend, request: GenerateRequest) -> list[GeneratedResponse]:
     """Return the responses in the order of the request."""
     found = {result.id: result for result in engine.generate(request, silent)}
     return [found[row.id] for row in request.rows]
 
 
-def tokens(results: Sequence[Generated]) -> list[list[int]]:
+def tokens(results: Sequence[GeneratedResponse]) -> list[list[int]]:
     return [list(result.response_ids) for result in results]
 
 

@@ -15,7 +15,7 @@ from personae.inference.torch_engine.intervention_slots import PlanRow
 from personae.inference.torch_engine.interventions import expected_positions
 from personae.inference.vllm_engine.intervention_tables import build_tables
 from personae.inference.vllm_engine.span_sums import SpanSums, SpanTable
-from personae.inference.vllm_engine.step_state import StepState, Work
+from personae.inference.vllm_engine.step_state import StepState, WorkerRequest
 from personae.inference.vllm_engine.stream_arithmetic import intervene_on
 from personae.inference.vllm_engine.vllm_job import _namespaces
 
@@ -59,7 +59,7 @@ def _state(device: torch.device, spans: SpanTable | None = None) -> StepState:
     tables = build_tables(_Model(), PLAN, VECTORS)
     n_prompt = np.array([row.n_prompt for row in PLAN], dtype=np.int32)
     prefix = _namespaces(PLAN, tables.program)
-    return StepState(Work(n_prompt, prefix, tables, spans=spans), HIDDEN, device)
+    return StepState(WorkerRequest(n_prompt, prefix, tables, spans=spans), HIDDEN, device)
 
 
 def _exact(h: NDArray[np.float64], row: int, position: int, layer: int) -> NDArray[np.float64]:

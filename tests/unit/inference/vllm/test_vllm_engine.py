@@ -10,7 +10,7 @@ import pytest
 
 from personae.api.requests import EngineSpec, GenerateRow, Intervention, Message, Sampling, Span
 from personae.inference.engine_errors import EngineError, InterventionError, ModelError
-from personae.inference.server.backend import Backend, Generated
+from personae.inference.server.backend import Backend, GeneratedResponse
 from personae.inference.vllm_engine import (
     block_hooks,
     step_state,
@@ -59,7 +59,7 @@ def pieces(tiny: TinyFamily) -> Any:
     return _narrow(tiny, max_num_batched_tokens=40, max_num_seqs=8, block_size=32)
 
 
-def _all_but_id(result: Generated) -> tuple[object, ...]:
+def _all_but_id(result: GeneratedResponse) -> tuple[object, ...]:
     return result.prompt_ids, result.response_ids, result.text, result.finish_reason, result.fired
 
 
