@@ -1,10 +1,10 @@
 """Chat templates: messages to token ids, and the token spans of assistant turns.
 
-Rules: the template is rendered once and tokenised with
-``add_special_tokens=False``, so there is one BOS; thinking is off; where a template refuses (or
-silently drops, or moves) the system role, the system text is prepended to the first user turn with
-a blank line; no system message is ever made up here, and one that a template inserts is reported;
-a prompt ends where the rendered conversation has the answer's first token.
+The template is rendered once and tokenised with ``add_special_tokens=False``, so there is one BOS
+token. Thinking is off. If a template rejects (or silently drops, or moves) the system role, the
+system text is prepended to the first user turn, separated by a blank line. No system message is
+invented here, and one that a template inserts is reported. A prompt ends where the rendered
+conversation has the answer's first token.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from personae.api.requests import Message, RenderedChat, RenderRow, Span
 from personae.inference.engine_errors import RequestError
 from personae.inference.think_blocks import without_thinking
 
-# ASSUME: templates that print today's date (Llama 3.2, SmolLM3, gpt-oss) are shown this one, so
-# that a prompt is the same whenever it is rendered; it is the default of Llama 3.1's template.
+# ASSUME: templates that print today's date (Llama 3.2, SmolLM3, gpt-oss) get this one, so that a
+# prompt is the same whenever it is rendered; it is the default of Llama 3.1's template.
 _DATE = datetime.date(2024, 7, 26)
 _TODAY = re.compile(r"""strftime_now\(\s*(["'])(.*?)\1\s*\)""")
-# Private-use characters: no template tests for them and no text holds them by accident.
+# Private-use characters: no template tests for them and no text contains them by accident.
 _MARK = "\ue000{}\ue001"
 _SYSTEM, _USER, _ANSWER, _MORE = (
     Message.model_validate({"role": role, "content": _MARK.format(number)})
@@ -52,9 +52,9 @@ def render_continuation(
 ) -> tuple[list[int], list[int]]:
     """Return the ids of the prompt and of a continuation text, as in the rendered conversation.
 
-    Tokenising both at once keeps word-initial spaces right (SentencePiece); white space of the
-    template's between them is the prompt's, if it has a token of its own. Where a token would span
-    the boundary, the continuation is tokenised alone, as generation could only do.
+    Tokenising both at once keeps word-initial spaces correct (SentencePiece). White space that the
+    template writes between them belongs to the prompt if it is a separate token. If a token would
+    span the boundary, the continuation is tokenised alone, as in generation.
     """
     opening = _opening(tokenizer, messages)
     prompt = _tokenize(tokenizer, opening.text)
@@ -75,7 +75,7 @@ def render_chat(tokenizer: PreTrainedTokenizerBase, row: RenderRow) -> RenderedC
     Raises
     ------
     RequestError
-        If the template refuses the conversation or rewrites a turn, or a turn is empty.
+        If the template rejects the conversation or rewrites a turn, or a turn is empty.
     """
     messages = _accepted(tokenizer, row.messages)
     text = _template(tokenizer, messages)
@@ -95,10 +95,10 @@ def render_chat(tokenizer: PreTrainedTokenizerBase, row: RenderRow) -> RenderedC
 
 
 def system_inserted(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> str:
-    """Return the system text that the template adds when ``messages`` bring none, else "".
+    """Return the system text that the template adds if ``messages`` have none, else "".
 
-    A rendering with a marked system message shows what surrounds system text in this template;
-    if the rendering without one has the same surroundings, what they enclose was inserted.
+    A rendering with a marked system message shows the text around the system text in this template;
+    if the rendering without one has the same text around it, the text between was inserted.
     """
     if messages[0].role == "system":
         return ""
@@ -109,19 +109,19 @@ def system_inserted(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Messa
     before, found, after = marked.partition(_SYSTEM.content)
     plain = _template(tokenizer, messages)
     if found and not plain.startswith(before):
-        # gpt-oss opens with a system turn of its own, and has system text in another after it.
+        # gpt-oss starts with its own system turn and puts system text into another turn after it.
         texts = zip(*(_between_specials(tokenizer, t) for t in (before, plain)), strict=False)
         shared = [own for own, _ in takewhile(lambda pair: pair[0] == pair[1], texts) if own]
         return shared[-1] if shared else ""
     if not (found and plain.endswith(after)):
         return ""
     inserted = plain[len(before) : len(plain) - len(after)]
-    # Llama 3 opens a system turn with dates even around no text: those stand before the mark.
+    # Llama 3 starts a system turn with dates even if it has no text: they precede the mark.
     return inserted or _between_specials(tokenizer, before)[-1]
 
 
 def _between_specials(tokenizer: PreTrainedTokenizerBase, text: str) -> list[str]:
-    """Return what stands before, between and after the special tokens of a text."""
+    """Return the text before, between and after the special tokens of a text."""
     special = [t.content for t in tokenizer.added_tokens_decoder.values() if t.special]
     return [part.strip() for part in re.split("|".join(map(re.escape, special)) or "(?!)", text)]
 
@@ -129,9 +129,9 @@ def _between_specials(tokenizer: PreTrainedTokenizerBase, text: str) -> list[str
 def _opening(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> _PromptText:
     """Render messages to respond to.
 
-    # ASSUME: what the template writes between its generation prompt and an answer belongs to the
-    # prompt, so that models whose thinking has no switch do none either: gpt-oss answers in the
-    # final channel. White space alone does not: Mistral's first token has it.
+    # ASSUME: text that the template writes between its generation prompt and an answer belongs to
+    # the prompt, so that models without a switch for thinking do not think either: gpt-oss answers
+    # in the final channel. White space alone does not: Mistral's first token contains it.
     """
     if messages[-1].role == "assistant":
         raise RequestError("messages to respond to must not end with the assistant's own turn")
@@ -154,7 +154,7 @@ def _tokenize(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
 
 
 def _accepted(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> Sequence[Message]:
-    """Return the messages, the system text moved into the first user turn if it has no role."""
+    """Return the messages, with system text in the first user turn if the template needs that."""
     if messages[0].role != "system" or _takes_system(tokenizer, messages):
         return messages
     if len(messages) < 2 or messages[1].role != "user":
@@ -165,9 +165,9 @@ def _accepted(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -
 
 
 def _takes_system(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> bool:
-    """Tell whether the template writes system text as it is, and before the first user turn's.
+    """Return whether the template writes system text unchanged and before the first user turn.
 
-    Mistral 0.3 moves it to the last turn if that is the user's and drops it if not, so that the
+    Mistral 0.3 moves it to the last turn if that is the user's and drops it otherwise, so the
     rendered conversation would not be the one that was answered.
     """
     try:
@@ -183,7 +183,7 @@ def _template(
     messages: Iterable[Message],
     add_generation_prompt: bool = False,
 ) -> str:
-    """Render to text; a refusal becomes a `RequestError` with the template's own words."""
+    """Render to text; a rejection becomes a `RequestError` with the template's message."""
     try:
         text = tokenizer.apply_chat_template(
             [message.model_dump() for message in messages],
@@ -193,13 +193,13 @@ def _template(
             chat_template=_dated(tokenizer.get_chat_template()),
         )
     except TemplateError as error:
-        raise RequestError(f"the chat template refuses the messages: {error}") from error
+        raise RequestError(f"the chat template rejects the messages: {error}") from error
     return str(text)
 
 
 @lru_cache
 def _dated(template: str) -> str:
-    """Write the fixed date into a template wherever it asks for today's."""
+    """Replace calls for today's date in a template by the fixed date."""
     return _TODAY.sub(lambda call: repr(_DATE.strftime(call[2])), template)
 
 
@@ -208,9 +208,9 @@ def _assistant_texts(
 ) -> list[tuple[int, int]]:
     """Return the character range in ``text`` of every assistant message's content.
 
-    The template is rendered once more with marks for contents; what stands between the marks is
-    the template's own text, and ``text`` must be the same with the contents in between. Searching
-    for the contents themselves would find "user" in a header.
+    The template is rendered again with marks in place of contents. The text between the marks is
+    the template's own, and ``text`` must equal it with the contents in between. A search for the
+    contents themselves would find "user" in a header.
     """
     marks = [_MARK.format(index) for index in range(len(messages))]
     skeleton = _template(
@@ -223,7 +223,7 @@ def _assistant_texts(
         following = skeleton.partition(_MARK[0])[0]
         start = cursor + len(literal)
         content = message.content
-        # Templates keep contents or trim them, each in its own way.
+        # Templates keep contents or trim them in different ways.
         ends = (content.lstrip("\n"), content.rstrip("\n"), content.rstrip())
         kept = (content, content.strip(), *ends)
         end = next((start + len(k) for k in kept if text.startswith(k + following, start)), None)
@@ -236,11 +236,11 @@ def _assistant_texts(
 
 
 def _said(text: str, offsets: Sequence[tuple[int, int]], start: int, end: int) -> list[int]:
-    """Return the tokens that hold the content ``text[start:end]``.
+    """Return the indices of the tokens of the content ``text[start:end]``.
 
-    A token across a boundary does if it has words of the content and at most white space of the
-    template: SentencePiece keeps a space with the word that follows (Mistral's template writes one
-    before an answer), other tokenizers keep a line's end with the full stop.
+    A token across a boundary counts if it contains words of the content and at most white space of
+    the template: SentencePiece joins a space to the word that follows (Mistral's template writes
+    one before an answer), other tokenizers join a line end to the full stop.
     """
 
     def holds(a: int, b: int) -> bool:

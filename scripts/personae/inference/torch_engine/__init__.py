@@ -1,4 +1,4 @@
 """The engine behind the model server: generation, extraction and likelihood with interventions.
 
-Importing this package loads nothing heavy; its modules, `errors` and `manifest` apart, need torch.
+Importing this package is cheap; its modules need torch.
 """

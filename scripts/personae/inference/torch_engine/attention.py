@@ -1,8 +1,8 @@
 """Attention on a CPU, where torch's fused kernel is slow for short rows.
 
-The fused kernel is made for long queries. With one query a row, or in bfloat16 with up to some
-hundred slots, two batched matrix products over the key-value heads take less than half its time.
-Scores then have the model's dtype, as in transformers' own "eager" attention.
+The fused kernel is designed for long queries. With one query per row, or in bfloat16 with up to a
+few hundred slots, two batched matrix products over the key-value heads take less than half its
+time. Scores then have the model's dtype, as in transformers' own "eager" attention.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ _MOST_SLOTS = 256
 
 
 def use_fast_decoding(model: PreTrainedModel) -> None:
-    """Switch a CPU model that attends through torch's fused kernel; leave any other alone.
+    """Switch a CPU model from torch's fused kernel to this attention; leave other models alone.
 
-    Models that transformers runs with another attention (soft-capping, attention sinks) need it.
+    Models that transformers runs with another attention (soft-capping, attention sinks) need
+    theirs.
     """
     if model.device.type == "cpu" and model.config._attn_implementation == "sdpa":
         AttentionInterface.register(_NAME, _attend)
@@ -42,8 +43,8 @@ def _attend(
 ) -> tuple[Tensor, None]:
     """Attend with queries [rows, heads, time, dim]; return [rows, time, heads, dim].
 
-    ``attention_mask`` is boolean [rows, 1, time, slots], True where attention goes; None is causal
-    attention, or of one query to all slots.
+    ``attention_mask`` is bool [rows, 1, time, slots], True for slots that are attended to. None
+    means causal attention, or that a single query attends to all slots.
     """
     rows, heads, steps, dim = query.shape
     if steps > 1 and (query.dtype != torch.bfloat16 or key.shape[2] > _MOST_SLOTS):
@@ -65,7 +66,7 @@ def _attend(
 
 
 def _hidden(mask: Tensor | None, steps: int, device: torch.device) -> Tensor | None:
-    """Return where attention must not go; None if it may go everywhere."""
+    """Return the slots that are not attended to, as a mask; None if there are none."""
     if mask is not None:
         return ~mask
     if steps == 1:

@@ -1,4 +1,4 @@
-"""Which prompts begin alike, and how long the common beginning is worth being computed once."""
+"""Find the prefixes of prompts that are worth computing once for several of them."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import NamedTuple
 
 
 class _Split(NamedTuple):
-    """A division of neighbours in sorted order: tokens saved, and ``(first, last, shared)``."""
+    """A division of sorted prompts: tokens saved, and ``(first, last, shared)`` of each part."""
 
     saved: int
     parts: list[tuple[int, int, int]]
 
 
 def shared_prefixes(prompts: Sequence[Sequence[int]], kinds: Sequence[Hashable]) -> list[int]:
-    """Return how many first tokens of every prompt to compute together with others'.
+    """Return the number of leading tokens of every prompt to compute once with other prompts.
 
-    Prompts of one kind with equal numbers and equal first tokens form a group; the division into
-    groups is the one that saves most tokens. A prompt keeps at least its last token to itself.
+    Prompts of one kind with the same number and the same leading tokens form a group; the division
+    into groups saves the most tokens. The last token of a prompt is never shared.
     """
     lengths = [0] * len(prompts)
     for kind in dict.fromkeys(kinds):
@@ -34,7 +34,7 @@ def shared_prefixes(prompts: Sequence[Sequence[int]], kinds: Sequence[Hashable])
 
 
 def _common(a: Sequence[int], b: Sequence[int]) -> int:
-    """Return how many first tokens two prompts share, leaving either its last."""
+    """Return the number of leading tokens that two prompts share, without the last of either."""
     most = min(len(a), len(b)) - 1
     return next((i for i in range(most) if a[i] != b[i]), most)
 

@@ -1,4 +1,4 @@
-"""Find a model's decoder blocks, or say clearly that they cannot be found; never guess."""
+"""Find a model's decoder blocks, or raise an error; never guess."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _LISTS = ("layers", "h", "blocks")
 def find_blocks(model: PreTrainedModel) -> nn.ModuleList:
     """Return the list of decoder blocks of a causal language model.
 
-    The decoder is what transformers says it is (``get_decoder``, which looks through the nesting
-    of multimodal models such as Gemma 3); its one list with as many modules as the text config
-    has layers is the answer. Layer ``l`` is element ``l``; its output is the residual stream.
+    The decoder is that of transformers' ``get_decoder``, which handles the nesting of multimodal
+    models such as Gemma 3. The blocks are its only list with as many modules as the text config
+    has layers. Layer ``l`` is element ``l``; its output is the residual stream.
 
     Raises
     ------
@@ -24,7 +24,7 @@ def find_blocks(model: PreTrainedModel) -> nn.ModuleList:
     """
     decoder = model.get_decoder()
     if decoder is model:
-        decoder = getattr(model, "model", model.base_model)  # Llama 4 gives itself
+        decoder = getattr(model, "model", model.base_model)  # Llama 4 returns itself
     expected = model.config.get_text_config(decoder=True).num_hidden_layers
     lists = {
         name: child for name, child in decoder.named_children() if isinstance(child, nn.ModuleList)
@@ -33,7 +33,7 @@ def find_blocks(model: PreTrainedModel) -> nn.ModuleList:
     if len(fitting) != 1:
         found = {name: len(child) for name, child in lists.items()} or "none"
         raise ModelError(
-            f"cannot tell the decoder blocks of {type(model).__name__}: {type(decoder).__name__} "
+            f"cannot find the decoder blocks of {type(model).__name__}: {type(decoder).__name__} "
             f"should have one list among {_LISTS} of {expected} modules; its lists: {found}"
         )
     return fitting[0]

@@ -109,7 +109,7 @@ class Decoder:
 
     @torch.inference_mode()
     def run(self) -> Iterator[list[DecodingRow]]:
-        """Run all rows to their end; yield those that have finished, and now and then none."""
+        """Decode all rows; yield rows as they finish, and every ``pulse`` steps an empty list."""
         steps = 0
         while self._waiting or self._running:
             free = self.max_rows - len(self._running)

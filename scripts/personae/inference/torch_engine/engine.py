@@ -1,6 +1,6 @@
-"""The torch engine as one object: what the model server calls.
+"""The torch engine as one object, which the model server calls.
 
-One model, one embedder, one device. It does no locking: callers run one operation at a time.
+One model, one embedder, one device. It does not lock: callers run one operation at a time.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Progress = Callable[[int, int], None]
 
 
 class Engine(EngineBase):
-    """Everything a node asks of a model.
+    """Generation, extraction and likelihood by one model, with interventions.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class Engine(EngineBase):
     Raises
     ------
     ModelError
-        If the model cannot be loaded as asked.
+        If the model cannot be loaded with these settings.
     """
 
     def __init__(self, spec: EngineSpec) -> None:
@@ -56,7 +56,7 @@ class Engine(EngineBase):
     def generate_aloud(
         self, request: GenerateRequest, progress: Progress | None = None, hear: Hear | None = None
     ) -> Iterator[GenerationResult]:
-        """As `generate`, and ``hear`` is told the text of every row while it grows."""
+        """Like `generate`; ``hear`` is called with the text of every row as it grows."""
         limit = self.spec.max_batch_tokens
         for result in generate(self.loaded, request, limit, progress, hear):
             self.counters["responses"] += 1

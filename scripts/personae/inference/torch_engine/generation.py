@@ -26,8 +26,8 @@ logger = logging.getLogger(__name__)
 class GenerationResult:
     """One response.
 
-    ``response_ids`` exclude the token that ended the turn; ``fired`` counts positions at which
-    the row's interventions acted, summed over them.
+    ``response_ids`` exclude the token that ended the turn; ``fired`` is the number of positions at
+    which the row's interventions acted, summed over interventions.
     """
 
     id: str
@@ -52,19 +52,19 @@ def generate(
     Parameters
     ----------
     max_batch_tokens
-        Most tokens in the cache at a time (rows x longest row); halved when memory runs out.
+        Largest number of tokens in the cache (rows x longest row); halved when memory runs out.
     progress
         Called with the numbers of finished rows and of all rows; may raise to stop the work.
     hear
-        Called after every step with the name and the text so far of every unfinished row.
+        Called after every step with the name and the current text of every unfinished row.
 
     Raises
     ------
     RequestError
-        If a row is too long for the model. At the end, if a row does not fit in memory alone, by
-        name.
+        If a row is too long for the model. At the end, with names, if rows do not fit in memory
+        even alone.
     InterventionError
-        If an intervention acted elsewhere than asked, or none of the request ever acted.
+        If an intervention acted at other positions than requested, or none of the request acted.
     """
     rows = [_prepare(loaded, row, request.sampling.max_new_tokens) for row in request.rows]
     asked = {row.id: row for row in request.rows}
@@ -92,7 +92,7 @@ def generate(
                 unfit.add(waiting.pop(0).name)
             else:
                 max_batch_tokens = _halved(decoder)
-            # Its cache must not outlive it while the next one makes its own.
+            # Free its cache before the next decoder allocates one.
             del decoder
             release_memory()
     unfit.refuse(len(rows))
@@ -108,7 +108,7 @@ def _prepare(loaded: LoadedModel, row: GenerateRow, max_new_tokens: int) -> Deco
 
 
 def _halved(decoder: Decoder) -> int:
-    """Return the tokens of half as many rows."""
+    """Return the token limit for half as many rows."""
     logger.warning("out of memory with %d rows; continuing with half as many", decoder.max_rows)
     return decoder.longest * (decoder.max_rows // 2)
 

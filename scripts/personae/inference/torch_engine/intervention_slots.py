@@ -10,8 +10,9 @@ cap       v / |v|     max(floor - p, 0)
 ablate    v / |v|     -p
 ========  ==========  =========================
 
-so that rows with different operations, vectors, coefficients and floors share the same few tensor
-operations. All arithmetic is float32.
+with ``v`` the vector as given and ``h`` the residual stream after the block. Rows with different
+operations, vectors, coefficients and floors thus share the same few tensor operations. All
+arithmetic is float32.
 """
 
 from __future__ import annotations
@@ -46,9 +47,9 @@ class PlanRow(NamedTuple):
 
 
 class InterventionSlot(NamedTuple):
-    """The k-th intervention at one layer of every row; arrays have one entry a row.
+    """The k-th intervention at one layer of every row; arrays have one entry per row.
 
-    ``rule`` and ``source`` (which of the row's own interventions it is) stay on the host;
+    ``rule`` and ``source`` (the intervention's index in its row) stay on the host;
     ``direction`` indexes ``directions`` [n_directions, hidden]; all tensors are float32 on the
     layer's device except the index.
     """
@@ -64,7 +65,7 @@ class InterventionSlot(NamedTuple):
     ops: frozenset[Operation]
 
     def take(self, batch: NDArray[np.int64]) -> BoundSlot | None:
-        """Gather what the rows of a batch need that have this intervention; None if none has."""
+        """Return the slot for the rows of a batch that have this intervention, or None."""
         places = np.flatnonzero(self.rule[batch])
         if not len(places):
             return None
@@ -90,9 +91,9 @@ class InterventionSlot(NamedTuple):
 class BoundSlot(NamedTuple):
     """A slot restricted to those rows of the current batch that have it, in batch order.
 
-    ``places`` are their places in the batch, ``rows`` the same on the device, None for all;
-    ``acted`` counts positions at which each was applied; slots with the same ``key`` act at the
-    same places; ``direction`` is [rows, 1, hidden].
+    ``places`` are their indices in the batch, ``rows`` the same on the device, None for all rows;
+    ``acted`` counts the positions at which each was applied; slots with equal ``key`` act at the
+    same positions; ``direction`` is [rows, 1, hidden].
     """
 
     places: NDArray[np.int64]
@@ -122,7 +123,7 @@ class BoundSlot(NamedTuple):
 
 
 class _PlacedIntervention(NamedTuple):
-    """An intervention with its row and its place among the row's own interventions."""
+    """An intervention with its row and its index among the row's interventions."""
 
     row: int
     source: int

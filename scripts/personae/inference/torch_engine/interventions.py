@@ -1,10 +1,10 @@
 """Interventions on the residual stream: per row, per layer, counted.
 
-One `Plan` covers the rows of one batch; `personae.inference.torch_engine.intervention_slots` says
-how rows that ask for
-different things share tensor operations. Layer ``l`` is the output of block ``l``. Where nothing
-changes - another row, another position, padding, an inactive floor, a zero coefficient - the
-stream keeps its values exactly: it goes to float32, gains zero, and comes back.
+One `Plan` covers the rows of one batch; `personae.inference.torch_engine.intervention_slots`
+describes how rows with different interventions share tensor operations. Layer ``l`` is the output
+of block ``l``. Where an intervention does not act (another row, another position, padding, an
+inactive floor, a zero coefficient), the stream keeps its values exactly: it is converted to
+float32, zero is added, and it is converted back.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ from personae.inference.torch_engine.model_loading import LoadedModel
 
 
 class _SlotActivity(NamedTuple):
-    """Where a slot does not act: bool [its rows, time], None for nowhere; how often in each row."""
+    """Positions spared by a slot, bool [its rows, time] or None, and acted positions per row."""
 
     spared: Tensor | None
     counts: NDArray[np.int64]
 
 
 class Plan:
-    """Interventions of a batch, and the count of positions at which each of them acted.
+    """Interventions of a batch, and the number of positions at which each of them acted.
 
-    Use it inside `intervene`: say with `bind` which rows form the batch and, before every forward
-    pass, with `at` which of their tokens come; at the end compare with `verify`.
+    Use it inside `intervene`: set the rows of the batch with `bind` and, before every forward pass,
+    the indices of their tokens with `at`; check the counts at the end with `verify`.
 
     Attributes
     ----------
     fired
-        int64 [n_rows, most interventions of a row]: positions at which the hook applied it.
+        int64 [n_rows, most interventions of a row]: positions at which the hook applied each.
 
     Raises
     ------
     RequestError
-        If a layer is not the model's, or a vector has another size or no direction.
+        If the model has no such layer, or a vector has another size or is zero.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Plan:
         from_end = token & (index >= n_prompt - 1)
         # In the order of the codes in `RULES`; code 0 acts nowhere.
         masks = np.stack((np.zeros_like(token), token & ~response, response, token, from_end))
-        # From one decoding step to the next they are the same as a rule.
+        # They usually stay the same from one decoding step to the next.
         if not np.array_equal(masks, self._masks):
             self._masks = masks
             self._active: dict[Hashable, _SlotActivity | None] = {}
@@ -105,8 +105,8 @@ class Plan:
         return hidden
 
     def _where(self, slot: BoundSlot, device: torch.device) -> _SlotActivity | None:
-        """Return where a slot acts in this forward pass; None if nowhere."""
-        # Layers of a band share their rules: build and transfer each mask once.
+        """Return where a slot acts in this forward pass; None if it does not act."""
+        # Layers of a band have the same position rules: build and transfer each mask once.
         key = (device, slot.key)
         if key not in self._active:
             mask = self._masks[slot.rule, slot.places]
@@ -115,24 +115,24 @@ class Plan:
         return self._active[key]
 
     def _count(self) -> None:
-        """Take what the batch's slots have counted so far."""
+        """Add the counts of the batch's slots to ``fired``."""
         for slots in self._bound.values():
             for slot in slots:
                 self.fired[self._batch[slot.places], slot.source] += slot.acted
                 slot.acted[:] = 0
 
     def verify(self, row: int, start: int, stop: int) -> int:
-        """Compare a row's counts with what its processed tokens ``[start, stop)`` demand.
+        """Compare a row's counts with those expected for its processed tokens ``[start, stop)``.
 
         Returns
         -------
         int
-            Positions at which the row's interventions acted, summed over them.
+            Number of positions at which the row's interventions acted, summed over them.
 
         Raises
         ------
         InterventionError
-            If an intervention acted at more or fewer positions than it had to.
+            If an intervention acted at more or fewer positions than expected.
         """
         self._count()
         interventions, n_prompt = self.rows[row]
@@ -160,7 +160,7 @@ def expected_positions(positions: Positions, n_prompt: int, start: int, stop: in
 
 @contextmanager
 def intervene(loaded: LoadedModel, plan: Plan) -> Iterator[Plan]:
-    """Hook a plan into the model's blocks for the duration of the block."""
+    """Hook a plan into the model's blocks for the duration of the ``with`` block."""
     handles = [
         loaded.blocks[layer].register_forward_hook(_hook(plan, layer)) for layer in plan.layers
     ]
@@ -172,7 +172,7 @@ def intervene(loaded: LoadedModel, plan: Plan) -> Iterator[Plan]:
 
 
 def _hook(plan: Plan, layer: int) -> Callable[[nn.Module, Any, Any], Any]:
-    """Return a forward hook; blocks put out the stream alone or first in a tuple."""
+    """Return a forward hook; a block returns the stream, or a tuple that starts with it."""
 
     def hook(module: nn.Module, args: Any, output: Any) -> Any:
         if isinstance(output, tuple):

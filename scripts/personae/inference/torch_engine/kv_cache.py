@@ -1,16 +1,16 @@
-"""A key-value cache whose rows come and go, as transformers cache layers.
+"""A key-value cache to which rows are added and removed, as transformers cache layers.
 
 All rows end at the same slot: a row of ``n`` tokens fills slots ``end - n`` to ``end``, so decoding
-writes one slot for all rows and padding is always on the left. Rows enter right after a prefill
-that was padded on the *right* (which needs no attention mask at all) and leave at any time; the
-last rows then move into the holes.
+writes one slot for all rows and padding is always on the left. Rows enter after a prefill that was
+padded on the *right*, which needs no attention mask, and leave at any time; the last rows then fill
+the gaps.
 
-On a CPU the cache grows by a few slots at a time, and attention reads all of it, what is free
-masked: oneDNN copies anything that is not one piece of memory. Elsewhere it is allocated once, and
-attention reads the slots in use.
+On a CPU the cache grows by a few slots at a time, and attention reads all of it with free slots
+masked, because oneDNN copies memory that is not contiguous. On other devices it is allocated once,
+and attention reads the slots in use.
 
-Layers with a sliding window keep their full history too: the mask that transformers builds from
-slot distances does the windowing, which stays right when rows enter and leave.
+Layers with a sliding window keep their full history as well: the mask that transformers builds from
+slot distances limits the window, which stays correct when rows enter and leave.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from transformers.cache_utils import Cache, CacheLayerMixin
 
 from personae.inference.torch_engine.prefix_cache import PrefixCache
 
-# What a CPU's cache grows by: oneDNN's products of widths that are no multiple take twice as long.
+# Slots by which a CPU's cache grows: oneDNN's products of other widths take twice as long.
 _CPU_STEP = 16
 
 
@@ -35,8 +35,8 @@ _CPU_STEP = 16
 class _EnteringRows:
     """Rows that enter: forwarded row ``source[i]`` becomes cache row ``first + i``.
 
-    ``token`` [n, longest] is the place from which each of the last ``longest`` slots comes;
-    padding repeats the row's first, which is finite and masked.
+    ``token`` [n, longest] is the forwarded token that each of the last ``longest`` slots holds;
+    padding repeats the row's first token, which is finite and masked.
     """
 
     first: int
@@ -45,9 +45,9 @@ class _EnteringRows:
 
 
 class _Geometry:
-    """What all layers share: rows and slots in use, those allocated, and an entry under way.
+    """State shared by all layers: rows and slots in use, slots allocated, and entering rows.
 
-    ``step`` is what the cache grows by; None if it never does.
+    ``step`` is the number of slots by which the cache grows; None if it never grows.
     """
 
     def __init__(self, max_rows: int, capacity: int, step: int | None) -> None:
@@ -57,12 +57,12 @@ class _Geometry:
         self.entry: _EnteringRows | None = None
 
     def fit(self, slots: int) -> None:
-        """Let at least so many slots be allocated."""
+        """Set the width to at least ``slots``."""
         if self.step:
             self.width = -(-slots // self.step) * self.step
 
     def read(self, tokens: int) -> range:
-        """Return the slots that attention reads when every row has ``tokens`` new ones."""
+        """Return the slots that attention reads when every row gets ``tokens`` new ones."""
         return range(self.width) if self.step else range(self.start, self.end + tokens)
 
 
@@ -79,7 +79,7 @@ class _KvLayer(CacheLayerMixin):
         self.is_initialized = True
 
     def _allocated(self, like: Tensor) -> Tensor:
-        # Zeros, as a masked slot still enters the weighted sum, with weight 0: it must be finite.
+        # Zeros: a masked slot enters the weighted sum with weight 0, so it must be finite.
         _, heads, _, dim = like.shape
         return like.new_zeros((self._geometry.max_rows, heads, self._geometry.width, dim))
 
@@ -135,7 +135,7 @@ class _KvLayer(CacheLayerMixin):
             kept[targets.to(kept.device)] = kept[sources.to(kept.device)]
 
     def relay(self, filled: slice, target: slice) -> None:
-        """Move what rows have in the slots ``filled`` to ``target``, in the width to be."""
+        """Move the rows' slots ``filled`` to ``target`` and change to the new width."""
         if self.is_initialized:
             self._keep(tuple(self._relaid(kept, filled, target) for kept in self._kept))
 
@@ -150,18 +150,18 @@ class _KvLayer(CacheLayerMixin):
 
 
 class RowCache(Cache):
-    """The cache of a batch whose rows come and go.
+    """The cache of a batch to which rows are added and removed.
 
     Parameters
     ----------
     n_layers
         Decoder blocks of the model.
     max_rows
-        Most rows at a time.
+        Largest number of rows at a time.
     capacity
-        Most slots of a row; at least the longest row ever held.
+        Largest number of slots of a row; at least the longest row that is ever held.
     device
-        Where the model is: it decides whether the cache grows.
+        Device of the model; on a CPU the cache grows.
     """
 
     def __init__(self, n_layers: int, max_rows: int, capacity: int, device: torch.device) -> None:
@@ -178,7 +178,7 @@ class RowCache(Cache):
 
     @contextmanager
     def entering(self, source: Sequence[int], lengths: Sequence[int]) -> Iterator[None]:
-        """Let the one forward pass inside the block be a prefill whose rows enter.
+        """Treat the one forward pass inside the block as a prefill whose rows enter.
 
         The forward pass is padded on the right; its row ``source[i]`` of ``lengths[i]`` tokens
         becomes the next cache row. Several cache rows may come from one forwarded row.
@@ -191,9 +191,9 @@ class RowCache(Cache):
         self._admit(lengths)
 
     def adopt(self, other: PrefixCache, source: Sequence[int], lengths: Sequence[int]) -> None:
-        """Let rows of another cache's last forward pass enter, as often as ``source`` names each.
+        """Add rows of another cache's last forward pass, each as often as ``source`` names it.
 
-        That pass was padded on the right: row ``i`` ends where its ``lengths[i]`` tokens end.
+        That pass was padded on the right: row ``i`` ends after its ``lengths[i]`` tokens.
         """
         starts = other.starts
         entry = self._entry(source, lengths, [starts[row] for row in source])
@@ -208,7 +208,7 @@ class RowCache(Cache):
     def _entry(
         self, source: Sequence[int], lengths: Sequence[int], first: Sequence[int]
     ) -> _EnteringRows:
-        """Make room for rows; say where their tokens are, row ``i``'s from ``first[i]`` on."""
+        """Make room for rows and locate their tokens; those of row ``i`` start at ``first[i]``."""
         g, longest = self._geometry, max(lengths)
         if g.rows == 0 and g.end < longest:
             self.clear(longest)
@@ -218,7 +218,7 @@ class RowCache(Cache):
         return _EnteringRows(g.rows, torch.tensor(source), token + torch.tensor(first).unsqueeze(1))
 
     def _admit(self, lengths: Sequence[int]) -> None:
-        """Count rows in that have been stored."""
+        """Record rows that have been stored."""
         g = self._geometry
         g.rows += len(lengths)
         self._starts = np.concatenate((self._starts, g.end - np.asarray(lengths)))
@@ -229,7 +229,7 @@ class RowCache(Cache):
         self._geometry.end += tokens
 
     def keep(self, alive: Sequence[int]) -> list[int]:
-        """Drop all other rows; return, for every new row, which old row it is."""
+        """Remove all rows but ``alive``; return the old index of every remaining row."""
         g = self._geometry
         holes = sorted(set(range(len(alive))) - set(alive))
         moved = sorted(row for row in alive if row >= len(alive))
@@ -247,7 +247,7 @@ class RowCache(Cache):
         return order
 
     def make_room(self, tokens: int, longest: int = 0) -> None:
-        """Let ``tokens`` more slots fit after all rows.
+        """Make room for ``tokens`` more slots after all rows.
 
         At least ``longest`` slots stay to the left of the end, for rows about to enter.
         """
@@ -266,7 +266,7 @@ class RowCache(Cache):
         g.start, g.end = end - used, end
 
     def mask(self, tokens: int, device: torch.device) -> Tensor | None:
-        """Return the 2-d mask of the next forward pass, or None if all that is read is real."""
+        """Return the 2-d mask of the next forward pass, or None if it would be all true."""
         g = self._geometry
         read, end = g.read(tokens), g.end + tokens
         if read.stop == end and (self._starts == read.start).all():

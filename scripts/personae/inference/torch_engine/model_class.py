@@ -1,4 +1,4 @@
-"""Which class of transformers loads a prepared model."""
+"""The transformers class that loads a prepared model."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from personae.inference.engine_errors import ModelError
 def class_of(folder: Path) -> Any:
     """Return the auto class for the model of a folder.
 
-    A vision-language model (Mistral 3, Qwen2.5-VL) that has no causal language model's class is
-    loaded by its own; without an image it is its language model, whose blocks are the layers.
+    A vision-language model (Mistral 3, Qwen2.5-VL) without a causal language model's class is
+    loaded by its own class. Without an image it acts as its language model, whose blocks are the
+    layers.
 
     Raises
     ------
     ModelError
-        When transformers has a class for neither.
+        When transformers has neither class.
     """
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
     if type(config) in MODEL_FOR_CAUSAL_LM_MAPPING:

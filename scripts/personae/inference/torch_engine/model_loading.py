@@ -1,4 +1,4 @@
-"""Load a prepared model: one place that decides device and dtype."""
+"""Load a prepared model; device and dtype are decided here only."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ DtypeName = Literal["auto", "float32", "bfloat16"]
 class LoadedModel:
     """A chat model ready to run, in evaluation mode.
 
-    ``blocks[l]`` puts out the residual stream of layer ``l``; ``device`` is where input ids go
+    ``blocks[l]`` returns the residual stream of layer ``l``; ``device`` is that of the input ids
     (blocks may be spread over several devices); ``max_length`` is the longest sequence that its
-    positions allow, in any batch; ``stop_ids`` are the tokens that end a turn.
+    positions allow in any batch, in tokens; ``stop_ids`` are the tokens that end a turn.
     """
 
     model: PreTrainedModel
@@ -66,8 +66,8 @@ def load_model(folder: Path, dtype: DtypeName = "auto", device: str = "auto") ->
     Raises
     ------
     ModelError
-        If the folder is no intact prepared chat model, its tensors are not those of its
-        architecture, or the device is not there.
+        If the folder is not an intact prepared chat model, its tensors are not those of its
+        architecture, or the device does not exist.
     """
     manifest = read_manifest(folder)
     if manifest.kind != "chat":
@@ -96,7 +96,7 @@ def load_model(folder: Path, dtype: DtypeName = "auto", device: str = "auto") ->
 def wrap_model(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, manifest: Manifest | None = None
 ) -> LoadedModel:
-    """Make a `LoadedModel` of a model and a tokenizer that are in memory."""
+    """Return a `LoadedModel` of a model and a tokenizer in memory."""
     use_fast_decoding(model)
     pack_linears(model)
     text_config = model.config.get_text_config(decoder=True)
@@ -116,15 +116,15 @@ def wrap_model(
 
 
 def longest_sequence(config: PreTrainedConfig) -> int:
-    """Return the length up to which a row comes out the same alone and in any batch.
+    """Return the length in tokens up to which a row gives the same result alone and in any batch.
 
-    Longrope (Phi-3, Phi-4-mini) takes its short or its long frequencies by the longest row, for all
-    rows of a batch, and a cache that grows past the original length would hold keys of both.
-    Dynamic scaling does likewise, but from ``max_position_embeddings`` on.
+    Longrope (Phi-3, Phi-4-mini) chooses its short or long frequencies for all rows of a batch by
+    the longest row, and a cache that grows past the original length would contain keys of both.
+    Dynamic scaling does the same, but beyond ``max_position_embeddings``.
     """
     positions: int = config.max_position_embeddings
     rope = getattr(config, "rope_parameters", None) or {}
-    # One for all layers, or one per type of layer.
+    # One set of parameters for all layers, or one per type of layer.
     kinds = [rope, *(kind for kind in rope.values() if isinstance(kind, dict))]
     longropes = [kind for kind in kinds if kind.get("rope_type") == "longrope"]
     longest: int = min(
@@ -136,7 +136,7 @@ def longest_sequence(config: PreTrainedConfig) -> int:
 
 
 def device_of(module: nn.Module) -> torch.device:
-    """Return where a module computes, which is not where accelerate keeps offloaded weights."""
+    """Return the device on which a module computes, even if accelerate offloads its weights."""
     hook = getattr(module, "_hf_hook", None)
     execution = getattr(hook, "execution_device", None)
     if execution is not None:
@@ -157,12 +157,12 @@ def choose_device(name: str) -> torch.device:
     except RuntimeError:
         raise ModelError(f"device {name!r} is unknown; use auto, cpu, cuda or cuda:N") from None
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ModelError(f"device {name!r}: {torch.cuda.device_count()} CUDA devices are here")
+        raise ModelError(f"device {name!r}: {torch.cuda.device_count()} CUDA devices are available")
     return device
 
 
 def choose_dtype(name: DtypeName, device: torch.device) -> torch.dtype:
-    """Resolve ``auto``: bfloat16 where the device multiplies it natively, else float32."""
+    """Resolve ``auto``: bfloat16 if the device multiplies it natively, else float32."""
     if name == "auto":
         if device.type == "cuda":
             fast = torch.cuda.is_bf16_supported(including_emulation=False)
@@ -176,7 +176,7 @@ def choose_dtype(name: DtypeName, device: torch.device) -> torch.dtype:
 def stop_ids_of(
     config: GenerationConfig | None, tokenizer: PreTrainedTokenizerBase
 ) -> frozenset[int]:
-    """Collect the end tokens of the generation config (one or several) and the tokenizer."""
+    """Return the end tokens of the generation config (one or several) and of the tokenizer."""
     declared = config.eos_token_id if config is not None else None
     ids = declared if isinstance(declared, list) else [declared]
     return frozenset(i for i in (*ids, tokenizer.eos_token_id) if i is not None)

@@ -1,7 +1,7 @@
-"""Draw next tokens: temperature, then top-p, one uniform number a row.
+"""Draw next tokens: temperature, then top-p, with one uniform number per row.
 
-A row's token depends on its own logits and its own uniform number alone, so a seed gives the same
-response wherever the row stands and whatever shares its batch (up to the rounding of logits).
+A row's token depends only on its own logits and its own uniform number, so a seed gives the same
+response whatever the row's position and the other rows of its batch (up to rounding of logits).
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from torch import Tensor
 
 from personae.api.requests import Sampling
 
-# Candidates looked at before a row falls back to more: enough for nearly all rows at top_p 0.9.
+# Candidates compared before a row falls back to more: enough for nearly all rows at top_p 0.9.
 _CANDIDATES = 64
 _GROWTH = 16
 _CPU_ROWS = 16
-# Columns that the vocabulary may be laid out in to find the likeliest tokens: many vocabularies are
-# multiples of the first.
+# Numbers of columns into which the vocabulary may be arranged to find the most likely tokens; the
+# size of many vocabularies is a multiple of the first.
 _COLUMNS = (2048, 512, 128)
 
 
@@ -31,7 +31,7 @@ def uniforms(seed: int, count: int) -> NDArray[np.float32]:
 
 
 def draw(logits: Tensor, sampling: Sampling, uniform: Tensor) -> Tensor:
-    """Draw one token a row.
+    """Draw one token per row.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def draw(logits: Tensor, sampling: Sampling, uniform: Tensor) -> Tensor:
         ``temperature`` 0 is greedy; ``top_p`` keeps the fewest tokens, most likely first, whose
         probability reaches it.
     uniform
-        float32 [rows] in [0, 1), the place in the cumulative distribution; unused when greedy.
+        float32 [rows] in [0, 1), the quantile of the cumulative distribution; unused if greedy.
 
     Returns
     -------
@@ -56,7 +56,7 @@ def draw(logits: Tensor, sampling: Sampling, uniform: Tensor) -> Tensor:
 
 
 def _likeliest(logits: Tensor) -> Tensor:
-    """Return the first of the largest entries, by blocks: argmax alone takes ten times as long."""
+    """Return the first of the largest entries, by blocks: plain argmax takes ten times as long."""
     blocks = _blocks(logits)
     block = blocks.amax(-1).argmax(-1, keepdim=True)
     within = _block_at(blocks, block).argmax(-1)
@@ -64,7 +64,7 @@ def _likeliest(logits: Tensor) -> Tensor:
 
 
 def _draw_any(logits: Tensor, temperature: float, uniform: Tensor) -> Tensor:
-    """Invert the cumulative distribution over the whole vocabulary: the block, then the token."""
+    """Invert the cumulative distribution over the vocabulary: first the block, then the token."""
     drawn = []
     for some in _parts(logits):
         weights = _blocks(_weights(logits[some], temperature).values)
@@ -79,8 +79,8 @@ def _draw_any(logits: Tensor, temperature: float, uniform: Tensor) -> Tensor:
 
 
 def _first_above(cumulative: Tensor, target: Tensor) -> Tensor:
-    """Return the first place [rows, 1] whose cumulative weight exceeds the target."""
-    # Rounding may put the target on the total itself: the last place with any weight.
+    """Return the first index [rows, 1] whose cumulative weight exceeds the target."""
+    # Rounding may make the target equal to the total: then the last index with any weight.
     last = (cumulative < cumulative[:, -1:]).sum(-1, keepdim=True)
     return torch.searchsorted(cumulative, target, right=True).minimum(last)
 
@@ -105,7 +105,7 @@ def _log_total(logits: Tensor, temperature: float) -> Tensor:
 
 
 def _parts(logits: Tensor) -> Iterator[slice]:
-    """Yield rows to be worked on together: on a CPU few enough that they stay in its cache."""
+    """Yield slices of rows that are processed together; on a CPU they fit into its cache."""
     step = _CPU_ROWS if logits.device.type == "cpu" else len(logits)
     return (slice(first, first + step) for first in range(0, len(logits), step))
 
@@ -125,8 +125,8 @@ def _block_at(blocks: Tensor, block: Tensor) -> Tensor:
 def _likeliest_of(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """Return the ``count`` largest entries of each row, largest first, and their tokens.
 
-    On a CPU the vocabulary is laid out in columns: the entries are in those ``count`` that have the
-    largest maxima, so that only these are compared one by one.
+    On a CPU the vocabulary is arranged in columns. The entries are in the ``count`` columns with
+    the largest maxima, so only these are compared one by one.
     """
     rows, width = logits.shape
     columns = next((c for c in _COLUMNS if width % c == 0 and count < c), 0)
@@ -143,8 +143,8 @@ def _likeliest_of(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
 def _draw_nucleus(logits: Tensor, sampling: Sampling, uniform: Tensor, candidates: int) -> Tensor:
     """Sample from the nucleus without sorting the vocabulary.
 
-    The likeliest ``candidates`` tokens contain the nucleus if their probability reaches top_p;
-    rows where it does not are drawn again with more, in the end with all.
+    The ``candidates`` most likely tokens contain the nucleus if their probability reaches top_p;
+    other rows are drawn again with more candidates, finally with all.
     """
     candidates = min(candidates, logits.shape[-1])
     top, tokens = _likeliest_of(logits, candidates)

@@ -43,7 +43,7 @@ def find_vllm_blocks(model: nn.Module, n_layers: int) -> nn.ModuleList:
     }
     if len(lists) != 1:
         raise ValueError(
-            f"cannot tell the decoder blocks of vLLM's {type(model).__name__}: it should have one "
+            f"cannot find the decoder blocks of vLLM's {type(model).__name__}: it should have one "
             f"list of {n_layers} modules, and has {sorted(lists) or 'none'}"
         )
     return next(iter(lists.values()))
