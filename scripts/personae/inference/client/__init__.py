@@ -1,4 +1,4 @@
-"""The thin side of the model server: find or start it, ask it, and own it. Free of torch."""
+"""The client of the model server: find or start a server and send requests. Imports no torch."""
 
 from personae.base.workflow_owner import claim_ownership
 from personae.inference.client.session import EngineClient, connect

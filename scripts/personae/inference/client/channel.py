@@ -1,4 +1,4 @@
-"""HTTP to one model server - a local socket or a URL - with every failure as one clear line."""
+"""HTTP to one model server, by a local socket or a URL; every failure becomes one line."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from personae.inference.client.server_directory import ServerFiles
 from personae.inference.client.server_environment import TOKEN_VARIABLE
 from personae.inference.engine_errors import EngineError
 
-if TYPE_CHECKING:  # both cost import time that a node may never need to spend
+if TYPE_CHECKING:  # slow to import, and not needed by every node
     import httpx
     import pyarrow as pa
 
@@ -31,13 +31,13 @@ _UNIX = "unix:"
 _CONNECT_SECONDS = 10.0
 _DYING_SECONDS = 60.0
 _LOOK_AGAIN = 0.1
-# How a server, Python or a library below it writes why a process ends.
+# Log lines in which a server, Python or a library states why the process ends.
 _WHY = re.compile(
     r"ending$|^\w*(\.\w+)*(Error|Exception|Exit)\b|[Ff]atal|terminate called|CUDA error"
 )
 
-# A long request is silent for as long as it computes, so there is no read time-out. A server on
-# another machine may vanish without a word: the kernel then finds out within two minutes.
+# A server may send nothing while it computes a long request, so there is no read time-out. If a
+# server on another machine disappears, the kernel detects it within two minutes.
 _KEEP_ALIVE = [
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
     (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60),
@@ -47,16 +47,18 @@ _KEEP_ALIVE = [
 
 
 class ServerGoneError(EngineError):
-    """The server has ended or cannot be reached; asking again starts a new one."""
+    """The server has ended or cannot be reached; another request starts a new one."""
 
 
 class Channel:
-    """Requests to the server of one spec, which is found or started first.
+    """Sends requests to the server of one spec, which it finds or starts first.
 
     Raises
     ------
     EngineError
         From every method: the server cannot be reached or started, refuses, fails or ends.
+    PersonaeError
+        From every method: the workflow that started this process has ended.
     """
 
     def __init__(self, spec: EngineSpec, say: Say) -> None:
@@ -66,7 +68,7 @@ class Channel:
         self._http = self._open()
 
     def close(self) -> None:
-        """Close the connections; the server goes on."""
+        """Close the connections; the server keeps running."""
         self._http.close()
 
     def get(self, path: str) -> bytes:
@@ -80,7 +82,7 @@ class Channel:
             return reply.read()
 
     def frames(self, path: str, body: Wire, hear: Callable[[Heard], None]) -> pa.Schema:
-        """Return the schema of the reply to ``body``; ``hear`` is told what comes, as it comes."""
+        """Return the schema of the reply to ``body``; ``hear`` receives frames as they arrive."""
         from personae.api.arrow_stream import read_frames
 
         with self._exchange("POST", path, body) as reply:
@@ -106,8 +108,8 @@ class Channel:
     def _send(self, method: str, path: str, content: bytes | None) -> httpx.Response:
         """Send a request, to a new server if the old one ended before it replied.
 
-        A server that is being killed may still take a connection and reset it. Asking again is
-        safe: the result of a request depends on that request alone.
+        A server that is being killed may still accept a connection and reset it. Sending the
+        request again is safe, since its result depends only on the request.
         """
         import httpx
 
@@ -124,8 +126,8 @@ class Channel:
     def _open(self) -> httpx.Client:
         """Find or start the server and return a client for it when it is ready.
 
-        One that was found may be in its last moments: a killed server listens until the kernel has
-        taken its memory back. One that this process started is not started again.
+        A server that was found may be ending: a killed one listens until the kernel has freed its
+        memory. A server that this process started is not started again.
         """
         deadline = time.monotonic() + _DYING_SECONDS
         while True:
@@ -153,8 +155,8 @@ class Channel:
     def _client(self) -> httpx.Client:
         """Return a client that opens one connection per request.
 
-        A kept connection saves little on a local socket, and one that the server is just closing
-        would look like a crash.
+        Reusing a connection saves little on a local socket, and a connection that the server is
+        closing would look like a crash.
         """
         import httpx
 
@@ -167,7 +169,7 @@ class Channel:
             headers = {"authorization": f"Bearer {token}"} if token else {}
             return httpx.Client(transport=remote, base_url=url, timeout=timeout, headers=headers)
         path = str(self._place.socket) if self._place else str(url).removeprefix(_UNIX)
-        # The context for TLS takes 20 ms to load and has no use on a socket.
+        # A TLS context takes 20 ms to load and is not needed on a local socket.
         local = httpx.HTTPTransport(limits=limits, uds=path, verify=False, trust_env=False)
         return httpx.Client(transport=local, base_url="http://model-server", timeout=timeout)
 
@@ -186,9 +188,10 @@ class Channel:
             raise EngineError(_refusal(reply)) from None
 
     def _ending(self, error: httpx.HTTPError, during: str) -> str:
-        """Say that the server broke off or cannot be reached."""
+        """Return the message that the server ended or cannot be reached."""
         if self._place is None:
-            return f"the model server at {self._spec.url} is gone during {during}: {error}"
+            return f"the model server at {self._spec.url} cannot be reached during {during}:
+            {error}"
         reason = _reason(self._place.log)
         return f"the model server of {self._spec.model} ended during {during}: {reason}"
 
@@ -198,7 +201,7 @@ class Channel:
 
 
 def _refusal(reply: httpx.Response) -> str:
-    """Return the one line with which the server refused a request."""
+    """Return the server's one-line reason for refusing a request."""
     try:
         error = json.loads(reply.read())["error"]
         return f"{error['type']}: {error['message']}"
@@ -207,16 +210,16 @@ def _refusal(reply: httpx.Response) -> str:
 
 
 def _reason(log: Path) -> str:
-    """Return the line of a server's log that says why it ended, or that it could not say so."""
+    """Return the line of a server's log that states why it ended, or that there is none."""
     try:
         text = log.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
-        return "its log is gone"
+        return "its log does not exist"
     lines = [line.strip() for line in text.split("\n") if line.strip()]
     if said := next((line for line in reversed(lines) if _WHY.search(line)), ""):
         return said
     last = lines[-1] if lines else "nothing"
     return (
-        "it was killed, by somebody or by the system for lack of memory, and could not say why; "
-        f"the last it wrote was: {last}"
+        "it was killed, by a signal or by the system for lack of memory, and logged no reason; "
+        f"its last line is: {last}"
     )

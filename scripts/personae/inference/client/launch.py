@@ -1,9 +1,9 @@
-"""Find the warm server of a spec on this node, or start it, and wait until it is ready.
+"""Find the running server of a spec on this node, or start it, and wait until it is ready.
 
-The socket is made here, under a lock, and handed to the new server as an open file. It exists
-before the server's first instruction runs, so whoever comes next finds it and waits: however many
-nodes start at once, there is one server. If the server dies, the kernel closes the socket, and
-the next to come replaces it.
+The socket is created here, under a lock, and passed to the new server as an open file. It exists
+before the server's first instruction runs, so the next node finds it and waits: however many nodes
+start at once, there is one server. If the server dies, the kernel closes the socket, and the next
+node replaces it.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Health(Wire):
 
 
 def ensure_server(spec: EngineSpec, say: Say) -> tuple[ServerFiles, bool]:
-    """Return the place of the server for ``spec``, and whether it had to be started.
+    """Return the files of the server for ``spec``, and whether it was started by this call.
 
     It may still be loading.
 
@@ -72,15 +72,15 @@ def ensure_server(spec: EngineSpec, say: Say) -> tuple[ServerFiles, bool]:
 
 
 def _start(spec: EngineSpec, owner: ProcessIdentity | None, place: ServerFiles) -> int:
-    """Start a server that takes over a new listening socket; return its process id."""
+    """Start a server with a new listening socket; return its process id."""
     command = [sys.executable, "-m", SERVER_MODULE, "--spec", spec.model_dump_json()]
     command += ["--owner", str(owner)] if owner else []
     with listen(place.socket) as listener, place.log.open("wb") as log:
         handed_over = listener.fileno()
         command += ["--socket", str(place.socket), "--fd", str(handed_over)]
         try:
-            # A session of its own: Ctrl-C in the terminal is for the workflow, and the server
-            # follows its owner. Its standard streams must not hold the node's pipes open.
+            # A new session, so that Ctrl-C in the terminal reaches the workflow only; the server
+            # ends with its owner. Its standard streams must not hold the node's pipes open.
             process = subprocess.Popen(
                 command,
                 pass_fds=[handed_over],
@@ -92,13 +92,13 @@ def _start(spec: EngineSpec, owner: ProcessIdentity | None, place: ServerFiles) 
             )
         except OSError as error:
             raise EngineError(f"cannot start the model server: {error}") from error
-    # It is meant to outlive this process, so there is nothing to wait for.
+    # The server outlives this process on purpose; this avoids a warning about a running child.
     process.returncode = 0
     return process.pid
 
 
 def _tidy(folder: Path) -> None:
-    """Remove what killed servers left behind: their sockets, and logs that are a week old."""
+    """Remove sockets of killed servers, and their logs after a week."""
     for path in folder.glob("engine-*.sock"):
         if not is_listening(path):
             path.unlink(missing_ok=True)
@@ -115,13 +115,13 @@ def await_ready(
     Parameters
     ----------
     health
-        Asks the server for its state and waits for the given seconds at most; None is no answer.
+        Requests the server's state within the given seconds; None if there is no answer.
     seconds
-        The most time to wait.
+        Longest time to wait.
     what
         The server's name in messages.
     say
-        Is told the stages of the load, and every ten seconds that it goes on.
+        Receives the stages of the load, and a message every ten seconds while it continues.
 
     Raises
     ------

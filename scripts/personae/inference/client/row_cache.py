@@ -1,8 +1,9 @@
-"""Rows received before a node ended: its next attempt asks the model server for the others only.
+"""Rows received before a node failed; its next attempt requests only the others.
 
-A row is known by all that determines its result: the node and its code, the weights and their
-dtype, the request without its rows, and the row itself. Every row is written as it is received, so
-that it is kept however the node ends, ``kill -9`` included; it is removed when the node succeeds.
+The key of a row covers everything that determines its result: the node and its code, the weights
+and their dtype, the request without its rows, and the row itself. Every row is written when it is
+received, so it survives any end of the node, ``kill -9`` included. Rows are removed when the node
+succeeds.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from personae.api.requests import (
     LikelihoodRow,
 )
 
-if TYPE_CHECKING:  # costs import time that a node may never need to spend
+if TYPE_CHECKING:  # slow to import, and not needed by every node
     import pyarrow as pa
 
 RowsRequest = GenerateRequest | ActivationsRequest | LikelihoodRequest
@@ -37,21 +38,21 @@ Batches = dict[str, list["pa.RecordBatch"]]
 
 LOG = logging.getLogger("personae")
 
-# Most bytes of a finished request that are held in memory until the node ends.
+# Largest finished request, in bytes, that is held in memory until the node ends.
 _MOST_HELD = 2**26
 _ROW_KEY = b"personae.row"
 _CHECKSUM = b"personae.crc32"
 
 
 class KeptRows:
-    """A context manager around a node's requests.
+    """The stored rows of one node; a context manager around its requests.
 
     Parameters
     ----------
     folder
-        Where kept files of the study are.
+        Folder of the study's stored rows.
     node
-        What tells this node, its code and its model from others.
+        Facts that identify the node, its code and its model.
     """
 
     def __init__(self, folder: Path, node: Mapping[str, Any]) -> None:
@@ -69,7 +70,7 @@ class KeptRows:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def of(self, path: str, request: RowsRequest) -> RequestBatches:
-        """Return what is kept of a request."""
+        """Return the stored batches of a request."""
         kind = _digest(path + request.model_dump_json(exclude={"rows"}))
         if kind not in self._kinds:
             self._kinds[kind] = _load(self._folder, kind)
@@ -79,10 +80,10 @@ class KeptRows:
 
 
 class BatchJournal:
-    """A file to which batches are appended, each of them complete once it is written.
+    """A file to which batches are appended; each batch is complete once it is written.
 
-    A disk that is full costs what would be kept, and no result. The file has one schema, as all
-    batches of a request do.
+    If the disk is full, rows are not stored, but results are not affected. The file has one schema,
+    that of all batches of the request.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -90,7 +91,7 @@ class BatchJournal:
         self._writer: pa.RecordBatchStreamWriter | None = None
 
     def write(self, key: str, batch: pa.RecordBatch) -> None:
-        """Append a batch of a row; one without rows takes back what was written for the key."""
+        """Append a batch of a row; an empty batch revokes the earlier batches of the key."""
         if self._path is None:
             return
         import pyarrow as pa
@@ -98,7 +99,8 @@ class BatchJournal:
         try:
             if self._writer is None:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
-                # Every batch goes to the kernel at once: a killed process loses none.
+                # Unbuffered: every batch reaches the kernel at once, so a killed process loses
+                # none.
                 self._writer = pa.ipc.new_stream(pa.OSFile(str(self._path), "wb"), batch.schema)
             metadata = {_ROW_KEY: key.encode(), _CHECKSUM: _checksum(batch)}
             self._writer.write_batch(batch, custom_metadata=metadata)
@@ -107,7 +109,7 @@ class BatchJournal:
             self._path = None
 
     def close(self) -> None:
-        """End the file."""
+        """Close the file."""
         if self._writer is not None:
             with contextlib.suppress(OSError):
                 self._writer.close()
@@ -115,7 +117,7 @@ class BatchJournal:
 
 
 class RequestBatches:
-    """The batches of one request: those kept from before, and those received now.
+    """The batches of one request: those stored by earlier attempts, and those received now.
 
     A row has one batch, or one for each of its spans.
     """
@@ -128,20 +130,20 @@ class RequestBatches:
         self._keys = {row.id: _digest(row.model_dump_json()) for row in request.rows}
 
     def rest(self) -> RowsRequest:
-        """Return the request of the rows that are missing; what is there of their spans goes."""
+        """Return the request for the missing rows; incomplete rows lose their stored spans."""
         missing = [row for row in self._request.rows if not self._is_there(row)]
         for row in missing:
             self._drop(self._keys[row.id])
         return self._request.model_copy(update={"rows": missing})
 
     def take(self, batch: pa.RecordBatch) -> None:
-        """Keep a batch that was received."""
+        """Store a received batch."""
         key = self._keys[batch["id"][0].as_py()]
         self._batches.setdefault(key, []).append(batch)
         self._journal.write(key, batch)
 
     def all(self) -> list[pa.RecordBatch]:
-        """Return the batches of all rows, in the order of the request; it is finished."""
+        """Return the batches of all rows in the order of the request, and close the journal."""
         keys = [self._keys[row.id] for row in self._request.rows]
         found = [batch for key in keys for batch in self._batches.get(key, ())]
         self._journal.close()
@@ -151,7 +153,7 @@ class RequestBatches:
         return found
 
     def forget(self) -> None:
-        """Keep nothing of this request."""
+        """Remove all stored batches of this request."""
         for key in self._keys.values():
             self._drop(key)
 
@@ -165,9 +167,9 @@ class RequestBatches:
 
 
 def _load(folder: Path, kind: str) -> Batches:
-    """Read what earlier attempts kept, in the order in which they wrote it."""
+    """Read the batches of earlier attempts in the order in which they were written."""
     batches: Batches = {}
-    for path in sorted(folder.glob(f"{kind}-*")):  # names begin with the time
+    for path in sorted(folder.glob(f"{kind}-*")):  # names start with the time
         for key, batch in _batches_of(path):
             if batch.num_rows:
                 batches.setdefault(key, []).append(batch)
@@ -177,7 +179,7 @@ def _load(folder: Path, kind: str) -> Batches:
 
 
 def _batches_of(path: Path) -> Iterator[tuple[str, pa.RecordBatch]]:
-    """Yield the whole batches of a file; of a process that was killed, the last may be cut off."""
+    """Yield the complete batches of a file; a killed process may leave the last one truncated."""
     import pyarrow as pa
 
     try:
@@ -187,7 +189,7 @@ def _batches_of(path: Path) -> Iterator[tuple[str, pa.RecordBatch]]:
                     raise OSError("a row does not match its checksum")
                 yield metadata[_ROW_KEY].decode(), batch
     except (pa.ArrowException, OSError, KeyError) as error:
-        LOG.warning("%s ends early (%s): the other rows are asked for again", path, error)
+        LOG.warning("%s ends early (%s): the other rows are requested again", path, error)
 
 
 def _checksum(batch: pa.RecordBatch) -> bytes:

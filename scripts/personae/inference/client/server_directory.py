@@ -1,4 +1,4 @@
-"""Where a model server is found on this node: its socket, its log, and the lock for starting it."""
+"""The files of a model server on this node: its socket, its log, and the lock for starting it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ServerFiles(NamedTuple):
 
 
 def place_of(spec: EngineSpec, owner: ProcessIdentity | None) -> ServerFiles:
-    """Return the place of the server for ``spec`` and ``owner``; equal ones share a server.
+    """Return the files of the server for ``spec`` and ``owner``; equal ones share a server.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def place_of(spec: EngineSpec, owner: ProcessIdentity | None) -> ServerFiles:
         If the folder is not private to this user, or its path is too long for a socket.
     """
     folder = _private_folder()
-    # Host and allocation enter also without an owner, in case the folder is not node-local.
+    # Without an owner, host and allocation are in the key, in case the folder is not node-local.
     key = str(owner) if owner else " ".join([*neighbourhood(), _code_stamp()])
     name = f"engine-{spec.digest()[:12]}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
     path = folder / f"{name}.sock"
@@ -57,13 +57,13 @@ def place_of(spec: EngineSpec, owner: ProcessIdentity | None) -> ServerFiles:
 
 
 def _private_folder() -> Path:
-    """Return a node-local folder that only this user can enter, made if need be."""
+    """Return a node-local folder that only this user can enter; create it if it is missing."""
     named = (os.environ.get(variable) for variable in FOLDER_VARIABLES)
     base = next(filter(None, named), tempfile.gettempdir())
     folder = Path(base) / f"personae-{os.getuid()}"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # lstat: in a folder that all may write to, somebody could have planted a link.
+        # lstat: in a folder that is writable for all, another user could have created a link.
         status = folder.lstat()
     except OSError as error:
         raise EngineError(f"no folder for the model server's socket: {error}") from None
@@ -76,8 +76,8 @@ def _private_folder() -> Path:
 def _code_stamp() -> str:
     """Return names and times of the server's source files.
 
-    A server that no workflow owns may outlive an edit of its code; the edited code must not
-    find it. An owned one ends with its workflow.
+    A server without an owner may outlive an edit of its code; the edited code must not use it. A
+    server with an owner ends with its workflow.
     """
     package = Path(personae.__file__).parent
     files = [path for part in _SERVER_CODE for path in sorted((package / part).rglob("*.py"))]
@@ -86,7 +86,7 @@ def _code_stamp() -> str:
 
 @contextmanager
 def locked(path: Path, seconds: float) -> Iterator[None]:
-    """Hold the exclusive lock on a file; the kernel frees it if this process dies.
+    """Hold the exclusive lock on a file; the kernel releases it if this process dies.
 
     Raises
     ------
@@ -101,7 +101,7 @@ def locked(path: Path, seconds: float) -> Iterator[None]:
 
 
 def listen(path: Path) -> socket.socket:
-    """Return a listening unix socket of mode 0600 at ``path``, in place of a dead one."""
+    """Return a listening unix socket of mode 0600 at ``path``, replacing a dead one."""
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(str(path))
@@ -113,7 +113,7 @@ def listen(path: Path) -> socket.socket:
 def is_listening(path: Path) -> bool:
     """Whether a process holds the socket at ``path`` open."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        # With a full backlog the kernel says "again", or makes us wait: so there is a listener.
+        # With a full backlog connecting would block, so there is a listener.
         probe.settimeout(2)
         try:
             probe.connect(str(path))

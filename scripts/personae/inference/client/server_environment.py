@@ -1,4 +1,4 @@
-"""What a model server inherits of the environment: what it computes with, and no secret."""
+"""The environment variables that a model server inherits: those for computing, no secrets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import personae
 from personae.inference.allocator import keeping_memory
 
 TOKEN_VARIABLE: Final = "PERSONAE_SERVER_TOKEN"
-"""Holds the token of a server on a port, for the server and for its clients."""
+"""Contains the token of a server on a port, for the server and its clients."""
 
 _NAMES: Final = frozenset(
     {
@@ -30,10 +30,10 @@ _SECRET: Final = re.compile(r"TOKEN(?!IZERS)|KEY|SECRET|PASS|CREDENTIAL|AUTH|JWT
 
 
 def server_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the part of an environment that a model server needs, with this very package.
+    """Return the part of an environment that a model server needs, with this package on its path.
 
-    Keys of endpoints stay with the nodes that pay for them. Numbers of threads are left out as
-    well: Snakemake sets them to those of the one node that happens to start the server.
+    Keys of endpoints are left out, since only nodes use them. Numbers of threads are left out as
+    well, since Snakemake sets them for the one node that happens to start the server.
     """
     kept = {name: text for name, text in environment.items() if _is_needed(name)}
     folders = [str(Path(personae.__file__).parents[1]), kept.get("PYTHONPATH", "")]

@@ -1,4 +1,4 @@
-"""The client of a model server: typed rows in, tables and small records out; free of torch."""
+"""The client of a model server: typed rows in, tables and small records out; imports no torch."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 Vectors = Mapping[str, NDArray[np.floating]]
 
 _SAY_EVERY = 10.0
-# A request that ends so many servers, one after the other, is given up.
+# A request is abandoned after this many servers, one after another, ended during it.
 _SERVERS = 2
 _RENDERED = TypeAdapter(list[RenderedChat])
 
@@ -51,20 +51,22 @@ _RENDERED = TypeAdapter(list[RenderedChat])
 def connect(
     spec: EngineSpec, log: logging.Logger | Callable[[str], None] | None = None
 ) -> EngineClient:
-    """Return a client of the ready model server for ``spec``, which is started if need be.
+    """Return a client of the model server for ``spec``, which is started if there is none.
 
     Parameters
     ----------
     spec
-        The model, its numerics and limits; ``url`` names a server that somebody else runs.
+        The model, its numerics and limits; ``url`` names a server that another process runs.
     log
-        Is told how the load and long requests advance.
+        Receives the progress of the load and of long requests.
 
     Raises
     ------
     EngineError
         If the server cannot start, load or be reached in time, or serves other weights than
         those in the folder ``spec.model``.
+    PersonaeError
+        If the workflow that started this process has ended.
     """
     say = log.info if isinstance(log, logging.Logger) else log
     client = EngineClient(Channel(spec, say or _silent), say or _silent)
@@ -74,11 +76,11 @@ def connect(
 
 
 def _silent(_: str) -> None:
-    """Say nothing."""
+    """Ignore a message."""
 
 
 def _require_same_weights(spec: EngineSpec, info: EngineInfo) -> None:
-    """Refuse a server whose results would be filed under another model's name."""
+    """Raise an error if the server has other weights than the model that it is used for."""
     from personae.inference.weights_manifest import MANIFEST, Manifest
 
     path = Path(spec.model) / MANIFEST
@@ -93,10 +95,10 @@ def _require_same_weights(spec: EngineSpec, info: EngineInfo) -> None:
 
 
 class EngineClient:
-    """What nodes ask of a model; a context manager whose exit leaves the server running.
+    """Requests of a node to a model; a context manager whose exit leaves the server running.
 
     Every method raises `EngineError` with one line if the server refuses, fails or ends. The
-    result of a request depends on that request alone.
+    result of a request depends only on that request.
     """
 
     def __init__(self, channel: Channel, say: Say) -> None:
@@ -111,7 +113,7 @@ class EngineClient:
 
     @contextmanager
     def keeping(self, rows: KeptRows) -> Iterator[None]:
-        """Keep rows as they come, should the block not end well; ask for no row that is kept."""
+        """Store rows as they arrive, in case the block fails; request no row that is stored."""
         self._kept = rows
         try:
             with rows:
@@ -120,7 +122,7 @@ class EngineClient:
             self._kept = None
 
     def close(self) -> None:
-        """Close the connections; the server goes on."""
+        """Close the connections; the server keeps running."""
         self._channel.close()
 
     def generate(
@@ -133,9 +135,9 @@ class EngineClient:
         rows
             Messages, seed and interventions of each response.
         sampling
-            Temperature, top-p and length of all of them.
+            Temperature, top-p and maximum length of all responses.
         vectors
-            The vectors that interventions name, float of shape ``[hidden]``.
+            Vectors by the names that interventions use, float of shape ``[hidden]``.
 
         Returns
         -------
@@ -158,7 +160,7 @@ class EngineClient:
         rows
             Token ids as saved at generation, and spans of them.
         vectors
-            The vectors that interventions name, float of shape ``[hidden]``.
+            Vectors by the names that interventions use, float of shape ``[hidden]``.
         layers
             0-based; layer ``l`` is the residual stream after block ``l``. None is every layer.
 
@@ -199,7 +201,7 @@ class EngineClient:
         return to_matrix(pa.Table.from_batches(batches, schema)["vector"])
 
     def info(self) -> EngineInfo:
-        """Return what is loaded, on what, and what it has done so far."""
+        """Return the server's model, device, versions and counters."""
         return EngineInfo.model_validate_json(self._channel.get("/info"))
 
     def _rows(self, path: str, request: RowsRequest) -> pa.Table:
@@ -209,19 +211,20 @@ class EngineClient:
         kept = self._kept.of(path, request) if self._kept else RequestBatches(request, {})
         if known := len(request.rows) - len(kept.rest().rows):
             self._say(
-                f"{path}: {known} of {len(request.rows)} rows are kept from an attempt before"
+                f"{path}: {known} of {len(request.rows)} rows are kept from an earlier attempt"
             )
         try:
             schema = self._asked(path, kept)
         except EngineError as error:
-            # Whether an intervention ever acted is a question to all rows of a request together.
+            # Whether an intervention acted is checked over all rows of a request, so all are
+            # redone.
             if InterventionError.__name__ in str(error):
                 kept.forget()
             raise
         return pa.Table.from_batches(kept.all(), schema)
 
     def _asked(self, path: str, kept: RequestBatches) -> pa.Schema:
-        """Ask for the rows that are missing, of a new server if one ends in between."""
+        """Request the rows that are missing, from a new server if the first one ends."""
         for left in reversed(range(_SERVERS)):
             try:
                 return self._channel.frames(
@@ -235,7 +238,7 @@ class EngineClient:
 
 
 class _Listener:
-    """Hands batches on, says progress now and then, raises the error that the server met."""
+    """Passes batches on, reports progress every ten seconds, and raises the server's error."""
 
     def __init__(self, path: str, say: Say, take: Callable[[pa.RecordBatch], None]) -> None:
         self._path, self._say, self._take = path, say, take

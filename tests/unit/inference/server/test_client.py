@@ -169,7 +169,7 @@ def test_a_url_is_used_and_no_server_started(servers: Servers) -> None:
         assert client.info().pid == remote.process.pid, "run by hand, it does not end when idle"
         assert servers.sockets() == []
         assert servers.loads() == []
-    with pytest.raises(EngineError, match=f"model server at {remote.url} is gone"):
+    with pytest.raises(EngineError, match=f"model server at {remote.url} cannot be reached"):
         client.info()
 
 

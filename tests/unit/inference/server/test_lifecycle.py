@@ -35,7 +35,7 @@ client.generate([GenerateRow(id="x", messages=[message], seed=0)], Sampling())
 """
 
 
-KILLED = "it was killed, by somebody or by the system for lack of memory, and could not say why"
+KILLED = "it was killed, by a signal or by the system for lack of memory, and logged no reason"
 
 
 def start_client(servers: Servers, name: str, then: str = "") -> subprocess.Popen[str]:
