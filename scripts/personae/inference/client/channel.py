@@ -190,8 +190,8 @@ class Channel:
     def _ending(self, error: httpx.HTTPError, during: str) -> str:
         """Return the message that the server ended or cannot be reached."""
         if self._place is None:
-            return f"the model server at {self._spec.url} cannot be reached during {during}:
-            {error}"
+            url = self._spec.url
+            return f"the model server at {url} cannot be reached during {during}: {error}"
         reason = _reason(self._place.log)
         return f"the model server of {self._spec.model} ended during {during}: {reason}"
 
