@@ -7,43 +7,35 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from ..unit.endpoints.misbehaving import Endpoint
-from ..workflow.test_endpoints import judge
+from .endpoint_modes import MODES, check_modes
 from .files import cut, flip_bits, swap
+from .hostile import refuse_hostile
 from .inputs import mutate
+from .judge import JudgingEndpoint
 from .kills import finish, kill_often
-from .study import JUDGES, TortureStudy, make_study
+from .node_kills import kill_node
+from .nodes import Bench, Found, nodes_of, rounds
+from .study import JUDGES, RESULTS, TortureStudy, found_study, make_study, port_of
 
+PARTS = ("inputs", "hostile", "endpoints", "files", "remade", "nodes", "study")
 # Requests that may be on the way when a process is killed: they are asked again.
 _IN_FLIGHT = 8
+
+Row = tuple[str, int, list[str]]
 
 
 def main() -> int:
     """Run the torture and return the exit status."""
-    parser = argparse.ArgumentParser(prog="make torture", description=__doc__)
-    parser.add_argument("--seed", type=int, default=1, help="of every random choice")
-    parser.add_argument("--kills", type=int, default=30)
-    parser.add_argument("--flips", type=int, default=400)
-    parser.add_argument("--inputs", type=int, default=800)
-    options = parser.parse_args()
-    start, rows = time.monotonic(), []
-    with tempfile.TemporaryDirectory(prefix="torture-") as folder:
-        root = Path(folder).resolve()
-        with Endpoint(judge) as endpoint:
-            whole = make_study(root / "whole", endpoint.url)
-            done = whole.run()
-            if done.returncode:
-                print(done.stdout[-3000:], done.stderr[-3000:], file=sys.stderr)
-                return 1
-            print(f"reference run: {time.monotonic() - start:.0f} s", flush=True)
-        (root / "inputs").mkdir()
-        wrong = mutate(root / "inputs", options.inputs, options.seed)
-        rows.append(("a mutated input is read or refused by a line", options.inputs, wrong))
-        rows += damage(whole, options.flips, options.seed)
-        rows += remade(whole)
-        rows += killed(root / "killed", whole, options.kills, options.seed)
+    options = _options()
+    start, rows = time.monotonic(), list[Row]()
+    with _folder(options.folder) as root:
+        for part in options.only or PARTS:
+            rows += _part(part, root, options)
+            print(f"{part}: done after {time.monotonic() - start:.0f} s", flush=True)
     print(f"\nseed {options.seed}, {time.monotonic() - start:.0f} s")
     print(f"{'test':<58}{'n':>6}{'passed':>8}")
     for name, n, failures in rows:
@@ -53,7 +45,71 @@ def main() -> int:
     return bool(failed)
 
 
-Row = tuple[str, int, list[str]]
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make torture", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1, help="of every random choice")
+    parser.add_argument("--kills", type=int, default=42, help="of single nodes")
+    parser.add_argument("--study-kills", type=int, default=6, help="while a whole study runs")
+    parser.add_argument("--flips", type=int, default=400)
+    parser.add_argument("--inputs", type=int, default=800)
+    parser.add_argument("--only", choices=PARTS, nargs="+", help="run these parts")
+    parser.add_argument(
+        "--share",
+        default="1/1",
+        metavar="I/K",
+        help="of the kills of nodes, the I-th of K",
+    )
+    parser.add_argument(
+        "--folder", type=Path, help="keep the finished study there, and use it again"
+    )
+    return parser.parse_args()
+
+
+@contextmanager
+def _folder(kept: Path | None) -> Iterator[Path]:
+    if kept:
+        kept.mkdir(parents=True, exist_ok=True)
+        yield kept.resolve()
+        return
+    with tempfile.TemporaryDirectory(prefix="torture-") as folder:
+        yield Path(folder).resolve()
+
+
+def _part(part: str, root: Path, options: argparse.Namespace) -> list[Row]:
+    seed = options.seed
+    if part in ("inputs", "hostile", "endpoints"):
+        with tempfile.TemporaryDirectory(prefix=part) as folder:
+            return _without_study(part, Path(folder).resolve(), options)
+    with _finished(root / "whole") as (study, endpoint):
+        match part:
+            case "files":
+                return damage(study, options.flips, seed)
+            case "remade":
+                return remade(study)
+            case "nodes":
+                return nodes_killed(study, endpoint, options.kills, seed, options.share)
+            case _:
+                return study_killed(root / "killed", study, options.study_kills, seed)
+
+
+def _without_study(part: str, folder: Path, options: argparse.Namespace) -> list[Row]:
+    if part == "inputs":
+        wrong = mutate(folder, options.inputs, options.seed)
+        return [("a mutated input is read or refused by a line", options.inputs, wrong)]
+    if part == "hostile":
+        return [("a hostile file is refused by a line", *refuse_hostile(folder))]
+    return [("an endpoint's way to answer is understood", len(MODES), check_modes(folder))]
+
+
+@contextmanager
+def _finished(root: Path) -> Iterator[tuple[TortureStudy, JudgingEndpoint]]:
+    """Yield a finished study and its judge: made now, or found where it was made before."""
+    with JudgingEndpoint(port_of(root) if root.exists() else 0) as endpoint:
+        study = found_study(root) if root.exists() else make_study(root, endpoint.url)
+        done = study.run()
+        if done.returncode:
+            raise SystemExit(f"the study fails: {done.stdout[-3000:]}{done.stderr[-3000:]}")
+        yield study, endpoint
 
 
 def damage(study: TortureStudy, flips: int, seed: int) -> list[Row]:
@@ -85,9 +141,31 @@ def remade(study: TortureStudy) -> list[Row]:
     return [("tables cut short are made again, identical", len(paths), failures)]
 
 
-def killed(root: Path, whole: TortureStudy, n: int, seed: int) -> list[Row]:
-    """Kill processes of a study over and over; it must come out as if nothing had happened."""
-    with Endpoint(judge) as endpoint:
+def nodes_killed(
+    study: TortureStudy, endpoint: JudgingEndpoint, n: int, seed: int, share: str
+) -> list[Row]:
+    """Kill nodes of every kind at drawn moments, and make each again."""
+    part, parts = map(int, share.split("/"))
+    bench = Bench(study.project, study.arguments, RESULTS.as_posix(), endpoint)
+    drawn = list(enumerate(rounds(nodes_of(bench), n, seed)))
+    found = Found()
+    for number, (node, victim) in drawn[part - 1 :: parts]:
+        kill_node(bench, node, victim, seed * 1000 + number, found)
+        print(f"  {number}: {node.rule} ({node.asks}, {victim})", flush=True)
+    hits = found.hit.total()
+    print(f"killed: {dict(found.victims)} in {dict(found.hit)}; too late: {found.missed}")
+    print(f"rows used again: {dict(found.rows_kept)}; servers replaced: {found.replaced}")
+    print(f"answers used again: {dict(found.answers_kept)}; asked again: {found.asked_again}")
+    return [
+        ("a node goes on after a kill without a manual step", hits, found.failures),
+        ("its tables are those of a quiet run", hits, found.differing),
+        ("rows and answers that were there are used", hits, found.lost),
+    ]
+
+
+def study_killed(root: Path, whole: TortureStudy, n: int, seed: int) -> list[Row]:
+    """Kill processes of a whole study over and over; it must come out as if nothing had been."""
+    with JudgingEndpoint() as endpoint:
         study = make_study(root, endpoint.url)
         kills = kill_often(study, n, seed)
         finish(study, kills)
@@ -96,13 +174,11 @@ def killed(root: Path, whole: TortureStudy, n: int, seed: int) -> list[Row]:
     wanted, found = whole.contents(), study.contents()
     differing = [f"{name} differs" for name in wanted if found.get(name) != wanted[name]]
     paid = [] if asked_again <= _IN_FLIGHT * n else [f"{asked_again} answers were asked for twice"]
-    kept = [] if kills.rows_kept else ["no row was kept inside a node"]
     print(f"killed: {dict(kills.victims)} in {dict(kills.hit)}")
     print(f"{kills.rows_kept} rows kept inside nodes, {asked_again} answers asked for again")
     return [
-        ("a run goes on after a kill without a manual step", n, kills.failures),
+        ("a study goes on after a kill without a manual step", n, kills.failures),
         ("tables after all kills are those of a quiet run", len(wanted), differing),
-        ("rows that came before a kill are used", 1, kept),
         ("answers are asked for twice only if on the way", 1, paid),
     ]
 

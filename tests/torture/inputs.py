@@ -7,6 +7,7 @@ Right is either to read it or to refuse it by lines that name a file: no other e
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -19,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 _SECONDS = 20.0  # for one load
 _BATCH = 25  # loads of one process
 _LONGEST = 1500  # characters of one line
-_BOMB = b"a: &a [x,x,x,x,x,x,x,x,x]\n" + b"".join(
+BOMB = b"a: &a [x,x,x,x,x,x,x,x,x]\n" + b"".join(
     b"%c: &%c [%s]\n" % (98 + i, 98 + i, b",".join([b"*%c" % (97 + i)] * 9)) for i in range(12)
 )
 _VALUES = (
@@ -81,7 +82,7 @@ def _recode(rng: random.Random, data: bytes) -> bytes:
 
 
 def _whole(rng: random.Random, data: bytes) -> bytes:
-    return rng.choice((b"", b"\n", _BOMB, b"[" * 200_000, b"- " * 3000, b"3", b"- a", data * 2))
+    return rng.choice((b"", b"\n", BOMB, b"[" * 200_000, b"- " * 3000, b"3", b"- a", data * 2))
 
 
 _MUTATIONS: tuple[Mutation, ...] = (_flip, _cut, _insert, _lines, _value, _value, _recode, _whole)
@@ -99,7 +100,7 @@ def mutate(folder: Path, n: int, seed: int) -> list[str]:
     folder
         An empty folder.
     """
-    originals = _project(folder)
+    originals = make_project(folder)
     rng = random.Random(seed)
     cases = []
     for number in range(n):
@@ -109,11 +110,23 @@ def mutate(folder: Path, n: int, seed: int) -> list[str]:
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(mutation(rng, originals[name]))
         cases.append({"number": number, "file": name, "how": mutation.__name__, "data": str(path)})
-    batches = [cases[start : start + _BATCH] for start in range(0, n, _BATCH)]
+    return load_all(folder, cases)
+
+
+def load_all(folder: Path, cases: list[dict[str, Any]]) -> list[str]:
+    """Put each case in its place and load it; return one line per case that ends wrongly.
+
+    Parameters
+    ----------
+    cases
+        ``number``, ``file`` (the place), ``how``, ``data`` (path of what is put there), and
+        ``refused`` where it must not be read.
+    """
+    batches = [cases[start : start + _BATCH] for start in range(0, len(cases), _BATCH)]
     return [line for batch in batches for line in _tried(folder, batch)]
 
 
-def _project(folder: Path) -> dict[str, bytes]:
+def make_project(folder: Path) -> dict[str, bytes]:
     """Make a project in ``folder``; return the files that are mutated, by name."""
     import numpy as np
 
@@ -152,8 +165,17 @@ def _tried(folder: Path, batch: list[dict[str, Any]]) -> Iterator[str]:
         batch = batch[len(results) :]
         if batch:
             ending = (errors.strip().splitlines() or ["no word"])[-1]
+            _put_back(folder, batch[0])
             yield f"{_named(batch[0])}: hangs or crashes ({process.returncode}): {ending}"
             batch = batch[1:]
+
+
+def _put_back(folder: Path, case: dict[str, Any]) -> None:
+    """Put the right file in its place again where the process that took it away was killed."""
+    if (aside := folder / "aside").exists():
+        place = folder / case["file"]
+        place.rename(folder / f"killed-{case['number']}")
+        aside.rename(place)
 
 
 def _named(case: dict[str, Any]) -> str:
@@ -164,9 +186,9 @@ def _wrong(folder: Path, case: dict[str, Any]) -> str:
     """Load one mutated file; return what is wrong with how that ended, or nothing."""
     from personae.base.errors import PersonaeError
 
-    path = folder / case["file"]
-    before = path.read_bytes()
-    path.write_bytes(Path(case["data"]).read_bytes())
+    path, aside = folder / case["file"], folder / "aside"
+    path.rename(aside)
+    os.rename(case["data"], path)
     try:
         _load(folder, case["file"])
     except PersonaeError as error:
@@ -177,8 +199,9 @@ def _wrong(folder: Path, case: dict[str, Any]) -> str:
     except Exception as error:  # whatever comes is what is wrong
         return f"{_named(case)}: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
     finally:
-        path.write_bytes(before)
-    return ""
+        os.rename(path, case["data"])
+        aside.rename(path)
+    return f"{_named(case)}: it is read" if case.get("refused") else ""
 
 
 def _load(folder: Path, name: str) -> None:

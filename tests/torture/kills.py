@@ -1,4 +1,4 @@
-"""Processes of a run killed at random moments, over every kind of node."""
+"""Processes of a whole study killed at random moments, while nodes run beside each other."""
 
 from __future__ import annotations
 
@@ -12,27 +12,19 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
-import psutil
-
+from .processes import VICTIMS, Victim, forbidden_words, outliving, processes_in, rule_of, strike
 from .study import TortureStudy
 
-Victim = Literal["head", "node", "server", "all", "interrupt", "hang-up"]
-
-VICTIMS: tuple[Victim, ...] = ("head", "node", "server", "all", "interrupt", "hang-up")
 # Nodes that ask a model or a judge, which is what a kill can cost.
 ASKING = re.compile(
     r"generate_|extract_|judge_|sweep_|steer_trait|cap_responses|measure_capping_cost|replay_|"
     r"project_last|project_conv|calibrate_judges"
 )
-_SCRIPT = re.compile(r"\.snakemake/scripts/tmp[^/]*\.(\w+)\.py")
 _KEPT = re.compile(r"(\d+) of \d+ rows are kept")
 _PATIENCE = 300.0
 # Share of kills that come as soon as some rows of the node are there: those must not be lost.
 _AFTER_ROWS = 0.5
-_INTERRUPTED = "Traceback (most recent call last)"
-_FORBIDDEN = ("LockException", "--unlock", _INTERRUPTED)
 
 
 @dataclass
@@ -56,10 +48,8 @@ def kill_often(study: TortureStudy, n: int, seed: int) -> Kills:
     for number in range(n):
         victim = VICTIMS[number % len(VICTIMS)]
         said = _killed_run(study, victim, kills, draw, forced)
-        for word in _FORBIDDEN:
-            # Ctrl-C reaches a node while it still imports, before it can catch anything.
-            if word in said and not (victim == "interrupt" and word == _INTERRUPTED):
-                kills.failures.append(f"kill {number} ({victim}): {_line_with(said, word)}")
+        wrong = [*forbidden_words(said, victim), *outliving(study.project.root)]
+        kills.failures += [f"kill {number} ({victim}): {line}" for line in wrong]
         kills.rows_kept += _rows_kept(study.results)
         missing = sorted(_asking_rules(study) - set(kills.hit))
         forced = draw.choice(missing or sorted(kills.hit)) if _is_complete(study) else ""
@@ -72,25 +62,6 @@ def finish(study: TortureStudy, kills: Kills) -> None:
     kills.rows_kept += _rows_kept(study.results)
     if done.returncode:
         kills.failures.append(f"the plain rerun failed: {done.stderr[-500:]}")
-
-
-def processes_in(folder: Path) -> list[psutil.Process]:
-    """Return the processes that work in a folder, but for this one."""
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, OSError):
-            if process.pid != os.getpid() and Path(process.cwd()) == folder:
-                found.append(process)
-    return found
-
-
-def rule_of(process: psutil.Process) -> str:
-    """Return the rule whose script a process runs; empty for another process."""
-    try:
-        found = _SCRIPT.search(" ".join(process.cmdline()))
-    except psutil.Error:
-        return ""
-    return found.group(1) if found else ""
 
 
 def _killed_run(
@@ -112,7 +83,7 @@ def _killed_run(
                 _wait_for_rows(study, rule)
             else:
                 time.sleep(draw.uniform(0.0, 2.0))
-            _strike(study, running, victim)
+            strike(study.project.root, running, victim)
             kills.hit[rule] += 1
             kills.victims[victim] += 1
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -121,7 +92,6 @@ def _killed_run(
         if running.poll() is None:
             os.killpg(running.pid, signal.SIGKILL)
             running.wait()
-        _await_end(study, kills)
         out.seek(0)
         return out.read()
 
@@ -156,39 +126,6 @@ def _bytes_kept(results: Path) -> int:
     return total
 
 
-def _strike(study: TortureStudy, running: subprocess.Popen[bytes], victim: Victim) -> None:
-    if victim == "interrupt":
-        os.killpg(running.pid, signal.SIGINT)
-        return
-    if victim == "hang-up":
-        os.killpg(running.pid, signal.SIGHUP)
-        return
-    if victim in ("head", "all"):
-        running.kill()
-    for process in processes_in(study.project.root):
-        with contextlib.suppress(psutil.Error):
-            is_server = "personae.inference.server" in " ".join(process.cmdline())
-            is_node = bool(rule_of(process))
-            if (
-                victim == "all"
-                or (victim == "node" and is_node)
-                or (victim == "server" and is_server)
-            ):
-                process.kill()
-
-
-def _await_end(study: TortureStudy, kills: Kills) -> None:
-    """Wait until no process of the study is left; that is a promise of the project, too."""
-    deadline = time.monotonic() + 60
-    while left := processes_in(study.project.root):
-        if time.monotonic() > deadline:
-            kills.failures.append(f"processes outlive their run: {[p.cmdline() for p in left]}")
-            for process in left:
-                process.kill()
-            return
-        time.sleep(0.1)
-
-
 def _rows_kept(results: Path) -> int:
     """Count the rows that nodes did not ask for again, as their logs say, and empty the logs."""
     total = 0
@@ -206,7 +143,3 @@ def _is_complete(study: TortureStudy) -> bool:
 def _asking_rules(study: TortureStudy) -> set[str]:
     names = (study.project.root / "scripts").glob("*/*.py")
     return {path.stem for path in names if ASKING.match(path.stem)}
-
-
-def _line_with(text: str, word: str) -> str:
-    return next(line for line in text.splitlines() if word in line)

@@ -6,6 +6,7 @@ import json
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import yaml
 from transformers import LlamaConfig, LlamaForCausalLM, set_seed
@@ -34,10 +35,14 @@ class TortureStudy:
         """The study's results."""
         return self.project.root / RESULTS
 
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """Arguments of a plain run, as `make demo` has them."""
+        return "--profile", "local", "--configfile", STUDY, "--cores", "2"
+
     def command(self, *arguments: str) -> tuple[list[str], dict[str, str]]:
-        """Return the command line of a plain run, as `make demo` has it, and its environment."""
-        local = ("--profile", "local", "--configfile", STUDY, "--cores", "2")
-        return self.project.command(*local, *arguments)
+        """Return the command line of a plain run and its environment."""
+        return self.project.command(*self.arguments, *arguments)
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the study and return what was said."""
@@ -82,6 +87,17 @@ def make_study(root: Path, judge: str) -> TortureStudy:
     (root / ".env").write_text("JUDGE_KEY=planted-key\n", encoding="utf-8")
     (root / STUDY).write_text(yaml.safe_dump(study), encoding="utf-8")
     return TortureStudy(project)
+
+
+def found_study(root: Path) -> TortureStudy:
+    """Return the study that an earlier call of `make_study` left at ``root``."""
+    return TortureStudy(Project(root))
+
+
+def port_of(root: Path) -> int:
+    """Return the port at which a study looks for its judge."""
+    study = yaml.safe_load((root / STUDY).read_text(encoding="utf-8"))
+    return urlsplit(study["endpoints"][JUDGES[0]]["base_url"]).port or 0
 
 
 def _tiny_model(folder: Path) -> None:

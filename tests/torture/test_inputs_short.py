@@ -6,11 +6,25 @@ from pathlib import Path
 
 import pytest
 
-from . import inputs
+from . import hostile, inputs
 
 
 def test_mutated_inputs_are_read_or_refused_by_a_line(tmp_path: Path) -> None:
     assert inputs.mutate(tmp_path, 35, seed=2) == []
+
+
+def test_hostile_files_are_refused_by_a_line(tmp_path: Path) -> None:
+    n, wrong = hostile.refuse_hostile(tmp_path)
+    assert wrong == []
+    assert n >= 18
+
+
+def test_a_hostile_file_that_is_read_is_told(tmp_path: Path) -> None:
+    inputs.make_project(tmp_path)
+    (tmp_path / "sound").write_bytes((tmp_path / "study.yaml").read_bytes())
+    case = {"number": 0, "file": "study.yaml", "how": "sound", "refused": True}
+    case["data"] = str(tmp_path / "sound")
+    assert inputs.load_all(tmp_path, [case]) == ["input 0 (study.yaml, sound): it is read"]
 
 
 def fails(folder: Path, name: str) -> None:

@@ -75,9 +75,11 @@ Behaviour = Callable[[dict[str, Any], int], Reply]
 
 
 class Endpoint:
-    """A context manager; ``behave`` may be exchanged while it runs."""
+    """A context manager; ``behave`` may be exchanged while it runs. Port 0 is any free one."""
 
-    def __init__(self, behave: Behaviour, certificate: Path | None = None) -> None:
+    def __init__(
+        self, behave: Behaviour, certificate: Path | None = None, *, port: int = 0
+    ) -> None:
         self.behave = behave
         self.asked: Counter[str] = Counter()
         self.answered: Counter[str] = Counter()
@@ -86,7 +88,7 @@ class Endpoint:
         self.flights: list[int] = []  # requests in flight when each came, itself among them
         self.in_flight = self.most_in_flight = 0
         self._lock = threading.Lock()
-        self._server = _Server(("127.0.0.1", 0), self._handler())
+        self._server = _Server(("127.0.0.1", port), self._handler())
         self._scheme = "http"
         if certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -1,0 +1,44 @@
+"""The judge of the torture study: an HTTP endpoint that counts the answers that it gave."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from ..unit.endpoints.misbehaving import Endpoint, Reply
+from ..workflow.test_endpoints import UNUSABLE, judge
+
+
+class JudgingEndpoint(Endpoint):
+    """Says a verdict by a digest of what it is asked, now and then none.
+
+    Attributes
+    ----------
+    given
+        How often each model was asked each thing since the last call of `forget`.
+    judged
+        What was answered with a verdict: the rest is asked for again by every run.
+    """
+
+    def __init__(self, port: int = 0) -> None:
+        super().__init__(judge, port=port)
+        self.given: Counter[tuple[str, str]] = Counter()
+        self.judged: set[tuple[str, str]] = set()
+
+    def forget(self) -> None:
+        """Begin to count anew."""
+        self.given.clear()
+
+    def done(self, body: dict[str, Any], reply: Reply) -> None:
+        """Count a reply that was delivered whole."""
+        super().done(body, reply)
+        if reply.status == 200:
+            asked = str(body["model"]), str(body["messages"][-1]["content"])
+            self.given[asked] += 1
+            if has_verdict(reply.body.decode()):
+                self.judged.add(asked)
+
+
+def has_verdict(text: str) -> bool:
+    """Tell whether an answer of this judge, or a reply with it, holds a verdict."""
+    return UNUSABLE not in text
