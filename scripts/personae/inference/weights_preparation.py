@@ -10,7 +10,6 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import os
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,14 +17,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 from personae.inference.engine_errors import ModelError
+from personae.inference.hub_snapshot import BESIDE_WEIGHTS, fetch_config, fetch_snapshot
+from personae.inference.model_config import (
+    ModelShape,
+    config_problem,
+    read_config,
+    shape_of,
+    shape_problem,
+)
 from personae.inference.model_folder import (
     NO_TEMPLATE,
     adapter_base,
-    config_problem,
     has_chat_template,
     is_adapter,
-    read_config,
-    shape_of,
     weight_files,
 )
 from personae.inference.weights_manifest import (
@@ -39,9 +43,6 @@ from personae.inference.weights_manifest import (
     record_versions,
     weights_digest,
 )
-
-_BESIDE_WEIGHTS = ("*.json", "*.jinja", "*.model", "*.txt")
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 class _WeightsPackage(NamedTuple):
@@ -69,16 +70,22 @@ _CARRIERS = {
 }
 
 
-def prepare_model(source: ModelSource, folder: Path) -> Manifest:
+def prepare_model(source: ModelSource, folder: Path, stated: ModelShape | None = None) -> Manifest:
     """Write ``folder/weights`` and ``folder/manifest.json``, the manifest last.
 
-    Packages are copied or converted; snapshots and folders are linked, as they may be large.
+    Packages are copied or converted; snapshots and folders are linked, as they may be large. Of a
+    snapshot the config is fetched first: weights of another shape than ``stated`` are not.
+
+    Parameters
+    ----------
+    stated
+        ModelShape that the model table states.
 
     Raises
     ------
     ModelError
-        If the package, snapshot or folder is not there, not the pinned one, or holds no
-        safetensors.
+        If the package, snapshot or folder is not there, not the pinned one, holds no safetensors,
+        cannot be run, or has another shape than the table states.
     """
     for name in (MANIFEST, VERIFIED):
         (folder / name).unlink(missing_ok=True)
@@ -86,12 +93,14 @@ def prepare_model(source: ModelSource, folder: Path) -> Manifest:
         if source.source == "package":
             _from_package(source, weights)
         elif source.source == "hub":
-            _link(_snapshot(source), weights, source)
+            if config := fetch_config(source):
+                _read_config(config, source, stated)
+            _link(fetch_snapshot(source), weights, source)
         else:
             _link(Path(source.id), weights, source)
         if source.chat_template:
             _set_template(Path(source.chat_template), weights)
-        manifest = _describe(source, weights)
+        manifest = _describe(source, weights, stated)
     text = manifest.model_dump_json(indent=2) + "\n"
     with _replacing(folder / MANIFEST) as path:
         path.write_text(text, encoding="utf-8")
@@ -150,29 +159,6 @@ def _package_folder(source: ModelSource, carrier: _WeightsPackage) -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
-def _snapshot(source: ModelSource) -> Path:
-    """Download (or find in the local cache) the pinned revision of a Hugging Face repository."""
-    from huggingface_hub import snapshot_download
-
-    if not _COMMIT.fullmatch(source.revision):
-        raise ModelError(f"{source.id}: revision {source.revision!r} is not a full commit hash")
-    try:
-        path = snapshot_download(
-            source.id,
-            revision=source.revision,
-            allow_patterns=["*.safetensors", *_BESIDE_WEIGHTS],
-            # The same weights once more, in their makers' layout: original/, consolidated*.
-            ignore_patterns=["*/*", "consolidated*"],
-        )
-    except (OSError, ValueError) as error:
-        # Hub errors derive from OSError, a malformed id from ValueError; both may be many lines.
-        reason = " ".join(str(error).split())[:200]
-        raise ModelError(
-            f"cannot fetch {source.id}@{source.revision}, is there network and access? {reason}"
-        ) from error
-    return Path(path)
-
-
 def _link(folder: Path, weights: Path, source: ModelSource) -> None:
     """Link the files of a folder that transformers needs into ``weights``."""
     if not folder.is_dir():
@@ -208,12 +194,12 @@ def _set_template(template: Path, weights: Path) -> None:
 
 
 def _needed_files(folder: Path, where: str) -> list[Path]:
-    beside = [path for pattern in _BESIDE_WEIGHTS for path in sorted(folder.glob(pattern))]
+    beside = [path for pattern in BESIDE_WEIGHTS for path in sorted(folder.glob(pattern))]
     return [*weight_files(folder, where), *beside]
 
 
-def _describe(source: ModelSource, weights: Path) -> Manifest:
-    """Read a prepared folder's shape and digest, and refuse what cannot be run.
+def _read_config(path: Path, source: ModelSource, stated: ModelShape | None) -> ModelShape:
+    """Return the shape that a ``config.json`` states, and refuse what cannot be run.
 
     Raises
     ------
@@ -221,13 +207,20 @@ def _describe(source: ModelSource, weights: Path) -> Manifest:
         By one line, with the model's name.
     """
     where = f"model {source.name}: {source.id}"
-    config = read_config(weights / "config.json", where)
-    if source.kind == "chat":
-        if problem := config_problem(config):
-            raise ModelError(f"{where}: {problem}")
-        if not has_chat_template(weights):
-            raise ModelError(f"{where}: {NO_TEMPLATE}")
-    shape, digests = shape_of(config, where), file_digests(weights)
+    config = read_config(path, where)
+    if stated and (problem := shape_problem(config, source.id, stated)):
+        raise ModelError(f"model table: {source.name}: {problem}")
+    if source.kind == "chat" and (problem := config_problem(config)):
+        raise ModelError(f"{where}: {problem}")
+    return shape_of(config, where)
+
+
+def _describe(source: ModelSource, weights: Path, stated: ModelShape | None) -> Manifest:
+    """Read a prepared folder's shape and digest."""
+    shape = _read_config(weights / "config.json", source, stated)
+    if source.kind == "chat" and not has_chat_template(weights):
+        raise ModelError(f"model {source.name}: {source.id}: {NO_TEMPLATE}")
+    digests = file_digests(weights)
     return Manifest(
         **source.model_dump(),
         **shape._asdict(),

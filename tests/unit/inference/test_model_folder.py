@@ -9,13 +9,8 @@ from typing import Any
 import pytest
 
 from personae.inference.engine_errors import ModelError
-from personae.inference.model_folder import (
-    ModelShape,
-    config_problem,
-    folder_problem,
-    shape_of,
-    weight_files,
-)
+from personae.inference.model_config import ModelShape, config_problem, shape_of
+from personae.inference.model_folder import folder_problem, weight_files
 
 LLAMA: dict[str, Any] = {"model_type": "llama", "num_hidden_layers": 4, "hidden_size": 32}
 STATED = ModelShape("", 4, 32)
@@ -34,8 +29,8 @@ def write(folder: Path, name: str, content: object) -> None:
     (folder / name).write_text(json.dumps(content), encoding="utf-8")
 
 
-def problem(folder: Path, template: str = "") -> str | None:
-    return folder_problem(folder, "'mine'", STATED, True, template)
+def problem(folder: Path, template: str = "", engine: str = "torch") -> str | None:
+    return folder_problem(folder, "'mine'", STATED, True, template, engine)
 
 
 def test_a_sound_folder_has_no_problem(folder: Path) -> None:
@@ -56,8 +51,9 @@ def test_a_sound_folder_has_no_problem(folder: Path) -> None:
         ({"model_type": "gemma3n_text", "altup_num_inputs": 4}, "AltUp"),
         ({"model_type": "t5", "is_encoder_decoder": True}, "an encoder-decoder"),
         ({"model_type": ""}, "names no model_type"),
-        ({"quantization_config": {"quant_method": "aqlm"}}, "install aqlm"),
-        ({"quantization_config": {"quant_method": "odd"}}, "quantised by odd"),
+        ({"quantization_config": {"quant_method": "awq", "bits": 4}}, "quantised by awq"),
+        ({"quantization_config": {"quant_method": "fp8"}}, "set engine.kind to vllm"),
+        ({"quantization_config": {"load_in_4bit": True}}, "by a method without a name"),
     ],
 )
 def test_what_cannot_be_run_is_refused_by_one_line(
@@ -76,12 +72,20 @@ def test_what_cannot_be_run_is_refused_by_one_line(
     [
         {"layer_types": ["sliding_attention", "full_attention"]},
         {"layer_types": ["chunked_attention", "full_attention"]},
-        {"quantization_config": {"quant_method": "bitnet"}},
         {"text_config": {"num_hidden_layers": 4, "hidden_size": 32}},
     ],
 )
 def test_models_of_attention_alone_are_run(config: dict[str, Any]) -> None:
     assert config_problem(LLAMA | config) is None
+
+
+def test_quantised_weights_are_for_vllm(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(folder, "config.json", LLAMA | {"quantization_config": {"quant_method": "fp8"}})
+    assert problem(folder, engine="vllm") is None
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert "quantised by fp8" in (problem(folder, engine="auto") or "")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    assert problem(folder, engine="auto") is None
 
 
 def test_a_shape_goes_by_several_names() -> None:

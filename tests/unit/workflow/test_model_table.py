@@ -1,5 +1,6 @@
 """The model table, and what a run needs from outside."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,35 @@ def test_a_hub_model_that_cannot_be_had_is_one_line(
     else:
         (line,) = lines
         assert line.startswith("config/models.tsv: qwen25_7b:")
+        assert words in line
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, None),
+        ({"num_hidden_layers": 32}, "n_layers is 28, but Qwen/Qwen2.5-7B-Instruct has 32"),
+        ({"hidden_size": 64}, "hidden_size is 3584, but Qwen/Qwen2.5-7B-Instruct has 64"),
+        ({"quantization_config": {"quant_method": "awq"}}, "set engine.kind to vllm"),
+        ({"num_hidden_layers": None}, "config.json has no num_hidden_layers above 0"),
+    ],
+)
+def test_a_model_in_the_cache_of_the_hub_is_compared_with_the_table(
+    project: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], words: str | None
+) -> None:
+    config = {"model_type": "qwen2", "num_hidden_layers": 28, "hidden_size": 3584} | changes
+    (project / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    cached = str(project / "config.json")
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_, **__: cached)
+    lines = ready(
+        project, models=["qwen25_7b"], layer_sweep={"layers": 4, "questions": 3},
+        engine={"kind": "torch"},
+    )  # fmt: skip
+    if words is None:
+        assert lines == []
+    else:
+        (line,) = lines
+        assert line.startswith("config/models.tsv: qwen25_7b: ")
         assert words in line
 
 

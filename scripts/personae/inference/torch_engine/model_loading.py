@@ -18,6 +18,7 @@ from transformers import (
 )
 
 from personae.inference.engine_errors import ModelError
+from personae.inference.model_config import config_problem, read_config
 from personae.inference.tensor_names import check_tensors, renaming
 from personae.inference.torch_engine.attention import use_fast_decoding
 from personae.inference.torch_engine.decoder_blocks import find_blocks
@@ -66,13 +67,16 @@ def load_model(folder: Path, dtype: DtypeName = "auto", device: str = "auto") ->
     Raises
     ------
     ModelError
-        If the folder is not an intact prepared chat model, its tensors are not those of its
-        architecture, or the device does not exist.
+        If the folder is not an intact prepared chat model, its weights are quantised, its tensors
+        are not those of its architecture, or the device does not exist.
     """
     manifest = read_manifest(folder)
     if manifest.kind != "chat":
         raise ModelError(f"{folder} is a prepared {manifest.kind}, not a chat model")
     verify_contents(folder, manifest)
+    config = read_config(folder / WEIGHTS / "config.json", str(folder))
+    if problem := config_problem(config, "torch"):
+        raise ModelError(f"{folder}: {problem}")
     target = choose_device(device)
     several = device == "auto" and torch.cuda.device_count() > 1
     weights = str(folder / WEIGHTS)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from personae.data.model_table import ModelRow
 from personae.endpoints.keys import find_key, missing_key
+from personae.inference.engine_errors import ModelError
+from personae.inference.model_config import ModelShape, config_problem, read_config, shape_problem
 from personae.workflow.config.study import Study
 
 _TIMEOUT = 10  # seconds to wait for the model hub
@@ -25,7 +27,7 @@ def check_ready(study: Study, prepared: Path = Path("results/models")) -> list[s
     problems = [*_endpoint_keys(study)]
     for name in (*study.config.models, study.config.embedder):
         if not (study.base / prepared / name / "manifest.json").is_file():
-            problem = _source_problem(study.models[name])
+            problem = _source_problem(study.models[name], study.config.engine.kind)
             problems += [f"{study.config.model_table}: {name}: {problem}"] if problem else []
     return problems
 
@@ -37,12 +39,12 @@ def _endpoint_keys(study: Study) -> Iterator[str]:
             yield missing_key(variable, name)
 
 
-def _source_problem(row: ModelRow) -> str | None:
+def _source_problem(row: ModelRow, engine: str) -> str | None:
     match row.source:
         case "package":
             return _package_problem(row)
         case "hub":
-            return _hub_problem(row)
+            return _hub_problem(row, engine)
         case "folder":
             return None  # every run checks folders, dry runs too
 
@@ -57,14 +59,19 @@ def _package_problem(row: ModelRow) -> str | None:
     return None
 
 
-def _hub_problem(row: ModelRow) -> str | None:
-    """Say why the commit of ``row`` can be had neither from the local cache nor from the hub."""
+def _hub_problem(row: ModelRow, engine: str) -> str | None:
+    """Say why the commit of ``row`` can be had neither from the local cache nor from the hub.
+
+    A model in the cache is looked at now; any other one once its ``config.json`` is fetched, before
+    its weights are.
+    """
     # Imported here: slow, and only needed when a run starts.
     import httpx
     from huggingface_hub import constants, get_token, hf_hub_url, try_to_load_from_cache
 
-    if isinstance(try_to_load_from_cache(row.id, "config.json", revision=row.revision), str):
-        return None
+    cached = try_to_load_from_cache(row.id, "config.json", revision=row.revision)
+    if isinstance(cached, str):
+        return _cached_problem(Path(cached), row, engine)
     remedy = "connect to the network, or download the model and name its folder"
     if constants.HF_HUB_OFFLINE:
         return (
@@ -86,3 +93,14 @@ def _hub_problem(row: ModelRow) -> str | None:
     if status >= 400:
         return f"the hub answers {status} for {row.id}; try again later, or {remedy}"
     return None
+
+
+def _cached_problem(path: Path, row: ModelRow, engine: str) -> str | None:
+    try:
+        config = read_config(path, row.id)
+        problem = shape_problem(config, row.id, ModelShape("", row.n_layers, row.hidden_size))
+    except ModelError as error:
+        return str(error)
+    if not problem and row.kind == "chat" and (unfit := config_problem(config, engine)):
+        return f"{row.id}: {unfit}"
+    return problem

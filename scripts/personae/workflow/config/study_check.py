@@ -9,7 +9,8 @@ from personae.base.strict_yaml import read_yaml
 from personae.base.validation_messages import did_you_mean
 from personae.data.model_table import read_models
 from personae.data.table_values import DEFAULT
-from personae.inference.model_folder import ModelShape, folder_problem
+from personae.inference.model_config import ModelShape
+from personae.inference.model_folder import folder_problem
 from personae.personas.library import load_library
 from personae.workflow.config.endpoint_check import check_endpoints, unknown_endpoints
 from personae.workflow.config.shortfalls import unmet
@@ -124,7 +125,10 @@ def _models(study: Study) -> Iterator[str]:
         elif row.source == "folder":
             stated, is_chat = ModelShape("", row.n_layers, row.hidden_size), row.kind == "chat"
             folder = study.base / row.id
-            problem = folder_problem(folder, repr(row.id), stated, is_chat, row.chat_template)
+            engine = study.config.engine.kind
+            problem = folder_problem(
+                folder, repr(row.id), stated, is_chat, row.chat_template, engine
+            )
             if problem:
                 yield f"{place}: {problem}"
 

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from personae.inference import weights_manifest, weights_preparation
 from personae.inference.engine_errors import ModelError
+from personae.inference.model_config import ModelShape
 from personae.inference.sentence_embedder import Embedder
 from personae.inference.torch_engine.model_loading import choose_device, choose_dtype, load_model
 from personae.inference.weights_manifest import (
@@ -107,7 +108,7 @@ def test_a_hub_id_without_network_is_one_clear_line(
     def unreachable(*args: Any, **kwargs: Any) -> str:
         raise huggingface_hub.errors.LocalEntryNotFoundError("no\n connection")
 
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", unreachable)
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", unreachable)
     source = _source(source="hub", id="org/model", revision="a" * 40)
     with pytest.raises(ModelError, match=r"cannot fetch org/model@a+, .*network.* no connection$"):
         prepare_model(source, tmp_path / "out")
@@ -126,11 +127,53 @@ def test_a_hub_snapshot_goes_the_way_of_a_folder(
         return str(snapshot)
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", found)
+    monkeypatch.setattr(
+        huggingface_hub, "hf_hub_download", lambda name, file, **_: str(snapshot / file)
+    )
     source = _source(source="hub", id="org/model", revision="b" * 40)
-    manifest = prepare_model(source, tmp_path / "out")
+    manifest = prepare_model(source, tmp_path / "out", ModelShape("", 4, tiny.hidden_size))
     assert (asked["repository"], asked["revision"]) == ("org/model", "b" * 40)
     assert manifest.revision == "b" * 40
     assert load_model(tmp_path / "out", "float32", "cpu").n_layers == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"num_hidden_layers": 80}, r"^model table: m: n_layers is 4, but org/model has 80"),
+        ({"hidden_size": 64}, r"^model table: m: hidden_size is 32, but org/model has 64"),
+        ({"mamba_d_state": 4}, r"^model m: org/model: llama is a recurrent or hybrid"),
+    ],
+)
+def test_weights_of_another_shape_than_the_table_states_are_not_downloaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, int], words: str
+) -> None:
+    def downloads(*_: Any, **__: Any) -> str:
+        raise AssertionError("the weights are fetched")
+
+    config = {"model_type": "llama", "num_hidden_layers": 4, "hidden_size": 32} | changes
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", downloads)
+    monkeypatch.setattr(
+        huggingface_hub, "hf_hub_download", lambda name, file, **_: str(tmp_path / file)
+    )
+    source = _source(source="hub", id="org/model", revision="b" * 40)
+    with pytest.raises(ModelError, match=words):
+        prepare_model(source, tmp_path / "out", ModelShape("", 4, 32))
+
+
+@pytest.mark.parametrize("method", ["awq", "fp8", "bitsandbytes"])
+def test_quantised_weights_are_refused_by_the_torch_engine(tmp_path: Path, method: str) -> None:
+    tiny, folder = load_tiny(), tmp_path / "folder"
+    tiny.model.save_pretrained(folder)
+    tiny.tokenizer.save_pretrained(folder)
+    path = folder / "config.json"
+    settings = {"quant_method": method, "bits": 4}
+    config = json.loads(path.read_text(encoding="utf-8")) | {"quantization_config": settings}
+    path.write_text(json.dumps(config), encoding="utf-8")
+    prepare_model(_source(id=str(folder)), tmp_path / "out")  # vLLM may run it
+    with pytest.raises(ModelError, match=f"quantised by {method}.*set engine.kind to vllm"):
+        load_model(tmp_path / "out", "float32", "cpu")
 
 
 def test_a_package_with_other_weights_than_pinned_is_refused(
