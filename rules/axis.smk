@@ -67,3 +67,27 @@ rule measure_separation:
         code=code_digest("axis/measure_separation"),
     script:
         "../scripts/axis/measure_separation.py"
+
+
+rule measure_heldout_roles:
+    input:
+        role_vectors="results/{study}/{model}/axis/role_vectors.parquet",
+        directions="results/{study}/{model}/axis/directions.parquet",
+        responses=role_files("responses.parquet"),
+        activations=role_files("activations.parquet"),
+    output:
+        "results/{study}/{model}/axis/heldout_roles.parquet",
+    log:
+        "results/{study}/{model}/logs/measure_heldout_roles.log",
+    benchmark:
+        "results/{study}/{model}/benchmarks/measure_heldout_roles.tsv"
+    conda:
+        "../envs/personae.yaml"
+    params:
+        roles=ROLES,
+        axis=study.config.axis.model_dump(),
+        middle_layer=middle_layer,
+        seed=study.config.seed,
+        code=code_digest("axis/measure_heldout_roles"),
+    script:
+        "../scripts/axis/measure_heldout_roles.py"

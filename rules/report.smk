@@ -104,6 +104,30 @@ rule plot_separation:
         "../scripts/report/plot_separation.py"
 
 
+rule plot_heldout_roles:
+    input:
+        "results/{study}/{model}/axis/heldout_roles.parquet",
+    output:
+        report(
+            "results/{study}/{model}/figures/heldout_roles.svg",
+            caption="report/plot_heldout_roles.rst",
+            category="Persona space",
+            labels={"model": "{model}", "figure": "Held-out roles"},
+        ),
+    log:
+        "results/{study}/{model}/logs/plot_heldout_roles.log",
+    benchmark:
+        "results/{study}/{model}/benchmarks/plot_heldout_roles.tsv"
+    group:
+        batch_group("plot_heldout_roles")
+    conda:
+        "../envs/personae.yaml"
+    params:
+        code=code_digest("report/plot_heldout_roles"),
+    script:
+        "../scripts/report/plot_heldout_roles.py"
+
+
 rule plot_trait_geometry:
     input:
         "results/{study}/{model}/traits/cosines.parquet",

@@ -17,6 +17,8 @@ from typing import Final
 
 import pyarrow as pa
 
+from personae.data import assistant_axis_schemas
+
 VECTOR: Final = pa.binary()
 """Stands for a fixed-size binary of any multiple of four bytes in a declared schema."""
 
@@ -442,4 +444,6 @@ SCHEMAS: Final[dict[str, pa.Schema]] = {
         reason=_TEXT,
         detail=_TEXT,
     ),
+    **{name: _rollouts(**columns) for name, columns in assistant_axis_schemas.RESPONSES.items()},
+    **{name: _schema(**columns) for name, columns in assistant_axis_schemas.TABLES.items()},
 }

@@ -1,8 +1,9 @@
 """Mappings from raw scores to the papers' scales, fitted on the labelled set.
 
 Traits and coherence: a logistic curve to 0-100, per trait, and one over all traits for a trait
-without labels. Role adherence: two cut points that separate 1, 2 and 3, fitted on all roles
-together. A raw score does not identify a refusal, so offline judges never give 0.
+without labels. Role adherence: two cut points to 1, 2 and 3 over all roles together, at which each
+level is given as often as people gave it; a raw score cannot tell a refusal, so offline judges
+never give 0.
 """
 
 from __future__ import annotations
@@ -128,18 +129,20 @@ def _logistic(x: NDArray[np.float64], share: NDArray[np.float64]) -> tuple[float
 
 
 def _cuts(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the cuts of best balanced accuracy for "at least 2" and "at least 3"."""
-    at_least_2, at_least_3 = (_best_cut(x, y >= level) for level in (2.0, 3.0))
-    return min(at_least_2, at_least_3), max(at_least_2, at_least_3)
+    """Cut points at which each level is given as often as people gave it (equipercentile linking).
+
+    Refusals (0) count as level 1. Cut points that each tell "at least 2" and "at least 3" best fall
+    together where the levels overlap: level 2, from which "somewhat" vectors come, was never given.
+    """
+    ordered = np.sort(x)
+    ends = [*ordered, np.inf]
+    below_2, below_3 = (int((y < level).sum()) for level in (2.0, 3.0))
+    return _between(ends, below_2), _between(ends, below_3)
 
 
-def _best_cut(x: NDArray[np.float64], above: NDArray[np.bool_]) -> float:
-    values = np.unique(x)
-    middles = (values[1:] + values[:-1]) / 2.0
-    if not len(middles) or above.all() or not above.any():
-        return float(values.mean())
-    hits = [(x[above] >= cut).mean() + (x[~above] < cut).mean() for cut in middles]
-    return float(middles[int(np.argmax(hits))])
+def _between(ordered: Sequence[float], below: int) -> float:
+    """Return a value that ``below`` of the ordered ones lie below, as far as ties allow."""
+    return float(ordered[below] if below == 0 else (ordered[below - 1] + ordered[below]) / 2.0)
 
 
 def folds(questions: Sequence[str], count: int = 4) -> NDArray[np.int16]:

@@ -1,4 +1,4 @@
-"""Rollouts of all subjects together, for the nulls and the reliability of what is made of them."""
+"""Rollouts of subjects, read for what is computed from single rollouts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Source(NamedTuple):
 
 @dataclass(frozen=True)
 class Rollouts:
-    """Extraction rollouts of the default and the roles, for nulls and reliability.
+    """Rollouts of the default and the roles on the questions of one split.
 
     Attributes
     ----------
@@ -54,18 +54,22 @@ class Rollouts:
 
 
 def load_rollouts(
-    sources: Sequence[Source], *, per_subject: int, layers: Sequence[int]
+    sources: Sequence[Source],
+    *,
+    layers: Sequence[int],
+    per_subject: int | None = None,
+    split: str = "extraction",
 ) -> Rollouts:
-    """Read up to ``per_subject`` rollouts of every subject at some layers.
+    """Read up to ``per_subject`` rollouts, or all, of every subject at some layers.
 
-    They are evenly spread over the subject's own extraction rollouts, sorted by response.
+    They are evenly spread over the subject's own rollouts of ``split``, sorted by response.
     """
     vectors, subjects, questions = [], [], []
     for source in sources:
         asked = tables.read(
             source.responses, "role_responses", ["response_id", "question_id", "split"]
         )
-        asked = asked.filter(pc.equal(asked["split"], "extraction"))
+        asked = asked.filter(pc.equal(asked["split"], split))
         question = dict(
             zip(asked["response_id"].to_pylist(), asked["question_id"].to_pylist(), strict=True)
         )
@@ -76,7 +80,8 @@ def load_rollouts(
             filters=[("span", "==", "response_mean"), ("layer", "in", list(layers))],
         )
         usable = sorted(set(pc.unique(means["response_id"]).to_pylist()) & set(question))
-        places = np.linspace(0, len(usable) - 1, min(len(usable), per_subject)).round().astype(int)
+        most = len(usable) if per_subject is None else min(len(usable), per_subject)
+        places = np.linspace(0, len(usable) - 1, most).round().astype(int)
         keys = [usable[place] for place in np.unique(places)]
         kept = means.filter(pc.is_in(means["response_id"], pa.array(keys)))
         vectors.append(stack(kept, "response_id").select(keys).vectors)

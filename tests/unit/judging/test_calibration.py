@@ -47,6 +47,21 @@ def test_role_cuts_separate_planted_levels_and_never_give_zero() -> None:
     assert [mapped.apply(x) for x in raw] == [1, 1, 1, 2, 2, 2, 3, 3, 3]
 
 
+def test_overlapping_levels_are_each_given_as_often_as_people_gave_them() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.repeat([1.0, 2.0, 3.0], [60, 15, 45])
+    raw = labels + rng.normal(0, 1.5, len(labels))
+    mapped = fit("role_adherence", raw, labels)
+    given = [mapped.apply(x) for x in raw]
+    assert [given.count(level) for level in (1.0, 2.0, 3.0)] == [60, 15, 45]
+
+
+def test_a_level_that_nobody_gave_is_not_given() -> None:
+    for labels, levels in (([1, 1, 3, 3], {1.0, 3.0}), ([1, 1, 2, 2], {1.0, 2.0})):
+        mapped = fit("role_adherence", [0.0, 0.1, 0.9, 1.0], labels)
+        assert {mapped.apply(x) for x in (0.0, 0.1, 0.9, 1.0)} == levels
+
+
 def test_a_raw_value_on_a_cut_belongs_to_the_higher_level() -> None:
     mapped = ScoreMapping("cuts", (-1.0, 0.5), 6)
     assert [mapped.apply(raw) for raw in (-1.5, -1.0, 0.5)] == [1, 2, 3]

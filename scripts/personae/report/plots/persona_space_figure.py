@@ -41,6 +41,7 @@ def persona_space(
     """
     figure, axes = panels(1, 2, height=4.6, width_ratios=[1.75, 1.0])
     here = coordinates[(coordinates.layer == middle_layer) & (coordinates.scaling == "centred")]
+    entered = here.drop_duplicates(["role", "kind"]).kind.value_counts()
     # The axis runs from the mean of the fully-role vectors: they alone are drawn, around it.
     here = here[here.kind != "somewhat"]
     wide = here.pivot(index="role", columns="component", values="coordinate").sort_index(axis=1)
@@ -52,7 +53,11 @@ def persona_space(
     needed = _variance(axes[0, 1], at_layer, variance_threshold)
     settle(figure)
     _names(axes[0, 0], wide)
-    finding = f"{_extreme(wide)} At layer {middle_layer}, {_needed(needed, variance_threshold)}."
+    finding = (
+        f"{_extreme(wide)} At layer {middle_layer}, {_needed(needed, variance_threshold)}. "
+        f"The components are those of {entered.get('fully', 0)} fully and "
+        f"{entered.get('somewhat', 0)} somewhat role vectors."
+    )
     return Illustration(figure, "Roles in persona space", finding)
 
 

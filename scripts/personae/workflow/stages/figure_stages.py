@@ -40,6 +40,7 @@ FIGURE_STAGES: Final = (
         _SPACE,
         {"separation": "separation", "projections": "projections"},
     ),
+    _figure("heldout_roles", "Plot held-out roles", _SPACE, {"": "heldout_roles"}),
     _figure("trait_geometry", "Plot cosines between traits", _TRAITS, {"": "cosines"}),
     _figure("layer_sweep", "Plot the layer sweep", _TRAITS, {"": "steering_effects"}),
     _figure("steering", "Plot steering", _TRAITS, {"": "steering_effects"}),

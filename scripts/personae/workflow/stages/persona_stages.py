@@ -129,6 +129,19 @@ _AXIS: Final = (
         single("separation", scorecard="separation", arm_target=True),
         {"projections": "projections"},
     ),
+    Stage(
+        "measure_heldout_roles",
+        "axis",
+        "Judge roles by an axis without them",
+        "model",
+        single("heldout_roles", scorecard="heldout_roles", arm_target=True),
+        {
+            "role_vectors": "role_vectors",
+            "directions": "directions",
+            "responses": "role_responses",
+            "activations": "activations",
+        },
+    ),
 )
 
 PERSONA_STAGES: Final = (*_MODELS, *_JUDGES, *_ROLES, *_AXIS)

@@ -138,7 +138,7 @@ def separation_tables(plan: Planted) -> dict[str, pa.Table]:
                         "p_value": 0.005,
                     }
                 )
-    result = {"axis/separation": table("separation", aucs)}
+    result = {"axis/separation": table("separation", aucs), **_heldout_roles(plan)}
     for i, subject in enumerate([*ROLES, "default"]):
         centre = plan.effect * (3.0 if subject == "default" else 1.5 - 0.3 * i)
         rows = [
@@ -160,3 +160,26 @@ def separation_tables(plan: Planted) -> dict[str, pa.Table]:
         ]
         result[f"roles/{subject}/projections"] = table("projections", rows)
     return result
+
+
+def _heldout_roles(plan: Planted) -> dict[str, pa.Table]:
+    """AUC of every role along the axis without it, and their mean."""
+    rows = [
+        {
+            "role": role,
+            "layer": MIDDLE,
+            "in_axis": role != ROLES[-1],
+            "cosine": 0.97,
+            "n_role": 16 if role != "*" else len(ROLES),
+            "n_default": 16,
+            "auc": 0.5 + plan.effect * (0.4 - 0.01 * i),
+            "auc_low": 0.42 + plan.effect * (0.4 - 0.01 * i),
+            "auc_high": 0.55 + plan.effect * 0.4,
+            "auc_with": 0.53 + plan.effect * (0.4 - 0.01 * i),
+            "auc_random": 0.55,
+            "null_p95": 0.6,
+            "p_value": 0.005 if plan.effect else 0.5,
+        }
+        for i, role in enumerate([*ROLES, "*"])
+    ]
+    return {"axis/heldout_roles": table("heldout_roles", rows)}

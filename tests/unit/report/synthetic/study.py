@@ -12,6 +12,7 @@ from scripts.report import (
     plot_axis_layers,
     plot_capping,
     plot_drift,
+    plot_heldout_roles,
     plot_judges,
     plot_layer_sweep,
     plot_monitoring,
@@ -60,6 +61,7 @@ _PLACES = {
     "space_layers": "axis/space_layers",
     "space_coordinates": "axis/space_coordinates",
     "separation": "axis/separation",
+    "heldout_roles": "axis/heldout_roles",
     "role_cosines": "axis/cosines",
     "trait_cosines": "traits/cosines",
     "trait_vectors": "traits/{trait}/vectors",
@@ -224,6 +226,7 @@ def draw_figures(study: Study, model: str) -> None:
         **out("separation"),
     )
     plot_trait_geometry.main(table=at("traits/cosines"), **layer, **out("trait_geometry"))
+    plot_heldout_roles.main(table=at("axis/heldout_roles"), **out("heldout_roles"))
     for module, name, stage in (
         (plot_layer_sweep, "layer_sweep", "layer_sweep"),
         (plot_steering, "steering", "alpha_sweep"),

@@ -1,0 +1,94 @@
+"""Judge every role by an axis that was computed without it, on held-out questions.
+
+Per role at the middle layer: the probability that a rollout of the default Assistant projects
+higher than one of the role (AUC) along ``mean(default) - mean(other fully-role vectors)``, with an
+interval over questions, shuffled labels and random directions; role ``*`` is the mean over roles
+with an interval over roles (AA, Assistant Axis). Columns: those of ``heldout_roles``.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+
+from personae.data import tables
+from personae.data.vector_stacks import stack
+from personae.science.heldout_roles import AskedRollouts, heldout_role, over_roles
+from personae.science.projection import unit
+from personae.science.projection_tables import direction_stack
+from personae.science.resampling import Bootstrap
+from personae.science.rollout_stacks import Source, load_rollouts
+
+
+def main(
+    *,
+    role_vectors: str,
+    directions: str,
+    sources: Sequence[Source],
+    path_out: str,
+    axis: dict[str, Any],
+    middle_layer: int,
+    seed: int,
+    provenance: dict[str, str],
+) -> None:
+    """Write one row per role and one for all; the last of ``sources`` is the default."""
+    at_layer = [("layer", "==", middle_layer)]
+    saved = tables.read(role_vectors, "role_vectors", filters=at_layer)
+    vectors = {
+        kind: stack(saved.filter(pc.equal(saved["kind"], kind)), "role")
+        for kind in ("fully", "default")
+    }
+    fully = dict(
+        zip(vectors["fully"].keys, vectors["fully"].vectors[:, 0].astype(np.float64), strict=True)
+    )
+    default = vectors["default"].vectors[0, 0].astype(np.float64)
+    known = direction_stack(tables.read(directions, "directions", filters=at_layer))
+    by_chance = [v[0] for k, v in zip(known.keys, known.vectors, strict=True) if k != "axis"]
+    random = unit(np.asarray(by_chance)) if by_chance else np.empty((0, len(default)))
+    *roles, own = sources
+    plan, asked = Bootstrap(axis["bootstrap"], seed), _rollouts(own, middle_layer)
+    results = [
+        heldout_role(
+            source.subject,
+            default,
+            fully,
+            (asked, _rollouts(source, middle_layer)),
+            random,
+            permutations=axis["permutations"],
+            plan=plan,
+        )
+        for source in roles
+    ]
+    rows = [*(result.row for result in results), over_roles(results, plan)]
+    table = tables.from_rows([{"layer": middle_layer, **row} for row in rows], "heldout_roles")
+    tables.write(table, path_out, "heldout_roles", provenance)
+
+
+def _rollouts(source: Source, layer: int) -> AskedRollouts:
+    found = load_rollouts([source], layers=[layer], split="heldout")
+    return AskedRollouts(found.activations[:, 0], found.questions)
+
+
+if __name__ == "__main__":
+    from personae.workflow.node import run_node
+
+    run_node(
+        snakemake,
+        main,
+        role_vectors=snakemake.input.role_vectors,
+        directions=snakemake.input.directions,
+        sources=[
+            Source(role, responses, activations, None)
+            for role, responses, activations in zip(
+                snakemake.params.roles,
+                snakemake.input.responses,
+                snakemake.input.activations,
+                strict=True,
+            )
+        ],
+        path_out=snakemake.output[0],
+        axis=snakemake.params.axis,
+        middle_layer=snakemake.params.middle_layer,
+        seed=snakemake.params.seed,
+    )

@@ -1,0 +1,156 @@
+"""Whether the axis holds for roles that it was not made of: leave one role out.
+
+The axis points toward the default Assistant. A role whose own vector is among those that the axis
+is the difference to is separated from the default partly by construction; here the axis that judges
+a role is computed without it (AA, Assistant Axis).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from personae.science.permutations import permutation_p, permuted_batches
+from personae.science.projection import cosine, unit
+from personae.science.resampling import Bootstrap, bootstrap_mean
+from personae.science.statistics import auc, auc_interval, auc_of_ranks, column_ranks
+
+FloatArray = NDArray[np.float64]
+Record = dict[str, Any]
+
+EVERY_ROLE: Final = "*"
+"""Role of the row about all roles together."""
+
+
+class AskedRollouts(NamedTuple):
+    """Response means ``[n, hidden]`` at one layer, and the question ``[n]`` of each."""
+
+    means: NDArray[np.float32]
+    questions: NDArray[np.str_]
+
+
+class RoleResult(NamedTuple):
+    """The row of one role, and its AUC under shuffled labels ``[permutations]``."""
+
+    row: Record
+    null: FloatArray
+
+
+def axis_without(default: FloatArray, fully: Mapping[str, FloatArray], role: str) -> FloatArray:
+    """Return the axis ``[hidden]`` of all fully-role vectors but that of ``role``.
+
+    Parameters
+    ----------
+    default
+        ``[hidden]`` mean of the default Assistant.
+    fully
+        Role to its fully-role vector ``[hidden]``; a role without one changes nothing.
+
+    Raises
+    ------
+    ValueError
+        When no other role has a vector.
+    """
+    others = [vector for name, vector in fully.items() if name != role]
+    if not others:
+        raise ValueError(f"no role but {role!r} has a fully-role vector: no axis is left")
+    return np.asarray(default - np.mean(others, axis=0, dtype=np.float64), dtype=np.float64)
+
+
+def heldout_role(
+    role: str,
+    default: FloatArray,
+    fully: Mapping[str, FloatArray],
+    rollouts: tuple[AskedRollouts, AskedRollouts],
+    random: FloatArray,
+    *,
+    permutations: int,
+    plan: Bootstrap,
+) -> RoleResult:
+    """Separate the default from one role along the axis computed without that role.
+
+    Parameters
+    ----------
+    role, default, fully
+        As `axis_without` takes them.
+    rollouts
+        Of the default and of the role, on held-out questions.
+    random
+        ``[r, hidden]`` random directions; their AUC is the mean over them, each in its better sign.
+    permutations, plan
+        Shuffles of the labels within questions, and the bootstrap over questions.
+
+    Returns
+    -------
+    RoleResult
+        Row of ``heldout_roles`` but for ``layer``. An AUC above 0.5 means that the default projects
+        higher; ``auc_with`` is that of the axis of all roles; ``cosine`` is between both axes.
+    """
+    ours, theirs = rollouts
+    direction = axis_without(default, fully, role)
+    everything = np.asarray(default - np.mean(list(fully.values()), axis=0), dtype=np.float64)
+    means = np.concatenate([ours.means, theirs.means]).astype(np.float64)
+    is_default = np.arange(len(means)) < len(ours.means)
+    values = means @ unit(direction)
+    questions = np.concatenate([ours.questions, theirs.questions])
+    ranks = column_ranks(values[:, np.newaxis])
+    shuffles = permuted_batches(is_default, permutations, plan.seed, questions)
+    sums = np.concatenate([labels.astype(np.float64) @ ranks for labels in shuffles])[:, 0]
+    null = auc_of_ranks(sums, len(ours.means), len(theirs.means))
+    found = auc_interval(
+        values[is_default], values[~is_default], ours.questions, theirs.questions, plan
+    )
+    with_role = auc(means[is_default] @ everything, means[~is_default] @ everything)
+    row = {
+        "role": role,
+        "in_axis": role in fully,
+        "cosine": float(cosine(direction, everything)),
+        "n_role": len(theirs.means),
+        "n_default": len(ours.means),
+        "auc": found.estimate,
+        "auc_low": found.low,
+        "auc_high": found.high,
+        "auc_with": float(with_role),
+        "auc_random": _by_chance(means[is_default], means[~is_default], random),
+        "null_p95": float(np.quantile(null, 0.95)),
+        "p_value": float(permutation_p(np.asarray([found.estimate]), null[:, np.newaxis])[0]),
+    }
+    return RoleResult(row, null)
+
+
+def _by_chance(default: FloatArray, role: FloatArray, random: FloatArray) -> float | None:
+    """Mean AUC along random directions ``[r, hidden]``, each in its better sign."""
+    if not len(random):
+        return None
+    found = auc(default @ random.T, role @ random.T)
+    return float(np.maximum(found, 1.0 - found).mean())
+
+
+def over_roles(results: list[RoleResult], plan: Bootstrap) -> Record:
+    """Return the row of all roles together: mean AUC with an interval over roles.
+
+    The null is the mean over roles under shuffled labels. ``n_role`` counts roles.
+
+    # ASSUME: every role weighs the same, however many responses it has.
+    """
+    rows = [result.row for result in results]
+    mean = bootstrap_mean([r["auc"] for r in rows], [r["role"] for r in rows], plan)
+    null = np.mean([result.null for result in results], axis=0)
+    random = [row["auc_random"] for row in rows if row["auc_random"] is not None]
+    return {
+        "role": EVERY_ROLE,
+        "in_axis": all(row["in_axis"] for row in rows),
+        "cosine": float(np.mean([row["cosine"] for row in rows])),
+        "n_role": len(rows),
+        "n_default": rows[0]["n_default"],
+        "auc": mean.estimate,
+        "auc_low": mean.low,
+        "auc_high": mean.high,
+        "auc_with": float(np.mean([row["auc_with"] for row in rows])),
+        "auc_random": float(np.mean(random)) if random else None,
+        "null_p95": float(np.quantile(null, 0.95)),
+        "p_value": float(permutation_p(np.asarray([mean.estimate]), null[:, np.newaxis])[0]),
+    }

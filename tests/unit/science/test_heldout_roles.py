@@ -1,0 +1,152 @@
+"""Leave one role out: a planted axis holds for roles that it was not made of, noise does not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from scripts.axis import measure_heldout_roles
+
+from personae.data import tables
+from personae.science.heldout_roles import (
+    AskedRollouts,
+    RoleResult,
+    axis_without,
+    heldout_role,
+    over_roles,
+)
+from personae.science.rollout_stacks import Source
+
+from .planted import PLAN
+
+HIDDEN, ROLES, QUESTIONS, SAMPLES = 24, 6, 8, 3
+NONE = np.empty((0, HIDDEN))
+
+
+def asked(rng: np.random.Generator, centre: np.ndarray) -> AskedRollouts:
+    """Rollouts around a centre, and questions that shift everybody alike."""
+    n = QUESTIONS * SAMPLES
+    questions = np.repeat([f"q{i}" for i in range(QUESTIONS)], SAMPLES)
+    return AskedRollouts((centre + rng.normal(size=(n, HIDDEN))).astype(np.float32), questions)
+
+
+def results(shift: float, seed: int = 0) -> list[RoleResult]:
+    """Every role lies ``shift`` away from the default along one direction, and by chance aside."""
+    rng = np.random.default_rng(seed)
+    direction = np.eye(HIDDEN)[0]
+    own = {f"r{i}": -shift * direction + rng.normal(0, 0.3, HIDDEN) for i in range(ROLES)}
+    fully = {role: centre + rng.normal(0, 0.05, HIDDEN) for role, centre in own.items()}
+    default = np.zeros(HIDDEN)
+    ours = asked(rng, default)
+    return [
+        heldout_role(
+            role, default, fully, (ours, asked(rng, own[role])), NONE, permutations=99, plan=PLAN
+        )
+        for role in own
+    ]
+
+
+def test_a_planted_axis_separates_roles_that_it_was_not_made_of() -> None:
+    row = over_roles(results(3.0), PLAN)
+    assert row["auc"] > 0.95
+    assert row["auc_low"] > row["null_p95"]
+    assert row["p_value"] == pytest.approx(0.01)
+    assert row["n_role"] == ROLES
+
+
+def test_roles_without_a_common_direction_are_separated_only_by_the_axis_that_holds_them() -> None:
+    rows = [over_roles(results(0.0, seed), PLAN) for seed in range(5)]
+    without, within = (np.mean([row[name] for row in rows]) for name in ("auc", "auc_with"))
+    assert abs(without - 0.5) < 0.05
+    assert within > without + 0.1
+    assert all(row["auc_random"] is None for row in rows)
+
+
+def test_the_axis_without_a_role_is_that_of_the_others() -> None:
+    fully = {"a": np.asarray([1.0, 0.0]), "b": np.asarray([0.0, 1.0]), "c": np.asarray([0.0, 3.0])}
+    default = np.asarray([5.0, 5.0])
+    np.testing.assert_allclose(axis_without(default, fully, "a"), [5.0, 3.0])
+    np.testing.assert_allclose(axis_without(default, fully, "z"), default - [1 / 3, 4 / 3])
+    with pytest.raises(ValueError, match="no role but 'a'"):
+        axis_without(default, {"a": fully["a"]}, "a")
+
+
+def test_the_node_reads_held_out_questions_at_the_middle_layer_alone(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    sign = {"default": 1.0, "pirate": -1.0, "poet": -1.0}
+    sources = [_source(tmp_path, rng, subject, sign[subject]) for subject in (*sign,)][::-1]
+    vectors = [
+        {
+            "role": subject,
+            "kind": "default" if subject == "default" else "fully",
+            "layer": layer,
+            "n": 4,
+            "n_unscored": 0,
+            "vector": _bytes(np.eye(4)[0] * sign[subject] * (1 if layer == 1 else -1)),
+        }
+        for subject in sign
+        for layer in (0, 1)
+    ]
+    random = {"norm": 1.0, "residual_norm": 1.0, "n_roles": 2, "n_default": 4}
+    directions = [
+        {**random, "direction": name, "layer": layer, "vector": _bytes(np.eye(4)[place])}
+        for place, name in enumerate(("axis", "random0"))
+        for layer in (0, 1)
+    ]
+    for name, rows in (("role_vectors", vectors), ("directions", directions)):
+        _write(rows, tmp_path / f"{name}.parquet", name)
+    out = str(tmp_path / "out.parquet")
+    measure_heldout_roles.main(
+        role_vectors=str(tmp_path / "role_vectors.parquet"),
+        directions=str(tmp_path / "directions.parquet"),
+        sources=sources,
+        path_out=out,
+        axis={"bootstrap": 100, "permutations": 50},
+        middle_layer=1,
+        seed=0,
+        provenance={},
+    )
+    found = {row["role"]: row for row in tables.read(out, "heldout_roles").to_pylist()}
+    assert set(found) == {"pirate", "poet", "*"}
+    assert found["pirate"]["auc"] == found["*"]["auc"] == 1.0
+    assert found["pirate"]["n_role"] == 4, "extraction questions are not counted"
+    assert 0.5 <= found["*"]["auc_random"] < 1.0
+
+
+def _source(folder: Path, rng: np.random.Generator, subject: str, sign: float) -> Source:
+    """Rollouts that lie on one side on held-out questions, on the other on extraction ones."""
+    answers, means = [], []
+    for index in range(8):
+        split = "heldout" if index % 2 else "extraction"
+        side = sign if split == "heldout" else -sign
+        response = f"{subject}-{index}"
+        answers.append(
+            {"response_id": response, "question_id": f"q{index % 4}", "split": split}
+            | {"prompt_index": 0, "sample": 0, "role": subject, "seed": index, "fired": 0}
+        )
+        for layer in (0, 1):
+            vector = side * np.eye(4)[0] + 0.01 * rng.normal(size=4)
+            means.append(
+                {"response_id": response, "span": "response_mean", "layer": layer, "n_tokens": 3}
+                | {"vector": _bytes(vector)}
+            )
+    paths = {}
+    for name, rows in (("role_responses", answers), ("activations", means)):
+        paths[name] = str(folder / f"{subject}-{name}.parquet")
+        _write(rows, Path(paths[name]), name)
+    return Source(subject, paths["role_responses"], paths["activations"], None)
+
+
+def _write(rows: list[dict[str, Any]], path: Path, kind: str) -> None:
+    table = tables.from_rows(rows, kind)
+    if "vector" in table.column_names:
+        at, width = table.column_names.index("vector"), pa.binary(len(rows[0]["vector"]))
+        table = table.set_column(at, "vector", table["vector"].cast(width))
+    tables.write(table, path, kind, {})
+
+
+def _bytes(vector: np.ndarray) -> bytes:
+    return vector.astype("<f4").tobytes()
