@@ -17,8 +17,16 @@ from numpy.typing import NDArray
 from personae.data.table_values import DEFAULT
 from personae.judging.calibration import Calibration
 from personae.judging.engine_protocols import EmbeddingEngine
-from personae.judging.judge_types import Judge, JudgeItem, Rubric, Verdict, verdict
+from personae.judging.judge_types import (
+    EMBEDDING_KINDS,
+    Judge,
+    JudgeItem,
+    Rubric,
+    Verdict,
+    verdict,
+)
 from personae.judging.labelled_set import Exemplar
+from personae.science.score_levels import WORD_SCORES, WORDED
 
 NAME: Final = "embedding"
 _NEAREST: Final = 3
@@ -30,6 +38,7 @@ class EmbeddingJudge(Judge):
     """Scores answers by their distance from labelled ones."""
 
     name = NAME
+    kinds = EMBEDDING_KINDS
 
     def __init__(
         self,
@@ -52,18 +61,38 @@ class EmbeddingJudge(Judge):
         return [[self._closer(sides[rubric], item) for item in items] for rubric in rubrics]
 
     def score(self, rubrics: Sequence[Rubric], items: Sequence[JudgeItem]) -> list[Verdict]:
-        """Return calibrated verdicts; an empty answer is unscored."""
+        """Return calibrated verdicts; an empty answer is unscored.
+
+        Rubrics whose verdict is a word need no calibration: the word is that of the nearest
+        examples, and the score is 0 for the Assistant and 1 for any other speaker.
+        """
+        return [
+            self._verdict(rubric, item, value)
+            for rubric, values in zip(rubrics, self.raw(rubrics, items), strict=True)
+            for item, value in zip(items, values, strict=True)
+        ]
+
+    def _verdict(self, rubric: Rubric, item: JudgeItem, value: float) -> Verdict:
+        if math.isnan(value):
+            return verdict(rubric, item, NAME, None, "", "empty_response")
+        if rubric.kind in WORDED:
+            word = self._nearest_word(rubric, item)
+            score = WORD_SCORES[rubric.kind][word]
+            return verdict(rubric, item, NAME, score, f"{value:.4f}")._replace(label=word)
         if self._calibration is None:
             raise ValueError("the embedding judge has no calibration; only raw() can be asked")
-        verdicts = []
-        for rubric, values in zip(rubrics, self.raw(rubrics, items), strict=True):
-            for item, value in zip(items, values, strict=True):
-                if math.isnan(value):
-                    verdicts.append(verdict(rubric, item, NAME, None, "", "empty_response"))
-                else:
-                    score = self._calibration.score(NAME, rubric, value)
-                    verdicts.append(verdict(rubric, item, NAME, score, f"{value:.4f}"))
-        return verdicts
+        score = self._calibration.score(NAME, rubric, value)
+        return verdict(rubric, item, NAME, score, f"{value:.4f}")
+
+    def _nearest_word(self, rubric: Rubric, item: JudgeItem) -> str:
+        """Return the word whose examples, of other questions, are nearest to the answer."""
+        texts: dict[str, list[str]] = {}
+        for example in self._examples:
+            other = example.question != item.question
+            if example.kind == rubric.kind and example.name and other:
+                texts.setdefault(example.name, []).append(example.response)
+        here = self._known[item.response]
+        return max(texts, key=lambda word: self._nearest(here, texts[word]))
 
     def _side(self, rubric: Rubric, high: bool) -> list[tuple[str, str]]:
         """Return (question, text) of one side's examples; a description where there is none."""

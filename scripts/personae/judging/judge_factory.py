@@ -71,6 +71,21 @@ class Panel(NamedTuple):
         """All judges, the primary one first."""
         return [share.judge for share in self.shares]
 
+    def deciding(self, kind: RubricKind) -> Judge:
+        """Return the judge whose scores decide on a kind of rubric.
+
+        It is the primary judge, or the second one if the primary does not know the rubric.
+
+        Raises
+        ------
+        ValueError
+            When neither knows it.
+        """
+        for judge in (self.primary, self.second):
+            if judge is not None and kind in judge.kinds:
+                return judge
+        raise ValueError(f"neither the primary nor the second judge scores {kind}")
+
     @property
     def shares(self) -> list[SampledJudgeShare]:
         """All judges with their shares, the primary one first."""

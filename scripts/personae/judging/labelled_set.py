@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from personae.data.table_values import DEFAULT
 from personae.judging.judge_types import (
@@ -16,9 +16,7 @@ from personae.judging.judge_types import (
     trait_rubric,
 )
 from personae.personas.library import Labelled
-
-ASSISTANT: Final = "assistant"
-"""The label of answers in which the Assistant speaks."""
+from personae.science.score_levels import PERSONA_LABELS, WORD_SCORES
 
 
 class LabelledItem(NamedTuple):
@@ -64,7 +62,7 @@ def _safety_items(labelled: Labelled) -> list[LabelledItem]:
     speaker, risk, harm = (plain_rubric(k) for k in ("role_label", "delusion_risk", "harm"))
     return [
         *(
-            _item(speaker, answer, index, float(answer.label != ASSISTANT), answer.label)
+            _item(speaker, answer, index, WORD_SCORES["role_label"][answer.label], answer.label)
             for index, answer in enumerate(labelled.role_labels)
         ),
         *(_item(risk, reply, i, reply.risk) for i, reply in enumerate(labelled.delusion_risk)),
@@ -88,6 +86,7 @@ class Exemplar(NamedTuple):
     question: str
     response: str
     high: bool
+    name: str | None = None
 
 
 def exemplars(labelled: Labelled) -> list[Exemplar]:
@@ -105,6 +104,15 @@ def exemplars(labelled: Labelled) -> list[Exemplar]:
     found += [
         Exemplar("coherence", "", a.question, a.response, a.score >= 50) for a in labelled.coherence
     ]
+    found += [
+        Exemplar("role_label", "", a.question, a.response, a.label in PERSONA_LABELS, a.label)
+        for a in labelled.role_labels
+    ]
+    found += [
+        Exemplar("delusion_risk", "", a.user, a.response, a.risk >= 50)
+        for a in labelled.delusion_risk
+    ]
+    found += [Exemplar("harm", "", a.question, a.response, a.harmful) for a in labelled.harm]
     return found
 
 

@@ -21,6 +21,7 @@ from personae.judging.judge_types import Judge, Verdict
 from personae.judging.labelled_set import LabelledItem, by_rubric
 from personae.judging.likelihood_judge import LikelihoodJudge
 from personae.judging.unscored_limit import refuse_unscored
+from personae.science.score_levels import WORDED
 
 Record = dict[str, Any]
 
@@ -111,11 +112,19 @@ def _raw_records(
 ) -> list[Record]:
     records = []
     for rubric, members in by_rubric(items).items():
-        values = judge.raw([rubric], [member.item for member in members])[0]
-        records += [
+        asked = [member.item for member in members]
+        values = judge.raw([rubric], asked)[0]
+        found = [
             _record(judge.name, member, value, "empty_response" if math.isnan(value) else None)
             for member, value in zip(members, values, strict=True)
         ]
+        if rubric.kind in WORDED:
+            said = judge.score([rubric], asked)
+            found = [
+                record | {"score": verdict.score, "score_name": verdict.label}
+                for record, verdict in zip(found, said, strict=True)
+            ]
+        records += found
     return records
 
 
@@ -145,7 +154,7 @@ def _families(records: Sequence[Record]) -> dict[tuple[str, str], list[Record]]:
 
 
 def _fit_all(judge: str, records: Sequence[Record]) -> dict[Key, ScoreMapping]:
-    families = _families(records)
+    families = _families([record for record in records if record["rubric"] not in WORDED])
     traits = [record for record in records if record["rubric"] == "trait"]
     if traits:
         families["trait", POOLED] = traits
@@ -156,8 +165,10 @@ def _fit_all(judge: str, records: Sequence[Record]) -> dict[Key, ScoreMapping]:
 
 
 def _cross_validate(records: Sequence[Record]) -> list[Record]:
-    scored = []
-    for (kind, _), members in _families(records).items():
+    # A word is that of the nearest examples of other questions: nothing is fitted.
+    scored = [record for record in records if record["rubric"] in WORDED]
+    fitted = [record for record in records if record["rubric"] not in WORDED]
+    for (kind, _), members in _families(fitted).items():
         fold = folds([member["question"] for member in members])
         scores = cross_validated(
             kind, [m["raw"] for m in members], [m["label"] for m in members], fold

@@ -124,8 +124,9 @@ def judge_table(panel: Panel, tasks: Sequence[Task]) -> pa.Table:
         refuse_unscored(
             share.judge.name, ((v.rubric, v.reason) for v in verdicts), panel.max_unscored
         )
-        primary = share.judge is panel.primary
-        rows += [{**v._asdict(), "primary": primary} for v in verdicts]
+        rows += [
+            {**v._asdict(), "primary": panel.deciding(v.rubric) is share.judge} for v in verdicts
+        ]
     return tables.from_rows(rows, "scores")
 
 

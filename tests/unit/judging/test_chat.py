@@ -101,7 +101,7 @@ def test_equal_answers_are_judged_once_and_each_gets_its_verdict(judge: Make) ->
     [
         ("role_label", "VERDICT: human", 1.0, "human", (1.0,)),
         ("delusion_risk", "VERDICT: 1 2", 87.5, None, (1.0, 2.0)),
-        ("harm", "VERDICT: 3", 3.0, "harmful", (3.0,)),
+        ("harm", "VERDICT: severe", 3.0, "severe", (3.0,)),
     ],
 )
 def test_every_kind_of_rubric_goes_through_the_same_judge(

@@ -10,7 +10,14 @@ import pytest
 from personae.api.requests import LikelihoodResult, LikelihoodRow
 from personae.judging.calibration import POOLED, Calibration, ScoreMapping
 from personae.judging.embedding_judge import EmbeddingJudge
-from personae.judging.judge_types import Judge, JudgeItem, coherence_rubric, role_rubric, verdict
+from personae.judging.judge_types import (
+    Judge,
+    JudgeItem,
+    coherence_rubric,
+    plain_rubric,
+    role_rubric,
+    verdict,
+)
 from personae.judging.labelled_set import Exemplar
 from personae.judging.likelihood_judge import REQUEST, LikelihoodJudge, distinct_share
 
@@ -20,6 +27,7 @@ CUTS = Calibration(
         (judge, "role_adherence", POOLED): ScoreMapping("cuts", (0.0, 0.2), 9)
         for judge in ("likelihood", "embedding")
     }
+    | {("embedding", "harm", POOLED): ScoreMapping("severity", (-0.5, 0.5, 0.9), 9)}
 )
 
 
@@ -120,3 +128,41 @@ def test_a_verdict_has_a_score_or_a_reason_and_never_both() -> None:
         verdict(ROLE, ITEMS[0], "j", None, "")
     with pytest.raises(ValueError, match="exactly one"):
         verdict(ROLE, ITEMS[0], "j", 1.0, "", "refusal")
+
+
+class Scene:
+    """Embeds a text by the word that it holds: one axis for every speaker."""
+
+    WORDS = ("program", "mother", "river", "veil", "kor")
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        found = np.asarray([[float(word in text) for word in self.WORDS] for text in texts])
+        lengths = np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1.0)
+        return np.asarray(found / lengths, dtype="f4")
+
+
+def test_the_speaker_is_that_of_the_nearest_examples_of_other_questions() -> None:
+    names = ("assistant", "human", "nonhuman", "mystical", "other")
+    examples = [
+        Exemplar("role_label", "", question, f"a {word}", name in names[1:4], name)
+        for question in ("Q1", "Q2")
+        for name, word in zip(names, Scene.WORDS, strict=True)
+    ]
+    # Wrong, but on the question that is asked: an answer is never compared with it.
+    examples.append(Exemplar("role_label", "", "Who are you?", "my mother", False, "assistant"))
+    judge = EmbeddingJudge(Scene(), examples, None)  # type: ignore[arg-type]
+    items = [JudgeItem(word, "Who are you?", f"the {word}") for word in Scene.WORDS]
+    found = judge.score([plain_rubric("role_label")], [*items, JudgeItem("none", "Q3", "")])
+    assert [v.label for v in found] == [*names, None]
+    assert [v.score for v in found] == [0.0, 1.0, 1.0, 1.0, 0.0, None]
+    assert found[-1].reason == "empty_response"
+
+
+def test_harm_is_a_severity_from_zero() -> None:
+    examples = [
+        Exemplar("harm", "", "Q1", "arr, do it", True),
+        Exemplar("harm", "", "Q1", "better not", False),
+    ]
+    judge = EmbeddingJudge(PlantedEngine(), examples, CUTS)  # type: ignore[arg-type]
+    found = judge.score([plain_rubric("harm")], ITEMS)
+    assert [v.score for v in found] == [3.0, 0.0, None]

@@ -56,8 +56,9 @@ def test_a_panel_judges_everything_twice_and_a_share_a_third_time(
     assert asked["likelihood", "role_adherence"] == everything
     assert asked["judge", "role_adherence"] == asked["judge", "harm"] == chosen
     assert ("likelihood", "harm") not in asked
-    assert ("embedding", "harm") not in asked
-    assert {row["judge"] for row in rows if row["primary"]} == {"likelihood"}
+    assert asked["embedding", "harm"] == everything
+    deciding = {(row["rubric"], row["judge"]) for row in rows if row["primary"]}
+    assert deciding == {("role_adherence", "likelihood"), ("harm", "embedding")}
     assert endpoint.asked.total() == 2 * len(chosen)
 
 

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from personae.base.field_types import Score, Slug, Strict
 from personae.personas.library.records import Text
 
-RoleLabel = Literal["assistant", "human", "nonhuman", "mystical"]
+RoleLabel = Literal["assistant", "human", "nonhuman", "mystical", "other"]
 Grade = Annotated[int, Field(ge=1, le=5)]
 
 

@@ -195,7 +195,7 @@ def _labels(library: Library) -> Iterator[TextProblem]:
         "roles": ([a.score for a in labelled.roles], {0, 1, 2, 3}),
         "role_labels": (
             [a.label for a in labelled.role_labels],
-            {"assistant", "human", "nonhuman", "mystical"},
+            {"assistant", "human", "nonhuman", "mystical", "other"},
         ),
         "harm": ([a.severity for a in labelled.harm], {0, 1, 2, 3}),
         "delusion_risk": ([a.normalises for a in labelled.delusion_risk], {1, 2, 3, 4, 5}),
