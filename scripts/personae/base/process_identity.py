@@ -1,4 +1,4 @@
-"""Which process something belongs to, and whether that process still runs."""
+"""Identify a process, and test whether it still runs."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Final, NamedTuple, Self
 
 import psutil
 
-# psutil derives the time from that of the boot, which may shift a little when the clock is set.
+# psutil derives start times from the boot time, which may shift slightly when the clock is set.
 _SAME_SECONDS: Final = 1.5
 
 
 class ProcessIdentity(NamedTuple):
-    """One process: its start time tells it from a later one with the same number.
+    """One process; the start time distinguishes it from a later one with the same id.
 
     Attributes
     ----------
     host, job
-        Name of its machine, and its Slurm job; the job is empty outside Slurm.
+        Name of its machine, and its Slurm job id, empty outside Slurm.
     pid
-        Its number.
+        Process id.
     started
-        When it started, in seconds since the epoch.
+        Start time in seconds since the epoch.
     """
 
     host: str
@@ -32,9 +32,9 @@ class ProcessIdentity(NamedTuple):
 
     @classmethod
     def of(cls, pid: int) -> Self | None:
-        """Return the process of this machine with this number; None if it has ended.
+        """Return the process of this machine with this id; None if it has ended.
 
-        A zombie has ended: it only waits for its parent to take notice.
+        A zombie has ended: it only waits for its parent.
         """
         try:
             process = psutil.Process(pid)
@@ -51,7 +51,7 @@ class ProcessIdentity(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read ``host:job:pid:started``; ValueError if the text is anything else."""
+        """Read ``host:job:pid:started``; raises ValueError for any other text."""
         host, job, pid, started = text.split(":")
         return cls(host, job, int(pid), float(started))
 
@@ -71,7 +71,7 @@ class ProcessIdentity(NamedTuple):
 
     @property
     def is_gone(self) -> bool:
-        """Whether the process has ended; of another machine's processes nothing is known."""
+        """Whether the process has ended; False for those of other machines."""
         return self.host == platform.node() and not self.is_running
 
 

@@ -1,4 +1,4 @@
-"""YAML read strictly: repeated keys, YAML that grows when read, and other files are refused."""
+"""Read YAML strictly: repeated keys, expanding aliases and files that are not text are rejected."""
 
 import stat
 from collections.abc import Hashable, Mapping
@@ -19,13 +19,13 @@ class YamlError(PersonaeError):
 
 
 class _StrictLoader(yaml.CSafeLoader):  # type: ignore[misc]  # PyYAML has no types
-    """The C parser, which in addition rejects repeated keys (plain YAML keeps the last one)."""
+    """The C parser, which also rejects repeated keys (PyYAML keeps the last one)."""
 
     def construct_object(self, node: Any, deep: bool = False) -> Any:
         try:
             return super().construct_object(node, deep=deep)
         except (ValueError, OverflowError) as error:
-            # A number of 5,000 digits, the 30th of February.
+            # For example a number of 5,000 digits, or the 30th of February.
             problem = f"{str(node.value)[:40]!r} cannot be read ({error}); correct or quote it"
             raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from None
 
@@ -59,7 +59,7 @@ def read_yaml(path: Path, source: str | None = None) -> Any:
     path
         File to read, UTF-8.
     source
-        How messages name the file; its path by default.
+        Name of the file in messages; its path by default.
 
     Raises
     ------
@@ -78,12 +78,12 @@ def read_yaml(path: Path, source: str | None = None) -> Any:
 
 
 def parse_yaml(text: str) -> Any:
-    """Return what a YAML text says.
+    """Return the content of a YAML text.
 
     Raises
     ------
     yaml.YAMLError
-        When it is not YAML, says one thing twice, or is nested or repeated beyond all reason.
+        When it is not YAML, repeats a key, or is nested too deeply or expands too much.
     """
     check_depth(text)
     loader = _StrictLoader(text)
@@ -99,13 +99,13 @@ def parse_yaml(text: str) -> Any:
 
 
 def _text(path: Path, source: str) -> str:
-    """Return the text of a regular file; a pipe would never end."""
+    """Return the text of a regular file; reading a pipe might never end."""
     try:
         found = path.stat()
         if stat.S_ISDIR(found.st_mode):
             raise YamlError(f"{source}: is a folder, not a file; rename it or correct the path")
         if not stat.S_ISREG(found.st_mode):
-            raise YamlError(f"{source}: is no regular file; put a text file there")
+            raise YamlError(f"{source}: is not a regular file; put a text file there")
         if found.st_size > _MOST_BYTES:
             raise YamlError(
                 f"{source}: has {found.st_size:,} bytes; a YAML file has 64 MiB at most"
@@ -114,14 +114,14 @@ def _text(path: Path, source: str) -> str:
     except FileNotFoundError:
         raise YamlError(f"{source}: no such file; create it or correct the path") from None
     except OSError as error:
-        raise YamlError(f"{source}: cannot be read ({error.strerror}); mend it") from None
+        raise YamlError(f"{source}: cannot be read ({error.strerror}); check it") from None
 
 
 def restore_types(config: dict[str, Any], given: Mapping[str, Any]) -> None:
-    """Give the values of ``given`` within ``config`` the types that YAML gives them, in place.
+    """Parse the values of ``given`` within ``config`` as YAML, in place.
 
-    Snakemake leaves everything inside a nested ``--config key={...}`` a string; a number on the
-    command line must mean what it means in a file.
+    Snakemake leaves everything inside a nested ``--config key={...}`` as strings; a number on the
+    command line must have the same type as in a file.
 
     Raises
     ------
@@ -147,7 +147,7 @@ def _typed(value: Any) -> Any:
 
 
 def _marked(source: str, error: yaml.MarkedYAMLError) -> str:
-    """Return file, line and problem; and where the thing began that was not finished."""
+    """Return file, line and problem, and where an unfinished element started."""
     line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
     began = f" ({error.context}, line {error.context_mark.line + 1})" if error.context_mark else ""
     return f"{source}{line}: {_one_line(error.problem)}{began}"

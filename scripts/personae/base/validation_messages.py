@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 _SHOWN = 60  # characters of an offending value
-_LONGEST = 600  # characters of a message that a check of our own wrote
+_LONGEST = 600  # characters of a message of our own checks
 _PLAIN = re.compile(r"[^\s\x00-\x1f]{1,80}")
 
 
@@ -33,7 +33,7 @@ def place(location: Iterable[str | int]) -> str:
 
 
 def explain(source: str, error: ValidationError, model: type[BaseModel], data: Any) -> list[str]:
-    """Return one line per problem that ``model`` found in ``data``, which ``source`` holds."""
+    """Return one line per problem that ``model`` found in ``data``, the content of ``source``."""
     return [_line(source, details, model, data) for details in error.errors(include_url=False)]
 
 
@@ -89,7 +89,7 @@ def _fields_at(model: type[BaseModel], location: Sequence[str | int]) -> list[st
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """Return the record that an annotation such as ``list[Pair] | None`` mentions."""
+    """Return the record that an annotation such as ``list[InstructionPair] | None`` mentions."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     found = (_model_in(argument) for argument in get_args(annotation))
@@ -97,7 +97,7 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
 
 
 def shown(value: object) -> str:
-    """Return an offending value in at most 60 characters, without going through all of it."""
+    """Return an offending value in at most 60 characters, without formatting all of it."""
     # Sliced first: the repr of a long text is as long.
     text = repr(value[: _SHOWN + 1]) if isinstance(value, str | bytes) else _SHORT.repr(value)
     return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
@@ -112,7 +112,7 @@ class _ShortRepr(reprlib.Repr):
         self.maxstring = self.maxother = 2 * _SHOWN
 
     def repr_int(self, x: int, level: int) -> str:
-        """Return the digits, or how long the number is: Python refuses to print 5,000 digits."""
+        """Return the digits, or the length: Python does not print numbers of 5,000 digits."""
         return repr(x) if x.bit_length() < _SHOWN else f"a number of {x.bit_length()} bits"
 
 

@@ -1,4 +1,4 @@
-"""The workflow process that owns the model servers; none of them outlives it.
+"""The workflow process that owns the model servers; no server outlives it.
 
 The Snakefile calls `claim_ownership`, which names its own process in the environment variable
 ``PERSONAE_OWNER``; nodes inherit it and pass it to the servers that they start. A group job on
@@ -17,7 +17,7 @@ VARIABLE = "PERSONAE_OWNER"
 
 
 def claim_ownership() -> ProcessIdentity:
-    """Make this process the owner of servers started below it, unless one above already is."""
+    """Make this process the owner of servers started below it, unless a parent already is."""
     owner = _inherited()
     if owner is None or not owner.is_near or not owner.is_running:
         owner = ProcessIdentity.here()
@@ -31,8 +31,8 @@ def current_owner() -> ProcessIdentity | None:
     Raises
     ------
     PersonaeError
-        If the owner has ended: a node that outlives its workflow must not start a new server,
-        which nobody would stop.
+        If the owner has ended: a node that outlives its workflow must not start a server, since
+        nothing would stop it.
     """
     owner = _inherited()
     if owner is None or not owner.is_near:

@@ -1,4 +1,4 @@
-"""YAML that is small on disk and huge when read: refused before it is built."""
+"""Reject YAML that is small on disk but huge in memory, before it is constructed."""
 
 from typing import Any, Final
 
@@ -9,12 +9,12 @@ _MOST_NODES: Final = 1_000_000
 
 
 def check_depth(text: str) -> None:
-    """Refuse a text whose collections are nested too deeply; the C parser would crash on it.
+    """Reject a text whose collections are nested too deeply, which would crash the C parser.
 
     Raises
     ------
     yaml.MarkedYAMLError
-        With the place of the first collection that is too deep.
+        With the position of the first collection that is too deep.
     """
     if not _may_be_deep(text):
         return
@@ -30,12 +30,12 @@ def check_depth(text: str) -> None:
 
 
 def check_growth(root: Any) -> None:
-    """Refuse a graph of nodes whose aliases stand for more than a million nodes, or for themselves.
+    """Reject nodes whose aliases expand to more than a million nodes, or are recursive.
 
     Raises
     ------
     yaml.MarkedYAMLError
-        With the place of the collection in which it happens.
+        With the position of the collection that contains the aliases.
     """
     sizes: dict[int, int] = {}
     pending = [(root, False)]
@@ -51,7 +51,7 @@ def check_growth(root: Any) -> None:
                 problem = "aliases repeat more than a million values; write out what you need"
                 raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
         elif id(node) in open_nodes:
-            problem = "an alias stands for what holds it; write it out"
+            problem = "an alias refers to a collection that contains it; write it out"
             raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
         elif id(node) not in sizes:
             open_nodes.add(id(node))
@@ -59,7 +59,7 @@ def check_growth(root: Any) -> None:
 
 
 def _may_be_deep(text: str) -> bool:
-    """Tell whether there are brackets, or indents and dashes, enough for many levels; cheap."""
+    """Return whether brackets, or indents and dashes, suffice for too many levels; a fast test."""
     if text.count("[") + text.count("{") > _MOST_DEPTH:
         return True
     return any(

@@ -141,7 +141,9 @@ def _lines(path: Path, source: str) -> Iterator[tuple[int, str]]:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise RegistryError(f"{source}: cannot be read ({error.strerror}); mend it") from None
+        raise RegistryError(
+            f"{source}: cannot be read ({error.strerror}); check it"
+        ) from None
     for number, line in enumerate(content.split(b"\n"), 1):
         try:
             yield number, line.decode("utf-8-sig").removesuffix("\r")

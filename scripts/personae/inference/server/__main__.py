@@ -1,7 +1,7 @@
 """Run one model server: ``python -m personae.inference.server --spec JSON --socket PATH``.
 
-Clients start it so, and hand over the listening socket as ``--fd``. With ``--port`` it serves
-people on other machines, or chat clients, until it is stopped.
+Clients start it this way and pass the listening socket as ``--fd``. With ``--port`` it serves other
+machines, or chat clients, until it is stopped.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ LOG = logging.getLogger("personae.inference.server")
 
 
 def main(arguments: list[str]) -> None:
-    """Serve until there is a reason to end, and leave no socket behind."""
+    """Serve until there is a reason to end, and remove the socket."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
@@ -50,11 +50,11 @@ def main(arguments: list[str]) -> None:
     except SystemExit:
         status = 0  # a signal, which uvicorn raises again once it has ended
     except Exception:
-        LOG.exception("the server broke")
+        LOG.exception("the server failed")
     finally:
         socket_file.remove()
         logging.shutdown()
-        # A batch that is still running in the device's thread must not hold up the end.
+        # A batch that is still running in the device's thread must not delay the exit.
         os._exit(status)
 
 
@@ -69,7 +69,7 @@ def _serve(options: argparse.Namespace, listener: socket.socket, socket_file: So
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     server = Server(config, device, socket_file)
-    # One that listens on a port was started by hand, and is stopped by hand.
+    # A server on a port was started by a user, who also stops it.
     idle = math.inf if options.socket is None else spec.idle_seconds
     LifecycleWatch(server, device, loading, socket_file, owner=owner, idle_seconds=idle).start()
     LOG.info("process %d serves %s on %s", os.getpid(), spec.model, listener.getsockname())
@@ -77,19 +77,19 @@ def _serve(options: argparse.Namespace, listener: socket.socket, socket_file: So
 
 
 def _app(options: argparse.Namespace, loading: Loading, device: Device) -> FastAPI:
-    """Return the app; on a port it asks for a token, which is printed once if it is a new one."""
+    """Return the app; on a port it requires a token, and a new token is printed once."""
     app = create_app(loading, device, Path(options.spec.model).name)
     if options.port is not None:
         access, is_new = access_of(options.host, options.allow_host)
         app.add_middleware(AccessGuard, access=access)
         if is_new:
-            # Not logged: logs are kept and shown.
+            # Printed, not logged: logs are stored and shown to others.
             print(f"token: {access.token}", file=sys.stderr, flush=True)
     return app
 
 
 def _loader(spec: EngineSpec) -> Load:
-    """Return what loads the real engine; importing torch is the first part of it."""
+    """Return the function that loads the engine, which first imports torch."""
 
     def load(report: Report) -> Backend:
         report("importing torch and transformers")
@@ -101,7 +101,7 @@ def _loader(spec: EngineSpec) -> Load:
 
 
 def _leave(number: int, _: FrameType | None) -> None:
-    """End on a signal that comes before or after uvicorn handles them."""
+    """Exit on a signal that arrives before or after uvicorn handles signals."""
     sys.exit(128 + number)
 
 

@@ -1,6 +1,6 @@
-"""Who may talk to a server on a port: a token, the name by which it was addressed, a body's size.
+"""Access checks of a server on a port: token, host name, and size of the body.
 
-A unix socket needs none of it: its file can be opened by its owner alone.
+A unix socket needs none of them: only its owner can open its file.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MOST_BYTES: Final = 256 * 2**20
 
 
 class _RefusedError(Exception):
-    """A request that goes no further; the status and why."""
+    """A request that is refused, with the HTTP status and the reason."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -31,15 +31,15 @@ class _RefusedError(Exception):
 
 
 class AccessRules(NamedTuple):
-    """What a request must bring.
+    """The token and host names that requests must have.
 
     Attributes
     ----------
     token
         Sent as ``Authorization: Bearer TOKEN``, as OpenAI's clients send their key.
     names
-        Names in the Host header, lower case. Addresses in digits are always accepted: a page of
-        somebody else's that a browser shows can send a name of its own, and no address.
+        Accepted names in the Host header, lower case. Numeric addresses are always accepted: a
+        malicious web page in a browser can send its own host name, but not an address.
     """
 
     token: str
@@ -47,9 +47,9 @@ class AccessRules(NamedTuple):
 
 
 def access_of(host: str, allowed: list[str]) -> tuple[AccessRules, bool]:
-    """Return what a server bound to ``host`` asks for, and whether its token is a new one.
+    """Return the rules of a server bound to ``host``, and whether its token is new.
 
-    The token is that of the environment, if it has one.
+    The token is that of the environment, if it is set.
     """
     given = os.environ.get(TOKEN_VARIABLE, "")
     names = {"localhost", host, socket.gethostname(), socket.getfqdn(), *allowed}
@@ -58,13 +58,13 @@ def access_of(host: str, allowed: list[str]) -> tuple[AccessRules, bool]:
 
 
 class AccessGuard:
-    """Refuses what may not pass, before a body is read or parsed."""
+    """Refuses requests without access before their body is read or parsed."""
 
     def __init__(self, app: ASGIApp, access: AccessRules, most_bytes: int = MOST_BYTES) -> None:
         self._app, self._access, self._most = app, access, most_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or answer with the reason why not."""
+        """Pass a request on, or reply with the reason for its refusal."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

@@ -49,12 +49,12 @@ routes = APIRouter(route_class=TextRoute)
 
 
 def create_app(loading: Loading, device: Device, name: str = "") -> FastAPI:
-    """Return the app; it loads the engine as soon as it runs, and answers /health meanwhile.
+    """Return the app; it starts loading the engine when it runs, and answers /health meanwhile.
 
     Parameters
     ----------
     name
-        What the model table calls the model, by which OpenAI's clients may ask for it, too.
+        The model's name in the model table, which OpenAI's clients may use as well.
     """
 
     @asynccontextmanager
@@ -75,13 +75,13 @@ def create_app(loading: Loading, device: Device, name: str = "") -> FastAPI:
 
 @routes.get("/health")
 async def health(warm: WarmServer) -> Health:
-    """Tell how far the load is; answered at any time."""
+    """Return the state of the load; answered at any time."""
     return warm.loading.health
 
 
 @routes.get("/info")
 async def info(warm: WarmServer) -> EngineInfo:
-    """Tell what is loaded, on what, and what it has done so far."""
+    """Return the model, device, versions and counters."""
     return warm.loading.engine.info()
 
 
@@ -164,26 +164,26 @@ def _means_batch(means: SpanMeans, layers: Sequence[int], schema: pa.Schema) -> 
 
 
 async def _refuse_malformed(_: Request, error: Exception) -> JSONResponse:
-    """Turn the first thing wrong with a request's body into one line."""
+    """Return the first error in a request's body as one line."""
     assert isinstance(error, RequestValidationError)
-    # FastAPI's locations begin with "body".
+    # FastAPI's locations start with "body".
     problems = [{**problem, "loc": problem["loc"][1:]} for problem in error.errors()]
     return _error(422, "ValidationError", first_problem(problems))
 
 
 async def _refuse(_: Request, error: Exception) -> JSONResponse:
-    """Give the framework's own refusals the form of the others."""
+    """Return the framework's own errors in the form of the others."""
     assert isinstance(error, HTTPException)
     return _error(error.status_code, "RequestError", str(error.detail))
 
 
 async def _report(request: Request, error: Exception) -> JSONResponse:
-    """Turn an error into its status and one line."""
+    """Return an error as its HTTP status and one line."""
     log_failure(request.url.path, error)
     return _error(status_of(error), type(error).__name__, one_line(error))
 
 
 def _error(status: int, kind: str, message: str) -> JSONResponse:
-    # A lone surrogate of the request, repeated in the message, could not be sent.
+    # A lone surrogate of the request, quoted in the message, could not be encoded.
     said = message.encode("utf-8", "backslashreplace").decode("utf-8")
     return JSONResponse({"error": {"type": kind, "message": said}}, status)

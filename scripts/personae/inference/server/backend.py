@@ -22,15 +22,15 @@ from personae.api.requests import (
 )
 
 OnProgress = Callable[[int, int], None]
-"""Called between batches with rows done and rows in all; ends the work by raising."""
+"""Called between batches with the numbers of finished and of all rows; raises to end the work."""
 
 
 Hear = Callable[[str, str], None]
-"""Called with the id of a row and all of its text so far."""
+"""Called with the id of a row and its text so far."""
 
 
 class GeneratedResponse(Protocol):
-    """One generated response; ``response_ids`` are without the end token."""
+    """One generated response; ``response_ids`` exclude the end token."""
 
     @property
     def id(self) -> str: ...
@@ -51,7 +51,7 @@ class GeneratedResponse(Protocol):
 
 
 class SpanMeans(Protocol):
-    """Means over one span of one row: ``vectors`` is float32 ``[layers asked for, hidden]``."""
+    """Means over one span of one row: ``vectors`` is float32 ``[requested layers, hidden]``."""
 
     @property
     def id(self) -> str: ...
@@ -64,10 +64,10 @@ class SpanMeans(Protocol):
 
 
 @runtime_checkable
-class SpeakingBackend(Protocol):
-    """An engine that can tell what a response says while it grows."""
+class StreamingBackend(Protocol):
+    """An engine that can report the text of a response while it is generated."""
 
-    def generate_aloud(
+    def generate_streaming(
         self, request: GenerateRequest, progress: OnProgress, hear: Hear
     ) -> Iterable[GeneratedResponse]: ...
 

@@ -1,4 +1,4 @@
-"""Chat completions as server-sent events, in OpenAI's form: a chunk for every piece of text."""
+"""Chat completions as server-sent events in OpenAI's format, one chunk per piece of text."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any, NamedTuple
 
 
 class PartialAnswer(NamedTuple):
-    """An answer as far as it has come.
+    """The text of one choice so far.
 
     Attributes
     ----------
     choice
         Number of the choice.
     text
-        All of its text so far.
+        Its text so far.
     end
-        Further fields of the choice's last chunk, ``finish_reason`` among them; None before it.
+        Further fields of the choice's last chunk, including ``finish_reason``; None before it.
     """
 
     choice: int
@@ -26,14 +26,14 @@ class PartialAnswer(NamedTuple):
 
 
 class ChatEvents:
-    """Turns pieces into chunks that hold what is new in each.
+    """Turns partial answers into chunks of their new text.
 
     Parameters
     ----------
     common
         Fields of every chunk: id, created, model.
     stop
-        Texts at which an answer ends; what may be the beginning of one is held back.
+        Texts at which an answer ends; text that may be the start of one is held back.
     """
 
     media_type = "text/event-stream"
@@ -44,7 +44,7 @@ class ChatEvents:
         self._sent: dict[int, int] = {}
 
     def write(self, piece: PartialAnswer | Mapping[str, Any]) -> bytes:
-        """Return the chunk of a piece, if it says anything new; a mapping is the usage."""
+        """Return the chunk of a partial answer, empty if nothing is new; a mapping is the usage."""
         if not isinstance(piece, PartialAnswer):
             return self._event({"choices": [], "usage": dict(piece)})
         text = cut(piece.text, self._stop)
@@ -65,11 +65,11 @@ class ChatEvents:
         return self._event({"choices": [{"index": piece.choice, "delta": delta, **end}]})
 
     def failure(self, kind: str, message: str) -> bytes:
-        """Return the event that says why the stream ends early."""
+        """Return the event with the reason why the stream ends early."""
         return _event({"error": {"type": kind, "message": message}})
 
     def close(self) -> bytes:
-        """Return the stream's end."""
+        """Return the end of the stream."""
         return b"data: [DONE]\n\n"
 
     def _event(self, content: Mapping[str, Any]) -> bytes:
@@ -77,13 +77,13 @@ class ChatEvents:
 
 
 def cut(text: str, stop: Sequence[str]) -> str:
-    """Return a text up to the first of some marks."""
+    """Return a text up to the first stop text in it."""
     places = [place for mark in stop if mark and (place := text.find(mark)) >= 0]
     return text[: min(places)] if places else text
 
 
 def _whole(text: str) -> str:
-    """Return a text without a character at its end of which only some bytes have come."""
+    """Return a text without an incomplete character at its end."""
     return text.rstrip("\N{REPLACEMENT CHARACTER}")
 
 

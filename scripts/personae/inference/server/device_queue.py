@@ -1,6 +1,6 @@
-"""The one thread in which the model is loaded and runs: first come, first served.
+"""The one thread that loads and runs the model, in order of the requests.
 
-Requests never share a batch, so a node's result depends on its own request alone.
+Requests never share a batch, so a node's result depends only on its own request.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ Emit = Callable[[pa.RecordBatch | Progress], None]
 
 _POLL_SECONDS = 0.25
 _PROGRESS_SECONDS = 0.5
-_CLIENT_LEFT = "the client left"
-_TOLD_TO_END = "the model server was told to end"
+_CLIENT_LEFT = "the client disconnected"
+_SHUTTING_DOWN = "the model server is shutting down"
 
 
 class Frames(Protocol[Item]):
-    """How items become bytes of a reply."""
+    """Encodes items as bytes of a reply."""
 
     @property
     def media_type(self) -> str: ...
@@ -43,50 +43,50 @@ class Frames(Protocol[Item]):
 
 
 class ArrowFrames:
-    """Batches of an Arrow stream, and now and then the progress."""
+    """Encodes batches as an Arrow stream, with the progress every half second."""
 
     media_type = MEDIA_TYPE
 
     def __init__(self, schema: pa.Schema) -> None:
         self._writer = FrameWriter(schema)
-        self._told = time.monotonic()
+        self._noted = time.monotonic()
 
     def write(self, item: pa.RecordBatch | Progress) -> bytes:
-        """Return a batch's frame, or the progress's, or nothing if it was told a moment ago."""
+        """Return the frame of a batch or of the progress; empty if progress was sent recently."""
         if isinstance(item, pa.RecordBatch):
             return self._writer.write(item)
-        if time.monotonic() - self._told <= _PROGRESS_SECONDS:
+        if time.monotonic() - self._noted <= _PROGRESS_SECONDS:
             return b""
-        self._told = time.monotonic()
+        self._noted = time.monotonic()
         return self._writer.note(item)
 
     def failure(self, kind: str, message: str) -> bytes:
-        """Return the frame that says why the stream ends early."""
+        """Return the frame with the reason why the stream ends early."""
         return self._writer.note(FrameError(kind, message))
 
     def close(self) -> bytes:
-        """Return the stream's end."""
+        """Return the end of the stream."""
         return self._writer.close()
 
 
 class DeviceTicket:
-    """One request's turn on the device, which may be given up from another thread."""
+    """One request in the queue of the device; another thread can cancel it."""
 
     def __init__(self) -> None:
         self._why: str | None = None
 
     def give_up(self, why: str) -> None:
-        """Make the next `check` raise."""
+        """Cancel the request: the next `check` raises."""
         self._why = why
 
     def check(self) -> None:
-        """Raise `GivenUpError` if the work was given up; called between batches."""
+        """Raise `GivenUpError` if the request was cancelled; called between batches."""
         if self._why is not None:
             raise GivenUpError(self._why)
 
 
 class Device:
-    """Runs work in one thread, and knows how long it has had none."""
+    """Runs work in one thread and measures how long it has been idle."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="device")
@@ -100,11 +100,11 @@ class Device:
 
     @property
     def idle_seconds(self) -> float:
-        """How long ago the last request was over."""
+        """Seconds since the end of the last request; 0 while there is one."""
         return 0.0 if self.is_busy else time.monotonic() - self._last_used
 
     def submit(self, work: Callable[[], None]) -> None:
-        """Run work that belongs to no request: loading the model."""
+        """Run work without a request: loading the model."""
 
         def turn() -> None:
             with self._ticket():
@@ -115,10 +115,10 @@ class Device:
     def give_up_all(self) -> None:
         """Make all requests end at their next batch."""
         for ticket in tuple(self._tickets):
-            ticket.give_up(_TOLD_TO_END)
+            ticket.give_up(_SHUTTING_DOWN)
 
     async def run(self, request: Request, work: Callable[[DeviceTicket], T]) -> T:
-        """Return ``work``'s result; give it up if the client leaves."""
+        """Return the result of ``work``; cancel it if the client disconnects."""
 
         def turn() -> T:
             ticket.check()
@@ -140,10 +140,10 @@ class Device:
     async def stream_as(
         self, request: Request, writer: Frames[Item], work: Callable[[Callable[[Item], None]], None]
     ) -> StreamingResponse:
-        """Return a reply that sends on what ``work`` emits, as it emits it.
+        """Return a reply that streams the items that ``work`` emits.
 
-        An error before the first frame is raised here and gets a proper HTTP status; a later one
-        becomes the stream's last frame.
+        An error before the first frame is raised here and gets its HTTP status; a later one becomes
+        the stream's last frame.
         """
         frames = self._frames(writer, work)
         first = asyncio.ensure_future(anext(frames))
@@ -167,24 +167,24 @@ class Device:
     ) -> AsyncGenerator[bytes, None]:
         """Yield the frames that ``work`` emits in the device's thread, then the stream's end."""
         with self._ticket() as ticket:
-            outlet = _FrameStream(writer, ticket)
+            stream = _FrameStream(writer, ticket)
 
             def turn() -> None:
                 ticket.check()
-                work(outlet.emit)
+                work(stream.emit)
 
             result = asyncio.get_running_loop().run_in_executor(self._thread, turn)
-            # The loop runs this after all that was emitted before.
-            result.add_done_callback(outlet.end)
+            # The loop runs this after everything that was emitted before.
+            result.add_done_callback(stream.end)
             begun = False
-            while (frame := await outlet.queue.get()) is not None:
+            while (frame := await stream.queue.get()) is not None:
                 begun = True
                 yield frame
             error = result.exception()
             if error and not begun:
                 raise error
             if error:
-                log_failure("half-way", error)
+                log_failure("during the reply", error)
                 yield writer.failure(type(error).__name__, one_line(error))
             yield writer.close()
 
@@ -201,7 +201,7 @@ class Device:
 
 
 class _FrameStream(Generic[Item]):
-    """Carries frames from the device's thread to the event loop that sends them."""
+    """Passes frames from the device's thread to the event loop that sends them."""
 
     def __init__(self, writer: Frames[Item], ticket: DeviceTicket) -> None:
         self._writer, self._ticket = writer, ticket
@@ -209,14 +209,14 @@ class _FrameStream(Generic[Item]):
         self._loop = asyncio.get_running_loop()
 
     def emit(self, item: Item) -> None:
-        """Send what is made of an item, if anything; raise if the work was given up."""
+        """Send the frame of an item, if it has one; raise if the request was cancelled."""
         self._ticket.check()
         if frame := self._writer.write(item):
             self._put(frame)
 
     def end(self, result: asyncio.Future[None]) -> None:
-        """Mark the end of what was emitted; called in the event loop."""
-        result.exception()  # counts as noticed, should nobody be left to raise it to
+        """Mark the end of the frames; called in the event loop."""
+        result.exception()  # marks the error as retrieved, in case no reader is left
         self.queue.put_nowait(None)
 
     def _put(self, frame: bytes) -> None:
@@ -224,10 +224,10 @@ class _FrameStream(Generic[Item]):
 
 
 async def _is_done(future: asyncio.Future[T]) -> bool:
-    """Wait a moment for a future; tell whether it is done."""
+    """Wait a quarter of a second for a future; return whether it is done."""
     try:
         await asyncio.wait({future}, timeout=_POLL_SECONDS)
     except asyncio.CancelledError:
-        # Uvicorn's grace is over in the middle of a batch: the client still gets a clear reply.
-        raise GivenUpError(_TOLD_TO_END) from None
+        # Uvicorn's grace period ended during a batch: the client still gets a clear reply.
+        raise GivenUpError(_SHUTTING_DOWN) from None
     return future.done()

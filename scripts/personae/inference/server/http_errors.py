@@ -1,4 +1,4 @@
-"""How the server tells a request's failure: an HTTP status, one line, and what its log keeps."""
+"""Errors of requests: their HTTP status, their one-line message, and what is logged."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ LOG = logging.getLogger(__name__)
 
 
 class GivenUpError(Exception):
-    """Nobody waits for this work any more, or the server was told to end."""
+    """The work was cancelled: its client disconnected, or the server is shutting down."""
 
 
 class NotReadyError(Exception):
-    """A request came before the model was loaded."""
+    """A request arrived before the model was loaded."""
 
 
 STATUS: dict[type[Exception], int] = {
-    UnknownModelError: 404,  # as other endpoints say it
+    UnknownModelError: 404,  # as at other endpoints
     RequestError: 400,
     ModelError: 400,
     GivenUpError: 503,
     NotReadyError: 503,
-    # Foreseen, but a fault of the engine and not of the request.
+    # An error of the engine, not of the request.
     InterventionError: 500,
     Exception: 500,
 }
@@ -48,7 +48,7 @@ def one_line(error: BaseException) -> str:
 
 
 def first_problem(errors: Sequence[Any]) -> str:
-    """Return the first of pydantic's complaints as one line, with the number of the others."""
+    """Return the first of pydantic's errors as one line, with the number of the others."""
     first, *others = errors
     where = place(first["loc"])
     text = first["msg"].removeprefix("Value error, ")
@@ -57,6 +57,6 @@ def first_problem(errors: Sequence[Any]) -> str:
 
 
 def log_failure(what: str, error: BaseException) -> None:
-    """Log one line for what a user can mend, and the traceback of everything else."""
+    """Log one line for an error of the request, and the traceback of any other error."""
     trace = error if status_of(error) == 500 else None
     LOG.warning("%s: %s: %s", what, type(error).__name__, one_line(error), exc_info=trace)

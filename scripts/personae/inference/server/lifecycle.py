@@ -1,6 +1,6 @@
-"""When a model server ends: told to, idle, failed to load, or its workflow is gone.
+"""The end of a model server: by a signal, when idle, when the load failed, or with its workflow.
 
-Ending in good order removes the socket first, so that whoever comes then starts a new server.
+A regular end removes the socket first, so that the next client starts a new server.
 """
 
 from __future__ import annotations
@@ -20,41 +20,41 @@ from personae.inference.server.load_state import Loading
 
 LOG = logging.getLogger(__name__)
 
-# Enough for whoever has found the server to ask it.
+# Enough for clients that have found the server to send their request.
 _LINGER_SECONDS = 2.0
 _WATCH_SECONDS = 0.5
 
 GRACE_SECONDS = 5
-"""How long a signalled server waits for its requests to end at their next batch."""
+"""Seconds that a server waits after a signal for requests to end at their next batch."""
 
 
 class SocketFile:
-    """The path of this server's socket, removed only as long as it is still this server's."""
+    """The path of this server's socket, removed only while it is still this server's."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._inode = path.stat().st_ino if path else 0
 
     def remove(self) -> None:
-        """Remove the path unless a successor has put its own socket there."""
+        """Remove the path unless a later server has replaced the socket."""
         if self._path is None:
             return
         try:
             if self._path.stat().st_ino == self._inode:
                 self._path.unlink()
         except FileNotFoundError:
-            pass  # removed before: that is what is wanted
+            pass  # removed already
 
 
 class Server(uvicorn.Server):
-    """Uvicorn, but a signal makes running requests end at their next batch."""
+    """A uvicorn server in which a signal ends running requests at their next batch."""
 
     def __init__(self, config: uvicorn.Config, device: Device, socket_file: SocketFile) -> None:
         super().__init__(config)
         self._device, self._socket_file = device, socket_file
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """End in good order, within a few seconds, on SIGTERM or SIGINT."""
+        """Shut down within a few seconds on SIGTERM or SIGINT."""
         LOG.info("signal %d: ending", sig)
         self._socket_file.remove()
         self._device.give_up_all()
@@ -62,16 +62,16 @@ class Server(uvicorn.Server):
 
 
 class LifecycleWatch(threading.Thread):
-    """Ends the server when nobody needs it; a thread, so that no long request can delay it.
+    """Ends the server when it is idle or its owner has ended, even during a long request.
 
     Parameters
     ----------
     server, device, loading, socket_file
-        What is watched and ended.
+        Parts of the server that is watched and ended.
     owner
         The process that the server must not outlive; None if there is none.
     idle_seconds
-        How long the server waits for its next request.
+        Seconds without a request after which the server ends.
     """
 
     def __init__(
@@ -89,14 +89,14 @@ class LifecycleWatch(threading.Thread):
         self._socket_file, self._owner, self._idle_seconds = socket_file, owner, idle_seconds
 
     def run(self) -> None:
-        """Look every half second until there is a reason to end, and end in good order."""
+        """Check every half second for a reason to end, then shut down."""
         while not (why := self._reason()):
             self._sleep(min(_WATCH_SECONDS, self._idle_seconds))
         LOG.info("%s: ending", why)
         if self._loading.health.state == "failed":
-            # All who wait for this load shall hear why; their clients ask twice a second.
+            # Clients that wait for this load poll twice a second; let them read the reason.
             self._sleep(_LINGER_SECONDS)
-        # Become unfindable, serve those who had found the server before, and end.
+        # Remove the socket, serve the clients that had found the server before, and end.
         self._socket_file.remove()
         self._sleep(_LINGER_SECONDS)
         while self._device.is_busy:
@@ -112,11 +112,11 @@ class LifecycleWatch(threading.Thread):
         return None
 
     def _sleep(self, seconds: float) -> None:
-        """Sleep, but end at once if the workflow is gone: all clients belonged to it."""
+        """Sleep, but exit at once if the workflow has ended, since all clients belonged to it."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             if self._owner and not self._owner.is_running:
-                LOG.info("owner %d is gone: ending", self._owner.pid)
+                LOG.info("owner %d has ended: ending", self._owner.pid)
                 self._socket_file.remove()
                 os._exit(0)
             time.sleep(min(left, _WATCH_SECONDS))

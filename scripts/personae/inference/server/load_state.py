@@ -1,4 +1,4 @@
-"""The model's load, as /health tells it."""
+"""The state of the model's load, as /health returns it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Load = Callable[[Report], Backend]
 
 
 class Loading:
-    """Loads the engine once and holds it."""
+    """Loads the engine once and keeps it."""
 
     def __init__(self, load: Load) -> None:
         self._load = load
@@ -26,17 +26,17 @@ class Loading:
 
     @property
     def engine(self) -> Backend:
-        """The engine; `NotReadyError` while there is none."""
+        """The engine; raises `NotReadyError` until it is loaded."""
         if self._engine is None:
             raise NotReadyError(f"{self.health.state}: {self.health.error or self.health.stage}")
         return self._engine
 
     def run(self) -> None:
-        """Load; a failure is kept for all who ask, as this thread has nobody to tell."""
+        """Load; an error is stored in ``health``, since this thread has no caller."""
         start = time.monotonic()
         try:
             self._engine = self._load(self._report)
-        except Exception as error:  # whatever it is, /health is the place to report it
+        except Exception as error:  # any error is reported by /health
             LOG.exception("the load failed")
             text = f"{type(error).__name__}: {one_line(error)}"
             self.health = Health(state="failed", stage=self.health.stage, error=text)

@@ -1,8 +1,8 @@
-"""The OpenAI-compatible face: any chat client can talk to a steered or capped model.
+"""The OpenAI-compatible interface: any chat client can use a steered or capped model.
 
 ``/v1/chat/completions`` takes two more fields, ``interventions`` and ``vectors``, as in
-`personae.api.requests`. What is not offered is refused, not ignored. A streamed reply comes token
-by token from an engine that can tell them, else when an answer is complete.
+`personae.api.requests`. Unsupported fields are rejected, not ignored. A streamed reply is sent
+token by token if the engine can report them, otherwise when an answer is complete.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from personae.api.requests import (
 )
 from personae.api.wire_encoding import Vector, Wire, pack_vector
 from personae.inference.engine_errors import RequestError, UnknownModelError
-from personae.inference.server.backend import GeneratedResponse, SpeakingBackend
+from personae.inference.server.backend import GeneratedResponse, StreamingBackend
 from personae.inference.server.chat_stream import ChatEvents, PartialAnswer, cut
 from personae.inference.server.device_queue import DeviceTicket
 from personae.inference.server.http_errors import first_problem
@@ -44,14 +44,14 @@ routes = APIRouter(prefix="/v1", route_class=TextRoute)
 
 
 class TextPart(Wire):
-    """One part of a message's content; only text is offered."""
+    """One part of a message's content; only text is supported."""
 
     type: Literal["text"]
     text: str
 
 
 class ChatMessage(Wire):
-    """One message; ``developer`` is OpenAI's newer word for ``system``."""
+    """One message; ``developer`` is OpenAI's newer name for ``system``."""
 
     role: Literal["system", "developer", "user", "assistant"]
     content: str | list[TextPart]
@@ -59,7 +59,7 @@ class ChatMessage(Wire):
 
 
 class TextFormat(Wire):
-    """The only form of an answer."""
+    """The only supported format of an answer."""
 
     type: Literal["text"]
 
@@ -79,7 +79,7 @@ class ChatRequest(Wire):
     stream: bool = False
     interventions: list[Intervention] = Field(default_factory=list)
     vectors: dict[str, Vector] = Field(default_factory=dict)
-    # Sent by common clients with values that change nothing here.
+    # Common clients send these with values that have no effect.
     stream_options: dict[str, Any] | None = None
     frequency_penalty: Literal[0] | None = None
     presence_penalty: Literal[0] | None = None
@@ -120,14 +120,14 @@ async def chat_completions(body: ChatRequest, request: Request, warm: WarmServer
     _require_name(body.model, warm.name, engine.info().model)
     wanted = _engine_request(body)
     if body.stream and body.logprobs:
-        raise RequestError("logprobs are not offered in a stream; leave out one of them")
+        raise RequestError("logprobs are not supported in a stream; leave out one of them")
     if body.stream:
         return await _streamed(body, wanted, request, warm)
 
     def work(ticket: DeviceTicket) -> tuple[list[GeneratedResponse], list[Any]]:
         if body.logprobs:
             return with_logprobs(engine, wanted, ticket.check)
-        # They come as they finish; their ids are the numbers of the choices.
+        # Results arrive as they finish; their ids are the numbers of the choices.
         results = engine.generate(wanted, lambda *_: ticket.check())
         found = sorted(results, key=lambda result: int(result.id))
         return found, [None] * len(found)
@@ -149,13 +149,13 @@ def _identity(body: ChatRequest) -> dict[str, Any]:
 async def _streamed(
     body: ChatRequest, wanted: GenerateRequest, request: Request, warm: WarmEngine
 ) -> Response:
-    """Send answers as they grow."""
+    """Stream answers while they are generated."""
     engine = warm.loading.engine
 
     def work(emit: Callable[[PartialAnswer | dict[str, Any]], None]) -> None:
         results = []
-        if isinstance(engine, SpeakingBackend):
-            found = engine.generate_aloud(
+        if isinstance(engine, StreamingBackend):
+            found = engine.generate_streaming(
                 wanted, lambda *_: None, lambda name, text: emit(PartialAnswer(int(name), text))
             )
         else:
@@ -197,7 +197,7 @@ def _require_name(asked: str, *served: str) -> None:
 
 
 def _engine_request(body: ChatRequest) -> GenerateRequest:
-    """Return the request that the engine knows; without a seed, one is drawn."""
+    """Return the engine's request; without a seed, one is drawn."""
     seed = secrets.randbelow(_SEEDS) if body.seed is None else body.seed
     messages = [_engine_message(message) for message in body.messages]
     rows = [
@@ -230,7 +230,7 @@ def _choice(index: int, result: GeneratedResponse, stop: str | list[str] | None)
         "index": index,
         "message": {"role": "assistant", "content": text},
         "finish_reason": reason,
-        # Beyond OpenAI: what makes the answer reproducible, and how often interventions acted.
+        # Not in OpenAI's format: the seed, and how often interventions acted.
         "seed": result.seed,
         "fired": result.fired,
     }

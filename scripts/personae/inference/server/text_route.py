@@ -1,4 +1,4 @@
-"""Routes whose bodies hold text that can be sent on: JSON can write half a character, UTF-8 not."""
+"""Routes that reject lone surrogates in JSON bodies, since UTF-8 cannot encode them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from fastapi.routing import APIRoute
 
 
 class _TextRequest(Request):
-    """A request whose JSON is refused if a text in it has a lone surrogate."""
+    """A request whose JSON is rejected if a text in it has a lone surrogate."""
 
     async def json(self) -> Any:
-        """Return the body's content."""
+        """Return the content of the body."""
         content = await super().json()
         body = await self.body()
-        # A surrogate is written as an escape, or as bytes that begin so.
+        # A surrogate is written as an escape, or as bytes that start with ED.
         if b"\\ud" in body or b"\\uD" in body or b"\xed" in body:
             try:
                 json.dumps(content, ensure_ascii=False).encode()
@@ -28,10 +28,10 @@ class _TextRequest(Request):
 
 
 class TextRoute(APIRoute):
-    """A route of such requests."""
+    """A route that rejects bodies with lone surrogates."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return what handles a request."""
+        """Return the handler of a request."""
         handle = super().get_route_handler()
 
         async def handle_text(request: Request) -> Response:

@@ -1,7 +1,7 @@
-"""Log-probabilities of an answer's tokens, in OpenAI's form, from what any engine offers.
+"""Log-probabilities of an answer's tokens in OpenAI's format, computed by `Backend.loglikelihood`.
 
-The log-probability of token ``i`` is that of the first ``i + 1`` tokens without that of the first
-``i``: every beginning of an answer is scored, which costs as much as the square of its length.
+The log-probability of token ``i`` is that of the first ``i + 1`` tokens minus that of the first
+``i``. Every prefix of an answer is scored, so the cost grows with the square of its length.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from personae.api.requests import GenerateRequest, GenerateRow, LikelihoodRequest, LikelihoodRow
 from personae.inference.engine_errors import RequestError
-from personae.inference.server.backend import Backend, GeneratedResponse, SpeakingBackend
+from personae.inference.server.backend import Backend, GeneratedResponse, StreamingBackend
 
 
 def with_logprobs(
@@ -20,23 +20,23 @@ def with_logprobs(
 ) -> tuple[list[GeneratedResponse], list[dict[str, Any]]]:
     """Return the responses in the order of their ids, and ``logprobs`` for each of them.
 
-    Log-probabilities are natural, of the model's own distribution with the request's interventions,
-    without temperature and top-p; they leave out the token that ends a turn.
+    Log-probabilities are in nats, of the model's distribution with the request's interventions and
+    without temperature and top-p. The token that ends a turn is left out.
 
     Parameters
     ----------
     check
-        Called between batches; raises to give up the work.
+        Called between batches; raises to cancel the work.
 
     Raises
     ------
     RequestError
-        When the engine cannot tell the text of tokens.
+        If the engine cannot report the text of tokens.
     """
-    if not isinstance(engine, SpeakingBackend):
+    if not isinstance(engine, StreamingBackend):
         raise RequestError("logprobs are not offered by this engine; leave them out")
     heard: dict[str, list[str]] = {row.id: [] for row in request.rows}
-    found = engine.generate_aloud(
+    found = engine.generate_streaming(
         request, lambda *_: check(), lambda name, text: heard[name].append(text)
     )
     results = sorted(found, key=lambda result: int(result.id))
@@ -50,13 +50,13 @@ def with_logprobs(
 
 
 def _pieces(heard: Sequence[str], result: GeneratedResponse) -> list[str]:
-    """Return what every token added to the text; nothing while a character was incomplete."""
+    """Return the text that every token added; empty while a character is incomplete."""
     count = len(result.response_ids)
-    # The last token of an answer that was cut off finished it, and was not told before.
-    told = [*heard[: count - 1], result.text]
-    texts = [text.rstrip("\N{REPLACEMENT CHARACTER}") for text in told]
-    begun = ["", *texts[:-1]]
-    return [text[len(before) :] for text, before in zip(texts, begun, strict=True)][:count]
+    # The last token of a truncated answer finished it, so it was not reported before.
+    grown = [*heard[: count - 1], result.text]
+    texts = [text.rstrip("\N{REPLACEMENT CHARACTER}") for text in grown]
+    before = ["", *texts[:-1]]
+    return [text[len(start) :] for text, start in zip(texts, before, strict=True)][:count]
 
 
 def _scores(

@@ -1,4 +1,4 @@
-"""What the routes of both faces share: the loading engine and its device."""
+"""The engine and its device, shared by the routes of both interfaces."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from personae.inference.server.load_state import Loading
 
 
 class WarmEngine(NamedTuple):
-    """The one engine of this server, the thread in which it runs, and its name in the table."""
+    """The engine of this server, the thread that runs it, and its name in the model table."""
 
     loading: Loading
     device: Device

@@ -51,9 +51,9 @@ class Engine(EngineBase):
         self, request: GenerateRequest, progress: Progress | None = None
     ) -> Iterator[GenerationResult]:
         """See `personae.inference.torch_engine.generation.generate`."""
-        yield from self.generate_aloud(request, progress)
+        yield from self.generate_streaming(request, progress)
 
-    def generate_aloud(
+    def generate_streaming(
         self, request: GenerateRequest, progress: Progress | None = None, hear: Hear | None = None
     ) -> Iterator[GenerationResult]:
         """Like `generate`; ``hear`` is called with the text of every row as it grows."""
