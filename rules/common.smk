@@ -1,4 +1,4 @@
-"""What the rules share: the checked study, targets, input functions, params and code digests.
+"""Shared by all rules: the checked study, targets, input functions, params and code digests.
 
 This is the only rule file that defines functions. Every Snakemake process reads it, so it imports
 nothing heavy.
@@ -49,7 +49,7 @@ STUDY_NAME = study.config.study
 MODELS = study.model_names
 ROLES = [*study.role_names, DEFAULT]
 TRAITS = study.trait_names
-# Traits of the trait space have vectors, but are not steered.
+# Traits of the trait space have vectors but are not steered.
 SPACE = study.space_names
 POLARITIES = ["positive", "negative"]
 
@@ -63,10 +63,10 @@ wildcard_constraints:
     part="part[0-9]+",
 
 
-# Model servers that nodes start end with this process.
+# Model servers that nodes start will end with this process.
 claim_ownership()
 
-# Before jobs are planned: Snakemake sees only whether a file is there.
+# This runs before jobs are planned, since Snakemake checks only whether a file exists.
 if workflow.is_main_process:
     for line in clear_damage(
         Path(), Path("results") / STUDY_NAME, is_dry=command_line().is_dry
@@ -80,7 +80,7 @@ onstart:
         if problems := check_ready(study):
             raise WorkflowError("\n".join(problems))
         if head_process.cancel_leftovers():
-            # Those jobs deleted their outputs as they ended: what is there has to be looked at anew.
+            # Those jobs deleted their outputs when they ended, so files must be checked again.
             snakemake_internals.start_again(workflow)
     except PersonaeError as error:
         raise WorkflowError(str(error)) from None
@@ -91,7 +91,7 @@ onsuccess:
 
 
 def start_with_targets():
-    """Refuse targets that nothing makes; say what personas lack, and what a dry run would cost."""
+    """Reject targets that no rule makes; print what personas lack, and the cost for a dry run."""
     if not workflow.is_main_process:
         return
     asked = command_line()
@@ -110,7 +110,7 @@ def start_with_targets():
         atexit.register(print, render(estimate_study(study)), file=sys.stderr)
 
 
-# What follows from the registry of stages.
+# Functions that use the registry of stages.
 
 
 def files_of(stage, patterns, *models, trait_space=True):
@@ -127,13 +127,13 @@ def files_of(stage, patterns, *models, trait_space=True):
 
 
 def output_of(stage, name):
-    """Return the path of an output, with wildcards; a single one has no name."""
+    """Return the path of an output, with wildcards; a single output has no name."""
     written = getattr(rules, stage.rule).output
     return written[name] if name else written[0]
 
 
 def targets(wanted):
-    """Return the files of the outputs for which ``wanted(stage, output)`` is true, of all models."""
+    """Return the files of all models' outputs for which ``wanted(stage, output)`` is true."""
     return [
         path
         for stage, name, output in registry.outputs()
@@ -143,7 +143,7 @@ def targets(wanted):
 
 
 def study_targets():
-    """Report, scorecard, every persona's tables, and damaged tables: what is missing is made."""
+    """Return the targets of a study: report, scorecard, personas' tables, and damaged tables."""
     again = [str(path) for path in missing_tables(Path("results") / STUDY_NAME)]
     return [
         *targets(lambda stage, output: output.study_target),
@@ -152,12 +152,12 @@ def study_targets():
 
 
 def is_made(path):
-    """Tell whether a rule makes a file of this name."""
+    """Return whether a rule makes a file of this name."""
     return any(output.match(path) for rule in workflow.rules for output in rule.output)
 
 
 def arm_targets(arm):
-    """The tables of one arm that `snakemake <arm>` makes, for all models of the study."""
+    """Return the tables that `snakemake <arm>` makes, for all models of the study."""
     return targets(lambda stage, output: output.arm_target and stage.arm == arm)
 
 
@@ -180,7 +180,7 @@ def read_by(reader):
 
 
 def judged_tables(wildcards):
-    """All judged responses of a model and their scores, by their names in the score summary."""
+    """Return all judged responses of a model and their scores, by name in the score summary."""
     found = {}
     for stage in registry.STAGES.values():
         if name := stage.score_summary:
@@ -193,7 +193,7 @@ def judged_tables(wildcards):
 
 
 def batch_group(rule):
-    """Return the nodes of a model that share a batch job, see `Stage`."""
+    """Return the name of a rule's batch group, see `Stage`."""
     group = registry.STAGES[rule].group_of(study.config.judging.needs_model)
     return f"{group}_{{model}}"
 
@@ -210,7 +210,7 @@ def from_study(record):
 
 
 def shipped(path):
-    """A file of the project, as seen from the working directory, which `--directory` may change."""
+    """Return the path of a project file from the working directory (see `--directory`)."""
     return os.path.relpath(ROOT / path)
 
 
@@ -220,7 +220,7 @@ def model_manifest(wildcards):
 
 
 def judge_models(wildcards):
-    """The models behind offline judges; endpoints need none of them."""
+    """Return the models of offline judges; judges behind endpoints need none."""
     if not any(name in OFFLINE for name in study.config.judging.names):
         return []
     return [
@@ -229,7 +229,7 @@ def judge_models(wildcards):
     ]
 
 
-# The library card asks the study's first model, if a judge asks any, and the embedder.
+# The library card uses the embedder, and the study's first model if a judge uses the model.
 CARD_MODEL = study.models[
     MODELS[0] if study.config.judging.needs_model else study.config.embedder
 ]
@@ -276,7 +276,7 @@ def monitoring_files(name):
     return [f"{folder}/{trait}/{name}" for trait in TRAITS]
 
 
-# Projections are made of several personas at a time, see `persona_parts`.
+# Each projection job covers several personas, see `persona_parts`.
 ROLE_PARTS = persona_parts.role_parts(study)
 TRAIT_PARTS = persona_parts.trait_parts(study)
 _PROJECTIONS = "results/{{study}}/{{model}}/projections"
@@ -285,12 +285,12 @@ TRAIT_PROJECTIONS = expand(f"{_PROJECTIONS}/traits/{{part}}.parquet", part=TRAIT
 
 
 def role_part(wildcards):
-    """The roles of a part."""
+    """Return the roles of a part."""
     return ROLE_PARTS[wildcards.part]
 
 
 def trait_part(wildcards):
-    """The trait of each file of a part: one file for every polarity."""
+    """Return the trait of each file of a part; a trait has one file per polarity."""
     return [trait for trait in TRAIT_PARTS[wildcards.part] for _ in POLARITIES]
 
 
@@ -319,7 +319,7 @@ def trait_part_files(name):
 
 
 def role_scores(wildcards):
-    """Scores of a role; the default Assistant plays none and is not judged for adherence."""
+    """Return the scores of a role; the default Assistant is not judged for role adherence."""
     if wildcards.role == DEFAULT:
         return []
     return f"results/{wildcards.study}/{wildcards.model}/roles/{wildcards.role}/scores.parquet"
@@ -333,12 +333,12 @@ def middle_layer(wildcards):
     return study.models[wildcards.model].middle_layer
 
 
-# Snakemake evaluates a resource that is a function for every job, one by one: what is the same for
-# all models of the study is a plain value.
+# Snakemake evaluates a resource function for every job, so a resource that is the same for all
+# models of the study is a constant.
 
 
 def for_model(resource):
-    """Return what a node of a model asks for: a plain value, or a function of the wildcards."""
+    """Return a resource of a model's nodes: a constant, or a function of the wildcards."""
     found = {name: resource(study.models[name]) for name in MODELS}
 
     def of_node(wildcards):
@@ -352,7 +352,7 @@ model_partition = for_model(resources.partition)
 
 
 def endpoint_generates(row):
-    """One slot where the model's plain responses come from an endpoint."""
+    """Return one slot if the model's plain responses come from an endpoint."""
     return int(row.name in study.config.assignments.generators)
 
 
@@ -371,7 +371,7 @@ def embedder_memory(wildcards, attempt):
     return resources.memory_mb(study.models[study.config.embedder], attempt)
 
 
-# Judges that do not ask the model need no GPU: they are kept off the GPU partition.
+# Judges that do not use the model need no GPU, so they run outside the GPU partition.
 JUDGES_ASK_MODEL = study.config.judging.needs_model
 EMBEDDER_PARTITION = resources.partition(study.models[study.config.embedder])
 
@@ -379,7 +379,7 @@ judge_gres = model_gres if JUDGES_ASK_MODEL else ""
 judge_memory = model_memory if JUDGES_ASK_MODEL else embedder_memory
 judge_partition = model_partition if JUDGES_ASK_MODEL else EMBEDDER_PARTITION
 judge_minutes = model_minutes
-# One slot where a judge is an endpoint: profiles set how many such nodes run at once.
+# One slot if a judge is behind an endpoint; profiles set how many such nodes run at once.
 judge_slots = int(any(name not in OFFLINE for name in study.config.judging.names))
 
 
@@ -387,7 +387,7 @@ engine_params = from_study(node_params.engine_record)
 
 
 def judging_params(*kinds):
-    """Who judges by rubrics of these kinds; of a role or trait if the node is about one."""
+    """Return the judges of rubrics of these kinds, for one role or trait if the node has one."""
 
     def of_node(wildcards):
         one = wildcards.get("role") or wildcards.get("trait")
@@ -404,12 +404,12 @@ def judging_params(*kinds):
 
 
 def labelled_answers():
-    """The labelled set, which calibrates the judges and gives the embedding judge its examples."""
+    """Return the labelled set: for calibration, and the embedding judge's examples."""
     return study.library.labelled.model_dump()
 
 
 def simulated_conversations(wildcards):
-    """Conversations of which an endpoint plays the user, where the study has any."""
+    """Return the simulated conversations of a model, if the study has any."""
     if study.simulated is None:
         return []
     return f"results/{wildcards.study}/{wildcards.model}/drift/simulated.parquet"

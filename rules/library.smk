@@ -21,7 +21,7 @@ rule write_library_card:
         judging=node_params.card_judging(study),
         library=study.config.library.model_dump(),
         scope=study.card_scope,
-        # The files are read in the node; their digest makes an edit rerun it.
+        # The node reads the files; their digest reruns it after an edit.
         digest=library_digest(study.config.library, ROOT),
         code=code_digest("library/write_library_card"),
     script:

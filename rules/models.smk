@@ -1,7 +1,7 @@
 """Prepare every model: a folder of safetensors and a manifest with its digest."""
 
 
-# On a cluster, compute nodes often see no network: models are fetched where Snakemake runs.
+# Compute nodes of a cluster often have no network, so models are fetched where Snakemake runs.
 localrules:
     prepare_model,
 

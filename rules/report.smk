@@ -1,4 +1,4 @@
-"""Figures, the scorecard of both papers' claims, and the report that holds them all."""
+"""Figures, the scorecard of both papers' claims, and the report."""
 
 
 rule plot_persona_space:
