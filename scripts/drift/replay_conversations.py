@@ -1,4 +1,4 @@
-"""Answer the user turns of the shipped conversations anew, uncapped and capped.
+"""Answer the user turns of the shipped conversations, uncapped and capped.
 
 Arms ``replayed`` and ``capped`` share code path, sampling settings and seeds and differ by the caps
 alone; no system prompt (AA, persona drift and case studies). Columns: those of ``replays``.

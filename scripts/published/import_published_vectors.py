@@ -1,6 +1,6 @@
 """Read published vectors and capping configurations, and compare them with the study's own.
 
-Orientation and layers of the files are what the study says; in the tables an axis points toward
+The study states orientation and layers of the files; in the tables an axis points toward
 the Assistant, a trait vector toward its trait, and layer ``l`` is the stream after block ``l``.
 Tables: ``directions``, ``role_vectors``, ``trait_vectors`` and ``floors`` as in the rest of the
 workflow, and ``published_cosines`` with one row per vector and layer that the study also has.

@@ -23,7 +23,7 @@ def test_a_failing_persona_is_retried_and_its_siblings_are_restored(project: Pro
     # Each of the two allocations loaded the model once.
     assert len({one.server for one in project.computed}) == 2
     log = project.root / "results/tiny/tiny/logs/generate_role_responses/wizard.log"
-    assert "restored what an earlier attempt had finished" in log.read_text()
+    assert "restored the outputs of an earlier attempt" in log.read_text()
 
 
 def test_a_persona_that_always_fails_costs_the_others_nothing(project: Project) -> None:

@@ -21,12 +21,12 @@ from personae.endpoints.runtime import Runtime
 from personae.endpoints.spending import Budget
 from personae.judging.chat_judge import ChatJudge
 from personae.judging.judge_types import JudgeItem, coherence_rubric, role_rubric
-from personae.judging.rubrics import load_sheets
+from personae.judging.rubrics import load_rubric_templates
 
 from ..unit.endpoints.misbehaving import Behaviour, Endpoint, Reply, completion, message, refusal
 
 ROOT = Path(__file__).resolve().parents[2]
-_SHEETS = load_sheets("config/judging/rubrics", ROOT)
+_TEMPLATES = load_rubric_templates("config/judging/rubrics", ROOT)
 _ROLE = role_rubric("pirate", "A pirate who loves the sea.")
 _ITEMS = [JudgeItem("first", "Who are you?", "Arr."), JudgeItem("second", "Why?", "The sea!")]
 _FINE, _FIRST = completion("It is plain.\nVERDICT: 85"), "Arr."
@@ -232,7 +232,7 @@ def _judge(url: str, folder: Path, settings: dict[str, Any]) -> ChatJudge:
     fields = {"timeout": 5.0, "attempts": 4, **settings}
     endpoint = Settings(base_url=url, model="judge", key_variable=None, **fields)
     runtime = Runtime("study", {"judge": endpoint}, folder, Budget(), 1.0, folder)
-    return ChatJudge("judge", runtime, _SHEETS)
+    return ChatJudge("judge", runtime, _TEMPLATES)
 
 
 @contextmanager

@@ -69,7 +69,7 @@ class FrameError(NamedTuple):
 
 
 Heard: TypeAlias = pa.RecordBatch | Progress | FrameError
-"""What a reader of frames is told."""
+"""Items that a reader of frames receives."""
 
 
 class FrameWriter:
@@ -115,7 +115,7 @@ def read_frames(chunks: Iterable[bytes], hear: Callable[[Heard], None]) -> pa.Sc
     chunks
         The bytes as they arrive.
     hear
-        Is told record batches, progress and errors as they arrive; what it raises ends the reading.
+        Receives record batches, progress and errors as they arrive; an exception ends the reading.
 
     Raises
     ------

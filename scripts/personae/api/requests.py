@@ -77,14 +77,14 @@ class Span(Wire):
 
 
 class RequestRow(Wire):
-    """What all rows of requests share."""
+    """Fields that all rows of requests have."""
 
     id: str
     interventions: list[Intervention] = Field(default_factory=list)
 
 
 class GenerateRow(RequestRow):
-    """One response to generate after ``messages``, with a random stream of its own."""
+    """One response to generate after ``messages``, with its own random stream."""
 
     messages: list[Message] = Field(min_length=1)
     seed: int = Field(ge=0, lt=2**63)

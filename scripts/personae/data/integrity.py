@@ -17,7 +17,7 @@ def damaged_tables(folder: Path) -> list[Path]:
 
     Snakemake only sees that a file is there. A copy that stopped half-way, or a full disk, leaves
     one without its footer. This reads the two ends of each file, so thousands take a moment;
-    the data are checked by whoever reads them.
+    the data are checked when they are read.
     """
     return [path for path in sorted(folder.rglob("*.parquet")) if not _is_sound(path)]
 
@@ -50,6 +50,6 @@ def _is_sound(path: Path) -> bool:
             check_footer(file)
     except ChecksumError:
         return False
-    except FileNotFoundError:  # a run that goes on elsewhere is just replacing it
+    except FileNotFoundError:  # another run is replacing it
         return True
     return True

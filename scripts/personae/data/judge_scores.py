@@ -1,4 +1,4 @@
-"""Reading judge scores: by judge and rubric, with what is missing kept in sight.
+"""Read judge scores by judge and rubric; unscored responses stay visible.
 
 An unscored response is NaN here, never a number and never dropped.
 """
@@ -54,7 +54,7 @@ def primary_scores(table: pa.Table, rubric: str) -> Scores:
 
 
 def check_unscored(scores: Mapping[str, float], most: float, place: str) -> None:
-    """Refuse to go on when more than the share ``most`` of responses is unscored.
+    """Raise an error when more than the share ``most`` of responses is unscored.
 
     Raises
     ------

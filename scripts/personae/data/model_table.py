@@ -141,9 +141,7 @@ def _lines(path: Path, source: str) -> Iterator[tuple[int, str]]:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise RegistryError(
-            f"{source}: cannot be read ({error.strerror}); check it"
-        ) from None
+        raise RegistryError(f"{source}: cannot be read ({error.strerror}); check it") from None
     for number, line in enumerate(content.split(b"\n"), 1):
         try:
             yield number, line.decode("utf-8-sig").removesuffix("\r")
@@ -153,7 +151,7 @@ def _lines(path: Path, source: str) -> Iterator[tuple[int, str]]:
 
 
 def _cells(where: str, line: str) -> list[str]:
-    """Return the cells of one line; a row never goes on in the next."""
+    """Return the cells of one line; a row never continues on the next line."""
     try:
         return next(csv.reader([line], delimiter="\t", strict=True))
     except csv.Error as error:

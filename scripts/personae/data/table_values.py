@@ -8,7 +8,7 @@ DEFAULT: Final = "default"
 """Stands for the default Assistant where a table names a role; no role may be called so."""
 
 SIMULATED: Final = "simulated"
-"""Arm and kind of conversations whose user turns are written as the talk goes on."""
+"""Arm and kind of conversations whose user turns are written during the conversation."""
 
 SYSTEM_PROMPT: Final = "system_prompt"
 MANY_SHOT: Final = "many_shot"

@@ -19,7 +19,7 @@ _TUNABLES = {
 
 
 def keeping_memory(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment in which freed memory is kept; what the user has set stays.
+    """Return an environment in which freed memory is kept; settings of the user are kept.
 
     Other C libraries ignore the variable.
     """

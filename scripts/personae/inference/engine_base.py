@@ -41,7 +41,7 @@ class EngineBase:
     Parameters
     ----------
     spec
-        What the engine was asked to be.
+        Requested model, dtype, device and limits.
     loaded
         The model that it runs.
     name

@@ -1,6 +1,7 @@
 """What a model folder holds, and whether this workflow can run it; read from its JSON files alone.
 
-Looked at before any job, so free of torch and transformers. What is refused is refused by one line.
+It is checked before any job, so this module imports neither torch nor transformers. Every rejection
+is one line.
 """
 
 from __future__ import annotations

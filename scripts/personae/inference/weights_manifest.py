@@ -1,4 +1,4 @@
-"""The manifest beside a prepared model's weights: what it is and where it came from.
+"""The manifest of a prepared model: its weights, shape and source.
 
 A prepared model is a folder with ``manifest.json`` and ``weights/``, the latter in the layout
 that transformers loads (config, tokenizer, safetensors). Free of torch.
@@ -98,7 +98,7 @@ def read_manifest(folder: Path) -> Manifest:
             f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}; {_remedy(folder)}"
         ) from None
     found = file_sizes(folder / WEIGHTS)
-    # Snakemake keeps a hidden file of its own in a folder that a rule makes.
+    # Snakemake puts a hidden file into a folder that a rule makes.
     if unknown := sorted(n for n in set(found) - set(manifest.sizes) if not n.startswith(".")):
         raise ModelError(
             f"{folder / WEIGHTS / unknown[0]}: was not there when the model was prepared; "

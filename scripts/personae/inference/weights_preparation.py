@@ -176,7 +176,7 @@ def _link(folder: Path, weights: Path, source: ModelSource) -> None:
 
 
 def _set_template(template: Path, weights: Path) -> None:
-    """Give the model the chat template that the model table names, in place of its own.
+    """Give the model the chat template that the model table names, replacing its own.
 
     Raises
     ------
@@ -189,7 +189,7 @@ def _set_template(template: Path, weights: Path) -> None:
         message = f"chat_template: {template} cannot be read ({error}); correct it"
         raise ModelError(message) from None
     path = weights / "chat_template.jinja"
-    path.unlink(missing_ok=True)  # it may be a link into somebody's model
+    path.unlink(missing_ok=True)  # it may be a link into another model
     path.write_text(text, encoding="utf-8")
 
 

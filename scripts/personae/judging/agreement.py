@@ -104,7 +104,7 @@ def spearman(
 
     Notes
     -----
-    The ranks are those of the whole sample in every draw: ranking each draw anew changes the
+    The ranks are those of the whole sample in every draw: ranking within each draw changes the
     bounds by less than their own sampling error, at a hundred times the cost.
     """
     if len(left) < 3 or left.std() == 0 or right.std() == 0:

@@ -115,7 +115,7 @@ def bootstrap_roles(
         Roles are drawn with replacement; axis and PC1 are both recomputed.
     names
         ``[rows]`` role of each row, so that both vectors of a role are drawn together; by default
-        every row is a role of its own.
+        every row is a separate role.
     in_axis
         ``[rows]`` True for fully-role vectors, of which the axis is made; by default all are.
     """

@@ -66,7 +66,7 @@ def placebo_cosines(default: Activations, roles: Activations, direction: Activat
     whole personas together: it asks whether the default is special among personas.
     """
     everyone = np.concatenate([default[np.newaxis], roles]).astype(np.float64)
-    # v - mean(others) is a positive multiple of v - mean(all), hence has the same cosine.
+    # v - mean(others) is a positive multiple of v - mean(all), so it has the same cosine.
     return np.abs(cosine((everyone - everyone.mean(axis=0))[1:], direction))
 
 

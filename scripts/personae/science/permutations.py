@@ -49,7 +49,7 @@ def permutation_p(observed: ArrayLike, null: ArrayLike, tail: Tail = "greater") 
     null
         ``[permutations, ...]`` statistics under the null.
     tail
-        ``"two-sided"`` compares magnitudes, hence assumes a null that is symmetric about zero.
+        ``"two-sided"`` compares magnitudes, so it assumes a null that is symmetric about zero.
 
     Raises
     ------

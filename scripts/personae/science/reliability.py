@@ -67,8 +67,9 @@ def split_half_reliability(
 ) -> Reliability:
     """Cosine between the vectors of random halves of the questions.
 
-    Splits are by question, not by rollout: otherwise what a vector has from individual questions
-    would count as signal. Weights are rescaled within each half, as if it were all the data.
+    Splits are by question, not by rollout: otherwise the part of a vector that stems from
+    individual questions would count as signal. Weights are rescaled within each half, as if it were
+    all the data.
 
     Parameters
     ----------

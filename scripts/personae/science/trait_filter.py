@@ -82,7 +82,7 @@ def effective_pairs(
     Parameters
     ----------
     positive, negative
-        Rollouts of both polarities, each in an order of its own.
+        Rollouts of both polarities; their orders may differ.
     pairing
         ``"rows"``, the reference code: sample i of the positive prompt is paired with sample i of
         the negative prompt on the same question, and each pair is judged by itself.

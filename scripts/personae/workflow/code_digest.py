@@ -1,6 +1,6 @@
 """Digest of the code that decides what a node writes.
 
-The digest follows the imports of a node's script, so no rule lists modules by hand. It covers
+The digest follows the imports of a node's script, so no rule lists modules. It covers
 statements only: docstrings, comments, type-checking imports and log lines change no result and no
 digest. Modules in `INERT` are left out for the reason given there.
 """
@@ -167,7 +167,7 @@ def _recall() -> dict[str, Any]:
             kept = json.loads(_record().read_text(encoding="utf-8"))
             _kept.update(kept if kept.pop("version", None) == _version() else {})
         except (OSError, ValueError, AttributeError):
-            pass  # there is none yet, or it is damaged: the code is read anew
+            pass  # there is none yet, or it is damaged: the code is read again
     return _kept
 
 

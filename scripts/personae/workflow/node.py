@@ -1,4 +1,4 @@
-"""What every node of the DAG does around its ``main``: log, errors, provenance, resuming.
+"""Run a node of the DAG: log, errors, provenance and resuming around its ``main``.
 
 A script's ``__main__`` block hands its ``main`` to `run_node` (pure tables) or `run_model_node`
 (a client of the model server). Both write a readable log, report every known error as one
@@ -37,8 +37,8 @@ LOG = logging.getLogger("personae")
 def run_node(snakemake: Any, main: Callable[..., None], **arguments: Any) -> None:
     """Run ``main(**arguments, provenance=...)`` as the node that ``snakemake`` describes.
 
-    Linear algebra uses the threads of the job: by default BLAS would take every core of the machine
-    in every one of the jobs beside each other.
+    Linear algebra uses the threads of the job: by default BLAS would use every core of the machine
+    in each of the concurrent jobs.
     """
     with _node_frame(snakemake), threadpool_limits(snakemake.threads):
         main(**arguments, provenance=_provenance(snakemake))
@@ -60,7 +60,7 @@ def run_model_node(snakemake: Any, main: Callable[..., None], **arguments: Any) 
 
 
 def run_judge_node(snakemake: Any, main: Callable[..., None], **arguments: Any) -> None:
-    """Like `run_model_node`, but where no judge needs the model, none is loaded.
+    """Like `run_model_node`, but the model is loaded only if a judge needs it.
 
     Judges behind an endpoint, and the embedder, then run in this process, without a GPU; without
     an offline judge ``engine`` is None. The judges are those of ``snakemake.params.judging``.
@@ -81,7 +81,7 @@ def run_judge_node(snakemake: Any, main: Callable[..., None], **arguments: Any) 
 
 
 def judge_arguments(snakemake: Any) -> dict[str, Any]:
-    """Return what every node that scores responses hands to its ``main``: files and judges."""
+    """Return the arguments of every node that scores responses: files and judges."""
     return {
         "responses": snakemake.input.responses,
         "calibration": snakemake.input.calibration,
@@ -94,9 +94,9 @@ def judge_arguments(snakemake: Any) -> dict[str, Any]:
 
 @contextmanager
 def _kept(snakemake: Any) -> Iterator[bool]:
-    """Yield whether the node's outputs were restored; keep those that the block makes.
+    """Yield whether the node's outputs were restored; store those that the block makes.
 
-    Only in a batch job, whose failure deletes the outputs of finished nodes as well.
+    This applies to batch jobs only, whose failure deletes the outputs of finished nodes as well.
     """
     if not in_batch_job():
         yield False
@@ -111,7 +111,7 @@ def _kept(snakemake: Any) -> Iterator[bool]:
     )
     restored = keeper.restore()
     if restored:
-        LOG.info("restored what an earlier attempt had finished")
+        LOG.info("restored the outputs of an earlier attempt")
     yield restored
     if not restored:
         keeper.keep()
@@ -119,7 +119,7 @@ def _kept(snakemake: Any) -> Iterator[bool]:
 
 @contextmanager
 def _exits_on_sigterm() -> Iterator[None]:
-    """Turn SIGTERM, with which a batch system ends a job, into an exit that keeps received rows."""
+    """Make SIGTERM, by which a batch system ends a job, an exit that keeps received rows."""
 
     def end(number: int, _frame: object) -> None:
         LOG.error("ended by %s", signal.Signals(number).name)
@@ -133,9 +133,9 @@ def _exits_on_sigterm() -> Iterator[None]:
 
 
 def _kept_rows(snakemake: Any, engine: Mapping[str, Any]) -> KeptRows:
-    """Return where this node's rows are kept should it fail: they outlive it, unlike its outputs.
+    """Return the store of this node's rows, which survives a failure, unlike its outputs.
 
-    Prompts, seeds and vectors are in the requests; the code and the model are not.
+    Prompts, seeds and vectors are part of the requests; code and model are added here.
     """
     from personae.inference.client.row_cache import KeptRows
 
@@ -149,7 +149,7 @@ def _kept_rows(snakemake: Any, engine: Mapping[str, Any]) -> KeptRows:
 
 
 def _runtime(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the engine settings that change no result, so they are not part of any node."""
+    """Return the engine settings that change no result and are therefore no params of a node."""
     from personae.workflow.config import EngineSection
 
     section = EngineSection(**config.get("engine", {}))
@@ -178,12 +178,12 @@ def _node_frame(snakemake: Any) -> Iterator[None]:
         except DamagedTableError as error:
             if str(error.path) in map(str, snakemake.input):
                 set_aside(error.path)
-                _fail(snakemake, f"{error.problem}; it was set aside: run again to make it anew")
+                _fail(snakemake, f"{error.problem}; it was set aside; run again to recreate it")
             _fail(snakemake, str(error))
         except PersonaeError as error:
             _fail(snakemake, str(error))
         except KeyboardInterrupt:
-            _fail(snakemake, "interrupted by Ctrl-C; run the same command again to go on")
+            _fail(snakemake, "interrupted by Ctrl-C; run the same command again to continue")
         except OSError as error:
             LOG.error("%s", traceback.format_exc())
             full = is_full(error) and no_room(Path(snakemake.output[0]), error)
@@ -195,7 +195,7 @@ def _node_frame(snakemake: Any) -> Iterator[None]:
 
 @contextmanager
 def _log_file(snakemake: Any) -> Iterator[None]:
-    """Write the node's log; a disk that is full costs log lines and no result."""
+    """Write the node's log; if the disk is full, log lines are lost but no result."""
     path = Path(snakemake.log[0])
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -214,7 +214,7 @@ def _log_file(snakemake: Any) -> Iterator[None]:
 
 
 def _fail(snakemake: Any, message: str) -> None:
-    """Say ``message`` in the log and on the console, and end the node with exit status 1."""
+    """Write ``message`` to the log and the console, and exit with status 1."""
     line = scrub(" ".join(message.split()))
     LOG.error("%s", line)
     print(f"{snakemake.rule}: {line} (log: {snakemake.log[0]})", file=sys.stderr)

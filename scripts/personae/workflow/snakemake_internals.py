@@ -29,7 +29,8 @@ def start_again(workflow: Any) -> NoReturn:
     """Replace this process by a fresh one with the same command line.
 
     For a head process that finds that files have changed since it planned its jobs: Snakemake
-    cannot plan anew. Its lock on the folder is lifted first, as the fresh process takes its own.
+    cannot plan again. Its lock on the folder is released first, since the new process takes its
+    own.
     """
     workflow.persistence.unlock()
     sys.stdout.flush()

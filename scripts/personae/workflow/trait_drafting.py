@@ -86,7 +86,7 @@ def draft_trait(
     """
     writer = config.assignments.artifact_writer
     if writer is None:
-        raise PersonaeError("assignments.artifact_writer: nobody writes; name an endpoint there")
+        raise PersonaeError("assignments.artifact_writer: not set; name an endpoint there")
     library, name = Library(config.library, root), f"{config.library.traits}/{slug}.yaml"
     _refuse_taken(library, root, name)
     runtime = replace(Runtime.of(config.model_dump()), root=root)
@@ -170,7 +170,7 @@ def _counts(place: str, trait: Trait) -> Iterator[str]:
 
 
 def _write(root: Path, name: str, trait: Trait, model: str) -> None:
-    """Write the file, if it says the same when it is read and nobody wrote one meanwhile."""
+    """Write the file, if it reads back unchanged and no other process has written it."""
     record = trait.model_dump(exclude={"slug"})
     text = yaml.safe_dump(record, sort_keys=False, allow_unicode=True, width=100)
     head = f"# Trait: {trait.slug}. Drafted by {model}; review every line before a study uses it.\n"

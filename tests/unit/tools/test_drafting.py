@@ -163,6 +163,6 @@ def test_a_study_without_writer_and_no_study_are_one_line(
 ) -> None:
     desk.study["assignments"] = {}
     assert desk.draft() == 1
-    assert capsys.readouterr().err.startswith("assignments.artifact_writer: nobody writes")
+    assert capsys.readouterr().err.startswith("assignments.artifact_writer: not set")
     assert main(["library", "--root", str(desk.root), "draft", "x", "--description", "y"]) == 1
     assert "give --study" in capsys.readouterr().err

@@ -1,7 +1,7 @@
-"""What a worker knows of the step that it is about to run: whose token stands where.
+"""A worker's state of the next step: the row and index of every token.
 
 vLLM mixes prompts in chunks, decoding rows and rows that it computes again after a preemption in
-one step. The state is told of every step before its forward pass, and keeps for every row how far
+one step. The state is updated before every step's forward pass, and records for every row how far
 it has been computed, so that each token counts once.
 """
 
@@ -36,7 +36,7 @@ class TokenDraws(NamedTuple):
 
 @dataclass(frozen=True)
 class WorkerRequest:
-    """One request as the workers are told it before its rows are submitted.
+    """One request, as sent to the workers before its rows are submitted.
 
     ``prefix`` numbers the rows' cache namespaces: only rows of one namespace share a prefix.
     """
@@ -49,7 +49,7 @@ class WorkerRequest:
 
 
 class InterventionCounts(NamedTuple):
-    """What became of a row's interventions.
+    """How often a row's interventions acted.
 
     ``counts`` are the positions at which each acted, ``reach`` is how far the row was computed, and
     ``inherited`` are the stretches that it took from the prefix cache, [start, end).
@@ -149,7 +149,7 @@ class StepState:
         return torch.from_numpy(drawn).to(self.device)
 
     def acted(self, rows: Sequence[int]) -> list[InterventionCounts]:
-        """Return what became of some rows' interventions, in one transfer."""
+        """Return the counts of some rows' interventions, in one transfer."""
         width, progress = self.work.tables.width, self._progress
         places = torch.tensor(list(rows), device=self.device)
         counts = self.tables.counts.view(-1, max(width, 1))[places].cpu().numpy()

@@ -38,7 +38,7 @@ class FinishedOutput(NamedTuple):
 class Submitter:
     """Runs one request's rows at a time through vLLM's engine.
 
-    Every request has cache namespaces of its own, so that its result depends on it alone.
+    Every request has its own cache namespaces, so its result depends only on it.
 
     Raises
     ------
@@ -109,7 +109,7 @@ class Submitter:
         )
 
     def _guarded(self, call: Callable[[], Any]) -> Any:
-        """Call vLLM; after an error of its own or of a hook nothing more is asked of it."""
+        """Call vLLM; after an error of vLLM or of a hook it is not called again."""
         if self._broken is not None:
             raise EngineError(f"vLLM's engine has ended: {self._broken}")
         try:

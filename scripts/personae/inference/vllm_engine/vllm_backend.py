@@ -167,7 +167,7 @@ class VllmEngine(EngineBase):
 
 
 def _told(progress: Progress | None, rows: Sequence[object]) -> Report:
-    """Return what is told the number of finished rows."""
+    """Return the callback for the number of finished rows."""
     total = len(rows)
     return (lambda done: progress(done, total)) if progress is not None else (lambda _: None)
 

@@ -27,7 +27,7 @@ from personae.inference.weights_manifest import WEIGHTS, Manifest, read_manifest
 logger = logging.getLogger(__name__)
 
 # Read when vLLM is imported. The hooks rely on the V1 model runner, and on an engine core in this
-# process: an error in a hook then reaches whoever asked.
+# process: an error in a hook then reaches the caller.
 _ENVIRONMENT = {
     "VLLM_USE_V2_MODEL_RUNNER": "0",
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",

@@ -1,4 +1,4 @@
-"""What vLLM's workers learn: to be told of work, to run it through the hooks, and to report.
+"""Methods added to vLLM's workers: receive requests, run hooks, and report counts.
 
 `ExtendedWorker` is mixed into vLLM's own worker class, see `vllm_cpu_worker` and `vllm_gpu_worker`.
 Its methods are called in every tensor-parallel rank; all ranks hold the whole residual stream after
@@ -24,7 +24,7 @@ ROW = "personae_row"
 
 
 class LoadedShape(NamedTuple):
-    """What the loaded model looks like from inside a worker."""
+    """The shape of the loaded model, as seen by a worker."""
 
     n_layers: int
     hidden_size: int
@@ -56,7 +56,7 @@ class ExtendedWorker:
         self._state = None
 
     def row_results(self, rows: Sequence[int]) -> list[InterventionCounts]:
-        """Return what became of the interventions of some rows."""
+        """Return the counts of the interventions of some rows."""
         assert self._state is not None, "there is work"
         return self._state.acted(rows)
 

@@ -123,7 +123,7 @@ def _turns(where: str, said: list[tuple[str, str]], source: ImportSource) -> lis
     """Pair user and assistant turns; problems are repaired where ``unfit`` says keep.
 
     Kept are: a conversation with a system turn, without it; one whose user has the last word,
-    without that; one in which somebody speaks twice, with both texts as one turn.
+    without that; if a speaker has two turns in a row, both texts become one turn.
     """
     keeps = {kind for kind, policy in source.unfit.items() if policy == "keep"}
     if any(speaker == "system" for speaker, _ in said):

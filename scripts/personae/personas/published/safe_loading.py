@@ -38,7 +38,7 @@ def files_of(source: PublishedSource, base: Path) -> list[Path]:
 
 
 def load(path: Path) -> Any:
-    """Return what a file holds: tensors, or nested lists and mappings of them.
+    """Return the content of a file: tensors, or nested lists and mappings of them.
 
     ``.pt`` files are read with ``weights_only=True``, so that no code in them runs.
 
@@ -87,7 +87,7 @@ def _check_magic(path: Path) -> None:
 
 
 def _stated(path: Path, content: Any) -> dict[str, str]:
-    """Return what a file says of itself: its metadata, or the text values of its mapping."""
+    """Return the metadata of a file, or the text values of its mapping."""
     if path.suffix == ".safetensors":
         return _metadata(path)
     if not isinstance(content, Mapping):
@@ -104,7 +104,7 @@ def _metadata(path: Path) -> dict[str, str]:
 
 
 def load_checked(path: Path, source: PublishedSource) -> Any:
-    """Return what a file holds, as `load` does, if it is what the study says of it.
+    """Return the content of a file, as `load` does, if it matches the study's description.
 
     Raises
     ------

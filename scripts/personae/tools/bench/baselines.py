@@ -1,4 +1,4 @@
-"""The usual ways to do the same work with transformers alone: what the engine is compared with."""
+"""Baselines: the usual ways to do the same work with transformers alone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from personae.tools.bench.workload import TEMPERATURE, TOP_P
 
 @dataclass(frozen=True)
 class PlainModel:
-    """A model as ``from_pretrained`` gives it; nothing stops a response before its budget."""
+    """A model as ``from_pretrained`` returns it; no response ends before its token budget."""
 
     model: PreTrainedModel
     device: torch.device

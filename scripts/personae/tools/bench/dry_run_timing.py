@@ -11,7 +11,7 @@ from personae.base.errors import PersonaeError
 from personae.tools.bench.measurement import BenchComparison, together
 
 _JOBS: Final = 5000
-# Runs a command and prints its CPU seconds and peak memory in kilobytes. In a process of its own:
+# Runs a command and prints its CPU seconds and peak memory in kilobytes. In a separate process:
 # the peak of a child begins with what its parent holds, which here would be models.
 _MEASURED: Final = """
 import resource, subprocess, sys

@@ -1,4 +1,4 @@
-"""One side of the GPU benchmark, run in a process of its own so that it has the GPU alone."""
+"""One side of the GPU benchmark, run in a separate process so that it has the GPU to itself."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def vllm_kind(shape: BenchShape) -> Rates:
 
 
 def plain_vllm(shape: BenchShape) -> Rates:
-    """Measure vLLM by itself, as a user would pick it: with CUDA graphs where there is a GPU."""
+    """Measure plain vLLM with its default settings: with CUDA graphs if there is a GPU."""
     from vllm import LLM, SamplingParams
 
     work, rates = GpuWorkload(shape), {}

@@ -1,6 +1,6 @@
 """Measure the engines on a GPU with random weights: ``python -m personae.tools.bench.gpu_bench``.
 
-Every side runs in a process of its own, one after another. A side that cannot run here is said to,
+Every side runs in a separate process, one after another. A side that cannot run here is said to,
 and so is what was not measured.
 """
 

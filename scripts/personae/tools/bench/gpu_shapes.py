@@ -1,4 +1,4 @@
-"""Shapes of the papers' models, with random weights: what a benchmark needs without a network."""
+"""Shapes of the papers' models, with random weights, for benchmarks without a network."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ _CAPPED = 16
 
 
 class GpuWorkload:
-    """Requests for one shape; every call makes them anew, the same each time."""
+    """Requests for one shape; every call creates the same ones."""
 
     def __init__(self, shape: BenchShape) -> None:
         self.layers, self.new_tokens = shape.sizes["num_hidden_layers"], shape.new_tokens

@@ -1,7 +1,7 @@
 """Keep the outputs of finished nodes when the group that they are in fails.
 
 Snakemake knows a group of nodes as one job: when one node fails, or the allocation ends, it
-deletes the outputs of all of them and starts all of them anew. So each node of a batch job keeps
+deletes the outputs of all of them and restarts all of them. So each node of a batch job keeps
 its outputs, once they are complete, under a key of everything that they depend on; the next attempt
 takes them from there instead of computing them again. Kept files are hard links: they cost no
 space while the outputs are there. A run that ends well removes them.

@@ -51,7 +51,7 @@ def number(name: str, default: int) -> int:
 
 
 def default_resources() -> dict[str, str | int]:
-    """Return what every job asks for unless its rule says otherwise: a CPU node's needs.
+    """Return the default resources of a job, which are those of a CPU node.
 
     ``one_at_a_time`` makes Snakemake plan the nodes of a group one after another: the memory of a
     group is then that of its largest node, and its time the sum of all.
@@ -84,7 +84,7 @@ def group_components() -> dict[str, int]:
 def status_command() -> StatusCommand:
     """Return the command that can tell the states of jobs here, found out by asking.
 
-    Where Slurm keeps no accounts, ``sacct`` exists and fails for ever. ``squeue`` always answers,
+    If Slurm has no accounting, ``sacct`` exists but always fails. ``squeue`` always answers,
     but forgets jobs some minutes after their end.
     """
     chosen = text("STATUS")

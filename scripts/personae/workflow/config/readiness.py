@@ -1,4 +1,4 @@
-"""What a study needs from outside, looked at before the first job and not in a dry run."""
+"""Check external needs of a study before the first job, but not in a dry run."""
 
 import importlib.metadata
 from collections.abc import Iterator

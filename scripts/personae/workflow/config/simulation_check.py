@@ -10,12 +10,12 @@ _AT = "drift.simulated"
 
 
 def unknown_domains(study: Study) -> Iterator[str]:
-    """Domains that the library does not have, and users whom nobody plays."""
+    """Report domains that the library lacks, and users without an endpoint that plays them."""
     if (section := study.simulated) is None:
         return
     if study.config.assignments.auditor is None:
         yield (
-            f"{_AT}.domains: nobody plays the user; name an endpoint in assignments.auditor, or "
+            f"{_AT}.domains: no endpoint plays the user; name one in assignments.auditor, or "
             "write none"
         )
     known = study.library.domains

@@ -143,7 +143,7 @@ class WorkCounter:
 
     @property
     def _talks(self) -> list[str]:
-        """What the auditor is told, for every simulated conversation."""
+        """Return the auditor's prompt for every simulated conversation."""
         users = [p for d in self.study.simulated_domains.values() for p in d.personas]
         prompt = self.study.auditor_prompt
         return [prompt.filled(user.description, t.text) for user in users for t in user.topics]

@@ -54,7 +54,7 @@ class Estimate(NamedTuple):
     """What a study costs, by model; dollars are None where no price is known.
 
     ``dollars`` are those of the judges, ``auditor_dollars`` those of the endpoint that plays the
-    user; ``auditor`` is None where nobody does.
+    user; ``auditor`` is None if there is none.
     """
 
     models: list[ModelEstimate]

@@ -13,7 +13,7 @@ def drift_conversations(study: Study) -> list[Record]:
 
 
 def simulation(study: Study) -> Record | None:
-    """Who talks to the model about what, and the endpoint that plays these users; None: nobody."""
+    """Return simulated users, their topics and the endpoint that plays them, or None."""
     section, auditor = study.simulated, study.auditor
     if section is None or auditor is None:
         return None
@@ -30,7 +30,7 @@ def simulation(study: Study) -> Record | None:
         ],
         "turns": section.turns,
         "prompt": study.auditor_prompt.model_dump(),
-        # Each request has a seed of its own; log-probabilities are for judges.
+        # Each request has its own seed; log-probabilities are for judges.
         "auditor": {k: v for k, v in auditor.answering().items() if k not in ("seed", "logprobs")},
         "seed": study.config.seed,
         "sampling": study.config.drift.sampling.model_dump(),

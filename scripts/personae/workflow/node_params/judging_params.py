@@ -91,7 +91,7 @@ def judged_traits(study: Study) -> dict[str, Record]:
 
     # ASSUME: the pooled mapping, for traits without labels, is fitted on at least six, however
     # few the study has. The rest of the labelled set would only cost time. The price is that a
-    # study that adds a labelled trait or role measures its judges anew.
+    # study that adds a labelled trait or role measures its judges again.
     """
     labelled = [slug for slug in study.library.labelled.traits if slug in study.library.traits]
     chosen = own_first(labelled, study.trait_names, _MEASURED_TRAITS)

@@ -53,7 +53,7 @@ def role_rollouts(study: Study, model: str, role: str) -> Record:
 def trait_rollouts(study: Study, trait: str, polarity: str) -> Record:
     """Instructions x extraction questions x samples of one side of a trait.
 
-    A trait of the trait space has no questions of its own: it answers the roles' (AA, trait space).
+    A trait of the trait space uses the roles' questions (AA, trait space).
     """
     section: TraitsSection | TraitSpaceSection
     if trait in study.space:

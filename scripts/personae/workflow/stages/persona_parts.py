@@ -1,8 +1,8 @@
-"""Parts of the personas: what one node does for several personas at a time.
+"""Parts of the personas: groups of personas that one node projects together.
 
-Projecting a persona takes seconds, and every persona is projected anew when the axis moves, so a
-node of its own for each would only make planning and queueing slow: Snakemake looks at everything
-that the axis depends on for every such node.
+Projecting a persona takes seconds, and every persona is projected again when the axis changes. One
+node per persona would only slow down planning and queueing, since Snakemake visits everything that
+the axis depends on for every such node.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def trait_parts(study: Study) -> dict[str, list[str]]:
 def parts(names: Sequence[str], size: int) -> dict[str, list[str]]:
     """Divide names into parts of about ``size``, in the order of ``names`` within each.
 
-    A name's part depends on the name and on the number of parts, so another name more changes
-    one part, as long as it needs no further part.
+    A name's part depends on the name and on the number of parts, so an additional name changes one
+    part only, unless it needs a further part.
     """
     number = math.ceil(len(names) / size)
     found: dict[str, list[str]] = {f"part{index:02d}": [] for index in range(number)}

@@ -1,6 +1,6 @@
-"""What a stage is: one rule with its script, and what the rest of the project knows about it.
+"""The declaration of a stage: one rule with its script, and its properties.
 
-Needs the standard library alone: Snakemake reads the Slurm profile, which asks for groups, before
+Imports the standard library only: Snakemake reads the Slurm profile, which needs the groups, before
 it reads anything else.
 """
 
@@ -21,16 +21,16 @@ Per = Literal[
     "study", "weights", "model", "imported model", "role", "played role", "trait", "any trait",
     "trait side", "role part", "trait part",
 ]  # fmt: skip
-"""What a stage has one node for.
+"""The unit for which a stage has one node.
 
-``weights`` is every model in use, whatever the study. A ``role`` may be the default Assistant, a
-``played role`` may not. A ``trait`` is one of the study's own; ``any trait`` and ``trait side`` (a
-trait and a polarity) include those of the trait space. The parts are those of
+``weights`` is every model in use, independent of the study. A ``role`` may be the default
+Assistant, a ``played role`` may not. A ``trait`` is one of the study's own; ``any trait`` and
+``trait side`` (a trait and a polarity) include those of the trait space. The parts are those of
 `personae.workflow.stages.persona_parts`: of the roles, and of the trait space.
 """
 
 Runs = Literal["tables", "model", "judge"]
-"""What a node needs: tables alone, the model, or judges, which may need the model."""
+"""What a node needs: only tables, the model, or judges, which may need the model."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +83,9 @@ class Stage:
     work
         Counts the work of a node for the estimate; None if it needs neither a model nor a judge.
     group
-        Nodes of a model that share a batch job; empty for a batch job of its own.
+        Nodes of a model that share a batch job; empty for a separate batch job.
     group_without_model
-        The same where no judge asks the model, so that judging takes no GPU; ``group`` if empty.
+        The same if no judge uses the model, so that judging takes no GPU; ``group`` if empty.
     score_summary
         For a stage that judges ``reads["responses"]``: their name in the score summary.
     section
