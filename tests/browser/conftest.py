@@ -13,7 +13,7 @@ from .driver import Browser, browser, missing
 
 @pytest.fixture(scope="session")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    """Return a study with one model that behaves as the papers say."""
+    """Return a study with one model that has the papers' effects."""
     made = write_study(tmp_path_factory.mktemp("results") / "demo", {"good": 1.0})
     score(made)
     write_page(made)
@@ -31,7 +31,7 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 @pytest.fixture
 def report(study: Study, chromium: Browser) -> Browser:
-    """Open the report afresh in a desktop window, with empty logs."""
+    """Open the report in a new desktop window, with empty logs."""
     chromium.resize(1280, 900)
     chromium.command("Emulation.setEmulatedMedia", features=[])
     chromium.open("about:blank")

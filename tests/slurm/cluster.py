@@ -1,4 +1,4 @@
-"""A real Slurm for the tests: the one that is there, or one that they start for themselves.
+"""A real Slurm for the tests: the cluster of this machine, or one that the tests start.
 
 The own one is private: its configuration, keys, state and sockets live in a temporary folder, and
 it ends with the tests. It needs root and the packages slurm-wlm and munge of Debian or Ubuntu. Its
@@ -90,7 +90,7 @@ class Cluster:
         return self.run("squeue", "--noheader", "--format=%i", *options).split()
 
     def stop(self) -> None:
-        """End what was started here; a Slurm that was found goes on."""
+        """End a Slurm that was started here; one that was found keeps running."""
         if not self.own:
             return
         for job in _output(self, "squeue", "--noheader", "--format=%i").split():
@@ -103,7 +103,7 @@ class Cluster:
 
 
 def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
-    """Return whether a condition comes true in time."""
+    """Return whether a condition becomes true in time."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -227,7 +227,7 @@ def _tail(path: Path) -> str:
 
 
 def _end(pid_file: Path) -> None:
-    """End the daemon whose process id stands in a file."""
+    """End the daemon whose process id is in a file."""
     try:
         pid = int(pid_file.read_text())
         os.kill(pid, 15)

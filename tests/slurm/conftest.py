@@ -79,7 +79,7 @@ class Project:
         }
 
     def start(self, *arguments: str, **extra: str) -> subprocess.Popen[str]:
-        """Start Snakemake as a user would type it; its output goes to ``head.log``."""
+        """Start Snakemake in the background; its output goes to ``head.log``."""
         command = [sys.executable, "-m", "snakemake", "--profile", "slurm"]
         command += ["--configfile", "study.yaml", "--latency-wait", "20", *arguments]
         with (self.root / "head.log").open("a") as log:
@@ -106,7 +106,7 @@ class Project:
 
     @property
     def said(self) -> str:
-        """All that Snakemake said."""
+        """The output of Snakemake."""
         return (self.root / "head.log").read_text()
 
     def targets(self, *roles: str, table: str = "activations") -> list[str]:
@@ -114,7 +114,7 @@ class Project:
         return [f"results/tiny/tiny/roles/{role}/{table}.parquet" for role in roles or ROLES]
 
     def strike(self, node: str, command: str) -> None:
-        """Have a node struck, see `fault`."""
+        """Set the fault of a node, see `fault`."""
         (self.root / "faults" / node).write_text(command)
 
     def is_struck(self, node: str) -> bool:
@@ -123,7 +123,7 @@ class Project:
         return path.exists() and f"{node} " in path.read_text()
 
     def await_node(self, node: str, seconds: float = 90) -> None:
-        """Wait until a node was computed or struck."""
+        """Wait until a node was computed or failed."""
         happened = wait_until(
             lambda: self.is_struck(node) or node in self.times_computed(), seconds
         )
@@ -204,7 +204,7 @@ def project(
 
 
 def _end_all_in(root: Path) -> None:
-    """End what a fault left running there: this Slurm has no control groups that would."""
+    """End processes that a fault left running, as this Slurm has no control groups to end them."""
     for process in Path("/proc").glob("[0-9]*"):
         try:
             working = Path(os.readlink(process / "cwd"))
@@ -246,10 +246,9 @@ def _copy(root: Path, model: Path, *, gpus: int) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Try these tests once more when they fail.
+    """Repeat these tests once if they fail.
 
-    A loaded machine can miss Slurm's deadlines, which are not the project's; a fault of the project
-    fails twice.
+    A loaded machine can miss Slurm's deadlines; an error of the project fails twice.
     """
     for item in items:
         if HERE in item.path.parents:

@@ -1,8 +1,8 @@
-"""Goes into the tests' copy of the project: notes which nodes compute, and strikes some of them.
+"""Part of the tests' copy of the project: records which nodes compute, and makes some fail.
 
-A file ``faults/<persona>-<table>`` names what happens to the node that makes that table: ``fail``,
-``sleep S``, ``eat MB`` or ``kill server``. It is taken away first, unless the word ``always`` leads
-it, so that the next attempt is spared.
+A file ``faults/<persona>-<table>`` names the fault of the node that makes that table: ``fail``,
+``sleep S``, ``eat MB`` or ``kill server``. It is removed first, unless it starts with the word
+``always``, so that the next attempt succeeds.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 
 def struck(main: Callable[..., None]) -> Callable[..., None]:
-    """Return ``main`` of a script, noted and struck before it does anything."""
+    """Return ``main`` of a script, which is recorded and made to fail before it starts."""
 
     @functools.wraps(main)
     def noted(**arguments: Any) -> None:
@@ -35,7 +35,7 @@ def struck(main: Callable[..., None]) -> Callable[..., None]:
 
 
 def strike(node: str, engine: Any) -> None:
-    """Do to this node what the test wants."""
+    """Apply the fault of this node, if it has one."""
     path = Path("faults") / node
     if not path.exists():
         return

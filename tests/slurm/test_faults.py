@@ -1,4 +1,4 @@
-"""What goes wrong on a cluster: the right outputs in the end, and nothing finished is lost."""
+"""Failures on a cluster: outputs are correct in the end, and nothing finished is lost."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_a_cancelled_group_is_taken_up_where_it_was(project: Project) -> None:
 
 def test_a_node_that_goes_down_and_comes_back(project: Project) -> None:
     if not project.cluster.own:
-        return  # a node of somebody else's cluster stays up
+        return  # a node of another cluster stays up
     project.strike("librarian-activations", "sleep 300")
     process = project.start(*project.targets())
     project.await_node("librarian-activations")
@@ -140,7 +140,7 @@ def test_a_second_snakemake_refuses_in_one_line(project: Project) -> None:
 
 
 def is_served(path: Path) -> bool:
-    """Whether a server still listens, given the two seconds it takes to see its owner's end."""
+    """Whether a server still listens after the two seconds in which it notices its owner's end."""
     from personae.inference.client.server_directory import is_listening
 
     return not wait_until(lambda: not is_listening(path), 3)

@@ -18,7 +18,7 @@ def test_a_group_loads_its_model_once_and_a_second_run_does_nothing(project: Pro
     project.assert_complete()
     assert len({one.job for one in project.computed}) == 1
     assert len({one.server for one in project.computed}) == 1
-    # The table of vectors was a job of its own, on a CPU.
+    # The table of vectors was a separate job, on a CPU.
     assert len(set(re.findall(r"submitted with SLURM jobid (\d+)", project.said))) == 2
     assert not (project.root / "results/tiny/.finished").exists()  # a run that ended well tidies up
     assert project.run(*targets) == 0
@@ -27,7 +27,7 @@ def test_a_group_loads_its_model_once_and_a_second_run_does_nothing(project: Pro
 
 def test_four_groups_side_by_side_have_a_gpu_and_a_server_each(project: Project) -> None:
     if not project.cluster.own:
-        pytest.skip("needs four GPUs of its own")
+        pytest.skip("needs four GPUs")
     for role in ROLES:  # long enough that no group is done before the last has begun
         project.strike(f"{role}-responses", "sleep 25")
     assert project.run(*project.targets(), PERSONAE_SLURM_GROUP="1") == 0, project.said[-4000:]
@@ -68,7 +68,7 @@ def test_what_a_site_sets_reaches_the_jobs(project: Project) -> None:
 
 
 def test_states_are_asked_for_where_they_are_known(project: Project) -> None:
-    """Without accounts sacct fails for ever: squeue is chosen, and asked before it forgets."""
+    """Without accounting sacct always fails: squeue is chosen, and polled before it drops jobs."""
     code = (
         "from personae.workflow.cluster import site_settings as site;"
         "print(site.status_command(), site.poll_seconds())"

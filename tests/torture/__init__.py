@@ -1,4 +1,4 @@
-"""What the project must survive: damaged and swapped files, and processes killed at any moment.
+"""Robustness tests: damaged and swapped files, and processes killed at random moments.
 
 ``python -m tests.torture`` (`make torture`) repeats all of it, seeded, and prints a table.
 """

@@ -1,4 +1,4 @@
-"""Repeat everything that the project must survive, and print a table: test, n, passed."""
+"""Run all robustness tests and print a table: test, n, passed."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def damage(study: TortureStudy, flips: int, seed: int) -> list[Row]:
 
 
 def remade(study: TortureStudy) -> list[Row]:
-    """Cut one table of every folder short in a finished study: a plain run makes them again."""
+    """Truncate one table of every folder in a finished study: a plain run makes them again."""
     before, failures = study.contents(), []
     paths = {path.parent: path for path in sorted(study.results.rglob("*.parquet"))}
     for path in paths.values():

@@ -1,4 +1,4 @@
-"""Damage to tables: flipped bits, cut ends, files in each other's places."""
+"""Damage to tables: flipped bits, cut ends, swapped files."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def kind_of(path: Path) -> str:
 
 
 def flip_bits(paths: Sequence[Path], n: int, seed: int) -> list[str]:
-    """Flip one bit ``n`` times, in a table drawn anew; return what was read although wrong.
+    """Flip one bit ``n`` times, each in a random table; return the damaged tables that were read.
 
     Every flip is undone. A flip is survived if the table is refused by name.
     """
@@ -51,7 +51,7 @@ def flip_bits(paths: Sequence[Path], n: int, seed: int) -> list[str]:
 
 
 def cut(paths: Sequence[Path], n: int, seed: int) -> list[str]:
-    """Cut a table short ``n`` times; return where that was not found before a run."""
+    """Truncate a table ``n`` times; return those that were not detected before a run."""
     draw, failures = random.Random(seed), []
     for _ in range(n):
         path = draw.choice(paths)
@@ -65,7 +65,7 @@ def cut(paths: Sequence[Path], n: int, seed: int) -> list[str]:
 
 
 def swap(project: Path, paths: Sequence[Path], n: int, seed: int) -> list[str]:
-    """Put a table in the place of another of its kind ``n`` times; return what was accepted.
+    """Replace a table by another of its kind ``n`` times; return those that were accepted.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def swap(project: Path, paths: Sequence[Path], n: int, seed: int) -> list[str]:
 
 
 def _accepted(path: Path, kind: str, right: pa.Table) -> str:
-    """Return what is wrong with how a damaged table was met; empty if it was refused by name."""
+    """Return the error in the handling of a damaged table; empty if it was rejected by name."""
     try:
         found = tables.read(path, kind)
     except tables.TableError as error:

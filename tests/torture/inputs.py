@@ -93,7 +93,7 @@ _FILES = (
 
 
 def mutate(folder: Path, n: int, seed: int) -> list[str]:
-    """Return one line per mutated input that is neither read nor refused as it should be.
+    """Return one line per mutated input that is neither read nor rejected correctly.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ def make_project(folder: Path) -> dict[str, bytes]:
 
 
 def _tried(folder: Path, batch: list[dict[str, Any]]) -> Iterator[str]:
-    """Load mutated files in one process, and go on behind one at which it hangs or crashes."""
+    """Load mutated files in one process; continue after a file at which it hangs or crashes."""
     while batch:
         command = [sys.executable, "-m", "tests.torture.inputs", str(folder)]
         process = subprocess.Popen(
@@ -183,7 +183,7 @@ def _named(case: dict[str, Any]) -> str:
 
 
 def _wrong(folder: Path, case: dict[str, Any]) -> str:
-    """Load one mutated file; return what is wrong with how that ended, or nothing."""
+    """Load one mutated file; return the error in its handling, or nothing."""
     from personae.base.errors import PersonaeError
 
     path, aside = folder / case["file"], folder / "aside"
@@ -230,7 +230,7 @@ def _alarm(signum: int, frame: object) -> None:
 
 
 def main() -> None:
-    """Load what standard input lists; write a line of JSON for each."""
+    """Load the files listed on standard input; write a line of JSON for each."""
     import signal
 
     folder = Path(sys.argv[1])

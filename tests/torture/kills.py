@@ -29,7 +29,7 @@ _AFTER_ROWS = 0.5
 
 @dataclass
 class Kills:
-    """What was killed, and what came of it."""
+    """Processes that were killed, and the results."""
 
     seed: int
     hit: Counter[str] = field(default_factory=Counter)
@@ -39,7 +39,7 @@ class Kills:
 
 
 def kill_often(study: TortureStudy, n: int, seed: int) -> Kills:
-    """Start the study and kill something in it, ``n`` times, each run going on from the last.
+    """Start the study and kill something in it, ``n`` times, each run continuing the previous one.
 
     Kinds of node that were not hit yet are preferred. A run that ends by itself has one kind of
     node forced in the next, so that there is always something to kill.
@@ -87,7 +87,7 @@ def _killed_run(
             kills.hit[rule] += 1
             kills.victims[victim] += 1
         with contextlib.suppress(subprocess.TimeoutExpired):
-            # Of a run whose node or server was killed, the rest goes on: not waited for.
+            # If a node or server was killed, the rest of the run continues; it is not waited for.
             running.wait(15 if victim in ("node", "server") else _PATIENCE)
         if running.poll() is None:
             os.killpg(running.pid, signal.SIGKILL)
@@ -97,7 +97,7 @@ def _killed_run(
 
 
 def _wait_for_node(study: TortureStudy, running: subprocess.Popen[bytes], hit: Counter[str]) -> str:
-    """Return the rule of an asking node that runs, one not hit before if there is one soon."""
+    """Return the rule of a running node with requests, preferably one that was not hit before."""
     deadline, fallback = time.monotonic() + _PATIENCE, time.monotonic() + 120
     while running.poll() is None and time.monotonic() < deadline:
         rules = {rule_of(process) for process in processes_in(study.project.root)}
@@ -127,7 +127,7 @@ def _bytes_kept(results: Path) -> int:
 
 
 def _rows_kept(results: Path) -> int:
-    """Count the rows that nodes did not ask for again, as their logs say, and empty the logs."""
+    """Count the rows that nodes did not request again, from their logs, and empty the logs."""
     total = 0
     for path in results.rglob("*.log"):
         text = path.read_text(encoding="utf-8", errors="replace")

@@ -1,4 +1,4 @@
-"""The short form of the mutated inputs of `make torture`, and that a wrong ending is told."""
+"""The short form of the mutated inputs of `make torture`, and the report of a wrong ending."""
 
 from __future__ import annotations
 

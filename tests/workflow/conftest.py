@@ -52,7 +52,7 @@ class Project:
         return self.run("--cores", "2", *arguments, **extra)
 
     def run(self, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
-        """Run Snakemake in the project's root, as a user would, and return what it said."""
+        """Run Snakemake in the project's root and return its output."""
         command, environment = self.command(*arguments, **extra)
         return subprocess.run(
             command, cwd=self.root, env=environment, capture_output=True, text=True, timeout=600

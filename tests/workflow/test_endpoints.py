@@ -67,7 +67,7 @@ def judge(body: dict[str, Any], _before: int) -> Reply:
 
 @dataclass(frozen=True)
 class Remote:
-    """A project whose study is judged at an endpoint that counts what it is asked."""
+    """A project whose study is judged at an endpoint that counts its requests."""
 
     project: Project
     endpoint: Endpoint

@@ -26,7 +26,7 @@ def processes_of(root: Path) -> list[int]:
         try:
             if entry.name.isdigit() and Path(os.readlink(entry / "cwd")) == root:
                 found.append(int(entry.name))
-        except OSError:  # it ended meanwhile, or belongs to somebody else
+        except OSError:  # it ended meanwhile, or belongs to another user
             continue
     return [pid for pid in found if pid != os.getpid()]
 

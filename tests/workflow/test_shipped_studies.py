@@ -1,4 +1,4 @@
-"""The studies that are shipped beside the demo: planned to the last job, at the papers' sizes."""
+"""The other shipped studies: all their jobs are planned, at the papers' sizes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files are replaced whole, and a disk that cannot be written is said in one line."""
+"""Files are replaced as a whole, and an unwritable disk is reported in one line."""
 
 from __future__ import annotations
 

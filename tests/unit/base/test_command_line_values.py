@@ -1,4 +1,4 @@
-"""What is typed after --config means what it means in a file."""
+"""Values after --config have the types that they have in a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables on disk: whole or not at all, and refused by name when they are not what they say."""
+"""Tables on disk are written completely or not at all, and rejected if their content differs."""
 
 import random
 from pathlib import Path

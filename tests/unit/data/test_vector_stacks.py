@@ -1,4 +1,4 @@
-"""Tables of vectors become arrays in the right order, or are refused."""
+"""Tables of vectors become arrays in the right order, or are rejected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What runs the checks elsewhere: the CI script, the GitHub workflow, the catalogue's entry."""
+"""Automation: the CI script, the GitHub workflow, the entry of the workflow catalogue."""
 
 from __future__ import annotations
 

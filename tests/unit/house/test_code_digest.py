@@ -1,4 +1,4 @@
-"""Digests of code: which edits change them, and which do not."""
+"""Edits that change digests of code, and edits that do not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Model folders that cannot be run, and those that only look so; from their JSON files alone."""
+"""Model folders that cannot be run, and unusual ones that can, from their JSON files alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A chat judge that asks a misbehaving endpoint on this machine."""
+"""A chat judge that uses a misbehaving endpoint on this machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The chat judge against a real HTTP endpoint: scores, reasons, modes, and who is asked what."""
+"""The chat judge against a real HTTP endpoint: scores, reasons, modes and requests."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LOG = math.log
 
 
 def always(reply: Reply) -> Callable[[dict[str, Any], int], Reply]:
-    """Behave the same whatever is asked."""
+    """Reply in the same way to every request."""
     return lambda body, before: reply
 
 

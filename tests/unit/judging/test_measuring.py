@@ -1,4 +1,4 @@
-"""Agreement, biases and what is missing, on planted scores."""
+"""Agreement, biases and unscored responses, on planted scores."""
 
 from __future__ import annotations
 

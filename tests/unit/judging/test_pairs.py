@@ -27,7 +27,7 @@ def said(judge: str, i: int, score: float | None, **more: Any) -> Opinion:
 
 
 def paired(*opinions: Opinion) -> Pairs:
-    """Return what every two judges said."""
+    """Return the opinions of every two judges."""
     pairs: Pairs = {}
     add_pairs(opinions, pairs)
     return pairs

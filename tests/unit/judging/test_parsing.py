@@ -1,4 +1,4 @@
-"""A judge's verdict is its last well-formed line; what the judged text says changes nothing."""
+"""A judge's verdict is its last well-formed line; the judged text cannot change it."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Published vectors: read, turned, refused, and written again."""
+"""Published vectors: read, reoriented, rejected, and written."""

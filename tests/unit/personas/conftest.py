@@ -1,4 +1,4 @@
-"""Libraries that import other people's files."""
+"""Libraries that import files in external formats."""
 
 import json
 from pathlib import Path

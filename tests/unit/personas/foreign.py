@@ -1,4 +1,4 @@
-"""Small files of our own in the formats of others."""
+"""Small test files in external formats."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Capping configurations: written as they were read, and refused by place when malformed."""
+"""Capping configurations: written as they were read, and rejected with the place of the error."""
 
 from __future__ import annotations
 
@@ -37,8 +37,9 @@ def written(folder: Path, caps: list[PublishedCap]) -> tuple[str, str]:
 def published_clamp(hidden: NDArray[np.float64], path: Path, name: str) -> NDArray[np.float64]:
     """Cap tokens ``[n, hidden]`` as the published code does: from above, layer after layer.
 
-    Along the vector of the file, normalised: ``h <- h - u * max(<h, u> - cap, 0)``. Written anew
-    from the paper's repository; it knows nothing of orientation, readings or metadata.
+    Along the vector of the file, normalised: ``h <- h - u * max(<h, u> - cap, 0)``. Written
+    independently from the paper's repository; it knows nothing of orientation, readings or
+    metadata.
     """
     content = torch.load(path, weights_only=True)
     (experiment,) = (e for e in content["experiments"] if e["id"] == name)

@@ -1,4 +1,4 @@
-"""Other people's formats: read into our records."""
+"""External formats are read into the library's records."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Malformed files in other people's formats are refused by file, place and reason."""
+"""Malformed files in external formats are rejected with file, place and reason."""
 
 import json
 from pathlib import Path

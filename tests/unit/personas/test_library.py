@@ -1,4 +1,4 @@
-"""The library: what is shipped is sound, and a bad file is refused by file and place."""
+"""The library: the shipped files are valid, and a bad file is rejected with file and place."""
 
 from collections import Counter
 from itertools import chain

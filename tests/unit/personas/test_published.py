@@ -1,4 +1,4 @@
-"""Published vectors come back as they were, turned to our conventions, or are refused."""
+"""Published vectors are read in the project's conventions, or rejected."""
 
 from pathlib import Path
 from typing import Any
@@ -255,7 +255,7 @@ def test_a_file_that_says_otherwise_than_the_study_is_refused(
 
 
 class Harmless:
-    """Something that is no tensor; a file with it could as well hold code."""
+    """An object that is not a tensor; a file with it could contain code as well."""
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Capping arms: which layers, which floors, and what capping changed."""
+"""Capping arms: their layers and floors, and the effect of capping."""
 
 from __future__ import annotations
 

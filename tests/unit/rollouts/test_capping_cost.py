@@ -1,4 +1,4 @@
-"""What capping costs: the right rows are scored, and the right choice wins."""
+"""The cost of capping: the right rows are scored, and the right choice wins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conversations advance in step, carry their own history, and differ by interventions alone."""
+"""Conversations advance in step, carry their own history, and differ only by interventions."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ TALKS = [
 
 
 class EchoEngine:
-    """Answers with what it was asked, and counts its batches; turn t projects to t."""
+    """Answers with its input and counts its batches; turn t projects to t."""
 
     def __init__(self) -> None:
         self.batches: list[list[GenerateRow]] = []

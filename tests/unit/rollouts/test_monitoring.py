@@ -1,4 +1,4 @@
-"""Monitoring: prompts of graded strength, and what the last prompt token foretells."""
+"""Monitoring: prompts of graded strength, and how the last prompt token predicts the score."""
 
 from __future__ import annotations
 

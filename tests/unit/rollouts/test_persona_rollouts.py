@@ -1,4 +1,4 @@
-"""Rollouts: what is sent, how it is named, and seeds that depend on nothing else."""
+"""Rollouts: messages, ids, and seeds that depend on nothing else."""
 
 from __future__ import annotations
 

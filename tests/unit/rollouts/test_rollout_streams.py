@@ -1,4 +1,4 @@
-"""Rollouts: what is said to the model, and which random stream answers."""
+"""Rollouts: their messages and random streams."""
 
 import pytest
 

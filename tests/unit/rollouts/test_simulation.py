@@ -1,4 +1,4 @@
-"""An endpoint plays the user: its messages arrive, nothing is made up, nothing is paid twice."""
+"""An endpoint plays the user: its messages arrive, none is invented, and none is paid twice."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ SIMULATION = {
 
 
 class Model(EchoEngine):
-    """Echoes; has room for so many messages of context."""
+    """Echoes its input; its context holds a number of messages."""
 
     def __init__(self, max_length: int = 10_000) -> None:
         super().__init__()
@@ -59,15 +59,15 @@ class Model(EchoEngine):
         return self
 
 
-def told(body: dict[str, Any]) -> str:
-    """Return the user that a request is about, and the turn that is due."""
+def user_turn(body: dict[str, Any]) -> str:
+    """Return the user of a request and its next turn."""
     name = "ann" if "Ann" in body["messages"][0]["content"] else "bob"
     return f"{name}{sum(m['role'] == 'assistant' for m in body['messages'])}"
 
 
 def says(**planted: Reply) -> Callable[[dict[str, Any], int], Reply]:
     """Return an auditor that says who it is and which turn it is, or what is planted there."""
-    return lambda body, _: planted.get(told(body), completion(f"{told(body)} speaks"))
+    return lambda body, _: planted.get(user_turn(body), completion(f"{user_turn(body)} speaks"))
 
 
 class Node:
@@ -131,7 +131,7 @@ def test_messages_arrive_as_user_turns_and_the_auditor_sees_the_roles_flipped(no
         ("user", "ann2 speaks"),
     ]  # fmt: skip
     # The auditor: who it is, then its own words as the assistant's.
-    (last,) = [body for body in node.asked if told(body) == "ann2"]
+    (last,) = [body for body in node.asked if user_turn(body) == "ann2"]
     assert [(m["role"], m["content"]) for m in last["messages"]] == [
         ("system", "You are Ann {x}. Talk of cats. Else BYE."),
         ("user", "Go."),
@@ -161,11 +161,11 @@ def test_an_auditor_that_fails_fails_the_node_and_the_rest_is_kept(node: Node) -
     with pytest.raises(PersonaeError, match=r"endpoints\.user: 1 of 2 requests failed"):
         node.run()
     assert not node.path.exists()
-    asked = Counter(map(told, node.asked))
+    asked = Counter(map(user_turn, node.asked))
     node.behave = says()
     rows = node.run()
     assert Counter(r["question"] for r in rows).total() == 6
-    again = Counter(map(told, node.asked)) - asked
+    again = Counter(map(user_turn, node.asked)) - asked
     assert again["ann0"] == again["bob0"] == 0
     assert again["bob1"] == 1
 

@@ -1,4 +1,4 @@
-"""A planted world for the science tests: rollouts whose right answers are known beforehand."""
+"""Planted data for the science tests: rollouts whose results are known."""
 
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ class World(NamedTuple):
     """Rollouts of a default and several roles that differ along one direction per layer.
 
     The default sits at zero and the roles at distinct negative places on ``direction``. Questions
-    shift all subjects alike, and every rollout has noise of its own.
+    shift all subjects alike, and every rollout has its own noise.
     """
 
     direction: FloatArray  # [layers, hidden], unit, toward the default

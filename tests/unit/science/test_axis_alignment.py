@@ -174,7 +174,7 @@ def test_shuffled_labels_rarely_align_as_the_axis_does() -> None:
     assert (np.median(null, axis=0) > isotropic_cosine(32, 0.5)).all()
 
 
-def test_shuffled_null_is_uniform_when_default_is_nobody_special() -> None:
+def test_shuffled_null_is_uniform_when_default_is_like_a_role() -> None:
     p_values = []
     for seed in range(60):
         rng = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""Role vectors, axis and trait vectors give back what was planted."""
+"""Role vectors, axis and trait vectors recover planted directions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -59,7 +59,7 @@ def test_scores_and_activations_of_different_length_are_refused() -> None:
 
 
 def test_mean_of_float32_activations_is_accumulated_in_float64() -> None:
-    # In float32 the thousands vanish beside 2^24 x 4; in float64 they do not.
+    # In float32 the thousands vanish next to 2^24 x 4; in float64 they do not.
     activations = np.full((4096, 1, 1), 3.0, np.float32)
     activations[0] = 2.0**28
     expected = (2.0**28 + 3.0 * 4095) / 4096

@@ -1,4 +1,4 @@
-"""The benchmark measures what it says: turns, verdicts, equal work, published shapes."""
+"""The benchmark: alternating runs, verdicts, equal work, published shapes."""
 
 from __future__ import annotations
 

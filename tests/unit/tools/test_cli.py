@@ -19,7 +19,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["libary"], "No such command 'libary'. Did you mean 'library'?"),
         (["library", "list", "rolls"], "'rolls' is no part; give one of roles"),
-        (["export", "only"], "Missing argument 'out'."),
+        (["export", "only"], "Missing argument 'out'"),
         (["library", "show", "cat", "--prompt", "one"], "Invalid value for '--prompt'"),
     ],
 )

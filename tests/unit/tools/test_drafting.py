@@ -148,7 +148,7 @@ def test_what_is_no_whole_and_sound_trait_writes_nothing(
         ("Sunny!", "not a name; use only a-z, 0-9 and _"),
     ],
 )
-def test_a_name_that_is_taken_or_none_asks_nobody(
+def test_a_name_that_is_taken_or_invalid_sends_no_request(
     desk: Desk, capsys: pytest.CaptureFixture[str], name: str, words: str
 ) -> None:
     poetic = (desk.root / "config/traits/poetic.yaml").read_text()

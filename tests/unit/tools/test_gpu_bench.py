@@ -1,4 +1,4 @@
-"""The GPU benchmark on a tiny shape: every line is measured, or said not to be."""
+"""The GPU benchmark on a tiny shape: every line is measured or marked as not measured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``personae library``: what a reader of the library sees."""
+"""The command ``personae library``."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def follow(project: Path) -> None:
 
 
 def write_foreign_files(project: Path) -> None:
-    """Write the files of others that the guide imports."""
+    """Write the external files that the guide imports."""
     data = project / "data"
     (data / "roles").mkdir(parents=True)
     (data / "roles/baker.json").write_text(json.dumps(BAKER), encoding="utf-8")

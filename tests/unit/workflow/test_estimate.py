@@ -151,7 +151,7 @@ def test_a_role_costs_more_time_on_a_larger_model(paper: Study) -> None:
     assert node_seconds(paper, "choose_trait_layer", {"model": "gemma2_27b"}) == TABLE_SECONDS
 
 
-def test_a_model_that_nobody_measured_has_a_rate_and_says_where_from(paper: Study) -> None:
+def test_a_model_without_a_measured_rate_has_one_with_its_source(paper: Study) -> None:
     rates = load_rates(ROOT / "config/rates.yaml")
     row = paper.models["llama31_8b"]
     known, unknown = speed("llama31_8b", row, rates), speed("my_model", row, rates)

@@ -83,7 +83,7 @@ def responses(folder: Path, count: int) -> str:
 
 @pytest.fixture
 def judged(tmp_path: Path) -> Callable[..., Path]:
-    """Return a function that runs the node in a process of its own folder."""
+    """Return a function that runs the node in its own folder."""
 
     def run(config: dict[str, Any], count: int = 10) -> Path:
         checked = load_study(config, ROOT)

@@ -1,4 +1,4 @@
-"""Short ways to write requests, and what plain transformers answers to them."""
+"""Helpers that write requests, and plain transformers' answers to them."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def loglikelihood(
 
 
 def until_refused(results: Iterable[_Result]) -> tuple[list[_Result], RequestError]:
-    """Return what came before the request was refused, which it must be, and the error."""
+    """Return the results before the request was refused, which it must be, and the error."""
     found = []
     try:
         for result in results:

@@ -1,4 +1,4 @@
-"""Tiny random-weight models of real classes, each with its family's particulars."""
+"""Tiny random-weight models of real classes, each with the properties of its family."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A float64 reference of interventions, the streams that the engine gives, and what to ask for."""
+"""A float64 reference of interventions, the engine's streams, and settings to test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chat templates with the particulars of real ones, cut to what the tests need."""
+"""Chat templates with the properties of real ones, reduced to what the tests need."""
 
 # SmolLM2, Qwen 2.5: inserts a default system message.
 CHATML_DEFAULT = (
@@ -54,7 +54,7 @@ R1_DISTILLED = (
 )
 # R1 itself leaves it to the model to open the block.
 R1 = f"{_R1_TURNS}{{% if add_generation_prompt %}}<|im_start|>assistant\n{{% endif %}}"
-# Mistral: no system turn of its own; system text vanishes where it is not expected.
+# Mistral: no system turn; system text disappears where it is not expected.
 MISTRAL = (
     "{{ bos_token }}{% for m in messages %}{% if m['role'] == 'user' %}"
     "[INST] {{ m['content'] }} [/INST]{% elif m['role'] == 'assistant' %}"

@@ -1,4 +1,4 @@
-"""The row cache's own rules: order after rows leave, shifting, and its limits."""
+"""Rules of the row cache: order after rows leave, shifting, and its limits."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ ALL = {
     for name, text in vars(templates).items()
     if name[0].isupper() and not name.startswith("R1")
 }
-# Their space before answers is a token of its own in a tokenizer of bytes.
+# Their space before answers is a separate token in a tokenizer of bytes.
 SPACED = (templates.MISTRAL, templates.MISTRAL3)
 
 
@@ -88,7 +88,7 @@ def test_one_token_begins_olmo_2_and_ends_its_answers() -> None:
 def test_the_rendered_chat_is_the_prompt_and_the_answer_in_every_turn(
     tokenizer: PreTrainedTokenizerFast, turns: int, system: str
 ) -> None:
-    """What is generated after a prompt stands where the rendered conversation has it."""
+    """A response after a prompt has the position that it has in the rendered conversation."""
     said = ("hi", "hello", "why", "so", "and you", "too")[: 2 * turns]
     chat = render_chat(tokenizer, RenderRow(id="c", messages=_talk(*said, system=system)))
     prompt = render_prompt(tokenizer, _talk(*said[:-1], system=system))

@@ -1,4 +1,4 @@
-"""Rendering where tokens reach over the ends of answers: SentencePiece's spaces, and line ends."""
+"""Rendering with tokens that span the end of an answer: SentencePiece's spaces, and line ends."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def mistral(request: pytest.FixtureRequest) -> PreTrainedTokenizerFast:
 
 
 def test_the_first_word_of_an_answer_is_in_its_span(mistral: PreTrainedTokenizerFast) -> None:
-    """Its token has the space that the template writes before answers."""
+    """Its first token contains the space that the template writes before answers."""
     spoken = _spoken(mistral, _chat(mistral, *TALK))
     assert spoken == [["▁Hello", "▁there,", "▁world."], ["▁Yes"]]
     assert [mistral.decode(mistral.convert_tokens_to_ids(turn)) for turn in spoken] == [

@@ -1,4 +1,4 @@
-"""Tokens drawn one after the other by `generate` have their exact joint distribution."""
+"""Tokens drawn in sequence by `generate` have their exact joint distribution."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ STOPS = frozenset(range(7, 267, 20))
 
 
 def _nucleus(logits: torch.Tensor, sampling: Sampling) -> NDArray[np.float64]:
-    """Return the distribution asked for, by sorting everything in float64."""
+    """Return the requested distribution, by sorting everything in float64."""
     p = (logits / sampling.temperature).softmax(-1).numpy()
     order = np.argsort(-p, kind="stable")
     p[order[np.cumsum(p[order]) - p[order] >= sampling.top_p]] = 0

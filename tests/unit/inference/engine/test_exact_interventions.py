@@ -58,7 +58,7 @@ def _pair(name: str) -> Pair:
 
 @pytest.fixture(scope="module", params=SOME)
 def pair(request: pytest.FixtureRequest) -> Pair:
-    """Families that differ in norms, attention, nesting and what their blocks put out."""
+    """Families that differ in norms, attention, nesting and the output of their blocks."""
     return _pair(request.param)
 
 

@@ -1,4 +1,4 @@
-"""Every model family, as a tiny model of its real class, does exactly what transformers does."""
+"""Every model family, as a tiny model of its real class, gives exactly transformers' results."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_span_means_are_the_float64_means_of_hidden_states(family: LoadedModel) 
 def test_rows_that_begin_alike_are_extracted_together_and_as_each_alone(
     family: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Beginnings of two lengths, longer than any sliding window; spans that begin in the prompt."""
+    """Prefixes of two lengths, longer than any sliding window; spans that start in the prompt."""
     begins = [[(5 * i) % 250 for i in range(40)], [(3 * i) % 250 for i in range(55)]]
     rows = []
     for number in range(8):

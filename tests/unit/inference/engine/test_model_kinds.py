@@ -1,4 +1,4 @@
-"""Models of unusual classes, saved and prepared as a user has them, against plain transformers."""
+"""Models of unusual classes, saved and prepared as by users, against plain transformers."""
 
 from __future__ import annotations
 

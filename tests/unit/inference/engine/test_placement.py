@@ -1,4 +1,4 @@
-"""Where a model computes and in what: device maps, dtype, memory that runs out."""
+"""Device maps, dtypes, and memory that runs out."""
 
 from __future__ import annotations
 

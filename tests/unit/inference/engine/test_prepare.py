@@ -1,4 +1,4 @@
-"""Preparing and loading models: folders, packages, hub ids, and what is wrong with them."""
+"""Preparing and loading models: folders, packages, hub ids, and their errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scaled positions: a row comes out the same alone and beside others, up to the model's length."""
+"""Scaled positions: a row gives the same result alone and in a batch, up to the model's length."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from personae.inference.torch_engine.sampling import draw, uniforms
 
 
 def _exact(logits: torch.Tensor, sampling: Sampling) -> NDArray[np.float64]:
-    """Return the distribution asked for, by sorting everything in float64."""
+    """Return the requested distribution, by sorting everything in float64."""
     p = (logits.double() / sampling.temperature).softmax(-1).numpy()
     order = np.argsort(-p, kind="stable")
     before = np.cumsum(p[order]) - p[order]

@@ -1,4 +1,4 @@
-"""What tests of server processes share."""
+"""Helpers for tests of server processes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from personae.api.requests import EngineSpec, GenerateRow, Message, Sampling
+from personae.base.errors import PersonaeError
 from personae.base.process_identity import ProcessIdentity
-from personae.inference.client import EngineClient, EngineError, connect
+from personae.inference.client import EngineClient, connect
 
 HERE = Path(__file__).parent
 
@@ -30,7 +31,7 @@ class Servers:
         return connect(self.spec(name, **options), self.log.append)
 
     def loads(self, name: str = "model") -> list[int]:
-        """Return the process ids of all servers that have begun to load a model."""
+        """Return the process ids of all servers that have started to load a model."""
         path = (self.folder / name).with_suffix(".loads")
         return [int(line) for line in path.read_text().split()] if path.exists() else []
 
@@ -39,7 +40,7 @@ class Servers:
 
 
 def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
-    """Return whether a condition comes true in time."""
+    """Return whether a condition becomes true in time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if condition():
@@ -62,7 +63,7 @@ def say(client: EngineClient, *commands: str) -> list[str]:
     return client.generate(rows, Sampling())["response"].to_pylist()
 
 
-def say_in_vain(client: EngineClient, command: str) -> None:
-    """Have the stand-in engine act on a command that the server may not survive."""
-    with contextlib.suppress(EngineError):
+def say_ignoring_errors(client: EngineClient, command: str) -> None:
+    """Send a command that the server may not survive, and ignore the error."""
+    with contextlib.suppress(PersonaeError):
         say(client, command)

@@ -1,4 +1,4 @@
-"""A server on a port: token, Host header, size of bodies; and what a child process inherits."""
+"""A server on a port: token, Host header, size of bodies; and the environment of a child."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the client gives back, says and refuses."""
+"""The client's results, messages and errors."""
 
 from __future__ import annotations
 
@@ -124,15 +124,15 @@ def test_load_and_long_requests_are_told(
     caplog.set_level(logging.INFO)
     with connect(servers.spec("slow"), logging.getLogger("node")) as client:
         say(client, "hello", "sleep 1.5", "hello")
-    told = "\n".join(caplog.messages)
-    assert "started for" in told
-    assert "slow: loading" in told
-    assert "slow: ready after" in told
-    assert "/generate: 0 of 1 (" in told
+    logged = "\n".join(caplog.messages)
+    assert "started for" in logged
+    assert "slow: loading" in logged
+    assert "slow: ready after" in logged
+    assert "/generate: 0 of 1 (" in logged
 
 
 class Remote:
-    """A server on a port, as somebody else would run it."""
+    """A server on a port, as another user would run it."""
 
     def __init__(self, servers: Servers) -> None:
         with socket.socket() as probe:
@@ -166,7 +166,7 @@ def test_a_url_is_used_and_no_server_started(servers: Servers) -> None:
     with Remote(servers) as remote:
         client = remote.connect(servers)
         time.sleep(1.5)
-        assert client.info().pid == remote.process.pid, "run by hand, it does not end when idle"
+        assert client.info().pid == remote.process.pid, "a server on a port does not end when idle"
         assert servers.sockets() == []
         assert servers.loads() == []
     with pytest.raises(EngineError, match=f"model server at {remote.url} cannot be reached"):

@@ -1,4 +1,4 @@
-"""What came before a node failed is not asked for again."""
+"""Rows received before a node failed are not requested again."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NODE = {"rule": "generate_role_responses", "code": "c0de"}
 
 
 class Params(dict[str, Any]):
-    """Parameters as Snakemake hands them over: by name, and as a mapping."""
+    """Parameters as Snakemake passes them: by name, and as a mapping."""
 
     __getattr__ = dict.__getitem__
 
@@ -96,7 +96,7 @@ def test_earlier_requests_of_a_node_are_kept_too(servers: Servers, client: Engin
 
 
 class Node:
-    """A node that asks for two rows, as Snakemake describes it; in the servers' folder."""
+    """A node that requests two rows, as Snakemake describes it, in the servers' folder."""
 
     def __init__(self, servers: Servers) -> None:
         self.described = SimpleNamespace(
@@ -110,7 +110,7 @@ class Node:
         )
 
     def attempt(self, last: str, after: Callable[[], None] = lambda: None) -> dict[str, int]:
-        """Run the node and return how often the server was asked for each row so far."""
+        """Run the node and return how often each row was requested from the server so far."""
 
         def main(*, engine: EngineClient, provenance: dict[str, str]) -> None:
             say(engine, "a", last)

@@ -18,7 +18,7 @@ from personae.base.errors import PersonaeError
 from personae.base.process_identity import ProcessIdentity
 from personae.inference.client import EngineError, channel, session
 
-from .harness import HERE, Servers, is_gone, say, say_in_vain, wait_until
+from .harness import HERE, Servers, is_gone, say, say_ignoring_errors, wait_until
 
 CONNECT = """
 import sys
@@ -158,7 +158,7 @@ def test_a_server_that_dies_under_a_request_is_replaced_and_asked_for_the_rest(
         ("torch.OutOfMemoryError: CUDA out\ndone\n", "torch.OutOfMemoryError: CUDA out"),
         ("12:00 serves m\n12:05 signal 15: ending\n", "12:05 signal 15: ending"),
         ("Fatal Python error: Aborted\n\n  File x\n", "Fatal Python error: Aborted"),
-        ("12:00 loaded in 3 s\n", f"{KILLED}; the last it wrote was: 12:00 loaded in 3 s"),
+        ("12:00 loaded in 3 s\n", f"{KILLED}; its last line is: 12:00 loaded in 3 s"),
     ],
 )
 def test_the_reason_of_an_end_is_not_the_last_line_of_its_log(
@@ -180,7 +180,7 @@ def test_a_slow_load_is_waited_for_only_so_long(servers: Servers) -> None:
     assert any("model server" in line and "started" in line for line in servers.log)
 
 
-def test_an_idle_server_ends_and_is_started_anew(servers: Servers) -> None:
+def test_an_idle_server_ends_and_is_started_again(servers: Servers) -> None:
     with servers.connect(idle_seconds=0.5) as client:
         first = client.info().pid
         assert wait_until(lambda: is_gone(first), 10)
@@ -227,7 +227,7 @@ def test_the_server_does_not_outlive_its_killed_owner(
     owner = start_owner(monkeypatch)
     client = servers.connect()
     pid = client.info().pid
-    request = threading.Thread(target=say_in_vain, args=[client, command])
+    request = threading.Thread(target=say_ignoring_errors, args=[client, command])
     request.start()
     time.sleep(0.3)
     # Not waited for: the owner stays a zombie, as under a parent that does not look.

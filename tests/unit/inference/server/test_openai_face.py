@@ -1,4 +1,4 @@
-"""The OpenAI-compatible face, seen by OpenAI's own client."""
+"""The OpenAI-compatible interface, tested with OpenAI's client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who owns servers: the workflow at hand, not a finished one, nor one on another machine."""
+"""The owner of servers: the current workflow, not a finished one or one on another machine."""
 
 from __future__ import annotations
 
@@ -84,4 +84,4 @@ def test_a_zombie_has_ended() -> None:
         while ProcessIdentity.of(process.pid) and time.monotonic() < deadline:
             time.sleep(0.01)
         assert ProcessIdentity.of(process.pid) is None
-        assert process.returncode is None, "nobody has taken notice yet"
+        assert process.returncode is None, "no parent has waited for it yet"

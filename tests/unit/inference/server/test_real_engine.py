@@ -1,4 +1,4 @@
-"""The real engine behind the real server: what comes back is what the engine itself returns."""
+"""The real engine behind the real server: replies equal the engine's own results."""
 
 from __future__ import annotations
 

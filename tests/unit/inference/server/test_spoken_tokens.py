@@ -1,4 +1,4 @@
-"""Tokens as they come and their log-probabilities, from the real engine by OpenAI's client."""
+"""Streamed tokens and their log-probabilities, from the real engine by OpenAI's client."""
 
 from __future__ import annotations
 

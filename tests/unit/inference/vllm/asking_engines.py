@@ -1,4 +1,4 @@
-"""Short ways to ask either kind of engine, and to read what it answers."""
+"""Helpers that send requests to either engine and read the results."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PACKED = {name: pack_vector(vector) for name, vector in VECTORS.items()}
 
 
 def silent(done: int, total: int) -> None:
-    """Hear of progress."""
+    """Ignore progress."""
 
 
 def generate(engine: Backend, request: GenerateRequest) -> list[GeneratedResponse]:

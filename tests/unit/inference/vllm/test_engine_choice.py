@@ -1,4 +1,4 @@
-"""Which engine answers, and what is said where it cannot be the one that was asked for."""
+"""The choice of the engine, and the message if the requested one cannot run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every engine must give, of either kind: float64's streams, scores and likeliest tokens."""
+"""Results of both engines against float64: streams, scores and most likely tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What only vLLM does: prompts in pieces, shared prefixes, rows put off, errors in its workers."""
+"""Behaviour of vLLM: chunked prompts, shared prefixes, preempted rows, errors in workers."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_steered_rows_never_take_an_unsteered_prefix(
 def test_without_namespaces_the_same_test_would_fail(
     pieces: Backend, torch_engine: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The cache does tempt: rows that share whatever has their tokens come out wrong."""
+    """The cache matters: rows that share every block with their tokens give wrong results."""
     monkeypatch.setattr(
         vllm_job, "_namespaces", lambda plan, program: np.zeros(len(plan), dtype=np.int32)
     )

@@ -92,7 +92,7 @@ _PLACES = {
 
 @dataclass(frozen=True)
 class Study:
-    """Where a study lies, and which models it has."""
+    """The folder of a study and its models."""
 
     folder: Path
     models: Mapping[str, str]
