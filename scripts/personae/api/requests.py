@@ -83,10 +83,22 @@ class RequestRow(Wire):
     interventions: list[Intervention] = Field(default_factory=list)
 
 
-class GenerateRow(RequestRow):
-    """One response to generate after ``messages``, with its own random stream."""
+class PromptedRow(RequestRow):
+    """A row with a prompt: a conversation, or a text that no chat template frames."""
 
-    messages: list[Message] = Field(min_length=1)
+    messages: list[Message] = Field(default_factory=list)
+    prompt: str | None = Field(default=None, min_length=1)
+
+    @model_validator(mode="after")
+    def _one_prompt(self) -> Self:
+        if bool(self.messages) == (self.prompt is not None):
+            raise ValueError(f"row {self.id!r}: give messages or prompt, not both")
+        return self
+
+
+class GenerateRow(PromptedRow):
+    """One response to generate after the prompt, with a random stream of its own."""
+
     seed: int = Field(ge=0, lt=2**63)
     max_new_tokens: int | None = Field(
         default=None, ge=1, description="Most tokens of this response, if not the sampling's."
@@ -113,10 +125,9 @@ class ActivationRow(RequestRow):
         return self
 
 
-class LikelihoodRow(RequestRow):
-    """A continuation (text or token ids, exactly one) to score after ``messages``."""
+class LikelihoodRow(PromptedRow):
+    """A continuation (text or token ids, exactly one) to score after the prompt."""
 
-    messages: list[Message] = Field(min_length=1)
     continuation: str | None = None
     continuation_ids: list[int] | None = None
 
@@ -126,6 +137,8 @@ class LikelihoodRow(RequestRow):
             raise ValueError(f"row {self.id!r}: give continuation or continuation_ids, not both")
         if not (self.continuation or self.continuation_ids):
             raise ValueError(f"row {self.id!r}: the continuation is empty")
+        if self.prompt is not None and self.continuation is not None:
+            raise ValueError(f"row {self.id!r}: a prompt without a template needs continuation_ids")
         return self
 
 
@@ -134,6 +147,7 @@ class RenderRow(Wire):
 
     id: str
     messages: list[Message] = Field(min_length=1)
+    pieces: bool = Field(default=False, description="Whether to tell the text of every token.")
 
 
 _RowType = TypeVar("_RowType", bound=RequestRow)
@@ -193,12 +207,14 @@ class RenderedChat(Wire):
     """Ids and one span per assistant turn (``turn0``, ...): its content, no template token.
 
     ``system_inserted`` is the system message that the template added by itself, else empty.
+    ``pieces`` has the text of every token, if asked for; joined, they are the rendered text.
     """
 
     id: str
     token_ids: list[int]
     turns: list[Span]
     system_inserted: str
+    pieces: list[str] = Field(default_factory=list)
 
 
 class LikelihoodResult(Wire):

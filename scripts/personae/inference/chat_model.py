@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
 from personae.api.requests import ActivationsRequest, GenerateRow, LikelihoodRow
-from personae.inference.chat_templates import render_continuation, render_prompt
+from personae.inference.chat_templates import raw_prompt, render_continuation, render_prompt
 from personae.inference.engine_errors import RequestError
 
 Vectors = Mapping[str, NDArray[np.float32]]
@@ -66,7 +66,7 @@ def check_layer(model: ChatModel, layer: int) -> None:
 
 def prompt_of(model: ChatModel, row: GenerateRow, max_new_tokens: int) -> list[int]:
     """Render the prompt of a row that may get ``max_new_tokens``, and check its length and ids."""
-    prompt = render_prompt(model.tokenizer, row.messages)
+    prompt = _prompt_ids(model, row)
     if len(prompt) + max_new_tokens > model.max_length:
         raise RequestError(
             f"row {row.id!r}: {len(prompt)} prompt tokens and {max_new_tokens} new ones exceed "
@@ -76,12 +76,18 @@ def prompt_of(model: ChatModel, row: GenerateRow, max_new_tokens: int) -> list[i
     return prompt
 
 
+def _prompt_ids(model: ChatModel, row: GenerateRow | LikelihoodRow) -> list[int]:
+    if row.prompt is not None:
+        return raw_prompt(model.tokenizer, row.prompt)
+    return render_prompt(model.tokenizer, row.messages)
+
+
 def scored_ids(model: ChatModel, row: LikelihoodRow) -> ScoredTokens:
     """Tokenise a prompt and its continuation, and check their length and ids."""
     if row.continuation is not None:
         prompt, continuation = render_continuation(model.tokenizer, row.messages, row.continuation)
     else:
-        prompt = render_prompt(model.tokenizer, row.messages)
+        prompt = _prompt_ids(model, row)
         continuation = list(row.continuation_ids or ())
     if not (len(prompt) > 1 and len(prompt) + len(continuation) <= model.max_length):
         raise RequestError(

@@ -13,7 +13,7 @@ import datetime
 import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from itertools import takewhile
+from itertools import accumulate, takewhile
 from typing import NamedTuple
 
 from jinja2 import TemplateError
@@ -45,6 +45,12 @@ class _PromptText(NamedTuple):
 def render_prompt(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> list[int]:
     """Return the ids of ``messages`` followed by the generation prompt."""
     return _tokenize(tokenizer, _opening(tokenizer, messages).text)
+
+
+def raw_prompt(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    """Return the ids of a text without a chat template, after the tokenizer's own first token."""
+    ids: list[int] = tokenizer(text)["input_ids"]
+    return ids
 
 
 def render_continuation(
@@ -91,7 +97,18 @@ def render_chat(tokenizer: PreTrainedTokenizerBase, row: RenderRow) -> RenderedC
         token_ids=encoded["input_ids"],
         turns=turns,
         system_inserted=system_inserted(tokenizer, row.messages),
+        pieces=_pieces(text, encoded["offset_mapping"]) if row.pieces else [],
     )
+
+
+def _pieces(text: str, offsets: Sequence[tuple[int, int]]) -> list[str]:
+    """Return the text of every token, with what lies before it and belongs to none.
+
+    Tokens that share a character: the first of them has it.
+    """
+    ends = list(accumulate((end for _, end in offsets), max))
+    ends[-1] = len(text)
+    return [text[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
 def system_inserted(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> str:
@@ -100,7 +117,7 @@ def system_inserted(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Messa
     A rendering with a marked system message shows the text around the system text in this template;
     if the rendering without one has the same text around it, the text between was inserted.
     """
-    if messages[0].role == "system":
+    if not messages or messages[0].role == "system":
         return ""
     try:
         marked = _template(tokenizer, [_SYSTEM, *messages])

@@ -11,7 +11,7 @@ import sys
 import typer
 
 from personae.base.errors import PersonaeError
-from personae.tools import export_cli, library_cli, study_cli
+from personae.tools import export_cli, library_cli, model_cli, study_cli
 
 app = typer.Typer(
     name="personae",
@@ -23,6 +23,10 @@ app = typer.Typer(
 app.add_typer(library_cli.app, name="library")
 app.command("export")(export_cli.export)
 app.command("estimate")(study_cli.estimate)
+app.command("serve")(model_cli.serve)
+app.command("chat")(model_cli.chat)
+app.command("steer")(model_cli.steer_once)
+app.command("project")(model_cli.project_file)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -10,14 +10,14 @@ from personae.tools.cli import main
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     said = capsys.readouterr().out
-    for command in ("library", "export", "estimate"):
+    for command in ("library", "export", "estimate", "serve", "chat", "steer", "project"):
         assert command in said
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["libary"], "No such command 'libary'. Did you mean 'library'?"),
+        (["libary"], "No such command 'libary'. Did you mean 'library'?; see"),
         (["library", "list", "rolls"], "'rolls' is no part; give one of roles"),
         (["export", "only"], "Missing argument 'out'"),
         (["library", "show", "cat", "--prompt", "one"], "Invalid value for '--prompt'"),

@@ -31,13 +31,21 @@ from personae.inference.server.device_queue import Device
 from personae.inference.server.http_errors import first_problem
 from personae.inference.server.lifecycle import GRACE_SECONDS, LifecycleWatch, Server, SocketFile
 from personae.inference.server.load_state import Load, Loading, Report
+from personae.inference.server.presets import Presets
 
 LOG = logging.getLogger("personae.inference.server")
 
 
-def main(arguments: list[str]) -> None:
-    """Serve until there is a reason to end, and remove the socket."""
+def main(arguments: list[str], presets: Presets | None = None) -> None:
+    """Serve until there is a reason to end, and leave no socket behind.
+
+    Parameters
+    ----------
+    presets
+        Interventions that clients may ask for by name.
+    """
     options = _parser().parse_args(arguments)
+    options.presets = presets
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -77,10 +85,10 @@ def _serve(options: argparse.Namespace, listener: socket.socket, socket_file: So
 
 
 def _app(options: argparse.Namespace, loading: Loading, device: Device) -> FastAPI:
-    """Return the app; on a port it requires a token, and a new token is printed once."""
-    app = create_app(loading, device, Path(options.spec.model).name)
+    """Return the app; on a port it asks for a token, which is printed once if it is a new one."""
+    app = create_app(loading, device, Path(options.spec.model).name, options.presets)
     if options.port is not None:
-        access, is_new = access_of(options.host, options.allow_host)
+        access, is_new = access_of(options.host, options.allow_host, is_open=options.open)
         app.add_middleware(AccessGuard, access=access)
         if is_new:
             # Printed, not logged: logs are stored and shown to others.
@@ -132,6 +140,9 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         metavar="NAME",
         help="a further name by which clients address the server on --port",
+    )
+    parser.add_argument(
+        "--open", action="store_true", help="ask for no token; on --port of this machine alone"
     )
     parser.add_argument("--fd", type=int, help="open file of the already listening --socket")
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""Access checks of a server on a port: token, host name, and size of the body.
+"""AccessRules checks of a server on a port: token, host name, and size of the body.
 
 A unix socket needs none of them: only its owner can open its file.
 """
@@ -13,6 +13,7 @@ import secrets
 import socket
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from personae.base.errors import PersonaeError
 from personae.inference.client.server_environment import TOKEN_VARIABLE
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ class AccessRules(NamedTuple):
     Attributes
     ----------
     token
-        Sent as ``Authorization: Bearer TOKEN``, as OpenAI's clients send their key.
+        Sent as ``Authorization: Bearer TOKEN``, as OpenAI's clients send their key; "" asks for
+        none, but then pages of other origins that a browser shows may not ask.
     names
         Accepted names in the Host header, lower case. Numeric addresses are always accepted: a
         malicious web page in a browser can send its own host name, but not an address.
@@ -46,15 +48,32 @@ class AccessRules(NamedTuple):
     names: frozenset[str]
 
 
-def access_of(host: str, allowed: list[str]) -> tuple[AccessRules, bool]:
-    """Return the rules of a server bound to ``host``, and whether its token is new.
+def access_of(host: str, allowed: list[str], *, is_open: bool = False) -> tuple[AccessRules, bool]:
+    """Return what a server bound to ``host`` asks for, and whether its token is a new one.
 
-    The token is that of the environment, if it is set.
+    The token is that of the environment, if it has one.
+
+    Parameters
+    ----------
+    is_open
+        Ask for no token, unless the environment has one.
+
+    Raises
+    ------
+    PersonaeError
+        If an open server would be reached from other machines.
     """
     given = os.environ.get(TOKEN_VARIABLE, "")
     names = {"localhost", host, socket.gethostname(), socket.getfqdn(), *allowed}
-    token = given or secrets.token_urlsafe(32)
-    return AccessRules(token, frozenset(name.lower() for name in names)), not given
+    if is_open and not is_loopback(host):
+        raise PersonaeError(f"--host {host}: without a token, use 127.0.0.1 or ::1")
+    token = given or ("" if is_open else secrets.token_urlsafe(32))
+    return AccessRules(token, frozenset(name.lower() for name in names)), bool(token and not given)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether an address is reached from this machine alone."""
+    return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
 
 
 class AccessGuard:
@@ -80,7 +99,7 @@ class AccessGuard:
             return message
 
         try:
-            self._check(headers)
+            self._check(headers, is_page=scope["path"] == "/" and scope["method"] == "GET")
             await self._app(scope, measured, send)
         except _RefusedError as refused:
             await _answer(send, refused.status, str(refused))
@@ -89,20 +108,31 @@ class AccessGuard:
     def _too_large(self) -> str:
         return f"the body has more than {self._most:,} bytes; send it in parts"
 
-    def _check(self, headers: dict[str, bytes]) -> None:
+    def _check(self, headers: dict[str, bytes], *, is_page: bool) -> None:
         host = _name_in(headers.get("host", b"").decode("latin-1"))
         if host not in self._access.names and not _is_address(host):
             raise _RefusedError(
                 421, f"host {host[:80]!r} is not this server; start it with --allow-host"
             )
         expected = f"Bearer {self._access.token}".encode()
-        if not hmac.compare_digest(headers.get("authorization", b""), expected):
+        if is_page:
+            pass  # the chat page holds nothing of the model; it asks its reader for the token
+        elif not self._access.token:
+            self._check_origin(headers)
+        elif not hmac.compare_digest(headers.get("authorization", b""), expected):
             raise _RefusedError(
                 401, f"no valid token; send it as Authorization: Bearer, or set {TOKEN_VARIABLE}"
             )
         length = headers.get("content-length", b"0")
         if not length.isdigit() or int(length) > self._most:
             raise _RefusedError(413, self._too_large)
+
+    @staticmethod
+    def _check_origin(headers: dict[str, bytes]) -> None:
+        """Refuse what a page of another origin asks: a browser says where a request comes from."""
+        origin = headers.get("origin", b"").decode("latin-1")
+        if origin and origin.partition("://")[2] != headers.get("host", b"").decode("latin-1"):
+            raise _RefusedError(403, f"origin {origin[:80]!r} is another page; open this server's")
 
 
 def _name_in(host: str) -> str:

@@ -31,7 +31,7 @@ from personae.api.requests import (
 )
 from personae.data.vector_columns import from_matrix
 from personae.inference.client.launch import Health
-from personae.inference.server import openai_api
+from personae.inference.server import chat_page, openai_api, projections_api
 from personae.inference.server.backend import GeneratedResponse, SpanMeans
 from personae.inference.server.device_queue import Device, Emit
 from personae.inference.server.http_errors import (
@@ -42,19 +42,24 @@ from personae.inference.server.http_errors import (
     status_of,
 )
 from personae.inference.server.load_state import Loading
+from personae.inference.server.presets import Presets
 from personae.inference.server.text_route import TextRoute
 from personae.inference.server.warm_up import WarmEngine, WarmServer
 
 routes = APIRouter(route_class=TextRoute)
 
 
-def create_app(loading: Loading, device: Device, name: str = "") -> FastAPI:
-    """Return the app; it starts loading the engine when it runs, and answers /health meanwhile.
+def create_app(
+    loading: Loading, device: Device, name: str = "", presets: Presets | None = None
+) -> FastAPI:
+    """Return the app; it loads the engine as soon as it runs, and answers /health meanwhile.
 
     Parameters
     ----------
     name
-        The model's name in the model table, which OpenAI's clients may use as well.
+        What the model table calls the model, by which OpenAI's clients may ask for it, too.
+    presets
+        Interventions that clients may ask for by name; none without them.
     """
 
     @asynccontextmanager
@@ -63,9 +68,10 @@ def create_app(loading: Loading, device: Device, name: str = "") -> FastAPI:
         yield
 
     app = FastAPI(title="personae model server", lifespan=lifespan)
-    app.state.warm = WarmEngine(loading, device, name)
+    app.state.warm = WarmEngine(loading, device, name, presets or Presets())
     app.include_router(routes)
-    app.include_router(openai_api.routes)
+    for more in (openai_api.routes, projections_api.routes, chat_page.routes):
+        app.include_router(more)
     app.add_exception_handler(RequestValidationError, _refuse_malformed)
     app.add_exception_handler(HTTPException, _refuse)
     for kind in STATUS:

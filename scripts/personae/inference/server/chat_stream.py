@@ -37,6 +37,7 @@ class ChatEvents:
     """
 
     media_type = "text/event-stream"
+    kind = "chat.completion.chunk"
 
     def __init__(self, common: Mapping[str, Any], stop: Sequence[str]) -> None:
         self._common, self._stop = dict(common), list(stop)
@@ -53,16 +54,20 @@ class ChatEvents:
         sure = len(text) if is_last or is_cut else len(_whole(text)) - self._held
         begun = piece.choice in self._sent
         sent = self._sent.get(piece.choice, 0)
-        delta: dict[str, str] = {} if begun else {"role": "assistant"}
         if sure > sent:
-            delta["content"] = text[sent:sure]
             self._sent[piece.choice] = sure
         elif not is_last:
             return b""
         end = {"finish_reason": None, **(piece.end or {})}
         if is_last and is_cut:
             end["finish_reason"] = "stop"
-        return self._event({"choices": [{"index": piece.choice, "delta": delta, **end}]})
+        new = self._said(text[sent : max(sent, sure)], begun)
+        return self._event({"choices": [{"index": piece.choice, **new, **end}]})
+
+    def _said(self, new: str, begun: bool) -> dict[str, Any]:
+        """Return what a chunk says; the first of a choice names the speaker."""
+        delta = {} if begun else {"role": "assistant"}
+        return {"delta": {**delta, "content": new} if new else delta}
 
     def failure(self, kind: str, message: str) -> bytes:
         """Return the event with the reason why the stream ends early."""
@@ -73,7 +78,16 @@ class ChatEvents:
         return b"data: [DONE]\n\n"
 
     def _event(self, content: Mapping[str, Any]) -> bytes:
-        return _event({**self._common, "object": "chat.completion.chunk", **content})
+        return _event({**self._common, "object": self.kind, **content})
+
+
+class TextEvents(ChatEvents):
+    """The same for plain completions, whose chunks hold their text alone."""
+
+    kind = "text_completion"
+
+    def _said(self, new: str, begun: bool) -> dict[str, Any]:
+        return {"text": new}
 
 
 def cut(text: str, stop: Sequence[str]) -> str:

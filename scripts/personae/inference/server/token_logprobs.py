@@ -74,6 +74,7 @@ def _scores(
         LikelihoodRow(
             id=str(end),
             messages=row.messages,
+            prompt=row.prompt,
             continuation_ids=ids[:end],
             interventions=row.interventions,
         )

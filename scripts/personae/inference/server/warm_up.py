@@ -8,14 +8,16 @@ from fastapi import Depends, Request
 
 from personae.inference.server.device_queue import Device
 from personae.inference.server.load_state import Loading
+from personae.inference.server.presets import Presets
 
 
 class WarmEngine(NamedTuple):
-    """The engine of this server, the thread that runs it, and its name in the model table."""
+    """The one engine of this server, its thread, its name in the table, and its presets."""
 
     loading: Loading
     device: Device
     name: str = ""
+    presets: Presets = Presets()
 
 
 def _of_app(request: Request) -> WarmEngine:

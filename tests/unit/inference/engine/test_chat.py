@@ -60,6 +60,15 @@ def test_every_assistant_span_decodes_to_its_own_text(
     assert [s.name for s in chat.turns] == [f"turn{i}" for i in range(5)]
 
 
+def test_pieces_are_the_rendered_text_token_by_token(tokenizer: PreTrainedTokenizerFast) -> None:
+    chat = render_chat(tokenizer, RenderRow(id="c", messages=TRICKY, pieces=True))
+    assert len(chat.pieces) == len(chat.token_ids)
+    # White space around a turn may belong to no token of it.
+    texts = ["".join(chat.pieces[s.start : s.end]).strip() for s in chat.turns]
+    assert texts == [m.content for m in TRICKY if m.role == "assistant"]
+    assert render_chat(tokenizer, RenderRow(id="c", messages=TRICKY)).pieces == []
+
+
 def test_braces_and_quotes_in_a_prompt_stay_as_they_are(
     tokenizer: PreTrainedTokenizerFast,
 ) -> None:

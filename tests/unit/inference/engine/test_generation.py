@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from personae.api.requests import Message, Sampling
+from personae.api.requests import GenerateRow, Message, Sampling
 from personae.inference.chat_templates import render_prompt
 from personae.inference.engine_errors import RequestError
 from personae.inference.torch_engine.generation import generate as generating
@@ -94,6 +94,13 @@ def test_results_carry_ids_text_seed_and_finish_reason(tiny: LoadedModel) -> Non
     assert result.prompt_ids == render_prompt(tiny.tokenizer, user("hello"))
     assert result.text == tiny.tokenizer.decode(result.response_ids, skip_special_tokens=True)
     assert result.system_inserted == "Today Date: 26 Jul 2024"
+
+
+def test_a_prompt_without_a_template_is_the_text_alone(tiny: LoadedModel) -> None:
+    row = GenerateRow(id="raw", prompt="Once upon", seed=1)
+    [result] = generate(tiny, generate_request([row], Sampling(max_new_tokens=3)))
+    assert result.prompt_ids == tiny.tokenizer("Once upon")["input_ids"]
+    assert result.system_inserted == ""
 
 
 def test_an_immediate_stop_is_an_empty_response(tiny: LoadedModel) -> None:

@@ -99,6 +99,21 @@ def test_activation_rows_that_make_no_sense_are_refused(
 
 
 @pytest.mark.parametrize(
+    "given", [{}, {"messages": [{"role": "user", "content": "x"}], "prompt": "x"}, {"prompt": ""}]
+)
+def test_a_row_has_messages_or_a_prompt(given: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="prompt"):
+        GenerateRow.model_validate({"id": "a", "seed": 1, **given})
+
+
+def test_a_prompt_without_a_template_is_followed_by_token_ids() -> None:
+    row = {"id": "a", "prompt": "On"}
+    assert LikelihoodRow.model_validate({**row, "continuation_ids": [1]}).messages == []
+    with pytest.raises(ValidationError, match="needs continuation_ids"):
+        LikelihoodRow.model_validate({**row, "continuation": "x"})
+
+
+@pytest.mark.parametrize(
     "given", [{}, {"continuation": "x", "continuation_ids": [1]}, {"continuation": ""}]
 )
 def test_a_likelihood_row_has_exactly_one_continuation(given: dict[str, Any]) -> None:

@@ -1,9 +1,9 @@
 """An engine without a model, so that tests of processes need not wait for torch.
 
 The user's message is a command: ``sleep S`` (giving up between "batches"), ``stuck S`` (never
-looking up), ``crash``, ``crash FILE`` (once), ``break``, ``idle``, ``refuse``, ``need FILE``;
-anything else is echoed. The name of the model's folder is a command for the load: ``missing``,
-``broken``, ``slow`` or anything.
+looking up), ``crash``, ``crash FILE`` (once), ``break``, ``idle``, ``refuse``, ``need FILE``,
+``interventions`` (naming those of its row); anything else is echoed. The name of the model's folder
+is a command for the load: ``missing``, ``broken``, ``slow`` or anything.
 """
 
 from __future__ import annotations
@@ -95,7 +95,10 @@ class StandIn:
         for i, row in enumerate(request.rows):
             progress(i, len(request.rows))
             self._asked.append(row.id)
-            yield Result(row.id, self._act(row.messages[-1].content, progress), row.seed)
+            said = row.messages[-1].content if row.messages else f"{row.prompt} and on"
+            if said == "interventions":
+                said = " ".join(f"{i.op} {i.vector} {i.layer}" for i in row.interventions) or "none"
+            yield Result(row.id, self._act(said, progress), row.seed)
 
     def _act(self, command: str, progress: OnProgress) -> str:
         word, _, rest = command.partition(" ")
@@ -133,7 +136,13 @@ class StandIn:
     def render(self, request: RenderRequest) -> list[RenderedChat]:
         turn = Span(name="turn0", start=1, end=2)
         return [
-            RenderedChat(id=row.id, token_ids=[1, 2], turns=[turn], system_inserted="")
+            RenderedChat(
+                id=row.id,
+                token_ids=[1, 2],
+                turns=[turn] if row.messages[-1].role == "assistant" else [],
+                system_inserted="",
+                pieces=["<a>", "yes"] if row.pieces else [],
+            )
             for row in request.rows
         ]
 

@@ -14,9 +14,11 @@ import pytest
 from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
 
+from personae.base.errors import PersonaeError
 from personae.inference.client.channel import Channel
 from personae.inference.client.server_environment import TOKEN_VARIABLE, server_environment
 from personae.inference.engine_errors import EngineError
+from personae.inference.server import chat_page
 from personae.inference.server.access import AccessGuard, AccessRules, access_of
 
 from .harness import HERE, Servers, say
@@ -132,3 +134,50 @@ def test_a_server_inherits_no_secret() -> None:
     assert kept.items() >= given.items()
     assert not set(secret) & set(kept)
     assert "k" not in kept.values()
+
+
+OPEN = {"host": "127.0.0.1:8000"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        (OPEN, 200),
+        ({**OPEN, "origin": "http://127.0.0.1:8000"}, 200),
+        ({**OPEN, "origin": "http://127.0.0.1:9000"}, 403),
+        ({**OPEN, "origin": "https://evil.example"}, 403),
+        ({**OPEN, "origin": "null"}, 403),
+        ({"host": "evil.example"}, 421),
+    ],
+)
+def test_an_open_server_answers_no_page_of_another_origin(
+    headers: dict[str, str], status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
+    app = FastAPI()
+    app.add_api_route("/v1", lambda: "answer")
+    access, is_new = access_of("127.0.0.1", [], is_open=True)
+    assert (access.token, is_new) == ("", False)
+    app.add_middleware(AccessGuard, access=access)
+    assert TestClient(app).get("/v1", headers=headers).status_code == status
+
+
+def test_only_this_machine_may_go_without_a_token() -> None:
+    for host in ("0.0.0.0", "192.168.1.2", "name.lan"):
+        with pytest.raises(PersonaeError, match="without a token, use 127"):
+            access_of(host, [], is_open=True)
+
+
+def test_the_chat_page_needs_no_token_and_allows_only_itself(http: TestClient) -> None:
+    reply = http.get("/")
+    assert reply.status_code == 200
+    policy = reply.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+    assert "unsafe" not in policy
+    assert "http" not in reply.text.replace('<html lang="en">', "")
+    guarded = FastAPI()
+    guarded.include_router(chat_page.routes)
+    guarded.add_middleware(AccessGuard, access=AccessRules("secret", frozenset({"mine"})))
+    client = TestClient(guarded, base_url="http://mine:80")
+    assert client.get("/").status_code == 200
+    assert client.get("/v1/models").status_code == 401

@@ -86,8 +86,17 @@ def test_steered_chat(client: openai.OpenAI) -> None:
     answer = client.chat.completions.create(model="model", messages=HELLO, extra_body=steering)
     assert answer.choices[0].message.content == "hello world"
     del steering["vectors"]
-    with pytest.raises(openai.BadRequestError, match="- row '0': no vector 'v'"):
+    with pytest.raises(openai.BadRequestError, match="no vector 'v', only"):
         client.chat.completions.create(model="model", messages=HELLO, extra_body=steering)
+
+
+def test_a_text_is_continued_without_a_template(client: openai.OpenAI) -> None:
+    answer = client.completions.create(model="model", prompt="On", stop=" on", n=2)
+    assert [choice.text for choice in answer.choices] == ["On and"] * 2
+    stream = client.completions.create(model="model", prompt=["On"], stream=True)
+    assert "".join(chunk.choices[0].text for chunk in stream) == "On and on"
+    with pytest.raises(openai.APIStatusError, match="prompt"):
+        client.completions.create(model="model", prompt=["one", "two"])
 
 
 def test_what_clients_send_without_meaning_it_is_taken(client: openai.OpenAI) -> None:
