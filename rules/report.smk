@@ -366,6 +366,7 @@ rule write_report:
             "transcripts": study.config.report.transcripts,
             "coherence_floor": study.config.layer_sweep.coherence_floor,
         },
+        fewer_than_asked=from_study(fewer_than_asked),
         sections=registry.figure_sections(),
         titles=registry.titles(),
         code=code_digest("report/write_report"),

@@ -46,5 +46,8 @@ if __name__ == "__main__":
             *(study_folder / model / "benchmarks" for model in models),
             *(Path("results/models", model, "benchmarks") for model in models),
         ],
-        settings=dict(snakemake.params.settings),
+        settings={
+            **snakemake.params.settings,
+            "fewer_than_asked": list(snakemake.params.fewer_than_asked),
+        },
     )

@@ -12,7 +12,7 @@ import shutil
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Self
@@ -116,6 +116,15 @@ class AnswerDatabase:
             connection.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)", row)
             connection.execute("DELETE FROM asked WHERE key = ?", (key,))
             connection.execute(_SPEND, {"study": study, **vars(charge)})
+
+    def forget(self, endpoint: str, texts: Collection[str]) -> int:
+        """Delete the answers of an endpoint that have one of these texts; return their number."""
+        with self._transaction() as connection:
+            query = "SELECT key, answer FROM answers WHERE endpoint = ?"
+            rows = connection.execute(query, (endpoint,)).fetchall()
+            keys = [(key,) for key, text in rows if ChatAnswer.from_json(text).text in texts]
+            connection.executemany("DELETE FROM answers WHERE key = ?", keys)
+            return len(keys)
 
     def reserve(self, study: str, cost: float, budget: Budget) -> bool:
         """Enter a request that costs at most ``cost``; False when that would exceed the budget."""

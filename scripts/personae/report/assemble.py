@@ -43,6 +43,8 @@ class ReportSettings:
         Maps names in the model table to display names.
     roles, traits
         Personas of the study; roles without the default Assistant.
+    fewer_than_asked
+        One line per setting that some personas cannot meet.
     judges
         Primary judge, then the second judge and sampled judges, if any.
     transcripts
@@ -55,6 +57,7 @@ class ReportSettings:
     models: Mapping[str, str]
     roles: Sequence[str]
     traits: Sequence[str]
+    fewer_than_asked: Sequence[str]
     judges: Sequence[str]
     transcripts: int
     coherence_floor: float
@@ -94,6 +97,7 @@ def assemble(
         library=read_frame(inputs["library_card"], "library_card"),
         roles=settings.roles,
         traits=settings.traits,
+        fewer_than_asked=settings.fewer_than_asked,
         judges=settings.judges,
         provenance=provenance,
     )

@@ -80,6 +80,8 @@ class Report:
         Table ``library_card``.
     roles, traits
         Personas; roles without the default Assistant.
+    fewer_than_asked
+        One line per setting that some personas cannot meet.
     judges
         Primary judge, then the second judge and sampled judges, if any.
     provenance
@@ -94,6 +96,7 @@ class Report:
     library: pd.DataFrame
     roles: Sequence[str]
     traits: Sequence[str]
+    fewer_than_asked: Sequence[str]
     judges: Sequence[str]
     provenance: Mapping[str, str]
 

@@ -11,7 +11,7 @@ import sys
 import typer
 
 from personae.base.errors import PersonaeError
-from personae.tools import export_cli, library_cli, model_cli, study_cli
+from personae.tools import export_cli, judge_cli, library_cli, model_cli, study_cli
 
 app = typer.Typer(
     name="personae",
@@ -21,6 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(library_cli.app, name="library")
+app.add_typer(judge_cli.app, name="judge")
 app.command("export")(export_cli.export)
 app.command("estimate")(study_cli.estimate)
 app.command("serve")(model_cli.serve)

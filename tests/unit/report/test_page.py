@@ -23,7 +23,7 @@ from personae.report.wording import visible
 from personae.workflow.stages.registry import figure_names
 
 from .synthetic.basics import TRAITS
-from .synthetic.study import PROJECT, Study
+from .synthetic.study import FEWER, PROJECT, Study
 
 SCRIPTS = sorted(path.stem for path in (PROJECT / "scripts").glob("report/plot_*.py"))
 
@@ -215,6 +215,7 @@ def test_the_page_states_models_personas_and_counts(page: str) -> None:
         "e" * 64,
         "numpy 2.4",
         "likelihood (primary)",
+        f"<dt>Less than asked for</dt><dd>{FEWER}</dd>",
     ):
         assert text in page
 

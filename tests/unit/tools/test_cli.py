@@ -10,7 +10,8 @@ from personae.tools.cli import main
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     said = capsys.readouterr().out
-    for command in ("library", "export", "estimate", "serve", "chat", "steer", "project"):
+    names = ("library", "judge", "export", "estimate", "serve", "chat", "steer", "project")
+    for command in names:
         assert command in said
 
 

@@ -8,7 +8,7 @@ from personae.workflow.config.persona_sections import (
     TraitsSection,
 )
 from personae.workflow.config.readiness import check_ready
-from personae.workflow.config.shortfalls import shortfalls
+from personae.workflow.config.shortfalls import fewer_than_asked, shortfalls
 from personae.workflow.config.study import Study
 from personae.workflow.config.study_check import check_study, load_study
 from personae.workflow.config.study_config import ConfigError, StudyConfig, load_config
@@ -24,6 +24,7 @@ __all__ = [
     "TraitsSection",
     "check_ready",
     "check_study",
+    "fewer_than_asked",
     "load_config",
     "load_study",
     "shortfalls",

@@ -15,8 +15,13 @@ _LEAST: Final = 2  # evaluation questions: one chooses the layer, one measures t
 
 def shortfalls(study: Study) -> list[str]:
     """Return one line per setting that some personas cannot meet, and per file read in part."""
-    lines = [_line(place, asked, have) for place, asked, have, _ in _settings(study) if have]
+    lines = fewer_than_asked(study)
     return [*study.library.notes, *lines]
+
+
+def fewer_than_asked(study: Study) -> list[str]:
+    """Return one line per setting that some personas cannot meet."""
+    return [_line(place, asked, have) for place, asked, have, _ in _settings(study) if have]
 
 
 def unmet(study: Study) -> Iterator[str]:

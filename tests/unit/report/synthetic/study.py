@@ -37,6 +37,7 @@ from .traits import contrast_tables, steering_tables, trait_tables
 PROJECT = Path(__file__).resolve().parents[4]
 MODELS = {"good": "Good model", "flat": "Flat model"}
 COHERENCE_FLOOR = 50.0
+FEWER = "roles.prompts: 5 asked for; 1 has less and is used with what is there: sea_cook 3"
 
 _SCHEMAS = {
     "traits/*/vectors": "trait_vectors",
@@ -312,6 +313,7 @@ def write_page(study: Study) -> None:
             "models": study.models,
             "roles": ROLES,
             "traits": TRAITS,
+            "fewer_than_asked": [FEWER],
             "judges": JUDGES,
             "transcripts": 6,
             "coherence_floor": COHERENCE_FLOOR,
