@@ -20,7 +20,12 @@ sys.path.insert(0, str(ROOT / "scripts"))
 from personae.workflow import node_params, snakemake_internals
 from personae.inference.client import claim_ownership
 from personae.workflow.cluster import finished_nodes, head_process, resources
-from personae.workflow.config import check_ready, fewer_than_asked, load_study, shortfalls
+from personae.workflow.config import (
+    check_ready,
+    fewer_than_asked,
+    load_study,
+    shortfalls,
+)
 from personae.data.integrity import missing_tables
 from personae.base.errors import PersonaeError
 from personae.workflow.estimate import estimate_study, node_seconds
