@@ -1,1 +1,1 @@
-"""What nodes and the model server exchange: requests, rollouts, and streams of results."""
+"""Data exchanged by nodes and the model server: requests, rollouts, streams of results."""

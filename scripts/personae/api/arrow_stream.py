@@ -55,14 +55,14 @@ def embeddings_schema(size: int) -> pa.Schema:
 
 
 class Progress(NamedTuple):
-    """How far a request is, in rows."""
+    """Progress of a request, in rows."""
 
     done: int
     total: int
 
 
 class FrameError(NamedTuple):
-    """What went wrong after the reply had begun."""
+    """An error that occurred after the start of the reply."""
 
     type: str
     message: str

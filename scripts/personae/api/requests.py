@@ -1,4 +1,4 @@
-"""What is said to the engine: typed requests and small replies, free of torch.
+"""The engine's typed requests and small replies; imports no torch.
 
 Both the thin client in every node and the model server import this module.
 Conventions:
@@ -35,7 +35,7 @@ class Message(Wire):
 
 
 class Sampling(Wire):
-    """How tokens are drawn: temperature first, then top-p."""
+    """Sampling settings: temperature is applied first, then top-p."""
 
     temperature: FiniteFloat = Field(
         default=0.7, ge=0, description="Divides the logits; 0 is greedy decoding."
@@ -226,7 +226,7 @@ class LikelihoodResult(Wire):
 
 
 class EngineInfo(Wire):
-    """What is loaded, on what, and what it has done so far."""
+    """The loaded model, its device and versions, and counters of its work."""
 
     engine: str = Field(default="torch", description="Kind and version, such as torch 2.13.0.")
     model: str
@@ -244,7 +244,7 @@ class EngineInfo(Wire):
 
 
 class EngineSpec(Wire):
-    """Which engine a node wants; equal specs of one owner share one warm server."""
+    """The engine of a node; equal specs of one owner share one server."""
 
     model: str = Field(description="Folder of a prepared model.")
     embedder: str | None = Field(

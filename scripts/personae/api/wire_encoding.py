@@ -1,4 +1,4 @@
-"""What every record on the wire shares, and how vectors travel: base64 of float32."""
+"""Base class of records on the wire, and the encoding of vectors as base64 of float32."""
 
 from __future__ import annotations
 

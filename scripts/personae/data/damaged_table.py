@@ -1,4 +1,4 @@
-"""What is raised about a table on disk; free of pyarrow, so that every process can catch it."""
+"""The error for a damaged table; imports no pyarrow, so that every process can catch it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What figures and claims both read off the tables of effects."""
+"""Values that both figures and claims read from the tables of effects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the model server's process keeps memory; said through its environment, before it starts.
+"""Settings of the memory allocator for the model server, passed through its environment.
 
 glibc gives large freed blocks back to the system at once, and every new one is then filled page by
 page. A decoding step on a CPU spends a sixth of its time on that. Keeping what was freed costs

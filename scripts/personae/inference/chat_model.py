@@ -1,4 +1,4 @@
-"""What both engines know of a loaded chat model, and the checks that a request must pass.
+"""The properties of a loaded chat model that both engines use, and checks of requests.
 
 The checks run before any work starts, and each error names the row and the value. They are the same
 for both engines, and so are the token ids that a row is rendered to.

@@ -1,4 +1,4 @@
-"""What both engines do alike: render conversations, embed texts, and say what is loaded."""
+"""Common parts of both engines: render conversations, embed texts, describe the model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model's ``config.json`` states: its shape, and whether this workflow can run it.
+"""Read a model's ``config.json``: its shape, and whether this workflow can run it.
 
 Looked at before any job, so free of torch and transformers. What is refused is refused by one line.
 """
@@ -31,7 +31,7 @@ _SEVERAL_STREAMS: Final = ("altup_num_inputs",)
 
 
 class ModelShape(NamedTuple):
-    """What the model table states as well."""
+    """Type, number of layers and hidden size, which the model table states as well."""
 
     model_type: str
     n_layers: int

@@ -1,4 +1,4 @@
-"""What a model folder holds, and whether this workflow can run it; read from its JSON files alone.
+"""Check from its JSON files alone whether this workflow can run a model folder.
 
 It is checked before any job, so this module imports neither torch nor transformers. Every rejection
 is one line.

@@ -16,7 +16,7 @@ from safetensors import safe_open
 from personae.inference.engine_errors import ModelError
 
 PREFIXES: Final = ("base_model.model.", "language_model.", "_orig_mod.")
-"""What PEFT, vision-language wrappers and torch.compile put before every tensor's name."""
+"""Prefixes that PEFT, vision-language wrappers and torch.compile add to tensor names."""
 
 _SHOWN: Final = 3
 _KINDS: Final = {

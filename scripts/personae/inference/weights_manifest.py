@@ -25,13 +25,13 @@ Origin = Literal["package", "hub", "folder"]
 MANIFEST = "manifest.json"
 WEIGHTS = "weights"
 VERIFIED = ".verified.json"
-"""Which version of each file had the digest of the manifest: inode, size and time of change."""
+"""The version of each file that had the manifest's digest: inode, size and change time."""
 _TIMESTAMP = ".snakemake_timestamp"
 """Snakemake's own file in a folder that a rule writes."""
 
 
 class ModelSource(Wire):
-    """Where a model comes from: one row of the model table."""
+    """The source of a model: one row of the model table."""
 
     name: str
     kind: Kind

@@ -22,7 +22,7 @@ from personae.personas.library import Labelled
 
 
 class JudgingRecord(Strict):
-    """What the scores of a node depend on, from `personae.workflow.node_params.judging`."""
+    """The settings that scores depend on, from `personae.workflow.node_params.judging`."""
 
     primary: str = Field(description="Name of the judge whose scores decide.")
     second: str | None = Field(default=None, description="Name of the second opinion.")

@@ -28,7 +28,7 @@ _MOST_CLUSTERS: Final = 200
 
 
 class Opinion(NamedTuple):
-    """What one judge said of one answer.
+    """One judge's verdict on one answer.
 
     Attributes
     ----------

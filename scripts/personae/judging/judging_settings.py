@@ -16,7 +16,7 @@ class SampledJudge(Strict):
 
 
 class JudgingSection(AnswerLimits):
-    """Who scores the responses: the offline judges likelihood and embedding, or any endpoint."""
+    """The judges of a study: offline (likelihood, embedding), or any endpoint."""
 
     primary: Slug = Field(
         default="likelihood",

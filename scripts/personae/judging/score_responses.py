@@ -23,7 +23,7 @@ __all__ = ["Task", "items_of", "judge_table", "load_panel", "write_scores"]
 
 
 class JudgeNode(TypedDict):
-    """What every node that scores one file of responses is given.
+    """Arguments of every node that scores one file of responses.
 
     ``calibration`` and ``labelled`` are paths; the judges are as in `load_panel`.
     """

@@ -23,7 +23,7 @@ _STAND_IN: Final = "x"  # in place of an empty response, of which a template sho
 
 
 class Renderer(Protocol):
-    """What renders chat templates; a client of the model server does."""
+    """Renders chat templates, such as a client of the model server."""
 
     def render(self, rows: Sequence[RenderRow]) -> list[RenderedChat]:
         """Render conversations, in order."""

@@ -1,4 +1,4 @@
-"""What |cos(axis, PC1)| is held against: shuffled labels, every role as the default, and chance.
+"""Nulls of |cos(axis, PC1)|: shuffled labels, every role as the default, and chance.
 
 Layer ``l`` is the residual stream after decoder block ``l``; see `personae.science.alignment`.
 """

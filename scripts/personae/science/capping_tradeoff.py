@@ -1,4 +1,4 @@
-"""What capping changes: persona adherence held back, and its cost in capability."""
+"""The effect of capping on persona adherence, and its cost in capability."""
 
 from __future__ import annotations
 

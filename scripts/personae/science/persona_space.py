@@ -29,7 +29,7 @@ _KEPT_COMPONENTS: Final = 10
 
 
 class PersonaRow(NamedTuple):
-    """Which role vector a row of the PCA is."""
+    """The role vector of one row of the PCA."""
 
     role: str
     kind: str

@@ -1,4 +1,4 @@
-"""How far |cos(axis, PC1)| depends on the questions that happened to be asked.
+"""The dependence of |cos(axis, PC1)| on the sampled questions.
 
 All vectors of one layer are recomputed from the rollouts of drawn questions. Kept to one layer: at
 the paper's size the sums by question of all layers would not fit into memory.

@@ -1,4 +1,4 @@
-"""How far a contrast vector repeats itself, and the random directions to hold against it.
+"""Split-half reliability of a contrast vector, and random directions for comparison.
 
 Every vector of the project is a contrast of rollouts: positive minus negative, default minus roles,
 role minus default. ``contrast_weights`` writes it as one signed weight per rollout, so that one

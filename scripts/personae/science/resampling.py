@@ -22,7 +22,7 @@ DRAWS: Final = 1000
 
 
 class Bootstrap(NamedTuple):
-    """How intervals are drawn: number of resamples, seed, and coverage of the interval."""
+    """Settings of bootstrap intervals: number of resamples, seed, and coverage."""
 
     draws: int
     seed: int

@@ -34,7 +34,7 @@ _OUTLIER_TIMES_MEDIAN: Final = 50.0
 
 
 class SpaceSettings(NamedTuple):
-    """How persona space is summarised.
+    """Settings of the summary of persona space.
 
     Attributes
     ----------

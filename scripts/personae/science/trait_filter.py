@@ -1,4 +1,4 @@
-"""Which rollouts enter a trait vector: the filter of prompt pairs by their judged effect.
+"""The filter that selects rollouts of a trait vector by the judged effect of prompt pairs.
 
 PV is Chen et al., arXiv 2507.21509; AA is Lu et al., arXiv 2601.10387.
 """
@@ -41,7 +41,7 @@ class Ratings(NamedTuple):
 
 
 class EffectivePairs(NamedTuple):
-    """Which rollouts enter a trait vector.
+    """Criteria for the rollouts of a trait vector.
 
     A unit is what the filter decides on as a whole: a pair of rollouts (``rows``), or a
     (pair, question) cell (``cell_means``).

@@ -82,7 +82,7 @@ def load_side(files: Mapping[str, str], max_unscored: float) -> TraitSide:
 
 
 class TraitFilter(NamedTuple):
-    """Which rollouts of a trait enter its vector, see `effective_pairs`.
+    """Criteria for the rollouts of a trait vector, see `effective_pairs`.
 
     Attributes
     ----------

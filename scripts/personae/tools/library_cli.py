@@ -27,7 +27,7 @@ app = typer.Typer(
 
 @dataclass(frozen=True)
 class _Place:
-    """Where the library is: the project's root, and the study whose imports count."""
+    """The project's root, and the study whose library and imports are used."""
 
     root: Path
     study: Path | None

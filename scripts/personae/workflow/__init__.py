@@ -1,1 +1,1 @@
-"""What the Snakemake rules need: configuration, node parameters, provenance, cluster."""
+"""Used by the Snakemake rules: configuration, node parameters, provenance, cluster."""

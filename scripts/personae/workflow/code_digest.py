@@ -39,7 +39,7 @@ INERT: Final = (
 """Modules, and packages with all that is below them, that cannot change a result."""
 
 CLIENT: Final = "personae.inference.client"
-"""What asks the model server, which runs in another process: no import shows its engine."""
+"""The client of the model server, which runs in another process: imports do not show its engine."""
 
 ENGINES: Final = {
     "torch": "personae.inference.torch_engine.engine",

@@ -1,4 +1,4 @@
-"""Where a table comes from and what it is of: node, inputs, code, model, versions, seed, time."""
+"""The provenance of a table: node, inputs, code, model, versions, seed, time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user asked Snakemake to make, held against what there is to make."""
+"""Check the targets on Snakemake's command line against those that exist."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 
 class CommandLine(NamedTuple):
-    """What matters of Snakemake's command line, with that of its profile."""
+    """The relevant options of Snakemake's command line and profile."""
 
     targets: tuple[str, ...] = ()
     is_dry: bool = False

@@ -36,7 +36,7 @@ _LEAST: Final = {"monitoring": 8, "many_shot": 4}
 
 
 class TraitRequest(Strict):
-    """What is asked of the endpoint that drafts a trait."""
+    """The request to the endpoint that drafts a trait."""
 
     system: Text = Field(description="System prompt.")
     request: Text = Field(

@@ -72,7 +72,11 @@ def makes_loop(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("make", "words"),
-    [(makes_folder, "is a folder"), (makes_loop, "cannot be read"), (os.mkfifo, "not a regular file")],
+    [
+        (makes_folder, "is a folder"),
+        (makes_loop, "cannot be read"),
+        (os.mkfifo, "not a regular file"),
+    ],
 )
 def test_what_is_no_file_is_named(
     project: Path, make: Callable[[Path], None], words: str, demo: dict[str, Any]

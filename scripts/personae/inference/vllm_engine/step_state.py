@@ -28,7 +28,7 @@ Ints = NDArray[np.int32]
 
 
 class TokenDraws(NamedTuple):
-    """How tokens are drawn: shared settings, and the uniform numbers float32 [rows, most new]."""
+    """Sampling settings, and uniform random numbers float32 [rows, most new tokens]."""
 
     sampling: Sampling
     uniform: NDArray[np.float32]
@@ -62,7 +62,7 @@ class InterventionCounts(NamedTuple):
 
 @dataclass
 class _Progress:
-    """How far rows have been computed, and what they took from the prefix cache."""
+    """The computed tokens of every row, and those taken from the prefix cache."""
 
     reach: Ints
     furthest: Ints

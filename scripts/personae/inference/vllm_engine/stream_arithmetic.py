@@ -48,7 +48,7 @@ class DeviceTables:
 
 @dataclass(frozen=True)
 class StepTokens:
-    """What the tokens of a step are, int32 [tokens] each.
+    """Rows and positions of the tokens of a step, int32 [tokens] each.
 
     ``program`` is 0 where nothing acts, ``bits`` says prompt or response, ``counter`` is the first
     of the row's counters.

@@ -1,4 +1,4 @@
-"""How close judging comes to what an endpoint allows: answers per second against latency.
+"""Throughput of judging relative to an endpoint's limit: answers per second against latency.
 
 A local endpoint answers after an added latency. With ``c`` requests in flight nothing can be faster
 than ``c / latency``, where the latency is what a bare socket measures there, with as many requests

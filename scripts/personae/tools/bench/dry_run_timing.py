@@ -1,4 +1,4 @@
-"""What it costs to plan a large study: the full replication's dry run, with and without groups."""
+"""The cost of planning the full replication: its dry run, with and without groups."""
 
 from __future__ import annotations
 

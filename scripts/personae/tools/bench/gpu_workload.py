@@ -1,4 +1,4 @@
-"""What the GPU benchmark asks of every engine: rows, interventions, spans, continuations."""
+"""Requests of the GPU benchmark: rows, interventions, spans, continuations."""
 
 from __future__ import annotations
 

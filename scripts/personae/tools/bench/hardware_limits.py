@@ -1,4 +1,4 @@
-"""What the machine allows: how fast it multiplies and reads memory, and the tokens that makes."""
+"""Limits of the machine: speed of matrix products and memory, and the resulting tokens/s."""
 
 from __future__ import annotations
 

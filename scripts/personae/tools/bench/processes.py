@@ -1,4 +1,4 @@
-"""What only whole processes show: peak memory, and what a node costs beyond its computation.
+"""Measurements of whole processes: peak memory, and the overhead of a node.
 
 ``python -m personae.tools.bench.processes SPEC extraction|forward`` prints the bytes that the work
 takes above the loaded weights; a node is `personae.tools.bench.bench_node`.

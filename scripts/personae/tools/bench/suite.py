@@ -33,7 +33,7 @@ from personae.tools.bench.workload import (
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much work one turn is."""
+    """The amount of work of one repeat."""
 
     rows: int = 64
     tokens: int = 48

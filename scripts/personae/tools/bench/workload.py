@@ -1,4 +1,4 @@
-"""What is asked of both sides: system prompts, questions, budgets, steering vectors."""
+"""The work of both sides: system prompts, questions, token budgets, steering vectors."""
 
 from __future__ import annotations
 

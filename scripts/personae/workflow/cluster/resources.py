@@ -1,4 +1,4 @@
-"""What nodes ask of a batch system, from the model table and the study's size.
+"""Batch resources of nodes, from the model table and the study's size.
 
 GPUs and host memory are the model's, time is what the estimate expects of the node, with a margin.
 Memory and time grow with every further attempt. Outside a batch system none of this has an effect.

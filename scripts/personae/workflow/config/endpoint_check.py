@@ -65,7 +65,7 @@ def check_endpoints(study: Study) -> Iterator[str]:
 
 
 def _targets(study: Study) -> dict[str, list[str]]:
-    """What each kind of rubric may be about."""
+    """Return the possible targets of each kind of rubric."""
     return {"role_adherence": list(study.library.roles), "trait": list(study.library.traits)}
 
 

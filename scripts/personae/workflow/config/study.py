@@ -174,7 +174,7 @@ class Study:
 
     @property
     def card_scope(self) -> dict[str, list[str]] | None:
-        """What of the library its card embeds and judges: what is used here, or None for all."""
+        """The part of the library that its card embeds and judges; None for all of it."""
         if self.config.report.library_card == "all":
             return None
         return {

@@ -1,4 +1,4 @@
-"""What a study will cost, before anything is submitted: GPU hours, judge calls, disk, jobs."""
+"""The estimated cost of a study: GPU hours, judge calls, disk, jobs."""
 
 from personae.workflow.estimate.rates import Rates, load_rates
 from personae.workflow.estimate.totals import Estimate, estimate_study, node_seconds

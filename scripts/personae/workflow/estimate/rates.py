@@ -33,7 +33,7 @@ class MeasuredRate(Strict):
 
 
 class Roofline(Strict):
-    """What a GPU can do, and the shares of it that are reached."""
+    """Peak rates of a GPU, and the shares of them that are reached."""
 
     gpu: str = Field(description="The GPU.")
     bandwidth: float = Field(gt=0, description="Bytes per second from its memory.")

@@ -25,7 +25,7 @@ _API_SECONDS = 1.5  # of one verdict or user message, with `concurrency` of them
 
 
 class ModelEstimate(NamedTuple):
-    """What one model of a study costs."""
+    """The cost of one model of a study."""
 
     model: str
     nodes: int
@@ -51,7 +51,7 @@ class ModelEstimate(NamedTuple):
 
 
 class Estimate(NamedTuple):
-    """What a study costs, by model; dollars are None where no price is known.
+    """The cost of a study by model; dollars are None if no price is known.
 
     ``dollars`` are those of the judges, ``auditor_dollars`` those of the endpoint that plays the
     user; ``auditor`` is None if there is none.

@@ -1,4 +1,4 @@
-"""What each node of a study depends on, and nothing more.
+"""The parameters of each node of a study: exactly what it depends on.
 
 The rules hand these records to their nodes as ``params``; Snakemake reruns a node when its record
 changes. A record holds the persona's own data and not the whole configuration, so that editing one

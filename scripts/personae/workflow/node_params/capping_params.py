@@ -20,7 +20,7 @@ def capping_arms(study: Study, model: str) -> list[Record]:
 
 
 def capping_settings(study: Study) -> Record:
-    """Which floors are evaluated, and at which tokens."""
+    """Return the floors that are evaluated, and the token positions."""
     section = study.config.capping
     return {**section.evaluated.model_dump(), "positions": section.positions}
 
@@ -48,7 +48,7 @@ def jailbreaks(study: Study) -> list[Record]:
 
 
 def capping_personas(study: Study) -> dict[str, Record]:
-    """What judges know of every persona whose adherence is judged under capping."""
+    """Return the rubrics' facts about every persona that is judged under capping."""
     roles = {name: role_record(study, name) for name in study.capped_roles}
     return roles | {
         slug: {"slug": slug, "description": conversation.description}

@@ -15,7 +15,7 @@ _MEASURED_ROLES: Final = 8
 
 
 def judging(study: Study, targets: Mapping[RubricKind, Sequence[str]]) -> Record:
-    """Who judges by which rubrics, as far as scores depend on it: no key, limit or price.
+    """Return judges and rubrics as far as scores depend on them, without keys, limits or prices.
 
     ``targets`` are the roles or traits of every kind of rubric that the node judges by.
     """
@@ -36,14 +36,14 @@ def judging(study: Study, targets: Mapping[RubricKind, Sequence[str]]) -> Record
 
 
 def card_judging(study: Study) -> Record:
-    """Which offline judge tells whether the sides of a trait are opposed, beside the embedder."""
+    """Return the offline judge that checks, besides the embedder, that a trait's sides differ."""
     asks_model = study.config.judging.needs_model
     primary = "likelihood" if asks_model else "embedding"
     return {"primary": primary, "second": None, "sampled": []}
 
 
 def measuring(study: Study) -> Record:
-    """Who is measured on the labelled set, by which rubrics."""
+    """Return the judges that are measured on the labelled set, and their rubrics."""
     targets: dict[RubricKind, Sequence[str]] = {
         "role_adherence": list(judged_roles(study)),
         "coherence": [""],
@@ -67,13 +67,13 @@ def judged_kinds(study: Study) -> frozenset[RubricKind]:
 
 
 def role_record(study: Study, role: str) -> Record:
-    """What judges know of a role."""
+    """Return the rubrics' facts about a role."""
     record = study.library.roles[role]
     return {"slug": role, "description": record.description, "rubric": record.rubric or ""}
 
 
 def judged_trait(study: Study, trait: str) -> Record:
-    """What judges know of a trait."""
+    """Return the rubrics' facts about a trait."""
     record = study.space.get(trait) or study.library.traits[trait]
     return {
         "slug": trait,

@@ -75,7 +75,7 @@ def trait_rollouts(study: Study, trait: str, polarity: str) -> Record:
 
 
 def trait_filter(study: Study, trait: str) -> Record:
-    """Which rollouts of a trait enter its vector; the trait space's pairs are of single rows."""
+    """Return the filter of a trait's rollouts; pairs of the trait space have single rows."""
     if trait in study.space:
         space = study.config.trait_space
         return {
