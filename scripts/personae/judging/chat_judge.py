@@ -22,7 +22,15 @@ from personae.endpoints.chat_answer import STOPPED, ChatAnswer, Failure
 from personae.endpoints.chat_request import TOP, Body, make_body
 from personae.endpoints.runtime import Runtime
 from personae.judging.judge_prompts import fill_template, judge_prompt
-from personae.judging.judge_types import Judge, JudgeItem, Reason, Rubric, RubricKind, Task, Verdict
+from personae.judging.judge_types import (
+    Judge,
+    JudgeItem,
+    JudgeVerdict,
+    Reason,
+    Rubric,
+    RubricKind,
+    Task,
+)
 from personae.judging.rubrics import KINDS, RubricTemplate
 from personae.judging.verdict_parsing import MIN_MASS, asks_for_line, expectation, parse_verdict
 
@@ -75,11 +83,11 @@ class ChatJudge(Judge):
             self.name, self._runtime, self._rubric_templates, self._templates, answer_first=True
         )
 
-    def score(self, rubrics: Sequence[Rubric], items: Sequence[JudgeItem]) -> list[Verdict]:
+    def score(self, rubrics: Sequence[Rubric], items: Sequence[JudgeItem]) -> list[JudgeVerdict]:
         """Return one verdict per rubric and item."""
         return self.score_tasks([(rubrics, items)])
 
-    def score_tasks(self, tasks: Sequence[Task]) -> list[Verdict]:
+    def score_tasks(self, tasks: Sequence[Task]) -> list[JudgeVerdict]:
         """Return the verdicts of all tasks; all of them are asked at once.
 
         Raises
@@ -131,8 +139,8 @@ class ChatJudge(Judge):
             extra = {"logprobs": True, "top_logprobs": TOP}
         return make_body(self._endpoint, [Message(role="user", content=prompt)], **extra)
 
-    def _verdict(self, rubric: Rubric, item: JudgeItem, outcome: Outcome | None) -> Verdict:
-        unscored = Verdict(
+    def _verdict(self, rubric: Rubric, item: JudgeItem, outcome: Outcome | None) -> JudgeVerdict:
+        unscored = JudgeVerdict(
             item.response_id, rubric.kind, rubric.target, self.name, None, "", None, mode="text"
         )
         if outcome is None:
@@ -149,7 +157,7 @@ class ChatJudge(Judge):
             return self._expected(rubric, outcome, unscored)
         return self._parsed(rubric, outcome, unscored)
 
-    def _expected(self, rubric: Rubric, answer: ChatAnswer, unscored: Verdict) -> Verdict:
+    def _expected(self, rubric: Rubric, answer: ChatAnswer, unscored: JudgeVerdict) -> JudgeVerdict:
         rubric_template = self._rubric_templates[rubric.kind]
         found = expectation(answer.tokens, answer.top, rubric_template.verdict[0])
         if found is None:
@@ -161,15 +169,15 @@ class ChatJudge(Judge):
         return scored._replace(score=score.value, label=score.label, parts=score.parts)
 
     def _without_mass(
-        self, rubric: Rubric, answer: ChatAnswer, unscored: Verdict, mass: float
-    ) -> Verdict:
+        self, rubric: Rubric, answer: ChatAnswer, unscored: JudgeVerdict, mass: float
+    ) -> JudgeVerdict:
         """Parse the text if the first token is not a number (``VERDICT: 85``, ``REFUSAL``)."""
         word = bool(answer.tokens) and not answer.tokens[0].strip().isdigit()
         if word and (read := self._parsed(rubric, answer, unscored)).reason not in _UNCLEAR:
             return read if read.score is not None else read._replace(mode="logprobs", mass=mass)
         return unscored._replace(mode="logprobs", mass=mass, reason="low_mass")
 
-    def _parsed(self, rubric: Rubric, answer: ChatAnswer, unscored: Verdict) -> Verdict:
+    def _parsed(self, rubric: Rubric, answer: ChatAnswer, unscored: JudgeVerdict) -> JudgeVerdict:
         template, rubric_template = self._template(rubric), self._rubric_templates[rubric.kind]
         finished = answer.finish_reason.lower() in STOPPED
         bare = not asks_for_line(template) if template else self._expects(rubric)

@@ -21,8 +21,8 @@ from personae.judging.judge_types import (
     EMBEDDING_KINDS,
     Judge,
     JudgeItem,
+    JudgeVerdict,
     Rubric,
-    Verdict,
     verdict,
 )
 from personae.judging.labelled_set import Exemplar
@@ -60,7 +60,7 @@ class EmbeddingJudge(Judge):
         self._embed(texts)
         return [[self._closer(sides[rubric], item) for item in items] for rubric in rubrics]
 
-    def score(self, rubrics: Sequence[Rubric], items: Sequence[JudgeItem]) -> list[Verdict]:
+    def score(self, rubrics: Sequence[Rubric], items: Sequence[JudgeItem]) -> list[JudgeVerdict]:
         """Return calibrated verdicts; an empty answer is unscored.
 
         Rubrics whose verdict is a word need no calibration: the word is that of the nearest
@@ -72,7 +72,7 @@ class EmbeddingJudge(Judge):
             for item, value in zip(items, values, strict=True)
         ]
 
-    def _verdict(self, rubric: Rubric, item: JudgeItem, value: float) -> Verdict:
+    def _verdict(self, rubric: Rubric, item: JudgeItem, value: float) -> JudgeVerdict:
         if math.isnan(value):
             return verdict(rubric, item, NAME, None, "", "empty_response")
         if rubric.kind in WORDED:

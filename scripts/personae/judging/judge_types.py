@@ -76,7 +76,7 @@ class Rubric:
         return SCALES[self.kind]
 
 
-class Verdict(NamedTuple):
+class JudgeVerdict(NamedTuple):
     """The verdict of one judge on one answer; either ``score`` or ``reason`` is None, never both.
 
     Attributes
@@ -114,10 +114,10 @@ class Judge(Protocol):
     name: str
     kinds: frozenset[RubricKind] = OFFLINE_KINDS
 
-    def score(self, rubrics: Sequence[Rubric], items: Sequence[JudgeItem]) -> list[Verdict]:
+    def score(self, rubrics: Sequence[Rubric], items: Sequence[JudgeItem]) -> list[JudgeVerdict]:
         """Return one verdict per rubric and item, rubric by rubric, items in order."""
 
-    def score_tasks(self, tasks: Sequence[Task]) -> list[Verdict]:
+    def score_tasks(self, tasks: Sequence[Task]) -> list[JudgeVerdict]:
         """Return the verdicts of all tasks, task by task."""
         return [v for rubrics, items in tasks for v in self.score(rubrics, items)]
 
@@ -177,7 +177,7 @@ def verdict(
     score: float | None,
     raw: str,
     reason: Reason | None = None,
-) -> Verdict:
+) -> JudgeVerdict:
     """Return a verdict, which has either a score or a reason.
 
     Raises
@@ -189,4 +189,4 @@ def verdict(
         raise ValueError(
             f"{item.response_id}: score {score} with reason {reason}; give exactly one"
         )
-    return Verdict(item.response_id, rubric.kind, rubric.target, judge, score, raw, reason)
+    return JudgeVerdict(item.response_id, rubric.kind, rubric.target, judge, score, raw, reason)

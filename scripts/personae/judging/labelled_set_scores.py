@@ -17,7 +17,7 @@ from personae.judging.calibration import (
 )
 from personae.judging.embedding_judge import EmbeddingJudge
 from personae.judging.judge_factory import Panel
-from personae.judging.judge_types import Judge, Verdict
+from personae.judging.judge_types import Judge, JudgeVerdict
 from personae.judging.labelled_set import LabelledItem, by_rubric
 from personae.judging.likelihood_judge import LikelihoodJudge
 from personae.judging.unscored_limit import refuse_unscored
@@ -136,7 +136,7 @@ def _scored_records(judge: Judge, items: Sequence[LabelledItem]) -> list[Record]
     return [_judged(m, v) for m, v in zip(members, verdicts, strict=True)]
 
 
-def _judged(member: LabelledItem, given: Verdict) -> Record:
+def _judged(member: LabelledItem, given: JudgeVerdict) -> Record:
     raw = math.nan if given.score is None else given.score
     # Only where people chose a word is the judge's word compared with it.
     name = given.label if member.name is not None else None

@@ -23,7 +23,7 @@ from personae.api.requests import LikelihoodRow
 from personae.api.rollout import chat
 from personae.judging.calibration import Calibration
 from personae.judging.engine_protocols import LikelihoodEngine
-from personae.judging.judge_types import NEUTRAL, Judge, JudgeItem, Rubric, Verdict, verdict
+from personae.judging.judge_types import NEUTRAL, Judge, JudgeItem, JudgeVerdict, Rubric, verdict
 
 NAME: Final = "likelihood"
 REQUEST: Final = "Tell me something."
@@ -60,7 +60,7 @@ class LikelihoodJudge(Judge):
             for rubric in rubrics
         ]
 
-    def score(self, rubrics: Sequence[Rubric], items: Sequence[JudgeItem]) -> list[Verdict]:
+    def score(self, rubrics: Sequence[Rubric], items: Sequence[JudgeItem]) -> list[JudgeVerdict]:
         """Return calibrated verdicts; an empty answer is unscored."""
         if self._calibration is None:
             raise ValueError("the likelihood judge has no calibration; only raw() can be asked")
