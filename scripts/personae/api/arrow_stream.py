@@ -136,7 +136,7 @@ def read_frames(chunks: Iterable[bytes], hear: Callable[[Heard], None]) -> pa.Sc
 
 
 class _ChunkFile(io.RawIOBase):
-    """The readable file that pyarrow wants, over an iterator of chunks."""
+    """A readable file for pyarrow, over an iterator of chunks."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks

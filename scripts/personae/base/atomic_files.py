@@ -20,7 +20,7 @@ class WriteError(PersonaeError):
 
 @contextmanager
 def replace_atomically(path: Path) -> Iterator[Path]:
-    """Yield a temporary file beside ``path`` that replaces it when the block succeeds.
+    """Yield a temporary file next to ``path`` that replaces it when the block succeeds.
 
     If the block fails, ``path`` is unchanged and the temporary file is removed.
 

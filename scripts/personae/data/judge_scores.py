@@ -125,7 +125,7 @@ def _summary(rubric: str, rows: Sequence[Row]) -> dict[str, Any]:
     scored = [row["score"] for row in rows if row["score"] is not None]
     reasons = Counter(str(row["reason"]) for row in rows if row["score"] is None)
     missing, (low, high) = reasons.total(), SCALES[rubric]
-    # An unscored response is asked in the mode of the others, if not always read in it.
+    # Unscored responses are requested in the mode of the others, if not always parsed in it.
     modes = Counter(str(row["mode"]) for row in rows)
     return {
         "mode": modes.most_common(1)[0][0],

@@ -38,7 +38,7 @@ def choose_engine(spec: EngineSpec) -> EngineChoice:
 
 
 def load_engine(spec: EngineSpec, report: Callable[[str], None]) -> Backend:
-    """Load the engine that ``spec`` asks for.
+    """Load the engine that ``spec`` names.
 
     With ``auto``, a model that vLLM cannot run is run by torch; the log and the provenance of every
     table say which engine it was.

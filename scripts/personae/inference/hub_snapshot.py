@@ -12,7 +12,7 @@ from personae.inference.engine_errors import ModelError
 from personae.inference.weights_manifest import ModelSource
 
 BESIDE_WEIGHTS: Final = ("*.json", "*.jinja", "*.model", "*.txt")
-"""Files beside the weights that transformers reads."""
+"""Files next to the weights that transformers reads."""
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 
 

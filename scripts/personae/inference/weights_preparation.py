@@ -110,7 +110,7 @@ def prepare_model(source: ModelSource, folder: Path, stated: ModelShape | None =
 
 @contextmanager
 def _replacing(target: Path) -> Iterator[Path]:
-    """Yield a path beside ``target`` that takes its place if the block succeeds."""
+    """Yield a path next to ``target`` that replaces it if the block succeeds."""
     scratch = target.with_name(f".{target.name}.{os.getpid()}")
     target.parent.mkdir(parents=True, exist_ok=True)
     try:

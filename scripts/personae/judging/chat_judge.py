@@ -88,7 +88,7 @@ class ChatJudge(Judge):
         return self.score_tasks([(rubrics, items)])
 
     def score_tasks(self, tasks: Sequence[Task]) -> list[JudgeVerdict]:
-        """Return the verdicts of all tasks; all of them are asked at once.
+        """Return the verdicts of all tasks; requests are sent concurrently.
 
         Raises
         ------

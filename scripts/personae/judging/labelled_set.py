@@ -36,7 +36,7 @@ def labelled_items(
     traits: Mapping[str, Mapping[str, str]],
     roles: Mapping[str, Mapping[str, Any]],
 ) -> list[LabelledItem]:
-    """Return every labelled answer whose role or trait the library knows.
+    """Return every labelled answer whose role or trait is in the library.
 
     A plain answer of the default Assistant is judged against every role that was labelled on the
     same question: it is an answer out of that role.

@@ -108,7 +108,7 @@ def items_of(responses: pa.Table) -> list[JudgeItem]:
 
 
 def judge_table(panel: Panel, tasks: Sequence[Task]) -> pa.Table:
-    """Score every task by every judge that knows its rubrics. Columns of ``scores``.
+    """Score every task with every judge that supports its rubrics. Columns of ``scores``.
 
     Raises
     ------
@@ -131,7 +131,7 @@ def judge_table(panel: Panel, tasks: Sequence[Task]) -> pa.Table:
 
 
 def _own_tasks(share: SampledJudgeShare, tasks: Sequence[Task]) -> list[Task]:
-    """Return the tasks of one judge: the rubrics it knows, and its share of the answers."""
+    """Return the tasks of one judge: the rubrics it supports, and its share of the answers."""
     own: list[tuple[list[Rubric], list[JudgeItem]]] = [
         ([r for r in rubrics if r.kind in share.judge.kinds], share.items(items))
         for rubrics, items in tasks

@@ -73,7 +73,7 @@ def generate_remotely(
 
 
 def _answer(rollout: str, outcome: Outcome) -> ChatAnswer:
-    """Return the answer; what a filter held back is an empty response that says so."""
+    """Return the answer; a filtered one is an empty response with that finish reason."""
     if isinstance(outcome, Failure):
         if outcome.reason != "filtered":
             raise PersonaeError(f"{rollout}: no response ({outcome.detail}); run again")

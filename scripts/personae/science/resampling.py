@@ -91,7 +91,7 @@ def draw_clusters(labels: ArrayLike, plan: Bootstrap) -> ClusterDraws:
         raise ValueError("cannot resample clusters of 0 observations; at least 1 is needed")
     k = int(codes.max()) + 1
     if k == 1:
-        # One cluster says nothing about the spread between clusters: an interval of width zero
+        # One cluster gives no information on the spread between clusters: an interval of width zero
         # would be a false claim, so every draw is undefined instead.
         return ClusterDraws(codes, np.full((plan.draws, 1), np.nan))
     rng = np.random.default_rng(plan.seed)

@@ -137,7 +137,7 @@ def _find(module: str) -> Path | None:
 
 
 # Every process of a workflow reads the rules, and so digests all of the code. Parsing takes more
-# than a second; what was found is kept beside Snakemake's own records until the file changes.
+# than a second; the result is stored next to Snakemake's own records until the file changes.
 
 _kept: dict[str, Any] = {}
 _new: set[str] = set()

@@ -1,4 +1,4 @@
-"""Refuse a table that is not what its place says, or was made from another version of its input."""
+"""Reject tables that do not belong to their path or were made from other input."""
 
 from __future__ import annotations
 

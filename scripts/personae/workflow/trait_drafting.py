@@ -51,7 +51,7 @@ class TraitRequest(Strict):
         return self
 
     def messages(self, name: str, description: str) -> list[Message]:
-        """Return the chat that asks for the draft of one trait."""
+        """Return the chat that requests the draft of one trait."""
         parts = {"name": name.replace("_", " "), "description": description}
         text = _PLACEHOLDER.sub(lambda found: parts[found[1]], self.request)
         return [Message(role="system", content=self.system), Message(role="user", content=text)]

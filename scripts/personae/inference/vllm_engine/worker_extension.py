@@ -20,7 +20,7 @@ from personae.inference.vllm_engine.block_hooks import find_vllm_blocks, hook_bl
 from personae.inference.vllm_engine.step_state import InterventionCounts, StepState, WorkerRequest
 
 ROW = "personae_row"
-"""The extra argument of a request that says which row of the work it is."""
+"""The extra argument of a request with the number of its row."""
 
 
 class LoadedShape(NamedTuple):
@@ -91,6 +91,6 @@ class ExtendedWorker:
         """Draw as the torch engine does: a row's token depends on its logits and seed alone."""
         state = self._state
         if state is None or state.work.draws is None:
-            # A prefill's one token is asked for because vLLM wants one, and is not used.
+            # vLLM requires at least one new token; that of a prefill is not used.
             return torch.zeros(len(logits), dtype=torch.int64, device=logits.device), None
         return draw(logits, state.work.draws.sampling, state.uniform()), None

@@ -86,7 +86,7 @@ def json_records(base: Path, name: str) -> Iterator[ImportedValue]:
 
 
 def _has_lines(base: Path, name: str) -> bool:
-    """Tell whether a file is JSON lines whatever its name says: two lines, each a whole object."""
+    """Return whether a file has JSON lines, whatever its name: two lines, each a whole object."""
     first, _, rest = text_of(base, name).lstrip().partition("\n")
     second = rest.lstrip().partition("\n")[0]
     try:

@@ -25,7 +25,7 @@ _PLACEHOLDER: Final = re.compile(r"\{(\w*)\}")
 
 
 class Role(Strict):
-    """A character that the model is asked to play, or the default Assistant."""
+    """A character that the model plays, or the default Assistant."""
 
     slug: Slug = Field(description="Its key in the file.")
     category: Slug = Field(description="The file's name.")

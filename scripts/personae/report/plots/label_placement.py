@@ -52,7 +52,7 @@ def place_labels(
     distance: float = 1.0,
     **style: Any,
 ) -> list[Bbox]:
-    """Place each name beside its point where it overlaps the fewest marks and labels.
+    """Place each name next to its point where it overlaps the fewest marks and labels.
 
     Parameters
     ----------

@@ -1,1 +1,1 @@
-"""The benchmark: the engine beside the usual way to do the same work, in one run on one machine."""
+"""The benchmark: the engine against the usual way to do the same work, in one run."""

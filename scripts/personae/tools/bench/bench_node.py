@@ -1,4 +1,4 @@
-"""One node that asks for one token: ``python -m personae.tools.bench.bench_node SPEC warm|cold``.
+"""One node that requests one token: ``python -m personae.tools.bench.bench_node SPEC warm|cold``.
 
 It prints the seconds that its computation takes. Like a node of the workflow it imports no torch,
 unless it loads the model itself.

@@ -21,7 +21,7 @@ _CLIENT_GB: Final = 4
 
 
 def gpu_request(row: ModelRow) -> str:
-    """Return the generic resource that a node of this model asks for; empty if it needs no GPU.
+    """Return the generic resource of a node of this model; empty if it needs no GPU.
 
     Raises
     ------
@@ -48,5 +48,5 @@ def memory_mb(row: ModelRow, attempt: int) -> int:
 
 
 def minutes(expected_seconds: float, attempt: int) -> int:
-    """Return the time to ask for, in minutes."""
+    """Return the requested time in minutes."""
     return attempt * max(FEWEST_MINUTES, math.ceil(MARGIN * expected_seconds / 60))

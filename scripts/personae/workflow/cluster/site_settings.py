@@ -60,7 +60,7 @@ def default_resources() -> dict[str, str | int]:
     asked: dict[str, str | int] = {
         "runtime": f"{number('CPU_MINUTES', 30)} * attempt",
         "mem_mb": f"{number('CPU_MEM_MB', 8000)} * attempt",
-        # Nothing asks for it; a number spares Snakemake a look at every job's inputs.
+        # Not used; a constant keeps Snakemake from inspecting every job's inputs.
         "disk_mb": 1000,
         "one_at_a_time": 1,
     }

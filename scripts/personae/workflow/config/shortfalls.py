@@ -1,4 +1,4 @@
-"""Personas with less than a study asks for: they are used with what they have, and counted."""
+"""Report personas with fewer texts than a study requests; they are used with those they have."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def unknown_domains(study: Study) -> Iterator[str]:
 
 
 def check_simulated(study: Study) -> Iterator[str]:
-    """Counts that ask for more than there is, and a prompt of the auditor that cannot be used."""
+    """Report counts that exceed what the library has, and an unusable prompt of the auditor."""
     if (section := study.simulated) is None:
         return
     for name in study.simulated_domains:

@@ -192,7 +192,7 @@ class Study:
     def sweep_questions(self, trait: str) -> int:
         """Return how many evaluation questions of a trait choose its layer, the first ones.
 
-        # ASSUME: a trait with fewer than the layer sweep and what follows ask for together shares
+        # ASSUME: a trait with fewer than the layer sweep and the later stages need together shares
         # them in the same proportion, so that some are left on which no layer was chosen.
         """
         there = len(self.traits[trait].questions.evaluation)

@@ -69,7 +69,7 @@ def check_study(study: Study) -> list[str]:
 
 
 def _names(study: Study) -> Iterator[str]:
-    """Names that neither the library nor the model table knows."""
+    """Report names that are neither in the library nor in the model table."""
     config, library = study.config, study.library
     table = f"in {config.model_table}"
     chat = [name for name, row in study.models.items() if row.kind == "chat"]
@@ -134,7 +134,7 @@ def _models(study: Study) -> Iterator[str]:
 
 
 def _counts(study: Study) -> Iterator[str]:
-    """Counts that ask for more than there is."""
+    """Report counts that exceed what the library has."""
     config, library = study.config, study.library
     roles, capping = config.roles, config.capping
     heldout = len(study.heldout_questions)

@@ -91,7 +91,7 @@ def _seconds(work: NodeWork, study: Study, rates: Rates, model: str) -> float:
         asked = share * work.verdicts if work.judge_tokens else 0.0
         seconds += asked * _API_SECONDS / study.config.endpoints[name].concurrency
     if auditor := study.auditor:
-        # A turn's messages are asked for together, and the model waits for all of them.
+        # The messages of a turn are requested together, and the model waits for all of them.
         seconds += work.messages * _API_SECONDS / auditor.concurrency
     return seconds
 
