@@ -16,7 +16,7 @@ from personae.inference.client import EngineClient
 from personae.rollouts.capped_rollouts import jailbreak_dialogues, role_suite
 from personae.rollouts.conversation import play
 from personae.rollouts.responses import generate_responses
-from personae.science.capping_arms import Floors, arm_vectors, parse_arms
+from personae.science.capping_arms import parse_arms, read_caps
 
 
 def main(
@@ -31,12 +31,7 @@ def main(
     provenance: dict[str, str],
 ) -> None:
     """Write one row per arm and response."""
-    every_arm = parse_arms(arms)
-    vectors = arm_vectors(tables.read(directions, "directions"), every_arm)
-    calibrated = Floors(
-        tables.read(floors, "floors"), pool=rollouts["pool"], reading=rollouts["reading"]
-    )
-    capped = {arm: calibrated.interventions(arm, rollouts["positions"]) for arm in every_arm}
+    capped, vectors = read_caps(parse_arms(arms), directions, floors, rollouts)
     sampling, seed = Sampling(**rollouts["sampling"]), rollouts["seed"]
     suite = role_suite(capped, rollouts["roles"], rollouts["questions"], seed=seed)
     answers = generate_responses(engine, suite, sampling, "capped_responses", vectors)

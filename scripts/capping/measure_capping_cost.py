@@ -11,7 +11,7 @@ from typing import Any
 from personae.data import tables
 from personae.inference.client import EngineClient
 from personae.rollouts.capping_cost import closed_rows, closed_values, neutral_rows, neutral_values
-from personae.science.capping_arms import Floors, arm_vectors, parse_arms
+from personae.science.capping_arms import parse_arms, read_caps
 
 
 def main(
@@ -28,15 +28,10 @@ def main(
     provenance: dict[str, str],
 ) -> None:
     """Write one row per arm, measure and item."""
-    every_arm = parse_arms(arms)
-    vectors = arm_vectors(tables.read(directions, "directions"), every_arm)
-    calibrated = Floors(
-        tables.read(floors, "floors"), pool=settings["pool"], reading=settings["reading"]
-    )
+    capped, vectors = read_caps(parse_arms(arms), directions, floors, settings)
     answers = tables.read(neutral, "role_responses")
     rows = []
-    for arm in every_arm:
-        caps = calibrated.interventions(arm, settings["positions"])
+    for arm, caps in capped.items():
         asked = neutral_rows(answers, caps, neutral_questions)
         rows += neutral_values(arm, asked, engine.loglikelihood(asked, vectors))
         choices = closed_rows(closed, caps)

@@ -12,7 +12,7 @@ from personae.data import tables
 from personae.inference.client import EngineClient
 from personae.rollouts.conversation import play
 from personae.rollouts.drift_replay import replay_dialogues
-from personae.science.capping_arms import CappingArm, Floors, arm_vectors
+from personae.science.capping_arms import CappingArm, read_caps
 
 
 def main(
@@ -29,15 +29,15 @@ def main(
 ) -> None:
     """Write one row per conversation, arm and turn."""
     arm = CappingArm("axis", cap["band"], cap["percentile"])
-    calibrated = Floors(tables.read(floors, "floors"), pool=cap["pool"], reading=cap["reading"])
-    arms = {"replayed": (), "capped": calibrated.interventions(arm, cap["positions"])}
+    capped, vectors = read_caps([arm], directions, floors, cap)
+    arms = {"replayed": (), "capped": capped[arm]}
     replays = play(
         engine,
         replay_dialogues(conversations, arms),
         Sampling(**sampling),
         "replays",
         seed=seed,
-        vectors=arm_vectors(tables.read(directions, "directions"), [arm]),
+        vectors=vectors,
     )
     tables.write(replays, path_out, "replays", provenance)
 

@@ -6,7 +6,7 @@ is part of every comparison and runs through the same code path, dtype and sampl
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from personae.api.requests import Intervention, Positions
 from personae.base.errors import PersonaeError
+from personae.data import tables
 from personae.science.projection_tables import direction_stack
 
 UNCAPPED: Final = "none"
@@ -107,6 +108,44 @@ def arm_vectors(directions: pa.Table, arms: Iterable[CappingArm]) -> dict[str, N
         for arm in arms
         for layer in arm.layers
     }
+
+
+class Caps(NamedTuple):
+    """The caps of several arms.
+
+    Attributes
+    ----------
+    interventions
+        One cap per layer of an arm's band; none for the uncapped arm.
+    vectors
+        float32 ``[hidden]`` arrays by the names that the interventions use.
+    """
+
+    interventions: dict[CappingArm, tuple[Intervention, ...]]
+    vectors: dict[str, NDArray[np.float32]]
+
+
+def read_caps(
+    arms: Sequence[CappingArm], directions: str, floors: str, settings: Mapping[str, Any]
+) -> Caps:
+    """Read the caps of arms from the files of directions and floors.
+
+    Parameters
+    ----------
+    settings
+        ``pool`` and ``reading`` of the floors, and the token ``positions`` that are capped.
+
+    Raises
+    ------
+    PersonaeError
+        When a floor was not calibrated.
+    """
+    calibrated = Floors(
+        tables.read(floors, "floors"), pool=settings["pool"], reading=settings["reading"]
+    )
+    vectors = arm_vectors(tables.read(directions, "directions"), arms)
+    positions = settings["positions"]
+    return Caps({arm: calibrated.interventions(arm, positions) for arm in arms}, vectors)
 
 
 def parse_arms(records: Iterable[Mapping[str, Any]]) -> list[CappingArm]:

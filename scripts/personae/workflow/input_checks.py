@@ -1,4 +1,4 @@
-"""Reject tables that do not belong to their path or were made from other input."""
+"""Reject tables of another path, or made from another version of their input."""
 
 from __future__ import annotations
 
