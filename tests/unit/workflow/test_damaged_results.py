@@ -100,5 +100,5 @@ def test_a_node_sets_aside_an_input_whose_data_are_damaged(
         run_node(node, main)
     said = capsys.readouterr().err
     assert said.startswith(f"read: {NAME}: truncated or damaged (column response_id")
-    assert "it was set aside: run again" in said
+    assert "it was set aside; run again" in said
     assert missing_tables(Path("results")) == [table]
