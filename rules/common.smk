@@ -422,3 +422,9 @@ def simulated_conversations(wildcards):
 
 def simulated_min_samples():
     return study.simulated.min_samples if study.simulated else None
+
+
+def speaker_unit():
+    """Unit of the strengths of steering along the axis."""
+    section = study.config.susceptibility
+    return section.unit if section else None

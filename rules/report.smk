@@ -236,6 +236,31 @@ rule plot_monitoring:
         "../scripts/report/plot_monitoring.py"
 
 
+rule plot_susceptibility:
+    input:
+        "results/{study}/{model}/susceptibility/shares.parquet",
+    output:
+        report(
+            "results/{study}/{model}/figures/susceptibility.svg",
+            caption="report/plot_susceptibility.rst",
+            category="Steering along the axis",
+            labels={"model": "{model}", "figure": "Speakers"},
+        ),
+    log:
+        "results/{study}/{model}/logs/plot_susceptibility.log",
+    benchmark:
+        "results/{study}/{model}/benchmarks/plot_susceptibility.tsv"
+    group:
+        batch_group("plot_susceptibility")
+    conda:
+        "../envs/personae.yaml"
+    params:
+        judge=node_params.deciding_judge(study, "role_label"),
+        code=code_digest("report/plot_susceptibility"),
+    script:
+        "../scripts/report/plot_susceptibility.py"
+
+
 rule plot_capping:
     input:
         "results/{study}/{model}/capping/tradeoff.parquet",

@@ -10,6 +10,7 @@ localrules:
     traits,
     steering,
     monitoring,
+    susceptibility,
     capping,
     drift,
     judging,
@@ -38,6 +39,11 @@ rule steering:
 rule monitoring:
     input:
         arm_targets("monitoring"),
+
+
+rule susceptibility:
+    input:
+        arm_targets("susceptibility"),
 
 
 rule capping:

@@ -16,7 +16,25 @@ _NUMBER = pa.float64()
 
 Columns = dict[str, pa.DataType]
 
-RESPONSES: Final[dict[str, Columns]] = {}
+
+def _interval(name: str) -> Columns:
+    """An estimate and its bounds."""
+    return {name: _NUMBER, f"{name}_low": _NUMBER, f"{name}_high": _NUMBER}
+
+
+RESPONSES: Final[dict[str, Columns]] = {
+    "speaker_responses": {
+        "role": _TEXT,
+        "prompt_index": _INDEX,
+        "question_id": _TEXT,
+        "sample": _INDEX,
+        "direction": _TEXT,
+        "layer": _INDEX,
+        "strength": _NUMBER,
+        "in_residual_norms": _NUMBER,
+        "in_persona_gaps": _NUMBER,
+    },
+}
 """Kinds of generated responses, with the columns that they add to the common ones."""
 
 TABLES: Final[dict[str, Columns]] = {
@@ -34,6 +52,27 @@ TABLES: Final[dict[str, Columns]] = {
         "auc_random": _NUMBER,
         "null_p95": _NUMBER,
         "p_value": _NUMBER,
+    },
+    "speaker_shares": {
+        "judge": _TEXT,
+        "direction": _TEXT,
+        "layer": _INDEX,
+        "strength": _NUMBER,
+        "unit": _TEXT,
+        "in_residual_norms": _NUMBER,
+        "in_persona_gaps": _NUMBER,
+        "label": _TEXT,
+        "n": _COUNT,
+        "n_unscored": _COUNT,
+        "clusters": _COUNT,
+        **_interval("share"),
+        **_interval("change"),
+        "p_greater": _NUMBER,
+        "p_less": _NUMBER,
+        "random_change": _NUMBER,
+        "beyond_p_greater": _NUMBER,
+        "beyond_p_less": _NUMBER,
+        **_interval("coherence"),
     },
 }
 """Other kinds of table."""

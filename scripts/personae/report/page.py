@@ -55,9 +55,12 @@ class ModelPart:
 
     @property
     def sections(self) -> list[tuple[str, list[FigureView]]]:
-        """Return headings with their figures, in order."""
-        sections = figure_sections().items()
-        return [(title, [self.figures[name] for name in names]) for title, names in sections]
+        """Return headings with their figures, in order; experiments that are off have none."""
+        drawn = {
+            title: [self.figures[name] for name in names if name in self.figures]
+            for title, names in figure_sections().items()
+        }
+        return [(title, figures) for title, figures in drawn.items() if figures]
 
 
 @dataclass(frozen=True)

@@ -112,6 +112,15 @@ class Study:
         names = expand(self.config.capping.roles, self.role_names)
         return {name: self.library.roles[name] for name in names}
 
+    @cached_property
+    def susceptible_roles(self) -> dict[str, Role]:
+        """Roles that are steered along the axis; none without that section."""
+        if (section := self.config.susceptibility) is None:
+            return {}
+        roles = self.library.roles
+        names = expand(section.roles, [name for name, role in roles.items() if role.susceptible])
+        return {name: roles[name] for name in spread(names, roles, section.count)}
+
     @property
     def jailbreaks(self) -> dict[str, JailbreakConversation]:
         """Persona jailbreaks that are replayed under capping."""

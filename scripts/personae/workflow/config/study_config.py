@@ -14,6 +14,7 @@ from personae.endpoints.endpoint_settings import AssignmentsSection, Endpoint
 from personae.judging.judging_settings import JudgingSection
 from personae.personas.library.settings import LibrarySection
 from personae.personas.published.published_source import PublishedSource
+from personae.workflow.config.assistant_axis_sections import SusceptibilitySection
 from personae.workflow.config.experiment_sections import (
     CappingSection,
     DriftSection,
@@ -79,6 +80,9 @@ class StudyConfig(Strict):
     steering: SteeringSection = Field(default=SteeringSection(), description="Steering.")
     monitoring: MonitoringSection = Field(default=MonitoringSection(), description="Monitoring.")
     capping: CappingSection = Field(default=CappingSection(), description="Activation capping.")
+    susceptibility: SusceptibilitySection | None = Field(
+        default=None, description="Steering along the Assistant Axis; null is none."
+    )
     drift: DriftSection = Field(default=DriftSection(), description="Persona drift.")
     judging: JudgingSection = Field(default=JudgingSection(), description="The judges.")
     endpoints: dict[Slug, Endpoint] = Field(

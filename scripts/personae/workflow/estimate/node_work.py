@@ -124,6 +124,16 @@ class WorkCounter:
         turns = sum(len(item["turns"]) for item in node_params.jailbreaks(self.study))
         return rows._replace(number=self._arms * (rows.number + turns))
 
+    def susceptibility(self, _: Mapping[str, str]) -> ResponseCount:
+        """Answers of steered roles; the unsteered arm is one, whatever the directions."""
+        record = node_params.susceptibility(self.study, self.model)
+        if record is None:
+            return ResponseCount(0, 0, 0)
+        prompts = [text for texts in record["roles"].values() for text in texts]
+        rows = self._crossed(prompts, [text for _, text in record["questions"]], record)
+        steered = sum(s != 0 for s in record["strengths"])
+        return rows._replace(number=rows.number * (1 + steered * (1 + record["random_directions"])))
+
     def replays(self, _: Mapping[str, str]) -> ResponseCount:
         """Replayed turns, capped and not; each is answered with all turns before it in view."""
         talks = node_params.drift_conversations(self.study)

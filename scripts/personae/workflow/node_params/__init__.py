@@ -18,6 +18,7 @@ from personae.workflow.node_params.capping_params import (
 from personae.workflow.node_params.drift_params import drift_cap, drift_conversations, simulation
 from personae.workflow.node_params.judging_params import (
     card_judging,
+    deciding_judge,
     judged_kinds,
     judged_roles,
     judged_trait,
@@ -33,6 +34,7 @@ from personae.workflow.node_params.persona_params import (
     trait_filter,
     trait_rollouts,
 )
+from personae.workflow.node_params.susceptibility_params import susceptibility
 from personae.workflow.node_params.sweep_params import layer_sweep, monitoring, steering
 
 __all__ = [
@@ -42,6 +44,7 @@ __all__ = [
     "capping_settings",
     "card_judging",
     "closed_answers",
+    "deciding_judge",
     "drift_cap",
     "drift_conversations",
     "engine_record",
@@ -59,6 +62,7 @@ __all__ = [
     "role_rollouts",
     "simulation",
     "steering",
+    "susceptibility",
     "trait_filter",
     "trait_rollouts",
 ]

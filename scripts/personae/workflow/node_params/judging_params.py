@@ -5,13 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from personae.judging.judge_types import RubricKind
+from personae.judging.judge_types import OFFLINE_KINDS, RubricKind
 from personae.workflow.config.study import Study, own_first
 from personae.workflow.judge_rubrics import judge_rubric_templates, judge_templates
 from personae.workflow.node_params.question_texts import Record
 
 _MEASURED_TRAITS: Final = 6
 _MEASURED_ROLES: Final = 8
+PLAIN_KINDS: Final[tuple[RubricKind, ...]] = ("role_label", "harm", "delusion_risk")
+"""Rubrics that are the same for every role and trait, which some experiments need."""
+
+
+def deciding_judge(study: Study, kind: RubricKind) -> str:
+    """Return the judge whose scores decide on a kind of rubric, see `Panel.deciding`."""
+    judging = study.config.judging
+    knows_all = kind in OFFLINE_KINDS or judging.primary != "likelihood"
+    return judging.primary if knows_all else str(judging.second)
 
 
 def judging(study: Study, targets: Mapping[RubricKind, Sequence[str]]) -> Record:
@@ -48,8 +57,10 @@ def measuring(study: Study) -> Record:
         "role_adherence": list(judged_roles(study)),
         "coherence": [""],
     }
-    if "trait" in judged_kinds(study):
+    kinds = judged_kinds(study)
+    if "trait" in kinds:
         targets["trait"] = list(judged_traits(study))
+    targets |= {kind: [""] for kind in PLAIN_KINDS if kind in kinds}
     return {
         **judging(study, targets),
         "kinds": list(targets),
@@ -62,8 +73,12 @@ def judged_kinds(study: Study) -> frozenset[RubricKind]:
 
     `tests/unit/workflow/test_node_params.py` compares them with the rules.
     """
-    without_traits: frozenset[RubricKind] = frozenset(("role_adherence", "coherence"))
-    return without_traits | {"trait"} if study.trait_names or study.space else without_traits
+    kinds: set[RubricKind] = {"role_adherence", "coherence"}
+    if study.trait_names or study.space:
+        kinds.add("trait")
+    if study.config.susceptibility is not None:
+        kinds.add("role_label")
+    return frozenset(kinds)
 
 
 def role_record(study: Study, role: str) -> Record:

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final
 
+from personae.workflow.stages.axis_experiment_stages import steers_roles
 from personae.workflow.stages.stage import Stage, single
 
+if TYPE_CHECKING:
+    from personae.workflow.config import Study
 
-def _figure(name: str, title: str, section: str, reads: Mapping[str, str]) -> Stage:
+
+def _figure(
+    name: str,
+    title: str,
+    section: str,
+    reads: Mapping[str, str],
+    only_if: Callable[[Study], bool] | None = None,
+) -> Stage:
     """Return the stage that draws one figure of every model."""
     return Stage(
         f"plot_{name}",
@@ -19,6 +29,7 @@ def _figure(name: str, title: str, section: str, reads: Mapping[str, str]) -> St
         reads,
         group="figures",
         section=section,
+        only_if=only_if,
     )
 
 
@@ -49,6 +60,13 @@ FIGURE_STAGES: Final = (
         "Plot monitoring",
         _TRAITS,
         {"points": "monitoring_points", "correlations": "monitoring"},
+    ),
+    _figure(
+        "susceptibility",
+        "Plot speakers by strength",
+        "Steering along the Assistant Axis",
+        {"": "speaker_shares"},
+        steers_roles,
     ),
     _figure(
         "capping", "Plot the trade-off of capping", "Activation capping", {"": "capping_tradeoff"}

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from personae.data.table_values import DEFAULT
+from personae.workflow.stages.axis_experiment_stages import AXIS_EXPERIMENT_STAGES
 from personae.workflow.stages.experiment_stages import EXPERIMENT_STAGES
 from personae.workflow.stages.figure_stages import FIGURE_STAGES
 from personae.workflow.stages.persona_parts import role_parts, trait_parts
@@ -30,6 +31,7 @@ ARMS: Final = {
     "traits": "Traits",
     "steering": "Steering",
     "monitoring": "Monitoring",
+    "susceptibility": "Susceptibility",
     "capping": "Capping",
     "drift": "Drift",
     "published": "Published vectors",
@@ -39,7 +41,13 @@ ARMS: Final = {
 
 STAGES: Final = {
     stage.rule: stage
-    for stage in (*PERSONA_STAGES, *TRAIT_STAGES, *EXPERIMENT_STAGES, *FIGURE_STAGES)
+    for stage in (
+        *PERSONA_STAGES,
+        *TRAIT_STAGES,
+        *EXPERIMENT_STAGES,
+        *AXIS_EXPERIMENT_STAGES,
+        *FIGURE_STAGES,
+    )
 }
 """Stages by the name of their rule."""
 

@@ -1,0 +1,65 @@
+"""Sections of a study: role susceptibility, harm under jailbreaks, and case studies."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BeforeValidator, Field, FiniteFloat, model_validator
+
+from personae.base.field_types import (
+    Count,
+    Layer,
+    Names,
+    Samples,
+    Score,
+    Strict,
+    no_repeats,
+)
+from personae.workflow.config.persona_sections import RoleSampling
+
+Unit = Literal["persona_gap", "residual_norm"]
+
+
+class SusceptibilitySection(Strict):
+    """Steering along the Assistant Axis: who does the model say it is (AA, role susceptibility)?
+
+    Roles x system prompts x the introspective questions, steered both ways on every token.
+    """
+
+    roles: Names = Field(
+        default="all", description="Roles, or all that the library marks as susceptible."
+    )
+    count: Count | None = Field(
+        default=None, description="Number of them, taken from all categories; null is all."
+    )
+    prompts: Count = Field(default=1, description="System prompts of each role, from the first.")
+    layer: Layer | None = Field(
+        default=None, description="Layer to steer at; null is the model's middle layer."
+    )
+    unit: Unit = Field(
+        default="persona_gap",
+        description="Unit of the strengths: persona_gap, the distance between the mean projections "
+        "of default Assistant and roles; residual_norm, the mean norm of the residual stream. The "
+        "tables have both.",
+    )
+    strengths: Annotated[list[FiniteFloat], BeforeValidator(no_repeats)] = Field(
+        default=[-2.0, -1.0, 0.0, 1.0, 2.0],
+        min_length=3,
+        description="Strengths of both signs, and 0; positive is toward the Assistant.",
+    )
+    samples: Samples = Field(default=1, description="Responses per prompt, question and strength.")
+    random_directions: int = Field(
+        default=1,
+        ge=0,
+        le=1000,
+        description="Random directions to steer along as a null; at most "
+        "capping.random_directions.",
+    )
+    coherence_floor: Score = Field(
+        default=50, description="Minimum mean coherence of a strength that counts."
+    )
+    sampling: RoleSampling = Field(default=RoleSampling(), description="Sampling settings.")
+
+    @model_validator(mode="after")
+    def _both_ways(self) -> Self:
+        if 0 not in self.strengths or min(self.strengths) >= 0 or max(self.strengths) <= 0:
+            raise ValueError(f"strengths {self.strengths} must hold 0 and values of both signs")
+        return self
