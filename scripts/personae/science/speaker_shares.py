@@ -76,7 +76,7 @@ def _deciding_coherence(scores: pa.Table) -> Mapping[str, float]:
 def _is(labels: Sequence[str | None], label: str) -> list[float]:
     """Return 1 where an answer has the label, 0 where another one, NaN where it is unscored."""
     wanted = PERSONA_LABELS if label == ANY_PERSONA else (label,)
-    return [math.nan if said is None else float(said in wanted) for said in labels]
+    return [math.nan if pd.isna(said) else float(said in wanted) for said in labels]
 
 
 def _rows_of_label(answers: pd.DataFrame, label: str) -> list[Record]:

@@ -20,6 +20,7 @@ from scripts.report import (
     plot_role_cosines,
     plot_separation,
     plot_steering,
+    plot_susceptibility,
     plot_trait_geometry,
     write_report,
 )
@@ -28,6 +29,7 @@ from personae.data import tables
 from personae.report.scorecard.evidence import SCHEMA_OF
 from personae.workflow.stages.registry import STAGES, figure_names
 
+from .assistant_axis import speaker_tables
 from .axis import axis_tables, separation_tables, space_tables
 from .basics import JUDGES, MIDDLE, ROLES, TRAITS, Planted
 from .conversations import capping_tables, drift_tables, judging_tables
@@ -48,6 +50,7 @@ _SCHEMAS = {
     "monitoring/*/points": "monitoring_points",
     "steering/*/*/responses": "steered_responses",
     "steering/*/*/effects": "steering_effects",
+    "susceptibility/shares": "speaker_shares",
     "capping/responses": "capped_responses",
     "capping/tradeoff": "capping_tradeoff",
     "capping/costs": "capping_costs",
@@ -72,6 +75,7 @@ _PLACES = {
     "steering_effects": "steering/{trait}/alpha_sweep/effects",
     "steered_responses": "steering/{trait}/alpha_sweep/responses",
     "steered_scores": "steering/{trait}/alpha_sweep/scores",
+    "speaker_shares": "susceptibility/shares",
     "floors": "capping/floors",
     "capping_costs": "capping/costs",
     "monitoring_points": "monitoring/{trait}/points",
@@ -143,6 +147,7 @@ def model_tables(plan: Planted) -> dict[str, pa.Table]:
         capping_tables,
         drift_tables,
         judging_tables,
+        speaker_tables,
     )
     return {place: made for stage in stages for place, made in stage(plan).items()}
 
@@ -238,6 +243,9 @@ def draw_figures(study: Study, model: str) -> None:
         points=[at(f"monitoring/{trait}/points") for trait in TRAITS],
         correlations=[at(f"monitoring/{trait}/correlations") for trait in TRAITS],
         **out("monitoring"),
+    )
+    plot_susceptibility.main(
+        table=at("susceptibility/shares"), judge=JUDGES[0], **out("susceptibility")
     )
     plot_capping.main(table=at("capping/tradeoff"), judge=JUDGES[0], **out("capping"))
     plot_drift.main(
