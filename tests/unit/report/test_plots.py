@@ -283,7 +283,10 @@ def test_single_roles_and_undefined_areas_are_omitted(study: Study) -> None:
     )
     names = [label.get_text() for label in drawn.figure.axes[0].get_yticklabels()]
     assert sorted(names) == sorted(
-        ["all traits", "role adherence", "coherence", *map(readable, TRAITS)]
+        [
+            *("all traits", "role adherence", "coherence", "role label", "harm", "delusion risk"),
+            *map(readable, TRAITS),
+        ]
     )
 
 

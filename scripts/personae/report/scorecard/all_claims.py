@@ -12,6 +12,7 @@ from personae.report.scorecard import (
     open_claims,
     persona_space_claims,
     steering_claims,
+    susceptibility_claims,
     trait_claims,
 )
 from personae.report.scorecard.claim import Claim, ClaimData, CrossClaim, OpenClaim
@@ -30,6 +31,7 @@ CLAIMS: Final[tuple[Claim, ...]] = tuple(
         (
             *axis_claims.CLAIMS,
             *persona_space_claims.CLAIMS,
+            *susceptibility_claims.CLAIMS,
             *drift_claims.CLAIMS,
             *capping_claims.CLAIMS,
             *trait_claims.CLAIMS,

@@ -11,6 +11,7 @@ from personae.data.table_values import DEFAULT
 from personae.report.scorecard.claim import Claim, Finding, Outcome, Untestable
 from personae.report.scorecard.evidence import Evidence
 from personae.report.scorecard.expectations import Above
+from personae.science.heldout_roles import EVERY_ROLE
 from personae.science.resampling import Interval
 from personae.science.statistics import wilson
 
@@ -105,6 +106,20 @@ def _held_out_auc(evidence: Evidence) -> Outcome:
         int(row.n_default + row.n_roles),
         float(row.null_p95),
         detail=f"{row.n_default} default and {row.n_roles} role responses",
+    )
+
+
+def _unseen_roles(evidence: Evidence) -> Outcome:
+    rows = evidence.read("heldout_roles")
+    row = rows[rows.role == EVERY_ROLE].iloc[0]
+    n = int(row.n_role)
+    return Finding(
+        Interval(row.auc, row.auc_low, row.auc_high),
+        float(row.p_value),
+        n,
+        n,
+        float(row.null_p95),
+        detail=f"{row.auc_with:.2f} along the axis of all roles",
     )
 
 
@@ -204,5 +219,19 @@ CLAIMS = (
         expect=Above(bound=0.5, smallest=0.7),
         min_clusters=8,
         measure=_held_out_auc,
+    ),
+    Claim(
+        id="axis-separates-unseen-roles",
+        paper="AA",
+        section="5 Persona space",
+        text="The axis separates the default Assistant from roles that it was not made of.",
+        estimand="Mean AUC over roles of the projection on the axis computed without the role, "
+        "held-out questions, middle layer",
+        published="not reported",
+        unit="roles",
+        null=_SHUFFLED,
+        expect=Above(bound=0.5, smallest=0.7),
+        min_clusters=8,
+        measure=_unseen_roles,
     ),
 )

@@ -20,13 +20,6 @@ OPEN_CLAIMS: Final = (
     OpenClaim(
         "AA",
         "7 Steering along the axis",
-        "Steering away from the Assistant makes a model adopt personas.",
-        "rises in all three models",
-        "an arm that steers along the axis",
-    ),
-    OpenClaim(
-        "AA",
-        "7 Steering along the axis",
         "Steering toward the Assistant makes a model resist jailbreaks.",
         "lower than 65-88% without steering",
         "an arm that steers along the axis",

@@ -12,6 +12,10 @@ from personae.data.table_values import DEFAULT
 from personae.inference.model_config import ModelShape
 from personae.inference.model_folder import folder_problem
 from personae.personas.library import load_library
+from personae.workflow.config.assistant_axis_check import (
+    check_assistant_axis,
+    unknown_susceptible,
+)
 from personae.workflow.config.endpoint_check import check_endpoints, unknown_endpoints
 from personae.workflow.config.shortfalls import unmet
 from personae.workflow.config.simulation_check import check_simulated, unknown_domains
@@ -65,6 +69,7 @@ def check_study(study: Study) -> list[str]:
         *_floors(study),
         *check_endpoints(study),
         *check_simulated(study),
+        *check_assistant_axis(study),
     ]
 
 
@@ -88,6 +93,7 @@ def _names(study: Study) -> Iterator[str]:
             yield from _unknown(place, names, known, what, "in the library")
     yield from unknown_endpoints(study)
     yield from unknown_domains(study)
+    yield from unknown_susceptible(study)
     for index, source in enumerate(config.published):
         if source.model not in config.models:
             here = did_you_mean(source.model, config.models)

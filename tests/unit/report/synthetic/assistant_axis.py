@@ -16,15 +16,17 @@ def speaker_tables(plan: Planted) -> dict[str, pa.Table]:
     """Shares of speakers: away from the Assistant more personas, by chance none more."""
     rng = plan.rng("speakers")
     answers, scores = [], []
+    # The same draw for all arms of an item: without an effect nothing changes.
+    drawn = {(role, question): rng.random() for role in ROLES[:6] for question in QUESTIONS[:5]}
     arms = [("axis", s) for s in (-2.0, -1.0, 0.0, 1.0, 2.0)]
     arms += [("random0", s) for s in (-2.0, -1.0, 1.0, 2.0)]
     for direction, strength in arms:
         for role in ROLES[:6]:
             for question in QUESTIONS[:5]:
                 moved = plan.effect * strength * (direction == "axis")
-                away = min(max(0.35 - 0.25 * moved, 0.02), 0.98)
+                away = min(max(0.5 - 0.24 * moved, 0.02), 0.98)
                 persona = _LABELS[1 + int(rng.integers(3))]
-                label = persona if rng.random() < away else "assistant"
+                label = persona if drawn[role, question] < away else "assistant"
                 response = f"{direction}-{strength:g}-{role}-{question}"
                 answers.append(
                     {

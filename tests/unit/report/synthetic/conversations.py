@@ -265,7 +265,8 @@ def _simulated(rng: np.random.Generator) -> tuple[list[dict[str, Any]], list[dic
 def judging_tables(plan: Planted) -> dict[str, pa.Table]:
     """Agreement of two judges with the labels, and confusion of role scores."""
     rng = plan.rng("judging")
-    targets = [("trait", t) for t in (*TRAITS, "*")] + [("role_adherence", "*"), ("coherence", "*")]
+    plain = ("role_adherence", "coherence", "role_label", "harm", "delusion_risk")
+    targets = [("trait", t) for t in (*TRAITS, "*")] + [(rubric, "*") for rubric in plain]
     agreement = []
     for judge in JUDGES:
         for rubric, target in targets:

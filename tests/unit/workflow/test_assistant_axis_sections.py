@@ -1,0 +1,69 @@
+"""The sections about steering along the axis: what they select, and what they refuse."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from personae.workflow import node_params
+from personae.workflow.config import ConfigError, load_study
+from personae.workflow.stages.registry import STAGES, nodes
+from tests.unit.conftest import ROOT
+
+
+def test_all_are_the_susceptible_roles_and_a_count_takes_some(demo: dict[str, Any]) -> None:
+    demo["susceptibility"] |= {"roles": "all", "count": 7}
+    study = load_study(demo, ROOT)
+    assert len(study.susceptible_roles) == 7
+    assert all(role.susceptible for role in study.susceptible_roles.values())
+    record = node_params.susceptibility(study, "smollm2_135m")
+    assert record is not None
+    assert record["layer"] == study.models["smollm2_135m"].middle_layer
+    assert [name for name, _ in record["questions"]][:2] == ["who_are_you", "your_name"]
+
+
+def test_without_the_section_there_is_no_node_and_no_label_is_measured(
+    demo: dict[str, Any],
+) -> None:
+    demo["susceptibility"] = None
+    study = load_study(demo, ROOT)
+    for rule in ("steer_roles", "judge_speakers", "summarize_speakers", "plot_susceptibility"):
+        assert not list(nodes(STAGES[rule], study, "smollm2_135m"))
+    assert "role_label" not in node_params.measuring(study)["kinds"]
+
+
+def test_the_judge_that_decides_on_labels_is_the_first_that_knows_them(
+    demo: dict[str, Any],
+) -> None:
+    demo["judging"] |= {"primary": "likelihood", "second": "embedding"}
+    assert node_params.deciding_judge(load_study(demo, ROOT), "role_label") == "embedding"
+    assert node_params.deciding_judge(load_study(demo, ROOT), "coherence") == "likelihood"
+    demo["judging"] |= {"primary": "embedding", "second": "likelihood"}
+    assert node_params.deciding_judge(load_study(demo, ROOT), "role_label") == "embedding"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"roles": ["librarain"]}, "susceptibility.roles[0]: no role 'librarain' in the library"),
+        ({"strengths": [1.0, 2.0, 3.0]}, "must hold 0 and values of both signs"),
+        ({"random_directions": 9}, "susceptibility.random_directions: 9 is too many"),
+        ({"layer": 30}, "susceptibility.layer: 30 is out of range"),
+        ({"unit": "meters"}, "susceptibility.unit"),
+    ],
+)
+def test_a_wrong_setting_is_one_line(
+    demo: dict[str, Any], changes: dict[str, Any], said: str
+) -> None:
+    demo["susceptibility"] |= changes
+    with pytest.raises(ConfigError) as refused:
+        load_study(demo, ROOT)
+    assert len(refused.value.problems) == 1
+    assert said in refused.value.problems[0]
+
+
+def test_labels_need_a_judge_that_gives_them(demo: dict[str, Any]) -> None:
+    demo["judging"] |= {"primary": "likelihood", "second": None}
+    with pytest.raises(ConfigError, match=r"susceptibility: the likelihood judge does not score"):
+        load_study(demo, ROOT)
