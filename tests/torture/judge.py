@@ -26,7 +26,7 @@ class JudgingEndpoint(Endpoint):
         self.judged: set[tuple[str, str]] = set()
 
     def forget(self) -> None:
-        """Begin to count anew."""
+        """Reset the counts."""
         self.given.clear()
 
     def done(self, body: dict[str, Any], reply: Reply) -> None:

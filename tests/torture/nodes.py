@@ -59,7 +59,7 @@ class Bench:
     judge: JudgingEndpoint | None = None
 
     def start(self, target: str, log: Path) -> subprocess.Popen[bytes]:
-        """Start a run of one target in a process group of its own."""
+        """Start a run of one target in its own process group."""
         command, environment = self.project.command(*self.arguments, "--", target)
         with log.open("wb") as out:
             return subprocess.Popen(

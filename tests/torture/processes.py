@@ -47,7 +47,7 @@ def strike(folder: Path, head: subprocess.Popen[bytes], victim: Victim) -> None:
     Parameters
     ----------
     head
-        Snakemake, which leads a process group of its own.
+        Snakemake, which leads its own process group.
     victim
         ``head``, ``node``, ``server`` and ``all`` are killed by SIGKILL. ``interrupt`` (SIGINT) and
         ``hang-up`` (SIGHUP) go to the whole group, as from a terminal.

@@ -97,7 +97,7 @@ class PromptedRow(RequestRow):
 
 
 class GenerateRow(PromptedRow):
-    """One response to generate after the prompt, with a random stream of its own."""
+    """One response to generate after the prompt, with its own random stream."""
 
     seed: int = Field(ge=0, lt=2**63)
     max_new_tokens: int | None = Field(

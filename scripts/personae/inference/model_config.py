@@ -121,8 +121,8 @@ def shape_problem(config: Mapping[str, Any], where: str, stated: ModelShape) -> 
     """
     shape = shape_of(config, where)
     for name in ("n_layers", "hidden_size"):
-        if (told := getattr(stated, name)) != (found := getattr(shape, name)):
-            return f"{name} is {told}, but {where} has {found}; correct the table"
+        if (given := getattr(stated, name)) != (found := getattr(shape, name)):
+            return f"{name} is {given}, but {where} has {found}; correct the table"
     return None
 
 

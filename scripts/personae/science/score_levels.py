@@ -25,7 +25,7 @@ PERSONA_LABELS: Final = ("human", "nonhuman", "mystical")
 SPEAKERS: Final = ("assistant", *PERSONA_LABELS, "other")
 """The words of ``role_label``."""
 WORD_SCORES: Final = {"role_label": {word: float(word in PERSONA_LABELS) for word in SPEAKERS}}
-"""Score of every word, as in the rubrics: 1 where somebody else than the Assistant speaks."""
+"""Score of every word, as in the rubrics: 1 if a speaker other than the Assistant is named."""
 LABELS: Final = "the labels"
 """Value of ``against`` in ``confusion`` when a judge is compared with the labels of people."""
 LABELLED: Final = "labelled_set"

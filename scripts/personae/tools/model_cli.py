@@ -82,8 +82,9 @@ def chat(
 ) -> None:
     """Talk to a steered or capped model in the terminal.
 
-    After each answer come its projections. /plain and /default switch the interventions off and
-    on, /use SETTING takes others (/use poetic@22x2), /new begins anew; an empty line ends.
+    After each answer come its projections. /plain and /default switch the interventions off and on,
+    /use SETTING takes others (/use poetic@22x2), /new starts a new conversation; an empty line
+    ends.
 
     Example: personae chat smollm2_135m --cap demo
     """

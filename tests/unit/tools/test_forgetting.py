@@ -46,7 +46,7 @@ class Study:
         self.config: dict[str, Any] = config
 
     def judged(self) -> list[str]:
-        """Judge all responses anew, as the node does; return for which of them it asked."""
+        """Judge all responses again, as the node does; return those that it requested."""
         self.endpoint.asked.clear()
         judge = ChatJudge("remote", Runtime.of(self.config), TEMPLATES)
         table = judge_table(Panel(judge, max_unscored=1.0), [([role_rubric("pirate", "?")], ITEMS)])

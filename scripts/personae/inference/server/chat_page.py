@@ -26,7 +26,7 @@ async def chat_page() -> HTMLResponse:
 
 
 def policy(page: str) -> str:
-    """Return the content-security policy of a page with one script and one style of its own."""
+    """Return the content-security policy of a page with one inline script and one inline style."""
     sources = []
     for tag in ("script", "style"):
         found = re.search(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
