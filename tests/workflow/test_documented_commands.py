@@ -98,9 +98,9 @@ def test_a_documented_personae_command_is_understood(
 ) -> None:
     monkeypatch.chdir(documented)
     arguments = shlex.split(command)[1:]
-    unmade = {"--model", "draft", "export", "serve", "chat", "steer", "project"} & set(
-        arguments
-    )  # they read results or an endpoint
+    # These read results or ask an endpoint.
+    reading = {"--model", "draft", "export", "import", "serve", "chat", "steer", "project"}
+    unmade = reading & set(arguments)
     assert main(arguments) == (1 if unmade else 0)
     said = capsys.readouterr()
     assert (len(said.err.splitlines()) == 1) if unmade else said.out

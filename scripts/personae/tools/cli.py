@@ -11,7 +11,14 @@ import sys
 import typer
 
 from personae.base.errors import PersonaeError
-from personae.tools import export_cli, judge_cli, library_cli, model_cli, study_cli
+from personae.tools import (
+    doctor_cli,
+    export_cli,
+    judge_cli,
+    library_cli,
+    model_cli,
+    study_cli,
+)
 
 app = typer.Typer(
     name="personae",
@@ -23,6 +30,8 @@ app = typer.Typer(
 app.add_typer(library_cli.app, name="library")
 app.add_typer(judge_cli.app, name="judge")
 app.command("export")(export_cli.export)
+app.command("import")(export_cli.import_vectors)
+app.command("doctor")(doctor_cli.doctor)
 app.command("estimate")(study_cli.estimate)
 app.command("serve")(model_cli.serve)
 app.command("chat")(model_cli.chat)

@@ -105,6 +105,11 @@ def write_gguf(vectors: NDArray[np.float32], hint: str, path_out: Path) -> None:
     ----------
     hint
         Kind of the model, which llama.cpp shows.
+
+    Raises
+    ------
+    PersonaeError
+        If what the ``gguf`` package reads back is not what was written.
     """
     from gguf import GGUFWriter
 
@@ -118,3 +123,6 @@ def write_gguf(vectors: NDArray[np.float32], hint: str, path_out: Path) -> None:
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()
         writer.close()
+        back = read_gguf(partial)
+        if not all(np.array_equal(back[layer], vectors[layer]) for layer in range(1, len(vectors))):
+            raise PersonaeError(f"{path_out}: reads back differently; export it again")

@@ -18,7 +18,7 @@ from personae.personas.published.control_vectors import SUFFIX, write_gguf
 
 _KEYS: Final = {"directions": "direction", "role_vectors": "role", "trait_vectors": "trait"}
 _ORIENTED: Final = {"directions": "toward", "role_vectors": "none", "trait_vectors": "toward"}
-_POINTS: Final = {
+POINTS: Final = {
     "directions": "toward the default Assistant",
     "role_vectors": "means, without a sign",
     "trait_vectors": "toward the trait",
@@ -64,9 +64,9 @@ def write_vectors(
         if len(vectors) > 1:
             raise PersonaeError(f"{path_out}: holds one vector; choose by --name{_of(vectors)}")
         (vector,) = vectors.values()
-        write_gguf(vector, _POINTS[schema], path_out)
+        write_gguf(vector, POINTS[schema], path_out)
         return
-    about = {"layers": "blocks", "orientation": _ORIENTED[schema], "points": _POINTS[schema]}
+    about = {"layers": "blocks", "orientation": _ORIENTED[schema], "points": POINTS[schema]}
     save(vectors, vectors, about, path_out)
 
 
