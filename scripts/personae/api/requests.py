@@ -270,6 +270,9 @@ class EngineSpec(Wire):
     gpu_share: float = Field(
         default=0.9, gt=0, le=1, description="vLLM: share of each GPU's memory that it takes."
     )
+    cuda_graphs: bool = Field(
+        default=True, description="vLLM: replay CUDA graphs, where a check at the start passes."
+    )
     max_length: int | None = Field(
         default=None, ge=2, description="vLLM: longest sequence; None is the model's own."
     )

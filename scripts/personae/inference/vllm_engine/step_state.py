@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -22,9 +22,12 @@ from personae.inference.vllm_engine.intervention_tables import (
     token_bits,
 )
 from personae.inference.vllm_engine.span_sums import SpanSums, SpanTable
+from personae.inference.vllm_engine.step_buffers import StepBuffers
 from personae.inference.vllm_engine.stream_arithmetic import DeviceTables, StepTokens
 
 Ints = NDArray[np.int32]
+
+_NOTHING = np.zeros((3, 0), dtype=np.int32)
 
 
 class TokenDraws(NamedTuple):
@@ -39,6 +42,7 @@ class WorkerRequest:
     """One request, as sent to the workers before its rows are submitted.
 
     ``prefix`` numbers the rows' cache namespaces: only rows of one namespace share a prefix.
+    ``given``, int32 [rows, new tokens], are taken instead of drawn tokens, and the logits are kept.
     """
 
     n_prompt: Ints
@@ -46,6 +50,7 @@ class WorkerRequest:
     tables: InterventionTables
     draws: TokenDraws | None = None
     spans: SpanTable | None = None
+    given: Ints | None = None
 
 
 class InterventionCounts(NamedTuple):
@@ -78,12 +83,25 @@ class StepState:
         Tokens of the current step, without padding.
     depth
         Most entries of any row of the step at each layer, int [n_layers].
+    recordable
+        Whether recorded graphs do all that the work wants: they read the buffers, and add up no
+        spans.
     """
 
-    def __init__(self, work: WorkerRequest, hidden_size: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        work: WorkerRequest,
+        hidden_size: int,
+        device: torch.device,
+        buffers: StepBuffers | None = None,
+    ) -> None:
         self.work, self.device = work, device
         rows = len(work.n_prompt)
-        self.tables = DeviceTables.of(work.tables, device)
+        self._buffers = buffers if buffers is not None and buffers.load(work.tables) else None
+        self.recordable = self._buffers is not None and work.spans is None
+        self.tables = (
+            DeviceTables.of(work.tables, device) if self._buffers is None else self._buffers.tables
+        )
         self.spans = None if work.spans is None else SpanSums(work.spans, hidden_size, device)
         namespaces = int(work.prefix.max(initial=0)) + 1
         self._progress = _Progress(np.zeros(rows, np.int32), np.zeros(namespaces, np.int32))
@@ -91,6 +109,7 @@ class StepState:
         self.depth = np.zeros(len(self._depths), np.int32)
         self._key = b""
         self.n_tokens = 0
+        self.logits: dict[tuple[int, int], NDArray[np.float32]] = {}
 
     def at(self, rows: Ints, starts: Ints, lengths: Ints) -> None:
         """Announce a step: which rows run, from which position, and how many tokens of each."""
@@ -130,6 +149,7 @@ class StepState:
         program = self.work.tables.program[row]
         self.depth = self._depths[:, np.unique(program)].max(axis=1)
         if not self.depth.any():
+            self._put(_NOTHING)
             return
         bits = token_bits(position, self.work.n_prompt[row])
         counter = np.where(fresh, row, len(self.work.n_prompt)) * self.work.tables.width
@@ -137,22 +157,50 @@ class StepState:
         # From one decoding step to the next they are mostly the same.
         key = packed.tobytes()
         if key != self._key:
+            self._put(packed)
             self._key = key
+
+    def clear(self) -> None:
+        """Leave nothing in the buffers for what vLLM runs between requests."""
+        self._put(_NOTHING)
+
+    def _put(self, packed: Ints) -> None:
+        """Put int32 [3, tokens] on the device."""
+        self._key = b""
+        if self._buffers is not None:
+            self.tokens = self._buffers.put(packed)
+        elif packed.size:
             self.tokens = StepTokens(*torch.from_numpy(packed).to(self.device))
 
     def uniform(self) -> Tensor:
         """Return the random number of every row of the step, float32 [rows]; 0 inside a prompt."""
         assert self.work.draws is not None, "only rollouts draw tokens"
-        numbers = self.work.draws.uniform
-        step = self._next - self.work.n_prompt[self._rows]
-        drawn = numbers[self._rows, step.clip(0, numbers.shape[1] - 1)]
-        return torch.from_numpy(drawn).to(self.device)
+        return self._of_step(self.work.draws.uniform)
+
+    def take_given(self, logits: Tensor) -> Tensor:
+        """Keep the logits [rows, vocabulary] and return the given tokens, int64 [rows]."""
+        assert self.work.given is not None, "only asked where tokens are given"
+        kept = logits.float().cpu().numpy()
+        for row, step, one in zip(self._rows, self._steps(), kept, strict=True):
+            self.logits[int(row), int(step)] = one
+        return self._of_step(self.work.given).long()
+
+    def _steps(self) -> Ints:
+        """Return which of its new tokens every row of the step draws; negative inside a prompt."""
+        steps: Ints = self._next - self.work.n_prompt[self._rows]
+        return steps
+
+    def _of_step(self, numbers: NDArray[Any]) -> Tensor:
+        """Return every row's number for the token that it draws, of [rows, new tokens]."""
+        chosen = numbers[self._rows, self._steps().clip(0, numbers.shape[1] - 1)]
+        return torch.from_numpy(chosen).to(self.device)
 
     def acted(self, rows: Sequence[int]) -> list[InterventionCounts]:
         """Return the counts of some rows' interventions, in one transfer."""
         width, progress = self.work.tables.width, self._progress
         places = torch.tensor(list(rows), device=self.device)
-        counts = self.tables.counts.view(-1, max(width, 1))[places].cpu().numpy()
+        counters = self.tables.counts[: (len(self.work.n_prompt) + 1) * width]
+        counts = counters.view(-1, max(width, 1))[places].cpu().numpy()
         return [
             InterventionCounts(counted, int(progress.reach[row]), progress.inherited.get(row, []))
             for row, counted in zip(rows, counts, strict=True)

@@ -5,6 +5,7 @@ One model on one or several GPUs, or on the CPU; it does no locking.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -28,11 +29,14 @@ from personae.inference.torch_engine.activations import SpanActivation
 from personae.inference.torch_engine.generation import GenerationResult
 from personae.inference.torch_engine.intervention_slots import PlanRow
 from personae.inference.torch_engine.sampling import uniforms
+from personae.inference.vllm_engine.graph_check import why_not_graphs
 from personae.inference.vllm_engine.span_sums import SpanTable
 from personae.inference.vllm_engine.step_state import TokenDraws
 from personae.inference.vllm_engine.submission import Submitted, Submitter
 from personae.inference.vllm_engine.vllm_job import Job, Report
 from personae.inference.vllm_engine.vllm_loading import VllmModel, load_vllm_model, vllm_version
+
+logger = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
 
@@ -60,6 +64,17 @@ class VllmEngine(EngineBase):
         self.loaded: VllmModel = load_vllm_model(spec, **overrides)
         super().__init__(spec, self.loaded, f"vllm {vllm_version()}")
         self._submitter = Submitter(self.loaded.engine, self.loaded.stop_ids)
+        if all(self._submitter.call("records")):
+            self._check_graphs()
+
+    def _check_graphs(self) -> None:
+        """Replay graphs only if they do what tensor operations do; the log says which it is."""
+        why = why_not_graphs(self.loaded, self._submitter)
+        if why is not None:
+            self._submitter.call("use_graphs", False)
+            logger.warning("vLLM runs without CUDA graphs: %s", why)
+        else:
+            logger.info("vLLM replays CUDA graphs")
 
     def generate(
         self, request: GenerateRequest, progress: Progress | None = None

@@ -38,6 +38,8 @@ class Job:
         Positions at which each finished row's interventions acted, summed over them.
     means
         float32 [n_spans, n_layers, hidden] once all rows have finished, if there are spans.
+    logits
+        float32 [rows, new tokens, vocabulary] once all rows have finished, if tokens were given.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Job:
         *,
         draws: TokenDraws | None = None,
         spans: SpanTable | None = None,
+        given: NDArray[np.int32] | None = None,
     ) -> None:
         self._plan = plan
         tables = build_tables(model, plan, vectors)
@@ -57,9 +60,11 @@ class Job:
             tables=tables,
             draws=draws,
             spans=spans,
+            given=given,
         )
         self.fired = [0] * len(plan)
         self.means: NDArray[np.float32] | None = None
+        self.logits: NDArray[np.float32] | None = None
 
     def run(
         self, submitter: Submitter, rows: Sequence[Submitted], report: Report
@@ -78,6 +83,8 @@ class Job:
             report(done)
         if self.work.spans is not None:
             self.means = self._means(submitter)
+        if self.work.given is not None:
+            self.logits = submitter.call("kept_logits")[0]
         submitter.call("end_work")
 
     def require_action(self) -> None:

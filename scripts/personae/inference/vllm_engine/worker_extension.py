@@ -17,7 +17,13 @@ from torch import Tensor
 
 from personae.inference.torch_engine.sampling import draw
 from personae.inference.vllm_engine.block_hooks import find_vllm_blocks, hook_blocks
+from personae.inference.vllm_engine.intervention_op import SITES
+from personae.inference.vllm_engine.step_buffers import StepBuffers
 from personae.inference.vllm_engine.step_state import InterventionCounts, StepState, WorkerRequest
+from personae.inference.vllm_engine.stream_site import StreamSite
+
+SITE = "personae_site"
+"""The entry of vLLM's ``additional_config`` with the engine's number among the operator's sites."""
 
 ROW = "personae_row"
 """The extra argument of a request with the number of its row."""
@@ -34,25 +40,50 @@ class ExtendedWorker:
     """Mixed in before vLLM's worker."""
 
     model_runner: Any
+    vllm_config: Any
     _state: StepState | None = None
 
     def load_model(self, *args: Any, **kwargs: Any) -> None:
-        """Load the weights, then hook the blocks: before vLLM compiles or captures anything."""
+        """Load the weights, then hook the blocks: before vLLM compiles or records anything."""
         super().load_model(*args, **kwargs)  # type: ignore[misc]
         runner = self.model_runner
         config = runner.model_config.hf_text_config
         self._shape = LoadedShape(int(config.num_hidden_layers), int(config.hidden_size))
-        hook_blocks(find_vllm_blocks(runner.get_model(), self._shape.n_layers), self._current)
+        number = self.vllm_config.additional_config[SITE]
+        self._site = SITES[number] = StreamSite(self._current, self._step_buffers())
+        hook_blocks(find_vllm_blocks(runner.get_model(), self._shape.n_layers), number)
         self._prepare, runner._prepare_inputs = runner._prepare_inputs, self._announce
+        self._choose = runner._determine_batch_execution_and_padding
+        runner._determine_batch_execution_and_padding = self._may_replay
         runner.sampler.sample = self._sample
+
+    def _step_buffers(self) -> StepBuffers | None:
+        """Return buffers for recorded graphs, None where vLLM records none."""
+        if not self.records():
+            return None
+        most = self.vllm_config.scheduler_config.max_num_batched_tokens
+        sizes = self.vllm_config.compilation_config.cudagraph_capture_sizes or ()
+        return StepBuffers(*self._shape, max([most, *sizes]), self.model_runner.device)
+
+    def records(self) -> bool:
+        """Return whether vLLM records CUDA graphs here."""
+        on_gpu = bool(self.model_runner.device.type == "cuda")
+        return on_gpu and not self.vllm_config.model_config.enforce_eager
+
+    def use_graphs(self, wanted: bool) -> None:
+        """Replay graphs where there are any, or compute every step by tensor operations."""
+        self._site.eager = not wanted or self._site.buffers is None
 
     def begin_work(self, work: WorkerRequest) -> None:
         """Make room for a request; what a former one left is dropped."""
         self._rows: dict[str, int] = {}
-        self._state = StepState(work, self._shape.hidden_size, self.model_runner.device)
+        device = self.model_runner.device
+        self._state = StepState(work, self._shape.hidden_size, device, self._site.buffers)
 
     def end_work(self) -> None:
         """Forget the request."""
+        if self._state is not None:
+            self._state.clear()
         self._state = None
 
     def row_results(self, rows: Sequence[int]) -> list[InterventionCounts]:
@@ -65,6 +96,14 @@ class ExtendedWorker:
         assert self._state is not None, "there is work"
         assert self._state.spans is not None, "the work asks for spans"
         return self._state.spans.take()
+
+    def kept_logits(self) -> NDArray[np.float32]:
+        """Return the logits at given tokens, [rows, new tokens, vocabulary]."""
+        assert self._state is not None, "there is work"
+        assert self._state.work.given is not None, "the work gives tokens"
+        rows, steps = self._state.work.given.shape
+        kept = self._state.logits
+        return np.array([[kept[row, step] for step in range(steps)] for row in range(rows)])
 
     def _current(self) -> StepState | None:
         return self._state
@@ -80,6 +119,11 @@ class ExtendedWorker:
             self._state.at(rows, starts, lengths)
         return self._prepare(scheduler_output, num_scheduled_tokens)
 
+    def _may_replay(self, *args: Any, **kwargs: Any) -> Any:
+        """Let vLLM replay a graph only where the graph does all that the step needs."""
+        forced = kwargs.pop("force_eager", False) or not self._site.replayable()
+        return self._choose(*args, force_eager=forced, **kwargs)
+
     def _row(self, name: str) -> int:
         row = self._rows.get(name)
         if row is None:
@@ -90,6 +134,8 @@ class ExtendedWorker:
     def _sample(self, logits: Tensor, *_: Any) -> tuple[Tensor, None]:
         """Draw as the torch engine does: a row's token depends on its logits and seed alone."""
         state = self._state
+        if state is not None and state.work.given is not None:
+            return state.take_given(logits), None
         if state is None or state.work.draws is None:
             # vLLM requires at least one new token; that of a prefill is not used.
             return torch.zeros(len(logits), dtype=torch.int64, device=logits.device), None

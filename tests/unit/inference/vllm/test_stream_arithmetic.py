@@ -2,50 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 
 from personae.api.requests import Intervention
 from personae.inference.torch_engine.intervention_slots import PlanRow
-from personae.inference.torch_engine.interventions import expected_positions
 from personae.inference.vllm_engine.intervention_tables import build_tables
 from personae.inference.vllm_engine.span_sums import SpanSums, SpanTable
 from personae.inference.vllm_engine.step_state import StepState, WorkerRequest
 from personae.inference.vllm_engine.stream_arithmetic import intervene_on
 from personae.inference.vllm_engine.vllm_job import _namespaces
 
-HIDDEN = 16
-_RNG = np.random.default_rng(0)
-VECTORS = {name: _RNG.normal(size=HIDDEN).astype(np.float32) for name in ("v", "w")}
-PLAN = [
-    PlanRow([], 3),
-    PlanRow([Intervention(op="add", layer=0, vector="v", coefficient=2.0)], 3),
-    PlanRow(
-        [
-            Intervention(op="add", layer=1, vector="w", positions="prompt"),
-            Intervention(op="cap", layer=0, vector="v", floor=0.4, positions="response"),
-            Intervention(op="ablate", layer=0, vector="w", positions="response_from_prompt_end"),
-        ],
-        4,
-    ),
-]
-
-
-@dataclass
-class _Model:
-    """As much of a chat model as tables need."""
-
-    n_layers: int = 2
-    hidden_size: int = HIDDEN
-    vocab_size: int = 10
-    max_length: int = 100
-    tokenizer: Any = None
-    stop_ids: frozenset[int] = field(default_factory=frozenset)
+from .arithmetic_cases import HIDDEN, PLAN, STEPS, VECTORS, TinyModel, exact
 
 
 @pytest.fixture(params=["cpu", "cuda"])
@@ -56,35 +25,10 @@ def device(request: pytest.FixtureRequest) -> torch.device:
 
 
 def _state(device: torch.device, spans: SpanTable | None = None) -> StepState:
-    tables = build_tables(_Model(), PLAN, VECTORS)
+    tables = build_tables(TinyModel(), PLAN, VECTORS)
     n_prompt = np.array([row.n_prompt for row in PLAN], dtype=np.int32)
     prefix = _namespaces(PLAN, tables.program)
     return StepState(WorkerRequest(n_prompt, prefix, tables, spans=spans), HIDDEN, device)
-
-
-def _exact(h: NDArray[np.float64], row: int, position: int, layer: int) -> NDArray[np.float64]:
-    """Apply a row's interventions to the stream of one token, in float64."""
-    for one in PLAN[row].interventions:
-        inside = expected_positions(one.positions, PLAN[row].n_prompt, position, position + 1)
-        if one.layer != layer or not inside:
-            continue
-        v = VECTORS[one.vector].astype(np.float64)
-        u = v / np.linalg.norm(v)
-        if one.op == "add":
-            h = h + one.coefficient * v
-        elif one.op == "cap":
-            h = h - u * min(h @ u - one.floor, 0)
-        else:
-            h = h - (h @ u) * u
-    return h
-
-
-STEPS = (
-    # rows, starts, lengths: a prompt in two pieces, decoding rows beside it, rows in another order
-    ((2, 0), (0, 0), (2, 6)),
-    ((1, 2, 0), (0, 2, 6), (5, 3, 1)),
-    ((2, 1), (5, 5), (1, 1)),
-)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -102,7 +46,7 @@ def test_every_token_of_a_mixed_step_is_float64s(device: torch.device, dtype: to
             for row, start, length in zip(rows, starts, lengths, strict=True):
                 for position in range(start, start + length):
                     h = before[place].double().numpy()
-                    expected = _exact(h, row, position, layer)
+                    expected = exact(h, row, position, layer)
                     found = after[place].double().cpu().numpy()
                     tolerance = 1e-5 if dtype == torch.float32 else 0.05
                     np.testing.assert_allclose(found, expected, atol=tolerance)
@@ -148,8 +92,8 @@ def test_span_sums_do_not_depend_on_the_pieces(device: torch.device) -> None:
     expected = [stream[0, 1:6].sum(0), stream[1, 0:3].sum(0), stream[0, 4]]
     for sums, counted in (whole.take(), pieces.take()):
         assert counted.tolist() == [5, 3, 1]
-        for found, exact in zip(sums[:, 0], expected, strict=True):
-            np.testing.assert_allclose(found, exact.cpu().numpy(), atol=1e-5)
+        for found, true in zip(sums[:, 0], expected, strict=True):
+            np.testing.assert_allclose(found, true.cpu().numpy(), atol=1e-5)
 
 
 def test_rows_share_a_namespace_only_where_they_are_treated_alike() -> None:
@@ -164,5 +108,5 @@ def test_rows_share_a_namespace_only_where_they_are_treated_alike() -> None:
         PlanRow([late], 9),
         PlanRow([late], 9),
     ]
-    tables = build_tables(_Model(), plan, VECTORS)
+    tables = build_tables(TinyModel(), plan, VECTORS)
     assert _namespaces(plan, tables.program).tolist() == [0, 0, 1, 1, 2, 3, 3]

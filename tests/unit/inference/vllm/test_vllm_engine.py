@@ -12,8 +12,8 @@ from personae.api.requests import EngineSpec, GenerateRow, Intervention, Message
 from personae.inference.engine_errors import EngineError, InterventionError, ModelError
 from personae.inference.server.backend import Backend, GeneratedResponse
 from personae.inference.vllm_engine import (
-    block_hooks,
     step_state,
+    stream_site,
     vllm_job,
     vllm_loading,
 )
@@ -157,7 +157,7 @@ def test_an_error_in_a_hook_fails_the_request_and_is_never_dropped(
     broken = _narrow(tiny)
     request = generate_request(generate_rows(prompts(2), {0: STEER}), GREEDY, VECTORS)
     with monkeypatch.context() as patch:
-        patch.setattr(block_hooks, "intervene_on", lambda *_: 1 / 0)
+        patch.setattr(stream_site, "intervene_on", lambda *_: 1 / 0)
         with pytest.raises(EngineError, match="vLLM's engine failed: ZeroDivisionError"):
             generate(broken, request)
     with pytest.raises(EngineError, match="has ended: ZeroDivisionError"):
