@@ -260,8 +260,11 @@ class EngineSpec(Wire):
     threads: int | None = Field(
         default=None, ge=1, description="CPU threads; None is torch's choice."
     )
-    max_batch_tokens: int = Field(
-        default=32768, ge=1, description="Most tokens (rows x longest row) of one batch."
+    max_batch_tokens: int | None = Field(
+        default=None,
+        ge=1,
+        description="torch: most tokens (rows x longest row) of one batch; None is 32,768 on a "
+        "CPU, and on GPUs what their free memory holds.",
     )
     tensor_parallel: int = Field(default=1, ge=1, description="vLLM: GPUs that share every layer.")
     quantization: str | None = Field(

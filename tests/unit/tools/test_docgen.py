@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from personae.tools.docgen.__main__ import main
-from personae.tools.docgen.generated_files import generated, readme, schema
+from personae.tools.docgen.generated_files import environments, generated, readme, schema
 from personae.workflow.config import StudyConfig
 from tests.unit.conftest import ROOT
 
@@ -31,7 +31,7 @@ def test_the_command_finds_and_mends_drift(
 ) -> None:
     for name in ("config", "envs", "docs"):
         shutil.copytree(ROOT / name, tmp_path / name)
-    for name in ("requirements.lock", "pyproject.toml"):
+    for name in ("requirements.lock", "requirements-vllm.lock", "pyproject.toml", "Makefile"):
         shutil.copy(ROOT / name, tmp_path)
     assert main(["--check", "--root", str(tmp_path)]) == 0
     (tmp_path / "config/schema.json").write_text("{}", encoding="utf-8")
@@ -87,12 +87,28 @@ def declared() -> set[str]:
     return {normal(re.split("[<>=]", requirement)[0]) for requirement in requirements}
 
 
-def test_the_conda_environment_holds_what_the_lock_holds() -> None:
-    environment = yaml.safe_load((ROOT / "envs/personae.yaml").read_text(encoding="utf-8"))
+@pytest.mark.parametrize(
+    ("name", "lock", "further"),
+    [
+        ("personae", "requirements.lock", []),
+        ("personae_vllm", "requirements-vllm.lock", ["vllm==0.30.0"]),
+    ],
+)
+def test_a_conda_environment_holds_what_its_lock_holds(
+    name: str, lock: str, further: list[str]
+) -> None:
+    environment = yaml.safe_load((ROOT / f"envs/{name}.yaml").read_text(encoding="utf-8"))
     installed = list(environment["dependencies"][-1]["pip"])
-    installed += (ROOT / "envs/personae.post-deploy.sh").read_text(encoding="utf-8").split()
-    locked = (ROOT / "requirements.lock").read_text(encoding="utf-8").split()
-    assert sorted(word for word in installed if "==" in word) == sorted(locked)
+    installed += (ROOT / f"envs/{name}.post-deploy.sh").read_text(encoding="utf-8").split()
+    locked = [*(ROOT / lock).read_text(encoding="utf-8").split(), *further]
+    pinned = [[word for word in words if "==" in word] for words in (installed, locked)]
+    assert sorted(pinned[0]) == sorted(pinned[1])
+
+
+def test_without_a_version_of_vllm_the_environments_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "Makefile").write_text("VLLM ?= vllm\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"the line VLLM_VERSION := \.\.\. is missing"):
+        environments(tmp_path)
 
 
 def test_the_lock_holds_every_declared_package() -> None:

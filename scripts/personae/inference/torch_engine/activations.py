@@ -138,7 +138,7 @@ class _Reducer:
                 weights[i, j, start - self._first : end - self._first] = 1
                 self._lengths[i, j] = end - start
         self._weights = torch.from_numpy(weights)
-        self._means: dict[int, NDArray[np.float32]] = {}
+        self._sums: dict[int, Tensor] = {}
 
     @contextmanager
     def hooked(self, loaded: LoadedModel, layers: Sequence[int]) -> Iterator[None]:
@@ -156,14 +156,15 @@ class _Reducer:
             hidden: Tensor = output[0] if isinstance(output, tuple) else output
             window = hidden[:, self._first : self._last].float()
             self._weights = self._weights.to(hidden.device)
-            sums = torch.bmm(self._weights, window)
-            self._means[layer] = (sums.cpu() / self._lengths).numpy()
+            self._sums[layer] = torch.bmm(self._weights, window)
 
         return reduce
 
     def results(self, layers: Sequence[int]) -> list[SpanActivation]:
-        """Return the means of all spans, row by row."""
-        stacked = np.stack([self._means[layer] for layer in layers], axis=2)
+        """Return the means of all spans, row by row, in one transfer from the device."""
+        device = self._sums[layers[0]].device
+        sums = torch.stack([self._sums[layer].to(device) for layer in layers], dim=2).cpu()
+        stacked = (sums / self._lengths.unsqueeze(-1)).numpy()
         return [
             SpanActivation(row.id, span.name, span.end - span.start, stacked[i, j])
             for i, row in enumerate(self._rows)

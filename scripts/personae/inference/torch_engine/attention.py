@@ -1,8 +1,10 @@
-"""Attention on a CPU, where torch's fused kernel is slow for short rows.
+"""Attention without copies of keys and values, where torch's fused kernel is slow or makes them.
 
-The fused kernel is designed for long queries. With one query per row, or in bfloat16 with up to a
-few hundred slots, two batched matrix products over the key-value heads take less than half its
-time. Scores then have the model's dtype, as in transformers' own "eager" attention.
+The fused kernel is designed for long queries. On a CPU, with one query per row, or in bfloat16 with
+up to a few hundred slots, two batched matrix products over the key-value heads take less than half
+its time. On a GPU transformers repeats keys and values for every query head before it calls the
+kernel with a mask; with one query per row the products need no copy. Scores then have the model's
+dtype, as in transformers' own "eager" attention.
 """
 
 from __future__ import annotations
@@ -21,12 +23,12 @@ _MOST_SLOTS = 256
 
 
 def use_fast_decoding(model: PreTrainedModel) -> None:
-    """Switch a CPU model from torch's fused kernel to this attention; leave other models alone.
+    """Switch a model from torch's fused kernel to this attention.
 
     Models that transformers runs with another attention (soft-capping, attention sinks) need
     theirs.
     """
-    if model.device.type == "cpu" and model.config._attn_implementation == "sdpa":
+    if model.config._attn_implementation == "sdpa":
         AttentionInterface.register(_NAME, _attend)
         AttentionMaskInterface.register(_NAME, sdpa_mask)
         model.set_attn_implementation(_NAME)
@@ -47,7 +49,8 @@ def _attend(
     means causal attention, or that a single query attends to all slots.
     """
     rows, heads, steps, dim = query.shape
-    if steps > 1 and (query.dtype != torch.bfloat16 or key.shape[2] > _MOST_SLOTS):
+    short = key.shape[2] <= _MOST_SLOTS and query.device.type == "cpu"
+    if steps > 1 and not (short and query.dtype == torch.bfloat16):
         output: tuple[Tensor, None] = sdpa_attention_forward(
             module, query, key, value, attention_mask, scaling=scaling, **kwargs
         )

@@ -21,6 +21,8 @@ _Result = TypeVar("_Result")
 
 # Largest number of tokens of a forward pass on a CPU, whose caches hold their activations.
 _CPU_TOKENS = 4096
+# ASSUME: the same on a GPU, where it bounds the memory of activations; the best was not measured.
+_GPU_TOKENS = 32768
 # Overhead of a forward pass in tokens of a large one: calls, and slower products of small matrices.
 # ASSUME: the GPU's was not measured; it is of the order of the tokens that saturate a GPU.
 _CPU_PASS, _GPU_PASS = 64, 1024
@@ -58,7 +60,8 @@ def pad_right(loaded: LoadedModel, rows: Sequence[Sequence[int]]) -> PaddedToken
 
 def forward_tokens(loaded: LoadedModel, max_batch_tokens: int) -> int:
     """Return the largest number of tokens that one forward pass should have."""
-    return min(max_batch_tokens, _CPU_TOKENS) if loaded.device.type == "cpu" else max_batch_tokens
+    most = _CPU_TOKENS if loaded.device.type == "cpu" else _GPU_TOKENS
+    return min(max_batch_tokens, most)
 
 
 def pass_cost(loaded: LoadedModel) -> int:

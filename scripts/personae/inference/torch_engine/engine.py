@@ -20,6 +20,7 @@ from personae.api.requests import (
 )
 from personae.inference.engine_base import EngineBase
 from personae.inference.torch_engine.activations import SpanActivation, activations
+from personae.inference.torch_engine.batch_limit import batch_tokens
 from personae.inference.torch_engine.generation import GenerationResult, Hear, generate
 from personae.inference.torch_engine.likelihood import loglikelihood
 from personae.inference.torch_engine.model_loading import LoadedModel, load_model
@@ -57,7 +58,7 @@ class Engine(EngineBase):
         self, request: GenerateRequest, progress: Progress | None = None, hear: Hear | None = None
     ) -> Iterator[GenerationResult]:
         """Like `generate`; ``hear`` is called with the text of every row as it grows."""
-        limit = self.spec.max_batch_tokens
+        limit = batch_tokens(self.loaded, self.spec.max_batch_tokens)
         for result in generate(self.loaded, request, limit, progress, hear):
             self.counters["responses"] += 1
             self.counters["response_tokens"] += len(result.response_ids)
@@ -67,7 +68,8 @@ class Engine(EngineBase):
         self, request: ActivationsRequest, progress: Progress | None = None
     ) -> Iterator[SpanActivation]:
         """See `personae.inference.torch_engine.activations.activations`."""
-        for result in activations(self.loaded, request, self.spec.max_batch_tokens, progress):
+        limit = batch_tokens(self.loaded, self.spec.max_batch_tokens)
+        for result in activations(self.loaded, request, limit, progress):
             self.counters["spans"] += 1
             yield result
 
@@ -75,6 +77,7 @@ class Engine(EngineBase):
         self, request: LikelihoodRequest, progress: Progress | None = None
     ) -> Iterator[LikelihoodResult]:
         """See `personae.inference.torch_engine.likelihood.loglikelihood`."""
-        for result in loglikelihood(self.loaded, request, self.spec.max_batch_tokens, progress):
+        limit = batch_tokens(self.loaded, self.spec.max_batch_tokens)
+        for result in loglikelihood(self.loaded, request, limit, progress):
             self.counters["continuations"] += 1
             yield result

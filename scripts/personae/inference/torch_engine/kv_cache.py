@@ -7,7 +7,8 @@ the gaps.
 
 On a CPU the cache grows by a few slots at a time, and attention reads all of it with free slots
 masked, because oneDNN copies memory that is not contiguous. On other devices it is allocated once,
-and attention reads the slots in use.
+and attention reads the slots in use, rounded to a step at both ends: kernels are planned anew for
+every width.
 
 Layers with a sliding window keep their full history as well: the mask that transformers builds from
 slot distances limits the window, which stays correct when rows enter and leave.
@@ -29,6 +30,8 @@ from personae.inference.torch_engine.prefix_cache import PrefixCache
 
 # Slots by which a CPU's cache grows: oneDNN's products of other widths take twice as long.
 _CPU_STEP = 16
+# ASSUME: what another device reads is rounded to this; the best step on a GPU was not measured.
+_READ_STEP = 64
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,11 @@ class _Geometry:
 
     def read(self, tokens: int) -> range:
         """Return the slots that attention reads when every row gets ``tokens`` new ones."""
-        return range(self.width) if self.step else range(self.start, self.end + tokens)
+        if self.step:
+            return range(self.width)
+        first = self.start // _READ_STEP * _READ_STEP
+        stop = -(-(self.end + tokens) // _READ_STEP) * _READ_STEP
+        return range(first, min(stop, self.capacity))
 
 
 class _KvLayer(CacheLayerMixin):

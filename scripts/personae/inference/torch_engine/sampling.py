@@ -125,12 +125,12 @@ def _block_at(blocks: Tensor, block: Tensor) -> Tensor:
 def _likeliest_of(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """Return the ``count`` largest entries of each row, largest first, and their tokens.
 
-    On a CPU the vocabulary is arranged in columns. The entries are in the ``count`` columns with
-    the largest maxima, so only these are compared one by one.
+    The vocabulary is arranged in columns. The entries are in the ``count`` columns with the largest
+    maxima, so only these are compared one by one.
     """
     rows, width = logits.shape
     columns = next((c for c in _COLUMNS if width % c == 0 and count < c), 0)
-    if logits.device.type != "cpu" or not columns:
+    if not columns:
         return logits.topk(count, dim=-1)
     table = logits.view(rows, width // columns, columns)
     column = table.amax(1).topk(count, dim=-1, sorted=False).indices

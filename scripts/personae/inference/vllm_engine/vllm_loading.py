@@ -172,6 +172,8 @@ def _start(settings: dict[str, Any]) -> Any:
     """Start vLLM's engine; any failure becomes one line."""
     for name, value in _ENVIRONMENT.items():
         os.environ[name] = value
+    # Other processes use the same cores, and two ranks may share a memory node.
+    os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
     from vllm.engine.arg_utils import EngineArgs
     from vllm.usage.usage_lib import UsageContext
     from vllm.v1.engine.llm_engine import LLMEngine

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from personae.api.requests import (
     ActivationRow,
@@ -18,7 +19,7 @@ from personae.api.requests import (
     Sampling,
     Span,
 )
-from personae.api.wire_encoding import pack_vector
+from personae.api.wire_encoding import pack_vector, unpack_vector
 from personae.tools.bench.gpu_shapes import BenchShape
 
 Chosen = Callable[[int], list[Intervention]]
@@ -27,6 +28,8 @@ Chosen = Callable[[int], list[Intervention]]
 _QUESTION = "Tell me of the sea, of ships and of weather, as somebody who sails would, row {:04d}."
 _FLOOR = -1e9
 _CAPPED = 16
+# A layer sweep: layers x coefficients x questions.
+_SWEPT, _COEFFICIENTS, _QUESTIONS = 8, (0.5, 1.0, 2.0, 4.0), 8
 
 
 class GpuWorkload:
@@ -44,8 +47,7 @@ class GpuWorkload:
             GenerateRow(id=f"r{i}", seed=i, messages=self.messages(i), interventions=chosen(i))
             for i in range(rows)
         ]
-        sampling = Sampling(temperature=0.7, top_p=0.9, max_new_tokens=self.new_tokens)
-        return GenerateRequest(rows=asked, sampling=sampling, vectors=self._vectors)
+        return GenerateRequest(rows=asked, sampling=self._sampling(), vectors=self._vectors)
 
     def messages(self, number: int) -> list[Message]:
         return [Message(role="user", content=_QUESTION.format(number))]
@@ -69,6 +71,46 @@ class GpuWorkload:
             Intervention(op="cap", layer=layer, vector="v", floor=_FLOOR)
             for layer in range(first, min(first + _CAPPED, self.layers))
         ]
+
+    def sweep(self) -> GenerateRequest:
+        """Every setting of a layer sweep on every question, response tokens steered."""
+        settings = [self._setting(layer, c) for layer in self.swept for c in _COEFFICIENTS]
+        asked = [
+            GenerateRow(
+                id=f"{number}-{question}",
+                seed=question,
+                messages=self.messages(question),
+                interventions=[setting],
+            )
+            for number, setting in enumerate(settings)
+            for question in range(_QUESTIONS)
+        ]
+        return GenerateRequest(rows=asked, sampling=self._sampling(), vectors=self._vectors)
+
+    @property
+    def swept(self) -> list[int]:
+        """The layers of the sweep: at most eight, evenly spread."""
+        count = min(_SWEPT, self.layers)
+        return [(2 * i + 1) * self.layers // (2 * count) for i in range(count)]
+
+    def settings(self, share: int) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """Layer and added vector of every ``share``-th setting of the sweep."""
+        vector = unpack_vector(self._vectors["v"])
+        pairs = [(layer, c * vector) for layer in self.swept for c in _COEFFICIENTS]
+        yield from pairs[::share]
+
+    @property
+    def n_questions(self) -> int:
+        """Questions of a setting of the sweep."""
+        return _QUESTIONS
+
+    def _setting(self, layer: int, coefficient: float) -> Intervention:
+        return Intervention(
+            op="add", layer=layer, vector="v", coefficient=coefficient, positions="response"
+        )
+
+    def _sampling(self) -> Sampling:
+        return Sampling(temperature=0.7, top_p=0.9, max_new_tokens=self.new_tokens)
 
     def extraction(self, rows: int) -> ActivationsRequest:
         """Means over the response of prompts with responses, at all layers."""

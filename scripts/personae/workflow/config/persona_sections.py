@@ -57,8 +57,14 @@ class EngineSection(Strict):
     )
     device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1, ...")
     threads: Count | None = Field(default=None, description="CPU threads; null is torch's default.")
-    max_batch_tokens: Count = Field(
-        default=32768, description="Maximum tokens (rows x longest row) of one batch."
+    max_batch_tokens: Count | None = Field(
+        default=None,
+        description="torch: maximum tokens (rows x longest row) of one batch; null is 32768 on a "
+        "CPU, and on GPUs what their free memory holds.",
+    )
+    cuda_graphs: bool = Field(
+        default=True,
+        description="vllm: replay CUDA graphs on a GPU, if the check at the start passes.",
     )
     idle_seconds: float = Field(
         default=300,

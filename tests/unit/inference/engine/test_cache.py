@@ -127,3 +127,20 @@ def test_on_a_cpu_attention_reads_one_piece_of_memory() -> None:
         assert keys.is_contiguous()
         assert values.is_contiguous()
         assert keys.shape[2] % 16 == 0
+
+
+def test_elsewhere_attention_reads_few_different_widths() -> None:
+    cache = RowCache(1, max_rows=2, capacity=300, device=torch.device("cuda"))
+    _enter(cache, [5, 100], 100)
+    widths, seen = set(), []
+    for value in range(200):
+        cache.make_room(1)
+        new = torch.full((2, 1, 1, 1), float(value))
+        keys, _ = cache.update(new, new, 0)
+        mask = cache.mask(1, torch.device("cpu"))
+        assert mask is None or mask.shape[1] == keys.shape[2]
+        cache.advance()
+        widths.add(keys.shape[2])
+        seen.append(keys.shape[2] if mask is None else int(mask[0].sum()))
+    assert seen == list(range(6, 206))
+    assert widths == {128, 192, 256, 300}

@@ -12,6 +12,7 @@ import torch
 from personae.api.requests import GenerateRow, Message, Sampling
 from personae.inference.chat_templates import render_prompt
 from personae.inference.engine_errors import RequestError
+from personae.inference.torch_engine import kv_cache
 from personae.inference.torch_engine.generation import generate as generating
 from personae.inference.torch_engine.model_loading import LoadedModel
 
@@ -47,6 +48,19 @@ def test_64_greedy_responses_with_early_stops_equal_transformers(
     for result in results:
         assert (result.finish_reason == "length") == (len(result.response_ids) == 16)
         assert not stopping.stop_ids & set(result.response_ids)
+
+
+@pytest.mark.parametrize("step", [1, 8, 64])
+def test_widths_that_a_gpu_reads_in_steps_change_no_token(
+    stopping: LoadedModel, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """A cache as on a GPU, allocated once, with its tensors on the CPU."""
+    turns, sampling = prompts(24), GREEDY.model_copy(update={"max_new_tokens": 16})
+    request = generate_request(generate_rows(turns), sampling)
+    expected = generate(stopping, request, 500)
+    monkeypatch.setattr(kv_cache, "_CPU_STEP", None)
+    monkeypatch.setattr(kv_cache, "_READ_STEP", step)
+    assert generate(stopping, request, 500) == expected
 
 
 def test_the_same_seed_gives_the_same_tokens_wherever_the_row_is(stopping: LoadedModel) -> None:
