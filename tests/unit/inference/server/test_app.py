@@ -19,7 +19,10 @@ HELLO = [{"role": "user", "content": "hello"}]
     ("body", "message"),
     [
         ({"rows": [{"id": "a", "messages": HELLO}]}, "rows[0].seed: Field required"),
-        ({"rows": [{"id": "a", "seed": -1}]}, "rows[0].messages: Field required (and 1 more)"),
+        (
+            {"rows": [{"id": "a", "seed": -1}], "colour": 1},
+            "rows[0].seed: Input should be greater than or equal to 0 (and 1 more)",
+        ),
         ({"rows": [], "colour": 1}, "colour: Extra inputs are not permitted"),
     ],
 )

@@ -70,7 +70,8 @@ def test_likelihood_render_and_embed(servers: Servers) -> None:
     client = servers.connect()
     (result,) = client.loglikelihood([LikelihoodRow(id="x", messages=HELLO, continuation="y")])
     assert (result.sum_logprob, result.n_tokens) == (-1.5, 3)
-    (chat,) = client.render([RenderRow(id="x", messages=HELLO)])
+    answered = [*HELLO, Message(role="assistant", content="hi")]
+    (chat,) = client.render([RenderRow(id="x", messages=answered)])
     assert chat.turns == [Span(name="turn0", start=1, end=2)]
     embedded = client.embed(["a", "bcd"])
     assert embedded.dtype == np.float32
