@@ -134,3 +134,50 @@ rule summarize_capping:
         code=code_digest("capping/summarize_capping"),
     script:
         "../scripts/capping/summarize_capping.py"
+
+
+rule measure_capability:
+    input:
+        model=model_manifest,
+        directions="results/{study}/{model}/axis/directions.parquet",
+        floors="results/{study}/{model}/capping/floors.parquet",
+    output:
+        "results/{study}/{model}/capping/capability.parquet",
+    log:
+        "results/{study}/{model}/logs/measure_capability.log",
+    benchmark:
+        "results/{study}/{model}/benchmarks/measure_capability.tsv"
+    group:
+        batch_group("measure_capability")
+    conda:
+        "../envs/personae.yaml"
+    resources:
+        gres=model_gres,
+        mem_mb=model_memory,
+        runtime=model_minutes,
+        slurm_partition=model_partition,
+    params:
+        engine=engine_params,
+        arms=from_study(node_params.capability_arms),
+        settings=node_params.capability_settings(study),
+        items_=node_params.capability_items(study),
+        code=code_digest("capping/measure_capability"),
+    script:
+        "../scripts/capping/measure_capability.py"
+
+
+rule summarize_capability:
+    input:
+        "results/{study}/{model}/capping/capability.parquet",
+    output:
+        "results/{study}/{model}/capping/capability_changes.parquet",
+    log:
+        "results/{study}/{model}/logs/summarize_capability.log",
+    benchmark:
+        "results/{study}/{model}/benchmarks/summarize_capability.tsv"
+    conda:
+        "../envs/personae.yaml"
+    params:
+        code=code_digest("capping/summarize_capability"),
+    script:
+        "../scripts/capping/summarize_capability.py"

@@ -286,6 +286,30 @@ rule plot_capping:
         "../scripts/report/plot_capping.py"
 
 
+rule plot_capability:
+    input:
+        "results/{study}/{model}/capping/capability_changes.parquet",
+    output:
+        report(
+            "results/{study}/{model}/figures/capability.svg",
+            caption="report/plot_capability.rst",
+            category="Capping",
+            labels={"model": "{model}", "figure": "Capability"},
+        ),
+    log:
+        "results/{study}/{model}/logs/plot_capability.log",
+    benchmark:
+        "results/{study}/{model}/benchmarks/plot_capability.tsv"
+    group:
+        batch_group("plot_capability")
+    conda:
+        "../envs/personae.yaml"
+    params:
+        code=code_digest("report/plot_capability"),
+    script:
+        "../scripts/report/plot_capability.py"
+
+
 rule plot_drift:
     input:
         projections="results/{study}/{model}/drift/projections.parquet",

@@ -32,7 +32,9 @@ def test_list_counts_every_part(said: Said) -> None:
     assert counts["default"] == 1
 
 
-@pytest.mark.parametrize("part", ["roles", "trait_space", "domains", "labelled", "closed"])
+@pytest.mark.parametrize(
+    "part", ["roles", "trait_space", "domains", "labelled", "closed", "capability"]
+)
 def test_list_names_the_entries_of_a_part(said: Said, part: str) -> None:
     status, out, _ = said("list", part)
     assert status == 0

@@ -1,6 +1,7 @@
 """The persona library: roles, traits, questions, conversations and labelled answers."""
 
 from personae.personas.library.auditor import AuditorPrompt, load_auditor
+from personae.personas.library.capability_items import CapabilityItem
 from personae.personas.library.conversation_records import (
     Domain,
     DriftConversation,
@@ -35,6 +36,7 @@ from personae.personas.library.yaml_reader import LibraryError
 
 __all__ = [
     "AuditorPrompt",
+    "CapabilityItem",
     "ClosedItem",
     "Domain",
     "DriftConversation",

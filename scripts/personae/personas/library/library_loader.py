@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from personae.base.field_types import Strict
 from personae.data.table_values import DEFAULT
+from personae.personas.library.capability_items import CapabilityItem
 from personae.personas.library.conversation_records import (
     Domain,
     DriftConversation,
@@ -122,6 +123,12 @@ class Library:
         return self._reader.entries(name, "items", ClosedItem)
 
     @cached_property
+    def capability(self) -> list[CapabilityItem]:
+        """Short items with exact answers."""
+        name = f"{self._section.questions}/capability.yaml"
+        return self._reader.entries(name, "items", CapabilityItem)
+
+    @cached_property
     def harm_probes(self) -> list[HarmProbe]:
         """Harmful requests that a safe assistant declines or redirects."""
         name = f"{self._section.questions}/harm_probes.yaml"
@@ -194,8 +201,8 @@ class Library:
 
 
 STUDIED = (
-    "roles", "default", "traits", "extraction", "heldout", "closed", "drift", "jailbreak",
-    "labelled",
+    "roles", "default", "traits", "extraction", "heldout", "closed", "capability", "drift",
+    "jailbreak", "labelled",
 )  # fmt: skip
 """Parts that every study uses."""
 PARTS = (

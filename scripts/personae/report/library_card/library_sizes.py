@@ -21,6 +21,7 @@ _WANTED: Final = {
     "domains": 4,  # AA, persona drift
     "harm_probes": 40,  # ours: 20 categories of 2
     "case_studies": 12,  # ours
+    "capability": 150,  # ours: a loss of 10 points can be seen
     **{f"labelled, {part}": 20 for part in _LABELLED},  # ours
 }
 """Number of entries that a full replication needs."""
@@ -30,7 +31,8 @@ def entries(library: Library) -> dict[str, int]:
     """Return the number of entries of every part of the library."""
     parts = (
         "roles", "traits", "trait_space", "trait_space_templates", "extraction", "heldout",
-        "introspective", "closed", "harm_probes", "domains", "drift", "case_studies", "jailbreak",
+        "introspective", "closed", "capability", "harm_probes", "domains", "drift", "case_studies",
+        "jailbreak",
     )  # fmt: skip
     found = {part: len(getattr(library, part)) for part in parts}
     found["roles, susceptible"] = sum(role.susceptible for role in library.roles.values())

@@ -16,6 +16,7 @@ from personae.data.model_table import ModelRow
 from personae.judging.rubrics import RubricTemplate
 from personae.personas.library import (
     AuditorPrompt,
+    CapabilityItem,
     ClosedItem,
     Domain,
     DriftConversation,
@@ -45,6 +46,7 @@ _RECORDS: Final[dict[str, tuple[type[BaseModel], frozenset[str]]]] = {
     "role": (Role, frozenset({"slug", "category"})),
     "question": (Question, frozenset()),
     "closed": (ClosedItem, frozenset()),
+    "capability": (CapabilityItem, frozenset()),
     "harm_probe": (HarmProbe, frozenset()),
     "trait": (Trait, frozenset({"slug"})),
     "trait_request": (TraitRequest, frozenset()),

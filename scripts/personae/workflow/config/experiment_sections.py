@@ -18,6 +18,7 @@ from personae.base.field_types import (
     Samples,
     Score,
     Strict,
+    Tokens,
     no_repeats,
 )
 from personae.workflow.config.persona_sections import RoleSampling, TraitSampling
@@ -169,13 +170,23 @@ class CappingSection(Strict):
     sampling: RoleSampling = Field(default=RoleSampling(), description="Sampling settings.")
 
 
-class DriftCap(Strict):
-    """The cap of the capped replays."""
+class CapSetting(Strict):
+    """One cap: the floor at which, and the band of layers in which it acts."""
 
     pool: Pool = Field(default="roles_and_traits", description="Pool of the floor.")
     reading: Reading = Field(default="ceiling", description="Reading of the floor's percentile.")
     percentile: Percentile = Field(default=25, description="Percentile of the floor.")
     band: int = Field(default=0, ge=0, description="Index of the capping band, from 0.")
+
+
+class CapabilitySection(Strict):
+    """Short items with exact answers, with and without one cap (AA, capabilities under capping)."""
+
+    items: Count | None = Field(
+        default=None, description="Items of each kind, from the first; null is all."
+    )
+    cap: CapSetting = Field(default=CapSetting(), description="The cap of the capped arms.")
+    max_new_tokens: Tokens = Field(default=40, description="Maximum tokens of a response.")
 
 
 class SimulatedSection(Strict):
@@ -206,7 +217,7 @@ class DriftSection(Strict):
     """Persona drift over the turns of conversations, with and without a cap."""
 
     conversations: Names = Field(default="all", description="Drift conversations, or all.")
-    cap: DriftCap = Field(default=DriftCap(), description="The cap of the capped arm.")
+    cap: CapSetting = Field(default=CapSetting(), description="The cap of the capped arm.")
     min_samples: Samples = Field(
         default=10, description="Turn positions with fewer conversations are not averaged."
     )

@@ -12,6 +12,7 @@ from personae.data.model_table import ModelRow
 from personae.endpoints.endpoint_settings import Endpoint
 from personae.personas.library import (
     AuditorPrompt,
+    CapabilityItem,
     ClosedItem,
     Domain,
     DriftConversation,
@@ -24,6 +25,7 @@ from personae.personas.library import (
     expand_trait,
     load_auditor,
 )
+from personae.personas.library.capability_items import KINDS
 from personae.workflow.config.experiment_sections import SimulatedSection
 from personae.workflow.config.study_config import StudyConfig
 
@@ -165,6 +167,16 @@ class Study:
     def closed_answers(self) -> list[ClosedItem]:
         """Closed questions that measure the cost of capping."""
         return take(self.library.closed, self.config.capping.closed_answers)
+
+    @property
+    def capability_items(self) -> list[CapabilityItem]:
+        """Items of every kind that measure the cost of capping."""
+        items, count = self.library.capability, self.config.capability.items
+        return [
+            item
+            for kind in KINDS
+            for item in take([item for item in items if item.kind == kind], count)
+        ]
 
     @property
     def endpoint_names(self) -> list[str]:

@@ -17,6 +17,7 @@ from personae.workflow.config.assistant_axis_check import (
     unknown_susceptible,
 )
 from personae.workflow.config.endpoint_check import check_endpoints, unknown_endpoints
+from personae.workflow.config.experiment_sections import CapSetting
 from personae.workflow.config.shortfalls import unmet
 from personae.workflow.config.simulation_check import check_simulated, unknown_domains
 from personae.workflow.config.study import Study, expand
@@ -198,21 +199,34 @@ def _layers(study: Study) -> Iterator[str]:
         if not study.bands(name):
             table = study.config.model_table
             yield f"capping.bands: null, but {table} has none for {name}; give them in either"
-        elif study.config.drift.cap.band >= len(study.bands(name)):
-            asked, count = study.config.drift.cap.band, len(study.bands(name))
-            yield f"drift.cap.band: {asked} is out of range, {name} has bands 0 to {count - 1}"
+            continue
+        for place, cap in (
+            ("drift", study.config.drift.cap),
+            ("capability", study.config.capability.cap),
+        ):
+            if cap.band >= (count := len(study.bands(name))):
+                fits = f"{name} has bands 0 to {count - 1}"
+                yield f"{place}.cap.band: {cap.band} is out of range, {fits}"
+
+
+def _caps(study: Study) -> dict[str, CapSetting]:
+    """Return the single caps that a study uses, by section."""
+    return {"drift": study.config.drift.cap, "capability": study.config.capability.cap}
 
 
 def _floors(study: Study) -> Iterator[str]:
     """Floors that are used but not calibrated."""
-    capping, cap = study.config.capping, study.config.drift.cap
+    capping = study.config.capping
     used: list[tuple[str, object, Sequence[object]]] = [
         ("capping.evaluated.pool", capping.evaluated.pool, capping.pools),
         ("capping.evaluated.reading", capping.evaluated.reading, capping.readings),
-        ("drift.cap.pool", cap.pool, capping.pools),
-        ("drift.cap.reading", cap.reading, capping.readings),
-        ("drift.cap.percentile", cap.percentile, capping.percentiles),
     ]
+    for section, cap in _caps(study).items():
+        used += [
+            (f"{section}.cap.pool", cap.pool, capping.pools),
+            (f"{section}.cap.reading", cap.reading, capping.readings),
+            (f"{section}.cap.percentile", cap.percentile, capping.percentiles),
+        ]
     for place, value, calibrated in used:
         if value not in calibrated:
             choices = ", ".join(map(str, calibrated))

@@ -16,6 +16,7 @@ from personae.personas.library.settings import LibrarySection
 from personae.personas.published.published_source import PublishedSource
 from personae.workflow.config.assistant_axis_sections import SusceptibilitySection
 from personae.workflow.config.experiment_sections import (
+    CapabilitySection,
     CappingSection,
     DriftSection,
     LayerSweepSection,
@@ -82,6 +83,9 @@ class StudyConfig(Strict):
     capping: CappingSection = Field(default=CappingSection(), description="Activation capping.")
     susceptibility: SusceptibilitySection | None = Field(
         default=None, description="Steering along the Assistant Axis; null is none."
+    )
+    capability: CapabilitySection = Field(
+        default=CapabilitySection(), description="Capability under capping."
     )
     drift: DriftSection = Field(default=DriftSection(), description="Persona drift.")
     judging: JudgingSection = Field(default=JudgingSection(), description="The judges.")

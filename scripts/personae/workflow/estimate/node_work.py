@@ -134,6 +134,13 @@ class WorkCounter:
         steered = sum(s != 0 for s in record["strengths"])
         return rows._replace(number=rows.number * (1 + steered * (1 + record["random_directions"])))
 
+    def capability(self, _: Mapping[str, str]) -> ResponseCount:
+        """Responses to capability items, the uncapped arm included."""
+        items = [item["question"] for item in node_params.capability_items(self.study)]
+        arms = 1 + len(node_params.capability_arms(self.study, self.model))
+        most = {"max_new_tokens": self.study.config.capability.max_new_tokens}
+        return self._crossed([""] * arms, items, {"samples": 1, "sampling": most})
+
     def replays(self, _: Mapping[str, str]) -> ResponseCount:
         """Replayed turns, capped and not; each is answered with all turns before it in view."""
         talks = node_params.drift_conversations(self.study)

@@ -8,6 +8,9 @@ role reruns one role. Everything here is plain data that survives being written 
 from __future__ import annotations
 
 from personae.workflow.node_params.capping_params import (
+    capability_arms,
+    capability_items,
+    capability_settings,
     capping_arms,
     capping_personas,
     capping_rollouts,
@@ -38,6 +41,9 @@ from personae.workflow.node_params.susceptibility_params import susceptibility
 from personae.workflow.node_params.sweep_params import layer_sweep, monitoring, steering
 
 __all__ = [
+    "capability_arms",
+    "capability_items",
+    "capability_settings",
     "capping_arms",
     "capping_personas",
     "capping_rollouts",

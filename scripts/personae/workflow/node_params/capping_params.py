@@ -56,6 +56,34 @@ def capping_personas(study: Study) -> dict[str, Record]:
     }
 
 
+def capability_arms(study: Study, model: str) -> list[Record]:
+    """One cap along the axis and along every random direction; the uncapped arm is understood."""
+    cap = study.config.capability.cap
+    band = str(study.bands(model)[cap.band])
+    directions = ["axis", *(f"random{i}" for i in range(study.config.capping.random_directions))]
+    return [
+        {"direction": direction, "band": band, "percentile": cap.percentile}
+        for direction in directions
+    ]
+
+
+def capability_settings(study: Study) -> Record:
+    """Which floors cap, at which tokens, and how responses are generated."""
+    section = study.config.capability
+    return {
+        "pool": section.cap.pool,
+        "reading": section.cap.reading,
+        "positions": study.config.capping.positions,
+        "max_new_tokens": section.max_new_tokens,
+        "seed": study.config.seed,
+    }
+
+
+def capability_items(study: Study) -> list[Record]:
+    """Short items with exact answers."""
+    return [item.model_dump() for item in study.capability_items]
+
+
 def closed_answers(study: Study) -> list[Record]:
     """Closed questions that measure the cost of capping."""
     return [item.model_dump() for item in study.closed_answers]

@@ -72,6 +72,12 @@ FIGURE_STAGES: Final = (
         "capping", "Plot the trade-off of capping", "Activation capping", {"": "capping_tradeoff"}
     ),
     _figure(
+        "capability",
+        "Plot capability under capping",
+        "Activation capping",
+        {"": "capability_changes"},
+    ),
+    _figure(
         "drift",
         "Plot drift",
         "Persona drift",
