@@ -44,6 +44,7 @@ PLANTED = [
     "capping-reduces-role-play",
     "capping-reduces-jailbreak-role-play",
     "capping-reduces-role-play-second-judge",
+    "capping-keeps-exact-answers",
     "prompts-shift-trait",
     "pairs-are-effective",
     "steering-increases-trait",

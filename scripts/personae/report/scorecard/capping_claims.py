@@ -12,12 +12,14 @@ from personae.report.scorecard.claim import Claim, Finding, Outcome, Untestable
 from personae.report.scorecard.evidence import Evidence
 from personae.report.scorecard.expectations import Above, Within
 from personae.report.wording import span
+from personae.science.capability import ALL_KINDS
 from personae.science.cluster_inference import (
     Inference,
     mean_of_clusters,
     mean_of_crossed_clusters,
     paired_proportions,
 )
+from personae.science.resampling import Interval
 
 _ACCURACY_TOLERANCE = 0.05
 _PUBLISHED_PERCENTILE = 25.0
@@ -88,6 +90,19 @@ def _accuracy(evidence: Evidence) -> Outcome:
     worst = min(changes, key=lambda band: changes[band].low)
     n = len(before)
     return Finding(changes[worst], None, n, n, detail=f"layers {span(worst)}")
+
+
+def _exact_answers(evidence: Evidence) -> Outcome:
+    """Change in the share of items answered correctly in the model's own words."""
+    rows = evidence.read("capability_changes")
+    rows = rows[(rows.direction == "axis") & (rows.kind == ALL_KINDS)]
+    if rows.empty:
+        return Untestable("no cap along the axis was measured on capability items")
+    row = rows.iloc[0]
+    n = int(row.n)
+    change = Interval(float(row.change), float(row.change_low), float(row.change_high))
+    where = f"layers {span(row.band)}, percentile {row.percentile:g}"
+    return Finding(change, None, n, n, detail=f"{where}; {row.lost} lost, {row.gained} gained")
 
 
 def _likelihood(evidence: Evidence) -> Outcome:
@@ -230,6 +245,20 @@ CLAIMS = (
         expect=Above(bound=-0.1, smallest=-0.1),
         min_clusters=12,
         measure=_accuracy,
+    ),
+    Claim(
+        id="capping-keeps-exact-answers",
+        paper="AA",
+        section="10 Capping evaluation",
+        text="A capped model still gives exact answers in its own words.",
+        estimand="Change in the share of correct responses to short items with exact answers",
+        published="none on IFEval, MMLU-Pro, GSM8K and EQ-Bench",
+        published_size=0.0,
+        unit="items, capped and uncapped paired",
+        null="a loss of 0.1 or more (the interval against this margin)",
+        expect=Above(bound=-0.1, smallest=-0.1),
+        min_clusters=12,
+        measure=_exact_answers,
     ),
     Claim(
         id="capping-keeps-likelihood",

@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
+
+from personae.personas.library.capability_items import KINDS
+from personae.science.capability import capability_changes
 
 from .basics import (
     BANDS,
@@ -126,7 +130,23 @@ def capping_tables(plan: Planted) -> dict[str, pa.Table]:
         "capping/scores": table("scores", scores),
         "capping/tradeoff": table("capping_tradeoff", tradeoff),
         "capping/costs": table("capping_costs", costs),
+        "capping/capability_changes": table("capability_changes", _capability(plan)),
     }
+
+
+def _capability(plan: Planted) -> list[dict[str, Any]]:
+    """Of 160 items 80 are answered correctly; a cap loses none, or, without effect, 40 of them."""
+    lost = 0 if plan.effect else 40
+    answers = [
+        {
+            "direction": direction, "band": "" if direction == "none" else "14-16",
+            "percentile": None if direction == "none" else 25.0, "kind": KINDS[i % len(KINDS)],
+            "item": f"item{i}", "correct": i + (0 if direction == "none" else -lost) >= 80,
+        }
+        for direction in ("none", "axis", "random0")
+        for i in range(160)
+    ]  # fmt: skip
+    return capability_changes(pd.DataFrame(answers))
 
 
 def _costs(

@@ -10,6 +10,7 @@ import pyarrow as pa
 from scripts.report import (
     build_scorecard,
     plot_axis_layers,
+    plot_capability,
     plot_capping,
     plot_drift,
     plot_heldout_roles,
@@ -54,6 +55,7 @@ _SCHEMAS = {
     "capping/responses": "capped_responses",
     "capping/tradeoff": "capping_tradeoff",
     "capping/costs": "capping_costs",
+    "capping/capability_changes": "capability_changes",
     "drift/projections": "drift_projections",
     "drift/summary": "drift_summary",
     "judging/study_pairs": "judge_pairs",
@@ -78,6 +80,7 @@ _PLACES = {
     "speaker_shares": "susceptibility/shares",
     "floors": "capping/floors",
     "capping_costs": "capping/costs",
+    "capability_changes": "capping/capability_changes",
     "monitoring_points": "monitoring/{trait}/points",
     "drift": "drift/projections",
     "agreement": "judging/agreement",
@@ -244,9 +247,13 @@ def draw_figures(study: Study, model: str) -> None:
         correlations=[at(f"monitoring/{trait}/correlations") for trait in TRAITS],
         **out("monitoring"),
     )
+<<<<<<< HEAD
     plot_susceptibility.main(
         table=at("susceptibility/shares"), judge=JUDGES[0], **out("susceptibility")
     )
+=======
+    plot_capability.main(changes=at("capping/capability_changes"), **out("capability"))
+>>>>>>> b4d9b35 (Capability: claim, figure, tests; the demo and the smallest study answer the items)
     plot_capping.main(table=at("capping/tradeoff"), judge=JUDGES[0], **out("capping"))
     plot_drift.main(
         projections=at("drift/projections"), summary=at("drift/summary"), **layer, **out("drift")
