@@ -247,13 +247,10 @@ def draw_figures(study: Study, model: str) -> None:
         correlations=[at(f"monitoring/{trait}/correlations") for trait in TRAITS],
         **out("monitoring"),
     )
-<<<<<<< HEAD
     plot_susceptibility.main(
         table=at("susceptibility/shares"), judge=JUDGES[0], **out("susceptibility")
     )
-=======
     plot_capability.main(changes=at("capping/capability_changes"), **out("capability"))
->>>>>>> b4d9b35 (Capability: claim, figure, tests; the demo and the smallest study answer the items)
     plot_capping.main(table=at("capping/tradeoff"), judge=JUDGES[0], **out("capping"))
     plot_drift.main(
         projections=at("drift/projections"), summary=at("drift/summary"), **layer, **out("drift")
