@@ -73,10 +73,14 @@ claim_ownership()
 
 # This runs before jobs are planned, since Snakemake checks only whether a file exists.
 if workflow.is_main_process:
-    for line in clear_damage(
-        Path(), Path("results") / STUDY_NAME, is_dry=command_line().is_dry
-    ):
-        print(f"note: {line}", file=sys.stderr)
+    try:
+        head_process.require_writable(Path(".snakemake"))
+        for line in clear_damage(
+            Path(), Path("results") / STUDY_NAME, is_dry=command_line().is_dry
+        ):
+            print(f"note: {line}", file=sys.stderr)
+    except PersonaeError as error:
+        raise WorkflowError(str(error)) from None
 
 
 onstart:

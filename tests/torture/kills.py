@@ -13,6 +13,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..signals import reset_signals
 from .processes import VICTIMS, Victim, forbidden_words, outliving, processes_in, rule_of, strike
 from .study import TortureStudy
 
@@ -77,6 +78,7 @@ def _killed_run(
             stdout=out,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=reset_signals,
         )
         if rule := _wait_for_node(study, running, kills.hit):
             if draw.random() < _AFTER_ROWS:

@@ -12,6 +12,7 @@ from typing import Literal
 
 from personae.data import tables
 
+from ..signals import reset_signals
 from ..workflow.conftest import Project
 from .judge import JudgingEndpoint
 from .processes import VICTIMS, Victim
@@ -69,6 +70,7 @@ class Bench:
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=reset_signals,
             )
 
 

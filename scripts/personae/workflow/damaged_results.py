@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from personae.base.atomic_files import explained
 from personae.data.integrity import damaged_tables, set_aside
 from personae.workflow.snakemake_internals import damaged_records
 
@@ -19,12 +20,18 @@ def clear_damage(project: Path, results: Path, *, is_dry: bool) -> list[str]:
         The study's results.
     is_dry
         Only say what is damaged.
+
+    Raises
+    ------
+    WriteError
+        When something damaged cannot be set aside.
     """
     lines = []
     for path in damaged_tables(results):
         lines.append(f"{path}: truncated or damaged; it is made again")
         if not is_dry:
-            set_aside(path)
+            with explained(path):
+                set_aside(path)
     for record, path in damaged_records(project).items():
         lines.append(f"{record}: Snakemake's record of {path} is damaged; that is made again")
         if not is_dry:

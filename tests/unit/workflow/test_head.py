@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import signal
 import subprocess
@@ -12,7 +13,12 @@ from pathlib import Path
 import pytest
 
 from personae.base.atomic_files import WriteError
-from personae.workflow.cluster.head_process import HeadError, cancel_leftovers, claim_results
+from personae.workflow.cluster.head_process import (
+    HeadError,
+    cancel_leftovers,
+    claim_results,
+    require_writable,
+)
 
 HOLD = (
     "import sys, time; from pathlib import Path;"
@@ -62,7 +68,19 @@ def test_results_that_cannot_be_written_are_one_line_before_any_job(
         raise OSError(number, "as the kernel says")
 
     monkeypatch.setattr(Path, "write_text", fails)
+    monkeypatch.setattr(Path, "write_bytes", fails)
+    monkeypatch.setattr(logging, "raiseExceptions", True)
     with pytest.raises(WriteError) as caught:
         claim_results(tmp_path)
     assert str(caught.value).startswith(f"{tmp_path}/.head: ")
     assert words in str(caught.value)
+    with pytest.raises(WriteError) as caught:
+        require_writable(tmp_path / ".snakemake")
+    assert str(caught.value).startswith(f"{tmp_path}/.snakemake/.writable: ")
+    assert words in str(caught.value)
+    assert not logging.raiseExceptions  # the log, on the same disk, fails in silence
+
+
+def test_a_disk_that_can_be_written_is_left_as_it_was(tmp_path: Path) -> None:
+    require_writable(tmp_path / ".snakemake")
+    assert list((tmp_path / ".snakemake").iterdir()) == []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import getpass
+import logging
 import os
 import platform
 import shutil
@@ -19,17 +20,39 @@ from typing import Final
 
 from filelock import BaseFileLock, FileLock, Timeout
 
-from personae.base.atomic_files import explained
+from personae.base.atomic_files import WriteError, explained
 from personae.base.errors import PersonaeError
 from personae.workflow.cluster.site_settings import job_prefix
 
 _TIMEOUT = 60.0
+_RECORD_BYTES: Final = 4096
 _NO_LOCKS: Final = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
 _held: list[BaseFileLock] = []
 
 
 class HeadError(PersonaeError):
     """Another head process works here, or its jobs cannot be ended."""
+
+
+def require_writable(folder: Path) -> None:
+    """Write a small file and remove it, where Snakemake is about to write its own records.
+
+    Snakemake itself meets a full or read-only disk with a traceback, and its log with another.
+
+    Raises
+    ------
+    WriteError
+        When the disk is full, or the folder may not be written.
+    """
+    path = folder / ".writable"
+    try:
+        with explained(path):
+            folder.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(bytes(_RECORD_BYTES))
+            path.unlink()
+    except WriteError:
+        logging.raiseExceptions = False
+        raise
 
 
 def claim_results(folder: Path) -> None:
