@@ -21,7 +21,11 @@ STUDY = "torture.yaml"
 JUDGES = ("arbiter", "deputy")
 RESULTS = Path("results") / "mini"
 _LAYERS, _HIDDEN = 4, 64
-_ROW = f"tiny\tTiny\tchat\tfolder\t%s\t\t{_LAYERS}\t{_HIDDEN}\t2\t1-2\t0\t1\t4\tMIT\n"
+_CELLS = {
+    "name": "tiny", "display_name": "Tiny", "kind": "chat", "source": "folder",
+    "n_layers": str(_LAYERS), "hidden_size": str(_HIDDEN), "middle_layer": "2",
+    "capping_bands": "1-2", "gpus": "0", "gpu_mem_gb": "1", "mem_gb": "4", "license": "MIT",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -69,8 +73,7 @@ def make_study(root: Path, judge: str) -> TortureStudy:
     """Copy the project to ``root``, with a tiny model and a study judged at an address."""
     project = copy_project(root)
     _tiny_model(root / "tiny")
-    with (root / "config" / "models.tsv").open("a", encoding="utf-8") as table:
-        table.write(_ROW % (root / "tiny"))
+    _add_model(root / "config" / "models.tsv", root / "tiny")
     study = yaml.safe_load((root / MINI).read_text(encoding="utf-8"))
     study |= {
         "models": ["tiny"],
@@ -98,6 +101,15 @@ def port_of(root: Path) -> int:
     """Return the port at which a study looks for its judge."""
     study = yaml.safe_load((root / STUDY).read_text(encoding="utf-8"))
     return urlsplit(study["endpoints"][JUDGES[0]]["base_url"]).port or 0
+
+
+def _add_model(table: Path, folder: Path) -> None:
+    """Add the row of the tiny model to the model table."""
+    text = table.read_text(encoding="utf-8")
+    columns = next(line for line in text.splitlines() if line[0] != "#").split("\t")
+    cells = _CELLS | {"id": str(folder)}
+    row = "\t".join(cells.get(column, "") for column in columns)
+    table.write_text(f"{text}{row}\n", encoding="utf-8")
 
 
 def _tiny_model(folder: Path) -> None:

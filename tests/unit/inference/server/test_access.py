@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -19,7 +20,7 @@ from personae.inference.client.channel import Channel
 from personae.inference.client.server_environment import TOKEN_VARIABLE, server_environment
 from personae.inference.engine_errors import EngineError
 from personae.inference.server import chat_page
-from personae.inference.server.access import AccessGuard, AccessRules, access_of
+from personae.inference.server.access import MOST_BYTES, AccessGuard, AccessRules, access_of
 
 from .harness import HERE, Servers, say
 
@@ -115,9 +116,40 @@ def test_a_server_on_a_port_answers_only_with_its_token(
             Channel(remote, servers.log.append)
         monkeypatch.setenv(TOKEN_VARIABLE, found[1])
         assert say(servers.connect(url=remote.url), "hello") == ["hello"]
+        token = f"Authorization: Bearer {found[1]}"
+        surrogate = b'{"model": "model", "messages": [{"role": "user", "content": "\\ud800"}]}'
+        assert status(port, "Host: evil.example", token) == 421
+        assert status(port, "Host: localhost", token, f"Content-Length: {MOST_BYTES + 1}") == 413
+        assert status(port, "Host: localhost", token, body=surrogate) == 400
+        assert say(servers.connect(url=remote.url), "well") == ["well"]
     finally:
         process.kill()
-        process.wait()
+        said = process.communicate()[1]
+    assert "Traceback" not in said
+    assert found[1] not in said
+
+
+def status(port: int, *headers: str, body: bytes = b"") -> int:
+    """Send a chat request byte by byte, as no client library would, and return the status."""
+    length = (
+        () if any("Content-Length" in h for h in headers) else (f"Content-Length: {len(body)}",)
+    )
+    lines = ["POST /v1/chat/completions HTTP/1.1", *headers, *length,
+             "Content-Type: application/json"]  # fmt: skip
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall("\r\n".join([*lines, "", ""]).encode() + body)
+        return int(connection.recv(100).split()[1])
+
+
+def test_a_server_that_a_node_starts_holds_no_key(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "planted-key")
+    assert say(servers.connect(), "hello") == ["hello"]
+    (pid,) = servers.loads()
+    environment = Path(f"/proc/{pid}/environ").read_bytes()
+    assert b"PATH=" in environment
+    assert b"planted-key" not in environment
 
 
 def test_a_server_inherits_no_secret() -> None:
