@@ -6,7 +6,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 FINISHED_STUDY = frozenset(
-    f"tests/workflow/{name}.py" for name in ("test_endpoints", "test_processes", "test_reruns")
+    f"tests/workflow/test_{name}.py" for name in ("endpoints", "killed_nodes", "processes", "reruns")
 )
 """Files whose tests mutate one study that was run to its end."""
 
