@@ -48,7 +48,7 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make torture", description=__doc__)
     parser.add_argument("--seed", type=int, default=1, help="of every random choice")
-    parser.add_argument("--kills", type=int, default=42, help="of single nodes")
+    parser.add_argument("--kills", type=int, default=45, help="of single nodes")
     parser.add_argument("--study-kills", type=int, default=6, help="while a whole study runs")
     parser.add_argument("--flips", type=int, default=400)
     parser.add_argument("--inputs", type=int, default=800)

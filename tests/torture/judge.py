@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from typing import Any
 
 from ..unit.endpoints.misbehaving import Endpoint, Reply
-from ..workflow.test_endpoints import UNUSABLE, judge
+from ..workflow.test_endpoints import UNUSABLE, digest, judge
+
+_SLOWEST = 0.5
 
 
 class JudgingEndpoint(Endpoint):
@@ -16,6 +19,8 @@ class JudgingEndpoint(Endpoint):
     ----------
     given
         How often each model was asked each thing since the last call of `forget`.
+    is_slow
+        Whether answers take up to half a second, so that a node can be killed between two.
     judged
         What was answered with a verdict: the rest is asked for again by every run.
     """
@@ -24,10 +29,17 @@ class JudgingEndpoint(Endpoint):
         super().__init__(judge, port=port)
         self.given: Counter[tuple[str, str]] = Counter()
         self.judged: set[tuple[str, str]] = set()
+        self.is_slow = False
 
     def forget(self) -> None:
         """Reset the counts."""
         self.given.clear()
+
+    def reply(self, body: dict[str, Any], headers: dict[str, str]) -> Reply:
+        """Count a request and say what follows."""
+        reply, asked = super().reply(body, headers), str(body["messages"][-1]["content"])
+        delay = digest(asked) % 100 / 100 * _SLOWEST if self.is_slow else 0.0
+        return dataclasses.replace(reply, delay=delay)
 
     def done(self, body: dict[str, Any], reply: Reply) -> None:
         """Count a reply that was delivered whole."""

@@ -33,9 +33,11 @@ from .processes import Victim, forbidden_words, outliving, processes_in, rule_of
 
 _KEPT = re.compile(r"(\d+) of (\d+) rows are kept from an attempt before")
 _PATIENCE = 240.0
+_ON_THE_WAY = 1.0
 _MOST_ROWS = 3  # a node is killed when one to so many more batches were written
-_MOST_ANSWERS = 12
-_MOST_SECONDS = 0.8  # a node that asks nothing is killed so soon, or while it writes
+_MOST_ANSWERS = 5
+_BY_TIME = 0.7  # share of the nodes that ask nothing; the others are killed while they write
+_MOST_SECONDS = 0.8  # a node that asks nothing is killed so soon
 
 
 def kill_node(bench: Bench, node: Node, victim: Victim, seed: int, found: Found) -> None:
@@ -78,6 +80,7 @@ def _killed(bench: Bench, node: Node, victim: Victim, draw: random.Random, found
     root, log = bench.project.root, bench.project.root / "torture.log"
     if bench.judge:
         bench.judge.forget()
+        bench.judge.is_slow = True
     head = bench.start(node.outputs[0], log)
     process = _wait_for_node(root, head, node.rule)
     if process and _reaches_moment(bench, node, process, draw):
@@ -107,15 +110,23 @@ def _wait_for_node(root: Path, head: subprocess.Popen[bytes], rule: str) -> psut
     deadline = time.monotonic() + _PATIENCE
     while head.poll() is None and time.monotonic() < deadline:
         for process in processes_in(root):
-            if rule_of(process) == rule:
+            if rule_of(process) == rule and _is_python(process):
                 return process
         time.sleep(0.02)
     return None
 
 
+def _is_python(process: psutil.Process) -> bool:
+    """Tell the node from the shell that started it."""
+    try:
+        return "python" in Path(process.cmdline()[0]).name
+    except (psutil.Error, IndexError):
+        return False
+
+
 def _reaches_moment(bench: Bench, node: Node, process: psutil.Process, draw: random.Random) -> bool:
     """Wait until the node is to be killed, and stop it; False if it ended before."""
-    if node.asks == "nothing" and draw.random() < 0.5:
+    if node.asks == "nothing" and draw.random() < _BY_TIME:
         time.sleep(draw.uniform(0.0, _MOST_SECONDS))
         return not _has_ended(process)
     wanted = draw.randint(1, {"model": _MOST_ROWS, "judge": _MOST_ANSWERS, "nothing": 1}[node.asks])
@@ -158,6 +169,8 @@ def _rerun(bench: Bench, node: Node, found: Found, name: str) -> str:
     """Run the target again, which must succeed and use what is kept; return what it said."""
     had_rows = node.asks == "model" and _progress(bench, node) > 0
     if bench.judge:
+        bench.judge.is_slow = False
+        time.sleep(_ON_THE_WAY)  # replies to a process that has ended are none of the rerun
         bench.judge.forget()
     log = bench.project.root / "torture.log"
     head = bench.start(node.outputs[0], log)
