@@ -8,7 +8,7 @@ from matplotlib.ticker import PercentFormatter
 
 from personae.report.plots import style
 from personae.report.plots.style import Illustration, illustrated, panels
-from personae.report.wording import capital
+from personae.report.wording import bounds, capital
 from personae.science.capability import ALL_KINDS
 from personae.science.capping_arms import UNCAPPED
 
@@ -59,7 +59,7 @@ def _finding(changes: pd.DataFrame) -> str:
         f"Of {int(before.n)} short items with exact answers, {before.accuracy:.0%} are answered "
         f"correctly without capping and {capped.accuracy:.0%} with the cap along the axis at "
         f"layers {capped.band.replace('-', ' to ')}, percentile {capped.percentile:g} (change "
-        f"{capped.change:+.1%}, 95% interval {capped.change_low:+.1%} to "
-        f"{capped.change_high:+.1%}; {int(capped.lost)} lost, {int(capped.gained)} gained, exact "
-        f"McNemar p = {capped.p:.2g})."
+        f"{capped.change:+.1%}, 95% interval "
+        f"{bounds(capped.change_low, capped.change_high, '+.1%')}; {int(capped.lost)} lost, "
+        f"{int(capped.gained)} gained, exact McNemar p = {capped.p:.2g})."
     )
