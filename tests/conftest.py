@@ -6,8 +6,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 FINISHED_STUDY = frozenset(
-    f"tests/workflow/test_{name}.py"
-    for name in ("endpoints", "killed_nodes", "processes", "reruns")
+    f"tests/workflow/test_{name}.py" for name in ("endpoints", "processes", "reruns")
 )
 """Files whose tests mutate one study that was run to its end."""
 
