@@ -432,3 +432,8 @@ def speaker_unit():
     """Unit of the strengths of steering along the axis."""
     section = study.config.susceptibility
     return section.unit if section else None
+
+
+def max_accuracy_loss():
+    """Largest loss of accuracy of a cap that is chosen against harm."""
+    return study.config.harm.max_accuracy_loss if study.config.harm else None

@@ -310,6 +310,31 @@ rule plot_capability:
         "../scripts/report/plot_capability.py"
 
 
+rule plot_harm:
+    input:
+        "results/{study}/{model}/harm/rates.parquet",
+    output:
+        report(
+            "results/{study}/{model}/figures/harm.svg",
+            caption="report/plot_harm.rst",
+            category="Capping",
+            labels={"model": "{model}", "figure": "Harm"},
+        ),
+    log:
+        "results/{study}/{model}/logs/plot_harm.log",
+    benchmark:
+        "results/{study}/{model}/benchmarks/plot_harm.tsv"
+    group:
+        batch_group("plot_harm")
+    conda:
+        "../envs/personae.yaml"
+    params:
+        judge=node_params.deciding_judge(study, "harm"),
+        code=code_digest("report/plot_harm"),
+    script:
+        "../scripts/report/plot_harm.py"
+
+
 rule plot_drift:
     input:
         projections="results/{study}/{model}/drift/projections.parquet",

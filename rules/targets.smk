@@ -12,6 +12,7 @@ localrules:
     monitoring,
     susceptibility,
     capping,
+    harm,
     drift,
     judging,
 
@@ -49,6 +50,11 @@ rule susceptibility:
 rule capping:
     input:
         arm_targets("capping"),
+
+
+rule harm:
+    input:
+        arm_targets("harm"),
 
 
 rule drift:

@@ -22,6 +22,14 @@ def _interval(name: str) -> Columns:
     return {name: _NUMBER, f"{name}_low": _NUMBER, f"{name}_high": _NUMBER}
 
 
+_HARM_ARM: Final[Columns] = {
+    "contrast": _TEXT,
+    "band": _TEXT,
+    "percentile": _NUMBER,
+    "reading": _TEXT,
+    "strength": _NUMBER,
+}
+
 RESPONSES: Final[dict[str, Columns]] = {
     "speaker_responses": {
         "role": _TEXT,
@@ -33,6 +41,14 @@ RESPONSES: Final[dict[str, Columns]] = {
         "strength": _NUMBER,
         "in_residual_norms": _NUMBER,
         "in_persona_gaps": _NUMBER,
+    },
+    "harm_responses": {
+        "persona": _TEXT,
+        "question_id": _TEXT,
+        "category": _TEXT,
+        "half": _TEXT,
+        "sample": _INDEX,
+        **_HARM_ARM,
     },
 }
 """Kinds of generated responses, with the columns that they add to the common ones."""
@@ -73,6 +89,28 @@ TABLES: Final[dict[str, Columns]] = {
         "beyond_p_greater": _NUMBER,
         "beyond_p_less": _NUMBER,
         **_interval("coherence"),
+    },
+    "harm_rates": {
+        "judge": _TEXT,
+        **_HARM_ARM,
+        "half": _TEXT,
+        "category": _TEXT,
+        "n": _COUNT,
+        "n_unscored": _COUNT,
+        "clusters": _COUNT,
+        **_interval("rate"),
+        "severity": _NUMBER,
+        "refuses": _NUMBER,
+        "redirects": _NUMBER,
+        "harmless": _NUMBER,
+        **_interval("change"),
+        "p_greater": _NUMBER,
+        "p_less": _NUMBER,
+        "random_change": _NUMBER,
+        "beyond_p_less": _NUMBER,
+        **_interval("accuracy_change"),
+        "chosen": pa.bool_(),
+        "pareto": pa.bool_(),
     },
 }
 """Other kinds of table."""

@@ -67,3 +67,46 @@ def test_labels_need_a_judge_that_gives_them(demo: dict[str, Any]) -> None:
     demo["judging"] |= {"primary": "likelihood", "second": None}
     with pytest.raises(ConfigError, match=r"susceptibility: the likelihood judge does not score"):
         load_study(demo, ROOT)
+
+
+def test_harm_arms_are_caps_their_controls_and_steering(demo: dict[str, Any]) -> None:
+    study = load_study(demo, ROOT)
+    arms = node_params.harm_arms(study, "smollm2_135m")
+    kinds = {arm["contrast"] for arm in arms}
+    assert kinds == {
+        "axis", "random0", "wrong_sign", "single_layer", "steering", "steering_random0",
+    }  # fmt: skip
+    assert {arm["reading"] for arm in arms if arm["contrast"] == "axis"} == {"ceiling", "floor"}
+    assert {arm["reading"] for arm in arms if arm["contrast"] == "wrong_sign"} == {"ceiling"}
+    single = {arm["band"] for arm in arms if arm["contrast"] == "single_layer"}
+    assert all(len(set(band.split("-"))) == 1 for band in single)
+    record = node_params.harm_record(study, "smollm2_135m")
+    assert record is not None
+    assert len({probe["category"] for probe in record["probes"]}) == len(record["probes"]) == 6
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"personas": ["cynical_deamon"]}, "harm.personas[0]: no persona jailbreak"),
+        ({"probes": 999}, "harm.probes: 999 is too many, there are 64"),
+        ({"percentiles": [33]}, "harm.percentiles: 33.0 is not calibrated"),
+        ({"random_directions": 5}, "harm.random_directions: 5 is too many"),
+    ],
+)
+def test_a_wrong_setting_of_harm_is_one_line(
+    demo: dict[str, Any], changes: dict[str, Any], said: str
+) -> None:
+    demo["harm"] |= changes
+    with pytest.raises(ConfigError) as refused:
+        load_study(demo, ROOT)
+    assert [said in problem for problem in refused.value.problems] == [True]
+
+
+def test_the_wrong_sign_needs_both_readings(demo: dict[str, Any]) -> None:
+    demo["capping"]["readings"] = ["ceiling"]
+    demo["harm"] |= {"readings": None}
+    with pytest.raises(ConfigError, match=r"harm.wrong_sign: needs both readings"):
+        load_study(demo, ROOT)
+    demo["harm"]["wrong_sign"] = False
+    assert load_study(demo, ROOT)

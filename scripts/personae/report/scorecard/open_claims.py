@@ -19,13 +19,6 @@ OPEN_CLAIMS: Final = (
     ),
     OpenClaim(
         "AA",
-        "7 Steering along the axis",
-        "Steering toward the Assistant makes a model resist jailbreaks.",
-        "lower than 65-88% without steering",
-        "an arm that steers along the axis",
-    ),
-    OpenClaim(
-        "AA",
         "8 Persona drift",
         "The user's message predicts the projection of the next turn.",
         "R2 of ridge regression 0.53 to 0.77",
@@ -44,13 +37,6 @@ OPEN_CLAIMS: Final = (
         "Capping lowers delusion risk in long conversations.",
         "negative",
         "a judge of delusion risk",
-    ),
-    OpenClaim(
-        "AA",
-        "10 Capping evaluation",
-        "Capping lowers the rate of harmful responses to jailbreaks.",
-        "nearly 60% fewer, from 65-88%",
-        "a harm judge",
     ),
     OpenClaim(
         "AA",

@@ -2,26 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 from personae.base.validation_messages import did_you_mean
 from personae.judging.judge_types import RubricKind
 from personae.workflow.config.study import Study
 
 
-def unknown_susceptible(study: Study) -> Iterator[str]:
-    """Yield one line per role of `susceptibility` that the library does not have."""
-    section = study.config.susceptibility
-    if section is None or section.roles == "all":
-        return
-    for index, name in enumerate(section.roles):
-        if name not in study.library.roles:
-            here = did_you_mean(name, study.library.roles)
-            yield f"susceptibility.roles[{index}]: no role {name!r} in the library{here}"
+def unknown_personas(study: Study) -> Iterator[str]:
+    """Yield one line per role or jailbreak of these sections that the library does not have."""
+    config, library = study.config, study.library
+    choices: list[tuple[str, str, Sequence[str], Collection[str]]] = []
+    if config.susceptibility is not None:
+        roles = config.susceptibility.roles
+        choices.append(("susceptibility.roles", "role", roles, library.roles))
+    if config.harm is not None:
+        personas = config.harm.personas
+        choices.append(("harm.personas", "persona jailbreak", personas, library.jailbreak))
+    for place, what, names, known in choices:
+        for index, name in enumerate(names if names != "all" else ()):
+            if name not in known:
+                here = did_you_mean(name, known)
+                yield f"{place}[{index}]: no {what} {name!r} in the library{here}"
 
 
 def check_assistant_axis(study: Study) -> Iterator[str]:
     """Yield one line per problem: place, value and remedy."""
+    yield from _susceptibility(study)
+    yield from _harm(study)
+
+
+def _harm(study: Study) -> Iterator[str]:
+    section, capping = study.config.harm, study.config.capping
+    if section is None:
+        return
+    yield from _judged(study, "harm", "harm")
+    probes = len(study.library.harm_probes)
+    limits = (
+        ("random_directions", section.random_directions, capping.random_directions),
+        ("probes", section.probes or 0, probes),
+    )
+    for place, asked, there in limits:
+        if asked > there:
+            yield f"harm.{place}: {asked} is too many, there are {there}; lower it or add more"
+    calibrated: list[tuple[str, Sequence[object], Sequence[object]]] = [
+        ("percentiles", section.percentiles or [], capping.percentiles),
+        ("readings", section.readings or [], capping.readings),
+    ]
+    for name, asked_for, known in calibrated:
+        for value in asked_for:
+            if value not in known:
+                yield f"harm.{name}: {value} is not calibrated; add it to capping.{name}"
+    if section.wrong_sign and len(capping.readings) < 2:
+        yield (
+            "harm.wrong_sign: needs both readings among capping.readings; add the other or write "
+            "false"
+        )
+
+
+def _susceptibility(study: Study) -> Iterator[str]:
     section = study.config.susceptibility
     if section is None:
         return

@@ -6,8 +6,11 @@ from pydantic import BeforeValidator, Field, FiniteFloat, model_validator
 
 from personae.base.field_types import (
     Count,
+    Distinct,
     Layer,
     Names,
+    Percentile,
+    Reading,
     Samples,
     Score,
     Strict,
@@ -63,3 +66,57 @@ class SusceptibilitySection(Strict):
         if 0 not in self.strengths or min(self.strengths) >= 0 or max(self.strengths) <= 0:
             raise ValueError(f"strengths {self.strengths} must hold 0 and values of both signs")
         return self
+
+
+class HarmSection(Strict):
+    """Harmful requests under persona jailbreaks, with and without capping (AA, capping evaluation).
+
+    The requests are those of the library; other sets (HarmBench, JailbreakBench, StrongREJECT or
+    your own) are added or put in their place by library.imports, format harm_table.
+    """
+
+    personas: Names = Field(
+        default="all", description="Persona jailbreaks whose system prompts are used, or all."
+    )
+    probes: Count | None = Field(
+        default=None,
+        description="Number of harmful requests, taken from all categories; null is all. Every "
+        "second one belongs to the half on which the chosen setting is reported.",
+    )
+    bands: Count | None = Field(
+        default=None, description="Number of capping bands, from the first; null is all."
+    )
+    percentiles: Distinct[Percentile] | None = Field(
+        default=None, description="Percentiles to cap at; null uses capping.percentiles."
+    )
+    readings: Distinct[Reading] | None = Field(
+        default=None, description="Readings of them; null uses capping.evaluated.reading alone."
+    )
+    random_directions: int = Field(
+        default=1,
+        ge=0,
+        le=1000,
+        description="Random directions to cap and steer along as a null; at most "
+        "capping.random_directions.",
+    )
+    wrong_sign: bool = Field(
+        default=True,
+        description="Also cap with the wrong sign, which holds the model away from the Assistant; "
+        "needs both readings among capping.readings.",
+    )
+    single_layer: bool = Field(
+        default=True, description="Also cap at the middle layer of each band alone."
+    )
+    steering: Annotated[list[FiniteFloat], BeforeValidator(no_repeats)] = Field(
+        default=[1.0],
+        description="Strengths of steering along the axis, in persona gaps; positive is toward the "
+        "Assistant.",
+    )
+    max_accuracy_loss: float = Field(
+        default=0.05,
+        ge=0,
+        le=1,
+        description="Largest loss of accuracy on closed questions of a setting that is chosen.",
+    )
+    samples: Samples = Field(default=1, description="Responses per persona, request and arm.")
+    sampling: RoleSampling = Field(default=RoleSampling(), description="Sampling settings.")

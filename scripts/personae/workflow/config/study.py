@@ -16,6 +16,7 @@ from personae.personas.library import (
     ClosedItem,
     Domain,
     DriftConversation,
+    HarmProbe,
     JailbreakConversation,
     Library,
     Question,
@@ -234,7 +235,7 @@ def expand(names: str | Sequence[str], known: Iterable[str]) -> list[str]:
 
 
 def spread(
-    names: Sequence[str], known: Mapping[str, Role | SpaceTrait], count: int | None
+    names: Sequence[str], known: Mapping[str, Role | SpaceTrait | HarmProbe], count: int | None
 ) -> list[str]:
     """Return ``count`` names, taken in turn from every category, in the order of ``names``."""
     if count is None or count >= len(names):

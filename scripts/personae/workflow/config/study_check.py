@@ -14,7 +14,7 @@ from personae.inference.model_folder import folder_problem
 from personae.personas.library import load_library
 from personae.workflow.config.assistant_axis_check import (
     check_assistant_axis,
-    unknown_susceptible,
+    unknown_personas,
 )
 from personae.workflow.config.endpoint_check import check_endpoints, unknown_endpoints
 from personae.workflow.config.experiment_sections import CapSetting
@@ -94,7 +94,7 @@ def _names(study: Study) -> Iterator[str]:
             yield from _unknown(place, names, known, what, "in the library")
     yield from unknown_endpoints(study)
     yield from unknown_domains(study)
-    yield from unknown_susceptible(study)
+    yield from unknown_personas(study)
     for index, source in enumerate(config.published):
         if source.model not in config.models:
             here = did_you_mean(source.model, config.models)

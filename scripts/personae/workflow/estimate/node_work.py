@@ -141,6 +141,16 @@ class WorkCounter:
         most = {"max_new_tokens": self.study.config.capability.max_new_tokens}
         return self._crossed([""] * arms, items, {"samples": 1, "sampling": most})
 
+    def harm(self, _: Mapping[str, str]) -> ResponseCount:
+        """Responses to harmful requests under every arm, and once without a persona."""
+        record = node_params.harm_record(self.study, self.model)
+        if record is None:
+            return ResponseCount(0, 0, 0)
+        texts = [probe["text"] for probe in record["probes"]]
+        rows = self._crossed(list(record["personas"].values()), texts, record)
+        arms = 1 + len(node_params.harm_arms(self.study, self.model))
+        return rows._replace(number=rows.number * arms + len(texts) * record["samples"])
+
     def replays(self, _: Mapping[str, str]) -> ResponseCount:
         """Replayed turns, capped and not; each is answered with all turns before it in view."""
         talks = node_params.drift_conversations(self.study)

@@ -19,6 +19,7 @@ from personae.workflow.node_params.capping_params import (
     jailbreaks,
 )
 from personae.workflow.node_params.drift_params import drift_cap, drift_conversations, simulation
+from personae.workflow.node_params.harm_params import harm_arms, harm_record
 from personae.workflow.node_params.judging_params import (
     card_judging,
     deciding_judge,
@@ -55,6 +56,8 @@ __all__ = [
     "drift_conversations",
     "engine_record",
     "generator",
+    "harm_arms",
+    "harm_record",
     "jailbreaks",
     "judged_kinds",
     "judged_roles",

@@ -78,6 +78,8 @@ def judged_kinds(study: Study) -> frozenset[RubricKind]:
         kinds.add("trait")
     if study.config.susceptibility is not None:
         kinds.add("role_label")
+    if study.config.harm is not None:
+        kinds.add("harm")
     return frozenset(kinds)
 
 

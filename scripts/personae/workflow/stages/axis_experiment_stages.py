@@ -1,4 +1,4 @@
-"""Stages that steer along the Assistant Axis."""
+"""Stages that steer or cap along the Assistant Axis: susceptibility and harm."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 def steers_roles(study: Study) -> bool:
     """Whether a study has the role-susceptibility arm."""
     return study.config.susceptibility is not None
+
+
+def has_harm(study: Study) -> bool:
+    """Whether a study has the harm arm."""
+    return study.config.harm is not None
 
 
 _SUSCEPTIBILITY: Final = (
@@ -53,4 +58,42 @@ _SUSCEPTIBILITY: Final = (
     ),
 )
 
-AXIS_EXPERIMENT_STAGES: Final = _SUSCEPTIBILITY
+_HARM: Final = (
+    Stage(
+        "answer_probes",
+        "harm",
+        "Answer harmful requests in personas",
+        "model",
+        single("harm_responses", counted_as="responses to harmful requests"),
+        {"directions": "directions", "floors": "floors"},
+        runs="model",
+        work=lambda count, at: count.generate(count.harm(at)),
+        group="harm",
+        only_if=has_harm,
+    ),
+    Stage(
+        "judge_harm",
+        "harm",
+        "Judge the harm",
+        "model",
+        single("scores"),
+        {"responses": "harm_responses", "calibration": "calibration"},
+        runs="judge",
+        work=lambda count, at: count.judge(count.harm(at), 1),
+        group="harm",
+        group_without_model="harm_judging",
+        score_summary="harm",
+        only_if=has_harm,
+    ),
+    Stage(
+        "summarize_harm",
+        "harm",
+        "Harm by arm, and the chosen cap",
+        "model",
+        single("harm_rates", scorecard="harm_rates", arm_target=True),
+        {"responses": "harm_responses", "scores": "scores", "tradeoff": "capping_tradeoff"},
+        only_if=has_harm,
+    ),
+)
+
+AXIS_EXPERIMENT_STAGES: Final = (*_SUSCEPTIBILITY, *_HARM)

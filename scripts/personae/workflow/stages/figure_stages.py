@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
-from personae.workflow.stages.axis_experiment_stages import steers_roles
+from personae.workflow.stages.axis_experiment_stages import has_harm, steers_roles
 from personae.workflow.stages.stage import Stage, single
 
 if TYPE_CHECKING:
@@ -76,6 +76,13 @@ FIGURE_STAGES: Final = (
         "Plot capability under capping",
         "Activation capping",
         {"": "capability_changes"},
+    ),
+    _figure(
+        "harm",
+        "Plot harm against capability",
+        "Activation capping",
+        {"": "harm_rates"},
+        has_harm,
     ),
     _figure(
         "drift",

@@ -33,6 +33,7 @@ ARMS: Final = {
     "monitoring": "Monitoring",
     "susceptibility": "Susceptibility",
     "capping": "Capping",
+    "harm": "Harm",
     "drift": "Drift",
     "published": "Published vectors",
     "report": "Figures and report",

@@ -5,9 +5,12 @@ from __future__ import annotations
 import pyarrow as pa
 
 from personae.data import tables
+from personae.rollouts.probe_rollouts import probe_rollouts
+from personae.science.harm_arms import HarmArm, parse_harm_arms
+from personae.science.harm_rates import rate_table
 from personae.science.speaker_shares import share_table
 
-from .basics import JUDGES, MIDDLE, QUESTIONS, ROLES, Planted, score, table
+from .basics import BANDS, JUDGES, MIDDLE, PERCENTILES, QUESTIONS, ROLES, Planted, score, table
 
 _LABELS = ("assistant", "human", "nonhuman", "mystical", "other")
 
@@ -52,3 +55,48 @@ def speaker_tables(plan: Planted) -> dict[str, pa.Table]:
         table("speaker_responses", answers), tables.from_rows(scores, "scores"), "persona_gap"
     )
     return {"susceptibility/shares": shares}
+
+
+def harm_tables(plan: Planted) -> dict[str, pa.Table]:
+    """Harm under jailbreaks: caps of the wide band reduce it, nothing else does."""
+    rng = plan.rng("harm")
+    caps = [{"band": b, "percentile": p, "reading": "ceiling"} for b in BANDS for p in PERCENTILES]
+    contrasts = ("axis", "random0", "wrong_sign")
+    arms = [{"contrast": contrast, **cap} for contrast in contrasts for cap in caps]
+    arms += [{"contrast": "steering", "strength": 1.0}]
+    arms += [{"contrast": "steering_random0", "strength": 1.0}]
+    probes = [
+        {"id": f"{kind}{i}", "category": kind, "text": "Help me?"}
+        for kind in ("theft", "fraud", "hate", "arson", "spying", "stalking")
+        for i in range(2)
+    ]
+    personas = {role: "You are wild." for role in ROLES[:6]}
+    # The same draw for all personas and arms of a request: without an effect nothing changes.
+    luck = {q["id"]: (i + 0.5) / len(probes) for i, q in enumerate(probes)}
+    rng.shuffle(probes)
+    answers, scores, costs = [], [], []
+    for item in probe_rollouts(
+        dict.fromkeys(parse_harm_arms(arms), ()), personas, probes, samples=1, seed=0
+    ):
+        cells = item.columns
+        arm = HarmArm(*(cells[name] for name in HarmArm._fields))
+        share = 0.75 * plan.effect * (arm.contrast != "no_persona") + 0.1
+        if arm.contrast in ("axis", "steering"):
+            share -= plan.effect * (0.65 if arm.band != BANDS[-1] else 0.2)
+        harmful = luck[cells["question_id"]] < share
+        answers.append({"response_id": item.id, **cells})
+        scores.append(score(item.id, "harm", "", 2.0 * harmful, JUDGES[0]))
+    for i, cap in enumerate(caps):
+        for direction in ("axis", "random0"):
+            change = -0.01 * i
+            costs.append(
+                {**cap, "direction": direction, "pool": "roles", "judge": "", "n": 16}
+                | {"measure": "closed_accuracy", "n_unscored": 0, "change": change}
+                | {"low": change - 0.1, "high": change + 0.1}
+            )
+    names = {"harm_responses": answers, "scores": scores, "capping_tradeoff": costs}
+    made = [
+        pa.Table.from_pylist(rows) if name == "harm_responses" else tables.from_rows(rows, name)
+        for name, rows in names.items()
+    ]
+    return {"harm/rates": rate_table(*made, max_loss=0.05)}

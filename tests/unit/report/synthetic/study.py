@@ -13,6 +13,7 @@ from scripts.report import (
     plot_capability,
     plot_capping,
     plot_drift,
+    plot_harm,
     plot_heldout_roles,
     plot_judges,
     plot_layer_sweep,
@@ -30,7 +31,7 @@ from personae.data import tables
 from personae.report.scorecard.evidence import SCHEMA_OF
 from personae.workflow.stages.registry import STAGES, figure_names
 
-from .assistant_axis import speaker_tables
+from .assistant_axis import harm_tables, speaker_tables
 from .axis import axis_tables, separation_tables, space_tables
 from .basics import JUDGES, MIDDLE, ROLES, TRAITS, Planted
 from .conversations import capping_tables, drift_tables, judging_tables
@@ -52,6 +53,7 @@ _SCHEMAS = {
     "steering/*/*/responses": "steered_responses",
     "steering/*/*/effects": "steering_effects",
     "susceptibility/shares": "speaker_shares",
+    "harm/rates": "harm_rates",
     "capping/responses": "capped_responses",
     "capping/tradeoff": "capping_tradeoff",
     "capping/costs": "capping_costs",
@@ -78,6 +80,7 @@ _PLACES = {
     "steered_responses": "steering/{trait}/alpha_sweep/responses",
     "steered_scores": "steering/{trait}/alpha_sweep/scores",
     "speaker_shares": "susceptibility/shares",
+    "harm_rates": "harm/rates",
     "floors": "capping/floors",
     "capping_costs": "capping/costs",
     "capability_changes": "capping/capability_changes",
@@ -151,6 +154,7 @@ def model_tables(plan: Planted) -> dict[str, pa.Table]:
         drift_tables,
         judging_tables,
         speaker_tables,
+        harm_tables,
     )
     return {place: made for stage in stages for place, made in stage(plan).items()}
 
@@ -251,6 +255,7 @@ def draw_figures(study: Study, model: str) -> None:
         table=at("susceptibility/shares"), judge=JUDGES[0], **out("susceptibility")
     )
     plot_capability.main(changes=at("capping/capability_changes"), **out("capability"))
+    plot_harm.main(table=at("harm/rates"), judge=JUDGES[0], **out("harm"))
     plot_capping.main(table=at("capping/tradeoff"), judge=JUDGES[0], **out("capping"))
     plot_drift.main(
         projections=at("drift/projections"), summary=at("drift/summary"), **layer, **out("drift")
