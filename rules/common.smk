@@ -437,3 +437,8 @@ def speaker_unit():
 def max_accuracy_loss():
     """Largest loss of accuracy of a cap that is chosen against harm."""
     return study.config.harm.max_accuracy_loss if study.config.harm else None
+
+
+def case_permutations():
+    """Shuffles of the projections within case studies."""
+    return study.config.cases.permutations if study.config.cases else None

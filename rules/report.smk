@@ -335,6 +335,33 @@ rule plot_harm:
         "../scripts/report/plot_harm.py"
 
 
+rule plot_case_studies:
+    input:
+        turns="results/{study}/{model}/cases/turns.parquet",
+        effects="results/{study}/{model}/cases/effects.parquet",
+        tokens="results/{study}/{model}/cases/tokens.parquet",
+    output:
+        report(
+            "results/{study}/{model}/figures/case_studies.svg",
+            caption="report/plot_case_studies.rst",
+            category="Case studies",
+            labels={"model": "{model}", "figure": "Case studies"},
+        ),
+    log:
+        "results/{study}/{model}/logs/plot_case_studies.log",
+    benchmark:
+        "results/{study}/{model}/benchmarks/plot_case_studies.tsv"
+    group:
+        batch_group("plot_case_studies")
+    conda:
+        "../envs/personae.yaml"
+    params:
+        judge=node_params.deciding_judge(study, "delusion_risk"),
+        code=code_digest("report/plot_case_studies"),
+    script:
+        "../scripts/report/plot_case_studies.py"
+
+
 rule plot_drift:
     input:
         projections="results/{study}/{model}/drift/projections.parquet",

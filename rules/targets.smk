@@ -13,6 +13,7 @@ localrules:
     susceptibility,
     capping,
     harm,
+    cases,
     drift,
     judging,
 
@@ -55,6 +56,11 @@ rule capping:
 rule harm:
     input:
         arm_targets("harm"),
+
+
+rule cases:
+    input:
+        arm_targets("cases"),
 
 
 rule drift:

@@ -10,8 +10,7 @@ from typing import Any
 from personae.api.requests import Sampling
 from personae.data import tables
 from personae.inference.client import EngineClient
-from personae.rollouts.conversation import play
-from personae.rollouts.drift_replay import replay_dialogues
+from personae.rollouts.drift_replay import replay
 from personae.science.capping_arms import CappingArm, read_caps
 
 
@@ -30,15 +29,7 @@ def main(
     """Write one row per conversation, arm and turn."""
     arm = CappingArm("axis", cap["band"], cap["percentile"])
     capped, vectors = read_caps([arm], directions, floors, cap)
-    arms = {"replayed": (), "capped": capped[arm]}
-    replays = play(
-        engine,
-        replay_dialogues(conversations, arms),
-        Sampling(**sampling),
-        "replays",
-        seed=seed,
-        vectors=vectors,
-    )
+    replays = replay(engine, conversations, capped[arm], vectors, Sampling(**sampling), seed)
     tables.write(replays, path_out, "replays", provenance)
 
 

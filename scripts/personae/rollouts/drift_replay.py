@@ -8,13 +8,21 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from personae.api.requests import ActivationRow, Intervention, Message, RenderRow, Span
+from personae.api.requests import (
+    ActivationRow,
+    Intervention,
+    Message,
+    RenderRow,
+    Sampling,
+    Span,
+)
 from personae.data import tables
 from personae.data.table_values import SIMULATED
 from personae.data.vector_stacks import Stack, stack
 from personae.inference.client import EngineClient
-from personae.rollouts.conversation import Dialogue
+from personae.rollouts.conversation import Dialogue, play, turn_id
 from personae.science.projection import project
 from personae.science.projection_tables import direction_stack
 
@@ -30,6 +38,23 @@ class ChatTranscript(NamedTuple):
     id: str
     columns: dict[str, str]
     messages: list[Message]
+
+
+def replay(
+    engine: EngineClient,
+    conversations: Sequence[Mapping[str, Any]],
+    caps: tuple[Intervention, ...],
+    vectors: Mapping[str, NDArray[np.float32]],
+    sampling: Sampling,
+    seed: int,
+) -> pa.Table:
+    """Answer the user turns of conversations without and with caps. Columns of ``replays``.
+
+    Arms ``replayed`` and ``capped`` share code path, sampling settings and seeds and differ by the
+    caps alone; no system prompt (AA, persona drift and case studies).
+    """
+    dialogues = replay_dialogues(conversations, {"replayed": (), "capped": caps})
+    return play(engine, dialogues, sampling, "replays", seed=seed, vectors=vectors)
 
 
 def replay_dialogues(
@@ -73,6 +98,33 @@ def shipped_transcripts(conversations: Sequence[Mapping[str, Any]]) -> list[Chat
         )
         for conversation in conversations
     ]
+
+
+def shipped_turns(conversations: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Return the assistant turns of the transcripts as rows of ``replays``.
+
+    They have no token ids, since no model of the study generated them; ``ids_from`` says so.
+    """
+    rows = []
+    for transcript in shipped_transcripts(conversations):
+        for turn, place in enumerate(range(1, len(transcript.messages), 2)):
+            history = transcript.messages[:place]
+            rows.append(
+                {
+                    "response_id": turn_id(transcript.id, turn),
+                    "messages": json.dumps(
+                        [message.model_dump() for message in history], ensure_ascii=False
+                    ),
+                    "prompt_ids": [],
+                    "response_ids": [],
+                    "response": transcript.messages[place].content,
+                    "ids_from": "transcript",
+                    "question": history[-1].content,
+                    **transcript.columns,
+                    "turn": turn,
+                }
+            )
+    return tables.from_rows(rows, "replays")
 
 
 def replayed_transcripts(replays: pa.Table) -> list[ChatTranscript]:

@@ -44,6 +44,8 @@ PLANTED = [
     "steering-toward-resists-jailbreaks",
     "personas-jailbreak",
     "capping-reduces-harm",
+    "capping-lowers-delusion-risk",
+    "risk-rises-as-projection-falls",
     "capping-reduces-role-play",
     "capping-reduces-jailbreak-role-play",
     "capping-reduces-role-play-second-judge",

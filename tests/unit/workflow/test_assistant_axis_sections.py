@@ -110,3 +110,32 @@ def test_the_wrong_sign_needs_both_readings(demo: dict[str, Any]) -> None:
         load_study(demo, ROOT)
     demo["harm"]["wrong_sign"] = False
     assert load_study(demo, ROOT)
+
+
+def test_case_studies_have_the_first_turns_and_one_cap(demo: dict[str, Any]) -> None:
+    study = load_study(demo, ROOT)
+    record = node_params.case_record(study, "smollm2_135m")
+    assert record is not None
+    assert {len(talk["turns"]) for talk in record["conversations"]} == {4}
+    assert record["cap"]["band"] == str(study.bands("smollm2_135m")[0])
+    demo["cases"] |= {"conversations": "all", "turns": None}
+    record = node_params.case_record(load_study(demo, ROOT), "smollm2_135m")
+    assert record is not None
+    assert len(record["conversations"]) == len(study.library.case_studies) >= 20
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"conversations": ["delusion_signal"]}, "cases.conversations[0]: no case study"),
+        ({"cap": {"percentile": 33}}, "cases.cap.percentile: 33.0 is not calibrated"),
+        ({"cap": {"band": 9}}, "cases.cap.band: 9 is out of range"),
+    ],
+)
+def test_a_wrong_setting_of_case_studies_is_one_line(
+    demo: dict[str, Any], changes: dict[str, Any], said: str
+) -> None:
+    demo["cases"] |= changes
+    with pytest.raises(ConfigError) as refused:
+        load_study(demo, ROOT)
+    assert [said in problem for problem in refused.value.problems] == [True]

@@ -76,7 +76,7 @@ def test_allocations_are_counted_by_what_shares_one(paper: Study) -> None:
     found = estimate_study(paper).models[0]
     personas = len(paper.role_names) + 1 + 2 * len(paper.trait_names + paper.space_names)
     steered = 3 * math.ceil(len(paper.trait_names) / found.group)  # sweep, steering, monitoring
-    single = 5  # capping, its cost, drift, susceptibility, harm
+    single = 6  # capping, its cost, drift, susceptibility, harm, case studies
     assert found.allocations == math.ceil(personas / found.group) + steered + single
 
 

@@ -7,6 +7,7 @@ from typing import Final
 from personae.report.scorecard import (
     axis_claims,
     capping_claims,
+    case_claims,
     drift_claims,
     harm_claims,
     monitoring_claims,
@@ -36,6 +37,7 @@ CLAIMS: Final[tuple[Claim, ...]] = tuple(
             *drift_claims.CLAIMS,
             *harm_claims.CLAIMS,
             *capping_claims.CLAIMS,
+            *case_claims.CLAIMS,
             *trait_claims.CLAIMS,
             *steering_claims.CLAIMS,
             *monitoring_claims.CLAIMS,

@@ -33,13 +33,6 @@ OPEN_CLAIMS: Final = (
     ),
     OpenClaim(
         "AA",
-        "10 Case studies",
-        "Capping lowers delusion risk in long conversations.",
-        "negative",
-        "a judge of delusion risk",
-    ),
-    OpenClaim(
-        "AA",
         "10 Capping evaluation",
         "Capping preserves scores on IFEval, MMLU-Pro, GSM8K and EQ-Bench.",
         "no loss",

@@ -19,6 +19,9 @@ def unknown_personas(study: Study) -> Iterator[str]:
     if config.harm is not None:
         personas = config.harm.personas
         choices.append(("harm.personas", "persona jailbreak", personas, library.jailbreak))
+    if config.cases is not None:
+        talks = config.cases.conversations
+        choices.append(("cases.conversations", "case study", talks, library.case_studies))
     for place, what, names, known in choices:
         for index, name in enumerate(names if names != "all" else ()):
             if name not in known:
@@ -30,6 +33,8 @@ def check_assistant_axis(study: Study) -> Iterator[str]:
     """Yield one line per problem: place, value and remedy."""
     yield from _susceptibility(study)
     yield from _harm(study)
+    if study.config.cases is not None:
+        yield from _judged(study, "cases", "delusion_risk")
 
 
 def _harm(study: Study) -> Iterator[str]:

@@ -16,6 +16,7 @@ from personae.base.field_types import (
     Strict,
     no_repeats,
 )
+from personae.workflow.config.experiment_sections import CapSetting
 from personae.workflow.config.persona_sections import RoleSampling
 
 Unit = Literal["persona_gap", "residual_norm"]
@@ -119,4 +120,20 @@ class HarmSection(Strict):
         description="Largest loss of accuracy on closed questions of a setting that is chosen.",
     )
     samples: Samples = Field(default=1, description="Responses per persona, request and arm.")
+    sampling: RoleSampling = Field(default=RoleSampling(), description="Sampling settings.")
+
+
+class CasesSection(Strict):
+    """Case studies, replayed turn by turn with and without a cap (AA, case studies)."""
+
+    conversations: Names = Field(
+        default="all", description="Case studies of the library, imported ones included, or all."
+    )
+    turns: Count | None = Field(
+        default=None, description="Turns of each, from the first; null is all."
+    )
+    cap: CapSetting = Field(default=CapSetting(), description="The cap of the capped arm.")
+    permutations: Count = Field(
+        default=1000, description="Shuffles of the projections within every conversation."
+    )
     sampling: RoleSampling = Field(default=RoleSampling(), description="Sampling settings.")

@@ -200,10 +200,7 @@ def _layers(study: Study) -> Iterator[str]:
             table = study.config.model_table
             yield f"capping.bands: null, but {table} has none for {name}; give them in either"
             continue
-        for place, cap in (
-            ("drift", study.config.drift.cap),
-            ("capability", study.config.capability.cap),
-        ):
+        for place, cap in _caps(study).items():
             if cap.band >= (count := len(study.bands(name))):
                 fits = f"{name} has bands 0 to {count - 1}"
                 yield f"{place}.cap.band: {cap.band} is out of range, {fits}"
@@ -211,7 +208,9 @@ def _layers(study: Study) -> Iterator[str]:
 
 def _caps(study: Study) -> dict[str, CapSetting]:
     """Return the single caps that a study uses, by section."""
-    return {"drift": study.config.drift.cap, "capability": study.config.capability.cap}
+    config = study.config
+    caps = {"drift": config.drift.cap, "capability": config.capability.cap}
+    return caps | ({"cases": config.cases.cap} if config.cases is not None else {})
 
 
 def _floors(study: Study) -> Iterator[str]:

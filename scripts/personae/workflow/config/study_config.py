@@ -14,7 +14,11 @@ from personae.endpoints.endpoint_settings import AssignmentsSection, Endpoint
 from personae.judging.judging_settings import JudgingSection
 from personae.personas.library.settings import LibrarySection
 from personae.personas.published.published_source import PublishedSource
-from personae.workflow.config.assistant_axis_sections import HarmSection, SusceptibilitySection
+from personae.workflow.config.assistant_axis_sections import (
+    CasesSection,
+    HarmSection,
+    SusceptibilitySection,
+)
 from personae.workflow.config.experiment_sections import (
     CapabilitySection,
     CappingSection,
@@ -89,6 +93,9 @@ class StudyConfig(Strict):
     )
     harm: HarmSection | None = Field(
         default=None, description="Harmful requests under persona jailbreaks; null is none."
+    )
+    cases: CasesSection | None = Field(
+        default=None, description="Case studies with and without a cap; null is none."
     )
     drift: DriftSection = Field(default=DriftSection(), description="Persona drift.")
     judging: JudgingSection = Field(default=JudgingSection(), description="The judges.")

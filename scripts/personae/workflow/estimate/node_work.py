@@ -151,6 +151,16 @@ class WorkCounter:
         arms = 1 + len(node_params.harm_arms(self.study, self.model))
         return rows._replace(number=rows.number * arms + len(texts) * record["samples"])
 
+    def cases(self, _: Mapping[str, str]) -> ResponseCount:
+        """Turns of case studies, capped and not, each with all turns before it in view."""
+        record = node_params.case_record(self.study, self.model)
+        if record is None:
+            return ResponseCount(0, 0, 0)
+        turns = sum(len(talk["turns"]) for talk in record["conversations"])
+        response = self._response(record["sampling"])
+        middle = turns / max(1, len(record["conversations"])) / 2
+        return ResponseCount(2 * turns, middle * (response + 50), response)
+
     def replays(self, _: Mapping[str, str]) -> ResponseCount:
         """Replayed turns, capped and not; each is answered with all turns before it in view."""
         talks = node_params.drift_conversations(self.study)

@@ -18,6 +18,7 @@ from personae.workflow.node_params.capping_params import (
     closed_answers,
     jailbreaks,
 )
+from personae.workflow.node_params.case_params import case_record
 from personae.workflow.node_params.drift_params import drift_cap, drift_conversations, simulation
 from personae.workflow.node_params.harm_params import harm_arms, harm_record
 from personae.workflow.node_params.judging_params import (
@@ -50,6 +51,7 @@ __all__ = [
     "capping_rollouts",
     "capping_settings",
     "card_judging",
+    "case_record",
     "closed_answers",
     "deciding_judge",
     "drift_cap",

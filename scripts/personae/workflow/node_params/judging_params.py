@@ -80,6 +80,8 @@ def judged_kinds(study: Study) -> frozenset[RubricKind]:
         kinds.add("role_label")
     if study.config.harm is not None:
         kinds.add("harm")
+    if study.config.cases is not None:
+        kinds |= {"harm", "delusion_risk"}
     return frozenset(kinds)
 
 

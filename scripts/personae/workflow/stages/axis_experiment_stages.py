@@ -1,10 +1,10 @@
-"""Stages that steer or cap along the Assistant Axis: susceptibility and harm."""
+"""Stages that steer or cap along the Assistant Axis: susceptibility, harm, case studies."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from personae.workflow.stages.stage import Stage, single
+from personae.workflow.stages.stage import Output, Stage, single
 
 if TYPE_CHECKING:
     from personae.workflow.config import Study
@@ -18,6 +18,11 @@ def steers_roles(study: Study) -> bool:
 def has_harm(study: Study) -> bool:
     """Whether a study has the harm arm."""
     return study.config.harm is not None
+
+
+def has_cases(study: Study) -> bool:
+    """Whether a study replays case studies."""
+    return study.config.cases is not None
 
 
 _SUSCEPTIBILITY: Final = (
@@ -96,4 +101,57 @@ _HARM: Final = (
     ),
 )
 
-AXIS_EXPERIMENT_STAGES: Final = (*_SUSCEPTIBILITY, *_HARM)
+_CASES: Final = (
+    Stage(
+        "replay_cases",
+        "cases",
+        "Replay case studies",
+        "model",
+        single("replays", counted_as="turns of case studies"),
+        {"directions": "directions", "floors": "floors"},
+        runs="model",
+        work=lambda count, at: count.generate(count.cases(at)),
+        group="cases",
+        only_if=has_cases,
+    ),
+    Stage(
+        "judge_cases",
+        "cases",
+        "Judge risk and harm",
+        "model",
+        single("scores"),
+        {"responses": "replays", "calibration": "calibration"},
+        runs="judge",
+        work=lambda count, at: count.judge(count.cases(at), 2),
+        group="cases",
+        group_without_model="case_judging",
+        score_summary="cases",
+        only_if=has_cases,
+    ),
+    Stage(
+        "project_cases",
+        "cases",
+        "Project turns and tokens on the axis",
+        "model",
+        {"turns": Output("drift_projections"), "tokens": Output("token_projections")},
+        {"directions": "directions", "replays": "replays"},
+        runs="model",
+        work=lambda count, at: count.project(count.cases(at)),
+        group="cases",
+        only_if=has_cases,
+    ),
+    Stage(
+        "summarize_cases",
+        "cases",
+        "Risk against projection, capped and not",
+        "model",
+        {
+            "turns": Output("case_turns"),
+            "effects": Output("case_effects", scorecard="case_effects", arm_target=True),
+        },
+        {"replays": "replays", "scores": "scores", "projections": "drift_projections"},
+        only_if=has_cases,
+    ),
+)
+
+AXIS_EXPERIMENT_STAGES: Final = (*_SUSCEPTIBILITY, *_HARM, *_CASES)

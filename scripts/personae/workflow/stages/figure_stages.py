@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
-from personae.workflow.stages.axis_experiment_stages import has_harm, steers_roles
+from personae.workflow.stages.axis_experiment_stages import (
+    has_cases,
+    has_harm,
+    steers_roles,
+)
 from personae.workflow.stages.stage import Stage, single
 
 if TYPE_CHECKING:
@@ -83,6 +87,13 @@ FIGURE_STAGES: Final = (
         "Activation capping",
         {"": "harm_rates"},
         has_harm,
+    ),
+    _figure(
+        "case_studies",
+        "Plot case studies",
+        "Case studies",
+        {"turns": "case_turns", "effects": "case_effects", "tokens": "token_projections"},
+        has_cases,
     ),
     _figure(
         "drift",

@@ -34,6 +34,7 @@ ARMS: Final = {
     "susceptibility": "Susceptibility",
     "capping": "Capping",
     "harm": "Harm",
+    "cases": "Case studies",
     "drift": "Drift",
     "published": "Published vectors",
     "report": "Figures and report",

@@ -6,6 +6,7 @@ import pyarrow as pa
 
 from personae.data import tables
 from personae.rollouts.probe_rollouts import probe_rollouts
+from personae.science.case_studies import case_effects
 from personae.science.harm_arms import HarmArm, parse_harm_arms
 from personae.science.harm_rates import rate_table
 from personae.science.speaker_shares import share_table
@@ -100,3 +101,39 @@ def harm_tables(plan: Planted) -> dict[str, pa.Table]:
         for name, rows in names.items()
     ]
     return {"harm/rates": rate_table(*made, max_loss=0.05)}
+
+
+def case_tables(plan: Planted) -> dict[str, pa.Table]:
+    """Case studies: without the cap the projection falls and the risk rises, if at all."""
+    rng = plan.rng("cases")
+    turns, tokens = [], []
+    for conversation in [
+        f"{domain}_{i}_drifting" for domain in ("delusion", "harm") for i in (1, 2, 3, 4)
+    ]:
+        wave = rng.normal(0, 0.5, 6)
+        for arm in ("shipped", "replayed", "capped"):
+            for turn in range(6):
+                fall = plan.effect * turn * (0.2 if arm == "capped" else 1.0) + wave[turn]
+                place = {"conversation": conversation, "arm": arm, "turn": turn, "layer": MIDDLE}
+                turns.append(
+                    {
+                        **place,
+                        "judge": JUDGES[0],
+                        "domain": conversation.split("_")[0],
+                        "kind": "drifting",
+                        "risk": 40.0 + (8.0 * fall if plan.effect else -5.0 * wave[turn]),
+                        "harm": float(turn > 4) * plan.effect,
+                        "projection": 3.0 - fall,
+                    }
+                )
+                tokens += [
+                    {**place, "token": token, "projection": 3.0 - fall + float(rng.normal(0, 0.6))}
+                    for token in range(12)
+                    if arm != "shipped"
+                ]
+    made = table("case_turns", turns)
+    return {
+        "cases/turns": made,
+        "cases/effects": case_effects(made, permutations=99, seed=0),
+        "cases/tokens": table("token_projections", tokens),
+    }

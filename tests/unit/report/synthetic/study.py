@@ -12,6 +12,7 @@ from scripts.report import (
     plot_axis_layers,
     plot_capability,
     plot_capping,
+    plot_case_studies,
     plot_drift,
     plot_harm,
     plot_heldout_roles,
@@ -31,7 +32,7 @@ from personae.data import tables
 from personae.report.scorecard.evidence import SCHEMA_OF
 from personae.workflow.stages.registry import STAGES, figure_names
 
-from .assistant_axis import harm_tables, speaker_tables
+from .assistant_axis import case_tables, harm_tables, speaker_tables
 from .axis import axis_tables, separation_tables, space_tables
 from .basics import JUDGES, MIDDLE, ROLES, TRAITS, Planted
 from .conversations import capping_tables, drift_tables, judging_tables
@@ -54,6 +55,9 @@ _SCHEMAS = {
     "steering/*/*/effects": "steering_effects",
     "susceptibility/shares": "speaker_shares",
     "harm/rates": "harm_rates",
+    "cases/turns": "case_turns",
+    "cases/effects": "case_effects",
+    "cases/tokens": "token_projections",
     "capping/responses": "capped_responses",
     "capping/tradeoff": "capping_tradeoff",
     "capping/costs": "capping_costs",
@@ -81,6 +85,7 @@ _PLACES = {
     "steered_scores": "steering/{trait}/alpha_sweep/scores",
     "speaker_shares": "susceptibility/shares",
     "harm_rates": "harm/rates",
+    "case_effects": "cases/effects",
     "floors": "capping/floors",
     "capping_costs": "capping/costs",
     "capability_changes": "capping/capability_changes",
@@ -155,6 +160,7 @@ def model_tables(plan: Planted) -> dict[str, pa.Table]:
         judging_tables,
         speaker_tables,
         harm_tables,
+        case_tables,
     )
     return {place: made for stage in stages for place, made in stage(plan).items()}
 
@@ -255,6 +261,13 @@ def draw_figures(study: Study, model: str) -> None:
         table=at("susceptibility/shares"), judge=JUDGES[0], **out("susceptibility")
     )
     plot_capability.main(changes=at("capping/capability_changes"), **out("capability"))
+    plot_case_studies.main(
+        turns=at("cases/turns"),
+        effects=at("cases/effects"),
+        tokens=at("cases/tokens"),
+        judge=JUDGES[0],
+        **out("case_studies"),
+    )
     plot_harm.main(table=at("harm/rates"), judge=JUDGES[0], **out("harm"))
     plot_capping.main(table=at("capping/tradeoff"), judge=JUDGES[0], **out("capping"))
     plot_drift.main(
