@@ -4,7 +4,7 @@
 rule compute_axis:
     input:
         vectors=role_files("vectors.parquet"),
-        default=f"results/{{study}}/{{model}}/roles/{DEFAULT}/activations.parquet",
+        default=f"results/{{study}}/{{model}}/roles/{DEFAULT}/sums.parquet",
     output:
         directions="results/{study}/{model}/axis/directions.parquet",
         role_vectors="results/{study}/{model}/axis/role_vectors.parquet",
@@ -15,6 +15,10 @@ rule compute_axis:
     conda:
         "../envs/personae.yaml"
     params:
+        least={
+            "fully": study.config.roles.min_fully,
+            "somewhat": study.config.roles.min_somewhat,
+        },
         random_directions=study.config.capping.random_directions,
         seed=study.config.seed,
         code=code_digest("axis/compute_axis"),
@@ -26,9 +30,8 @@ rule analyze_persona_space:
     input:
         role_vectors="results/{study}/{model}/axis/role_vectors.parquet",
         directions="results/{study}/{model}/axis/directions.parquet",
-        responses=role_files("responses.parquet"),
-        activations=role_files("activations.parquet"),
-        scores=judged_role_files("scores.parquet"),
+        sums=role_files("sums.parquet"),
+        kept=role_files("kept.parquet"),
     output:
         layers="results/{study}/{model}/axis/space_layers.parquet",
         components="results/{study}/{model}/axis/space_components.parquet",
@@ -73,8 +76,7 @@ rule measure_heldout_roles:
     input:
         role_vectors="results/{study}/{model}/axis/role_vectors.parquet",
         directions="results/{study}/{model}/axis/directions.parquet",
-        responses=role_files("responses.parquet"),
-        activations=role_files("activations.parquet"),
+        kept=role_files("kept.parquet"),
     output:
         "results/{study}/{model}/axis/heldout_roles.parquet",
     log:

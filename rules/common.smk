@@ -202,8 +202,10 @@ def judged_tables(wildcards):
 
 
 def batch_group(rule):
-    """Return the name of a rule's batch group, see `Stage`."""
-    group = registry.STAGES[rule].group_of(study.config.judging.needs_model)
+    """Return the nodes of a model that share a batch job, see `Stage`."""
+    group = registry.STAGES[rule].group_of(
+        study.config.judging.needs_model, not study.keeps_activations
+    )
     return f"{group}_{{model}}"
 
 
@@ -272,10 +274,6 @@ def role_files(name):
     return [f"results/{{study}}/{{model}}/roles/{role}/{name}" for role in ROLES]
 
 
-def judged_role_files(name):
-    return [path for path in role_files(name) if f"/roles/{DEFAULT}/" not in path]
-
-
 def trait_files(name):
     return [f"results/{{study}}/{{model}}/traits/{trait}/{name}" for trait in TRAITS]
 
@@ -299,8 +297,8 @@ def role_part(wildcards):
 
 
 def trait_part(wildcards):
-    """Return the trait of each file of a part; a trait has one file per polarity."""
-    return [trait for trait in TRAIT_PARTS[wildcards.part] for _ in POLARITIES]
+    """The traits of a part."""
+    return TRAIT_PARTS[wildcards.part]
 
 
 def role_part_files(name):
@@ -325,6 +323,22 @@ def trait_part_files(name):
         ]
 
     return files
+
+
+def trait_side_files(name):
+    """Input files of a trait, one for every polarity."""
+    folder = "results/{study}/{model}/traits/{trait}"
+    return [f"{folder}/{polarity}/{name}" for polarity in POLARITIES]
+
+
+def where_kept(files):
+    """Activations, in a study that keeps them; in another one the model reads the rollouts."""
+    return files if study.keeps_activations else []
+
+
+role_activations = where_kept(
+    "results/{study}/{model}/roles/{role}/activations.parquet"
+)
 
 
 def role_scores(wildcards):
@@ -392,6 +406,20 @@ judge_minutes = model_minutes
 judge_slots = int(any(name not in OFFLINE for name in study.config.judging.names))
 
 
+# Nodes that need activations ask the model where the study does not keep them.
+reading_model = [] if study.keeps_activations else model_manifest
+reading_resources = (
+    {}
+    if study.keeps_activations
+    else {
+        "gres": model_gres,
+        "mem_mb": model_memory,
+        "runtime": model_minutes,
+        "slurm_partition": model_partition,
+    }
+)
+
+
 engine_params = from_study(node_params.engine_record)
 
 
@@ -405,8 +433,11 @@ def judging_params(*kinds):
             "trait": [one] if one else TRAITS,
             "role_adherence": roles,
         }
+        asked = (
+            node_params.trait_rubrics(study, one) if one in study.space else list(kinds)
+        )
         return node_params.judging(
-            study, {kind: targets.get(kind, [""]) for kind in kinds}
+            study, {kind: targets.get(kind, [""]) for kind in asked}
         )
 
     return of_node

@@ -90,9 +90,12 @@ rule compute_role_vectors:
     input:
         responses="results/{study}/{model}/roles/{role}/responses.parquet",
         scores=role_scores,
-        activations="results/{study}/{model}/roles/{role}/activations.parquet",
+        activations=role_activations,
+        model=reading_model,
     output:
-        "results/{study}/{model}/roles/{role}/vectors.parquet",
+        vectors="results/{study}/{model}/roles/{role}/vectors.parquet",
+        sums="results/{study}/{model}/roles/{role}/sums.parquet",
+        kept="results/{study}/{model}/roles/{role}/kept.parquet",
     log:
         "results/{study}/{model}/logs/compute_role_vectors/{role}.log",
     benchmark:
@@ -101,9 +104,11 @@ rule compute_role_vectors:
         batch_group("compute_role_vectors")
     conda:
         "../envs/personae.yaml"
+    resources:
+        **reading_resources,
     params:
-        min_fully=study.config.roles.min_fully,
-        min_somewhat=study.config.roles.min_somewhat,
+        engine=engine_params,
+        keep=from_study(node_params.kept_of_roles),
         max_unscored=study.config.judging.max_unscored,
         code=code_digest("roles/compute_role_vectors"),
     script:
@@ -113,8 +118,9 @@ rule compute_role_vectors:
 rule project_role_responses:
     input:
         responses=role_part_files("responses.parquet"),
-        activations=role_part_files("activations.parquet"),
+        activations=where_kept(role_part_files("activations.parquet")),
         directions="results/{study}/{model}/axis/directions.parquet",
+        model=reading_model,
     output:
         "results/{study}/{model}/projections/roles/{part}.parquet",
     log:
@@ -123,7 +129,10 @@ rule project_role_responses:
         "results/{study}/{model}/benchmarks/project_role_responses/{part}.tsv"
     conda:
         "../envs/personae.yaml"
+    resources:
+        **reading_resources,
     params:
+        engine=engine_params,
         roles=role_part,
         code=code_digest("roles/project_role_responses"),
     script:

@@ -55,6 +55,7 @@ rule judge_trait_responses:
         judging=judging_params("trait", "coherence"),
         labelled=study.config.library.judging,
         trait=from_study(node_params.judged_trait),
+        rubrics=from_study(node_params.trait_rubrics),
         code=code_digest("traits/judge_trait_responses"),
     script:
         "../scripts/traits/judge_trait_responses.py"
@@ -81,6 +82,7 @@ rule extract_trait_activations:
         slurm_partition=model_partition,
     params:
         engine=engine_params,
+        spans=from_study(node_params.trait_spans),
         code=code_digest("traits/extract_trait_activations"),
     script:
         "../scripts/traits/extract_trait_activations.py"
@@ -88,12 +90,10 @@ rule extract_trait_activations:
 
 rule compute_trait_vectors:
     input:
-        positive_responses="results/{study}/{model}/traits/{trait}/positive/responses.parquet",
-        positive_scores="results/{study}/{model}/traits/{trait}/positive/scores.parquet",
-        positive_activations="results/{study}/{model}/traits/{trait}/positive/activations.parquet",
-        negative_responses="results/{study}/{model}/traits/{trait}/negative/responses.parquet",
-        negative_scores="results/{study}/{model}/traits/{trait}/negative/scores.parquet",
-        negative_activations="results/{study}/{model}/traits/{trait}/negative/activations.parquet",
+        responses=trait_side_files("responses.parquet"),
+        scores=trait_side_files("scores.parquet"),
+        activations=where_kept(trait_side_files("activations.parquet")),
+        model=reading_model,
     output:
         vectors="results/{study}/{model}/traits/{trait}/vectors.parquet",
         pairs="results/{study}/{model}/traits/{trait}/pairs.parquet",
@@ -105,7 +105,11 @@ rule compute_trait_vectors:
         batch_group("compute_trait_vectors")
     conda:
         "../envs/personae.yaml"
+    resources:
+        **reading_resources,
     params:
+        engine=engine_params,
+        spans=from_study(node_params.trait_spans),
         effective=from_study(node_params.trait_filter),
         max_unscored=study.config.judging.max_unscored,
         seed=study.config.seed,
@@ -114,24 +118,33 @@ rule compute_trait_vectors:
         "../scripts/traits/compute_trait_vectors.py"
 
 
-rule project_trait_responses:
+rule compute_space_vectors:
     input:
         responses=trait_part_files("responses.parquet"),
-        activations=trait_part_files("activations.parquet"),
+        scores=trait_part_files("scores.parquet"),
+        activations=where_kept(trait_part_files("activations.parquet")),
         directions="results/{study}/{model}/axis/directions.parquet",
+        model=reading_model,
     output:
-        "results/{study}/{model}/projections/traits/{part}.parquet",
+        vectors="results/{study}/{model}/trait_space/{part}.parquet",
+        projections="results/{study}/{model}/projections/traits/{part}.parquet",
     log:
-        "results/{study}/{model}/logs/project_trait_responses/{part}.log",
+        "results/{study}/{model}/logs/compute_space_vectors/{part}.log",
     benchmark:
-        "results/{study}/{model}/benchmarks/project_trait_responses/{part}.tsv"
+        "results/{study}/{model}/benchmarks/compute_space_vectors/{part}.tsv"
     conda:
         "../envs/personae.yaml"
+    resources:
+        **reading_resources,
     params:
+        engine=engine_params,
         traits=trait_part,
-        code=code_digest("traits/project_trait_responses"),
+        effective=node_params.space_filter(study),
+        max_unscored=study.config.judging.max_unscored,
+        seed=study.config.seed,
+        code=code_digest("traits/compute_space_vectors"),
     script:
-        "../scripts/traits/project_trait_responses.py"
+        "../scripts/traits/compute_space_vectors.py"
 
 
 rule compare_trait_vectors:

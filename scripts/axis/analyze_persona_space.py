@@ -9,42 +9,58 @@ place. Components are signed toward the axis. Tables: ``space_layers``, ``space_
 ``space_coordinates``, ``cosines``.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-import pyarrow as pa
-
 from personae.data import tables
+from personae.science.alignment_nulls import label_shuffles
+from personae.science.axis_reliability import axis_reliability
+from personae.science.kept_rollouts import load_sample
 from personae.science.persona_space import PersonaSpace, at_every_layer, load_space
 from personae.science.question_spread import load_cells
 from personae.science.resampling import Bootstrap
-from personae.science.rollout_stacks import Source, load_rollouts
-from personae.science.space_layers import SpaceSettings, layer_table
+from personae.science.space_layers import LayerNull, SpaceSettings, layer_table
 
-_MOST_BYTES = 2**30  # of rollouts in memory at a time, whatever the size of the study
+_MOST_BYTES = 2**29  # of sampled rollouts in memory at a time, whatever the size of the study
 
 
 def main(
     *,
     role_vectors: str,
     directions: str,
-    sources: Sequence[Source],
+    sums: Mapping[str, str],
+    kept: Mapping[str, str],
     paths_out: Mapping[str, str],
     axis: Mapping[str, Any],
     middle_layer: int,
     seed: int,
     provenance: dict[str, str],
 ) -> None:
-    """Write the four tables; cosines are those of the middle layer."""
+    """Write the four tables; cosines are those of the middle layer.
+
+    ``sums`` and ``kept`` map every role, the default among them, to its ``activation_sums`` and its
+    ``kept_activations``.
+    """
     space = load_space(
         tables.read(role_vectors, "role_vectors"), tables.read(directions, "directions")
     )
     settings = SpaceSettings(
         axis["variance_threshold"], axis["permutations"], Bootstrap(axis["bootstrap"], seed)
     )
-    layers = _layer_tables(space, sources, axis["null_rollouts"], middle_layer, settings)
+    reliability = axis_reliability(sums, splits=settings.permutations, seed=seed)
+    cells = load_cells(kept, space.rows, middle_layer)
+    layers = [
+        layer_table(
+            space.at(layer),
+            float(reliability[place]),
+            null,
+            cells if layer == middle_layer else None,
+            settings,
+        )
+        for place, (layer, null) in enumerate(_nulls(space, kept, settings))
+    ]
     results = {
-        "space_layers": tables.assemble(list(layers), "space_layers"),
+        "space_layers": tables.assemble(layers, "space_layers"),
         **at_every_layer(space),
         "cosines": space.cosine_table(middle_layer),
     }
@@ -52,22 +68,22 @@ def main(
         tables.write(table, paths_out[name], name, provenance)
 
 
-def _layer_tables(
-    space: PersonaSpace,
-    sources: Sequence[Source],
-    per_subject: int,
-    middle_layer: int,
-    settings: SpaceSettings,
-) -> Iterator[pa.Table]:
-    """Yield the rows of every layer; rollouts are read in blocks of layers that fit into memory."""
-    a_layer = 4 * per_subject * len(sources) * space.axis.shape[1]
-    size = max(1, _MOST_BYTES // a_layer)
-    for start in range(0, len(space.layers), size):
-        block = list(space.layers[start : start + size])
-        rollouts = load_rollouts(sources, per_subject=per_subject, layers=block)
+def _nulls(
+    space: PersonaSpace, kept: Mapping[str, str], settings: SpaceSettings
+) -> Iterator[tuple[int, LayerNull]]:
+    """Yield the sampled rollouts of every layer, with the same shuffles of their labels."""
+    shuffles: Any = None
+    layers, size = list(space.layers), 1  # one layer is read to learn its bytes
+    while layers:
+        block, layers = layers[:size], layers[size:]
+        rollouts = load_sample(kept, block)
+        if shuffles is None:
+            shuffles = label_shuffles(
+                rollouts.is_default, settings.permutations, settings.plan.seed, rollouts.questions
+            )
+            size = max(1, _MOST_BYTES // rollouts.activations.nbytes)
         for place, layer in enumerate(block):
-            cells = load_cells(sources, space.rows, layer) if layer == middle_layer else None
-            yield layer_table(space.at(layer), rollouts.at(place), cells, settings)
+            yield layer, LayerNull(rollouts.at(place).activations, shuffles)
 
 
 if __name__ == "__main__":
@@ -78,16 +94,8 @@ if __name__ == "__main__":
         main,
         role_vectors=snakemake.input.role_vectors,
         directions=snakemake.input.directions,
-        sources=[
-            Source(*files)
-            for files in zip(
-                snakemake.params.roles,
-                snakemake.input.responses,
-                snakemake.input.activations,
-                [*snakemake.input.scores, None],  # the default, last of the roles, is not judged
-                strict=True,
-            )
-        ],
+        sums=dict(zip(snakemake.params.roles, snakemake.input.sums, strict=True)),
+        kept=dict(zip(snakemake.params.roles, snakemake.input.kept, strict=True)),
         paths_out={
             "space_layers": snakemake.output.layers,
             "space_components": snakemake.output.components,

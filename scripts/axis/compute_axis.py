@@ -6,7 +6,7 @@ the vectors as saved. ``random<i>`` has the axis' length at every layer. Columns
 ``directions``; ``role_vectors`` gathers the vectors of all roles.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 
 from personae.base.errors import PersonaeError
 from personae.data import tables
-from personae.data.vector_stacks import Stack, of_span, stack, vector_rows
-from personae.science.projection import mean_norm
+from personae.data.vector_stacks import Stack, stack, vector_rows
+from personae.science.activation_sums import read_sums
 from personae.science.reliability import random_direction
 from personae.science.vectors import assistant_axis, check_axis
 
@@ -24,14 +24,20 @@ def main(
     *,
     vectors: Sequence[str],
     default: str,
+    least: Mapping[str, int],
     path_directions: str,
     path_role_vectors: str,
     random_directions: int,
     seed: int,
     provenance: dict[str, str],
 ) -> None:
-    """Write the directions and the gathered role vectors."""
-    gathered = tables.assemble([tables.read(p, "role_vectors") for p in vectors], "role_vectors")
+    """Write the directions and the gathered role vectors.
+
+    ``default`` are the sums of the default Assistant's rollouts; ``least`` is the fewest rollouts
+    of each kind that make a role vector.
+    """
+    parts = [enough(tables.read(path, "role_vectors"), least) for path in vectors]
+    gathered = tables.assemble(parts, "role_vectors")
     tables.write(gathered, path_role_vectors, "role_vectors", provenance)
 
     saved = tables.read(path_role_vectors, "role_vectors")
@@ -45,17 +51,25 @@ def main(
     integrity = check_axis(
         axis.astype(np.float32), assistant.vectors[0].astype(np.float64), roles.vectors
     )
-    rollouts = stack(of_span(tables.read(default, "activations"), "response_mean"), "response_id")
+    _, rollouts = read_sums(default)
     families = {"axis": axis}
     for i in range(random_directions):
         families[f"random{i}"] = random_direction(axis, seed + i)
-    residual = mean_norm(rollouts.vectors)
-    counts = (len(roles.keys), len(rollouts.keys))
-    parts = [
+    # ASSUME: the unit of steering along the axis is the mean length of response means; the mean
+    # length over tokens is somewhat larger.
+    residual = rollouts.lengths.sum(axis=0) / rollouts.counts.sum()
+    counts = (len(roles.keys), int(rollouts.counts.sum()))
+    rows = [
         _rows(name, family, roles.layers, residual, integrity if name == "axis" else None, counts)
         for name, family in families.items()
     ]
-    tables.write(tables.assemble(parts, "directions"), path_directions, "directions", provenance)
+    tables.write(tables.assemble(rows, "directions"), path_directions, "directions", provenance)
+
+
+def enough(vectors: pa.Table, least: Mapping[str, int]) -> pa.Table:
+    """Keep the vectors that are means of enough rollouts (AA, role vectors)."""
+    needed = [least.get(kind, 1) for kind in vectors["kind"].to_pylist()]
+    return vectors.filter(pc.greater_equal(vectors["n"], pa.array(needed, pa.int32())))
 
 
 def of_kind(table: pa.Table, kind: str) -> Stack:
@@ -93,6 +107,7 @@ if __name__ == "__main__":
         main,
         vectors=list(snakemake.input.vectors),
         default=snakemake.input.default,
+        least=snakemake.params.least,
         path_directions=snakemake.output.directions,
         path_role_vectors=snakemake.output.role_vectors,
         random_directions=snakemake.params.random_directions,

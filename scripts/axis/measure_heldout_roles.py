@@ -6,33 +6,35 @@ interval over questions, shuffled labels and random directions; role ``*`` is th
 with an interval over roles (AA, Assistant Axis). Columns: those of ``heldout_roles``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
 
 from personae.data import tables
+from personae.data.table_values import DEFAULT
+from personae.data.vector_columns import from_half
 from personae.data.vector_stacks import stack
 from personae.science.heldout_roles import AskedRollouts, heldout_role, over_roles
+from personae.science.kept_rollouts import read_kept
 from personae.science.projection import unit
 from personae.science.projection_tables import direction_stack
 from personae.science.resampling import Bootstrap
-from personae.science.rollout_stacks import Source, load_rollouts
 
 
 def main(
     *,
     role_vectors: str,
     directions: str,
-    sources: Sequence[Source],
+    kept: Mapping[str, str],
     path_out: str,
     axis: dict[str, Any],
     middle_layer: int,
     seed: int,
     provenance: dict[str, str],
 ) -> None:
-    """Write one row per role and one for all; the last of ``sources`` is the default."""
+    """Write one row per role and one for all; ``kept`` maps each to its ``kept_activations``."""
     at_layer = [("layer", "==", middle_layer)]
     saved = tables.read(role_vectors, "role_vectors", filters=at_layer)
     vectors = {
@@ -46,28 +48,28 @@ def main(
     known = direction_stack(tables.read(directions, "directions", filters=at_layer))
     by_chance = [v[0] for k, v in zip(known.keys, known.vectors, strict=True) if k != "axis"]
     random = unit(np.asarray(by_chance)) if by_chance else np.empty((0, len(default)))
-    *roles, own = sources
-    plan, asked = Bootstrap(axis["bootstrap"], seed), _rollouts(own, middle_layer)
+    plan, asked = Bootstrap(axis["bootstrap"], seed), _rollouts(kept[DEFAULT], middle_layer)
     results = [
         heldout_role(
-            source.subject,
+            role,
             default,
             fully,
-            (asked, _rollouts(source, middle_layer)),
+            (asked, _rollouts(path, middle_layer)),
             random,
             permutations=axis["permutations"],
             plan=plan,
         )
-        for source in roles
+        for role, path in kept.items()
+        if role != DEFAULT
     ]
     rows = [*(result.row for result in results), over_roles(results, plan)]
     table = tables.from_rows([{"layer": middle_layer, **row} for row in rows], "heldout_roles")
     tables.write(table, path_out, "heldout_roles", provenance)
 
 
-def _rollouts(source: Source, layer: int) -> AskedRollouts:
-    found = load_rollouts([source], layers=[layer], split="heldout")
-    return AskedRollouts(found.activations[:, 0], found.questions)
+def _rollouts(path: str, layer: int) -> AskedRollouts:
+    found = read_kept(path, layer, "heldout")
+    return AskedRollouts(from_half(found), found["question_id"].to_numpy(zero_copy_only=False))
 
 
 if __name__ == "__main__":
@@ -78,15 +80,7 @@ if __name__ == "__main__":
         main,
         role_vectors=snakemake.input.role_vectors,
         directions=snakemake.input.directions,
-        sources=[
-            Source(role, responses, activations, None)
-            for role, responses, activations in zip(
-                snakemake.params.roles,
-                snakemake.input.responses,
-                snakemake.input.activations,
-                strict=True,
-            )
-        ],
+        kept=dict(zip(snakemake.params.roles, snakemake.input.kept, strict=True)),
         path_out=snakemake.output[0],
         axis=snakemake.params.axis,
         middle_layer=snakemake.params.middle_layer,

@@ -1,21 +1,28 @@
-"""Average one role's extraction rollouts by judge score.
+"""Average one role's extraction rollouts by judge score, and keep what later nodes use of them.
 
-Kinds: ``fully`` (score 3) and ``somewhat`` (score 2), each only with enough rollouts; for the
+Kinds: ``fully`` (score 3) and ``somewhat`` (score 2), however few rollouts there are; for the
 default Assistant the single kind ``default``, the mean of all its rollouts (AA, role vectors).
 Vectors are plain means: no direction is implied. ``n`` responses are in a mean; ``n_unscored`` ones
-of the role have no score and are in none. Columns: those of ``role_vectors``.
+of the role have no score and are in none. Beside the vectors: sums by kind and fold of the
+questions, and single rollouts in float16 (a sample at all layers, all of them at a few). Tables:
+``role_vectors``, ``activation_sums``, ``kept_activations``.
 """
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
+from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from personae.base.errors import PersonaeError
 from personae.data import tables
-from personae.data.judge_scores import check_unscored, primary_scores
-from personae.data.matching_ids import answered, check_ids
-from personae.data.table_values import DEFAULT
-from personae.data.vector_stacks import Stack, stack, vector_rows
-from personae.science.vectors import mean_activation, role_vectors
+from personae.data.table_values import ROLE_SPANS
+from personae.rollouts.activation_reading import activation_blocks
+from personae.science.activation_sums import CellSums, sums_table
+from personae.science.kept_rollouts import KeptRollouts, spread_over
+from personae.science.role_rollouts import load_role, vector_table
+
+if TYPE_CHECKING:
+    from personae.inference.client import EngineClient
 
 
 def main(
@@ -23,75 +30,61 @@ def main(
     role: str,
     responses: str,
     scores: str | None,
-    activations: str,
-    path_out: str,
-    min_fully: int,
-    min_somewhat: int,
+    activations: str | None,
+    paths_out: Mapping[str, str],
+    keep: Mapping[str, Any],
     max_unscored: float,
+    engine: EngineClient | None,
     provenance: dict[str, str],
 ) -> None:
-    """Write one row per kind and layer; a kind with too few rollouts has no rows."""
-    rollouts = tables.read(responses, "role_responses", ["response_id", "split", "response_ids"])
-    extraction = rollouts.filter(pc.equal(rollouts["split"], "extraction"))
-    data = stack(tables.read(activations, "activations"), "response_id")
-    check_ids(activations, data.keys, answered(rollouts), responses)
-    kept = answered(extraction)
-    data = data.select(kept)
-    unscored = 0
-    if role == DEFAULT:
-        families = {"default": (mean_activation(data.vectors), len(kept))}
-    else:
-        judged = primary_scores(tables.read(scores, "scores"), "role_adherence")
-        check_ids(scores, judged, rollouts["response_id"].to_pylist(), responses)
-        check_unscored(judged, max_unscored, scores)
-        families, unscored = _by_score(data, judged, min_fully, min_somewhat)
-    table = _table(role, families, unscored, data.layers)
-    tables.write(table, path_out, "role_vectors", provenance)
+    """Write the three tables; a kind without rollouts has no rows.
 
-
-def _by_score(
-    data: Stack, judged: dict[str, float], min_fully: int, min_somewhat: int
-) -> tuple[dict[str, tuple[np.ndarray, int]], int]:
-    scores = [judged[key] for key in data.keys]
-    result = role_vectors(data.vectors, scores, min_fully=min_fully, min_somewhat=min_somewhat)
-    families = {
-        "fully": (result.fully, result.n_fully),
-        "somewhat": (result.somewhat, result.n_somewhat),
+    ``keep`` says how many ``folds`` of the questions are told apart, how many rollouts are
+    ``sampled``, and at which ``layers`` all are kept.
+    """
+    rollouts = load_role(role, responses, scores, max_unscored)
+    cell_of, extraction = rollouts.cells(keep["folds"]), rollouts.extraction
+    if not extraction:
+        raise PersonaeError(f"{responses}: no rollout on an extraction question has a response")
+    cells = sorted(set(cell_of.values()))
+    summed = CellSums({key: cells.index(cell) for key, cell in cell_of.items()}, len(cells))
+    kept = KeptRollouts(
+        rollouts.kinds,
+        rollouts.questions,
+        rollouts.splits,
+        spread_over(extraction, keep["sampled"]),
+        set(keep["layers"]),
+    )
+    for block in activation_blocks(
+        responses, "role_responses", activations, engine, spans=ROLE_SPANS
+    ):
+        summed.add(block)
+        kept.add(block)
+    sums = summed.sums()
+    made = {
+        "role_vectors": vector_table(rollouts, cells, sums),
+        "activation_sums": sums_table(cells, sums),
+        "kept_activations": kept.table(),
     }
-    found = {kind: (v, n) for kind, (v, n) in families.items() if v is not None}
-    return found, result.n_unscored
-
-
-def _table(
-    role: str, families: dict[str, tuple[np.ndarray, int]], unscored: int, layers: list[int]
-) -> pa.Table:
-    parts = [
-        pa.table(
-            {
-                "role": pa.array([role] * len(layers)),
-                "kind": pa.array([kind] * len(layers)),
-                "n": pa.array([n] * len(layers), pa.int32()),
-                "n_unscored": pa.array([unscored] * len(layers), pa.int32()),
-                **vector_rows(vectors, layers),
-            }
-        )
-        for kind, (vectors, n) in families.items()
-    ]
-    return tables.assemble(parts, "role_vectors")
+    for name, table in made.items():
+        tables.write(table, paths_out[name], name, provenance)
 
 
 if __name__ == "__main__":
-    from personae.workflow.node import run_node
+    from personae.workflow.node import run_reading_node
 
-    run_node(
+    run_reading_node(
         snakemake,
         main,
         role=snakemake.wildcards.role,
         responses=snakemake.input.responses,
         scores=snakemake.input.get("scores") or None,
-        activations=snakemake.input.activations,
-        path_out=snakemake.output[0],
-        min_fully=snakemake.params.min_fully,
-        min_somewhat=snakemake.params.min_somewhat,
+        activations=snakemake.input.get("activations") or None,
+        paths_out={
+            "role_vectors": snakemake.output.vectors,
+            "activation_sums": snakemake.output.sums,
+            "kept_activations": snakemake.output.kept,
+        },
+        keep=snakemake.params.keep,
         max_unscored=snakemake.params.max_unscored,
     )

@@ -3,7 +3,7 @@
 from functools import partial
 
 from personae.data.table_values import ROLE_SPANS
-from personae.rollouts.extraction import write_activations
+from personae.rollouts.activation_reading import write_activations
 
 main = partial(write_activations, kind="role_responses", spans=ROLE_SPANS)
 

@@ -5,39 +5,54 @@ same layer; along ``axis`` larger means more like the default Assistant. Columns
 ``projections``.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from personae.data import tables
-from personae.data.table_values import DEFAULT
-from personae.science.projection_tables import project_files
+from personae.data.table_values import DEFAULT, ROLE_SPANS
+from personae.rollouts.activation_reading import activation_blocks
+from personae.science.projection_tables import Asked, direction_stack, project_blocks
+
+if TYPE_CHECKING:
+    from personae.inference.client import EngineClient
+
+KIND = "role_responses"
 
 
 def main(
     *,
     roles: Sequence[str],
     responses: Sequence[str],
-    activations: Sequence[str],
+    activations: Sequence[str] | None,
     directions: str,
     path_out: str,
+    engine: EngineClient | None,
     provenance: dict[str, str],
 ) -> None:
     """Write one row per rollout, direction and layer; a file of each kind for every role."""
-    columns = ["response_id", "question_id", "split"]
-    subjects = [(role, "default" if role == DEFAULT else "role") for role in roles]
-    rollouts = (tables.read(path, "role_responses", columns) for path in responses)
-    projected = project_files(subjects, rollouts, activations, directions)
-    tables.write(projected, path_out, "projections", provenance)
+    axes = direction_stack(tables.read(directions, "directions"))
+    projected = []
+    for role, answers, means in zip(
+        roles, responses, activations or [None] * len(roles), strict=True
+    ):
+        table = tables.read(answers, KIND, ["response_id", "question_id", "split"])
+        blocks = activation_blocks(answers, KIND, means, engine, spans=ROLE_SPANS)
+        kind = "default" if role == DEFAULT else "role"
+        projected.append(project_blocks(Asked.of(table), blocks, axes, subject=role, kind=kind))
+    tables.write(tables.assemble(projected, "projections"), path_out, "projections", provenance)
 
 
 if __name__ == "__main__":
-    from personae.workflow.node import run_node
+    from personae.workflow.node import run_reading_node
 
-    run_node(
+    run_reading_node(
         snakemake,
         main,
         roles=snakemake.params.roles,
         responses=list(snakemake.input.responses),
-        activations=list(snakemake.input.activations),
+        activations=list(snakemake.input.get("activations", [])) or None,
         directions=snakemake.input.directions,
         path_out=snakemake.output[0],
     )

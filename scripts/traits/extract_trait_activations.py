@@ -1,15 +1,18 @@
-"""Extract the activations of one side of a trait: response mean, prompt mean, last prompt token."""
+"""Extract the activations of one side of a trait: means over the spans that the study uses."""
 
 from functools import partial
 
-from personae.data.table_values import TRAIT_SPANS
-from personae.rollouts.extraction import write_activations
+from personae.rollouts.activation_reading import write_activations
 
-main = partial(write_activations, kind="trait_responses", spans=TRAIT_SPANS)
+main = partial(write_activations, kind="trait_responses")
 
 if __name__ == "__main__":
     from personae.workflow.node import run_model_node
 
     run_model_node(
-        snakemake, main, responses=snakemake.input.responses, path_out=snakemake.output[0]
+        snakemake,
+        main,
+        spans=list(snakemake.params.spans),
+        responses=snakemake.input.responses,
+        path_out=snakemake.output[0],
     )

@@ -9,4 +9,10 @@ main = partial(score_trait, kind="trait_responses")
 if __name__ == "__main__":
     from personae.workflow.node import judge_arguments, run_judge_node
 
-    run_judge_node(snakemake, main, trait=snakemake.params.trait, **judge_arguments(snakemake))
+    run_judge_node(
+        snakemake,
+        main,
+        trait=snakemake.params.trait,
+        rubrics=snakemake.params.rubrics,
+        **judge_arguments(snakemake),
+    )

@@ -12,6 +12,7 @@ BY_LAYER: Final = frozenset(
     {
         "activations",
         "drift_projections",
+        "kept_activations",
         "monitoring_points",
         "projections",
         "prompt_projections",

@@ -18,9 +18,8 @@ from typing import Final
 import pyarrow as pa
 
 from personae.data import assistant_axis_schemas
-
-VECTOR: Final = pa.binary()
-"""Stands for a fixed-size binary of any multiple of four bytes in a declared schema."""
+from personae.data.activation_schemas import ACTIVATION_SCHEMAS
+from personae.data.vector_columns import VECTOR
 
 _TEXT = pa.string()
 _INDEX = pa.int16()
@@ -52,6 +51,7 @@ def _rollouts(**columns: pa.DataType) -> pa.Schema:
 
 
 SCHEMAS: Final[dict[str, pa.Schema]] = {
+    **ACTIVATION_SCHEMAS,
     "role_responses": _rollouts(
         role=_TEXT, prompt_index=_INDEX, question_id=_TEXT, split=_TEXT, sample=_INDEX
     ),
@@ -105,9 +105,6 @@ SCHEMAS: Final[dict[str, pa.Schema]] = {
         parts=pa.list_(_NUMBER),
         mode=_TEXT,
         mass=_NUMBER,
-    ),
-    "activations": _schema(
-        response_id=_TEXT, span=_TEXT, layer=_INDEX, n_tokens=_COUNT, vector=VECTOR
     ),
     "role_vectors": _schema(
         role=_TEXT, kind=_TEXT, layer=_INDEX, n=_COUNT, n_unscored=_COUNT, vector=VECTOR

@@ -21,8 +21,15 @@ from personae.data import table_checksums
 from personae.data.damaged_table import REMEDY as _REMEDY
 from personae.data.damaged_table import DamagedTableError, TableError
 from personae.data.row_groups import parts_by_layer, row_groups
-from personae.data.schemas import SCHEMAS, VECTOR
-from personae.data.vector_columns import from_matrix, is_vector, to_matrix
+from personae.data.schemas import SCHEMAS
+from personae.data.vector_columns import (
+    HALF_VECTOR,
+    VECTOR,
+    from_matrix,
+    is_half_vector,
+    is_vector,
+    to_matrix,
+)
 
 if TYPE_CHECKING:
     import pyarrow.compute as pc
@@ -43,6 +50,9 @@ __all__ = [
 _SCHEMA_KEY: Final = "personae.schema"
 _PROVENANCE_KEY: Final = "personae.provenance"
 _UNREADABLE: Final = (pa.ArrowException, OSError, table_checksums.ChecksumError)
+
+_WIDTHS: Final = {VECTOR: is_vector, HALF_VECTOR: is_half_vector}
+"""What tells a column of vectors, whose width schemas leave open."""
 
 Filters = Sequence[tuple[str, str, Any]]
 
@@ -133,7 +143,7 @@ def _write_parquet(
     groups = row_groups(table, schema_name)
     room = table_checksums.reserve(max(1, len(groups)) * table.num_columns)
     # Vectors do not repeat and are not compared: no dictionary, no smallest and largest.
-    plain = [field.name for field in table.schema if not is_vector(field.type)]
+    plain = [field.name for field in table.schema if not is_half_vector(field.type)]
     with pq.ParquetWriter(
         stream,
         table.schema,
@@ -224,12 +234,12 @@ def _declared(schema_name: str) -> pa.Schema:
 
 
 def _with_width(field: pa.Field, parts: Sequence[pa.Table]) -> pa.Field:
-    if field.type != VECTOR:
+    if field.type not in _WIDTHS:
         return field
     # A part without rows does not know the width: a role that was never played has no vector.
     schemas = [part.schema for part in parts if part.num_rows and field.name in part.schema.names]
     kinds = (schema.field(field.name).type for schema in schemas)
-    return field.with_type(next(filter(is_vector, kinds), pa.binary(4)))
+    return field.with_type(next(filter(_WIDTHS[field.type], kinds), pa.binary(4)))
 
 
 def _refuse_columns(found: pa.Schema, declared: pa.Schema, what: str, remedy: str) -> None:
@@ -245,8 +255,9 @@ def _refuse_schema(found: pa.Schema, declared: pa.Schema, what: str, remedy: str
     if found.names != declared.names:
         raise TableError(f"{what}: columns in the order {found.names}; {remedy}")
     for field, kind in zip(declared, found.types, strict=True):
-        if not (is_vector(kind) if field.type == VECTOR else kind == field.type):
-            expected = "float32 vectors" if field.type == VECTOR else field.type
+        vectors = _WIDTHS.get(field.type)
+        if not (vectors(kind) if vectors else kind == field.type):
+            expected = "vectors" if vectors else field.type
             raise TableError(f"{what}: column {field.name} is {kind}, not {expected}; {remedy}")
 
 

@@ -9,17 +9,13 @@ Uses the token ids saved at generation; text is never tokenised again to find a 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 
 import pyarrow as pa
 
 from personae.api.requests import ActivationRow, Span
-from personae.data import tables
 from personae.data.schemas import SCHEMAS
 from personae.inference.client import EngineClient
-
-LOG = logging.getLogger("personae")
 
 
 def spans_of(n_prompt: int, n_response: int, names: Sequence[str]) -> list[Span]:
@@ -41,39 +37,13 @@ def spans_of(n_prompt: int, n_response: int, names: Sequence[str]) -> list[Span]
     return [Span(name=name, start=bounds[name][0], end=bounds[name][1]) for name in names]
 
 
-def write_activations(
-    *,
-    kind: str,
-    spans: Sequence[str],
-    responses: str,
-    path_out: str,
-    engine: EngineClient,
-    provenance: dict[str, str],
-) -> None:
-    """Extract the activations of one file of responses: what all extracting nodes do.
-
-    All layers come from one forward pass per rollout, from the token ids saved at generation; means
-    are accumulated in float32. One row per rollout, span and layer. Columns: those of
-    ``activations``.
-
-    Parameters
-    ----------
-    kind
-        Kind of table that ``responses`` is.
-    spans
-        Names of the spans, as `spans_of` knows them.
-    """
-    activations = extract_activations(engine, tables.read(responses, kind), spans)
-    tables.write(activations, path_out, "activations", provenance)
-
-
 def extract_activations(
     engine: EngineClient, responses: pa.Table, names: Sequence[str]
 ) -> pa.Table:
     """Return the ``activations`` table of ``responses``: one row per rollout, span and layer.
 
     Layer ``l`` is the residual stream after block ``l``; means are float32. A rollout with an empty
-    response has no response activation: it is omitted, and the log reports the number.
+    response has no response activation and is left out.
     """
     rows = []
     columns = (
@@ -90,7 +60,6 @@ def extract_activations(
                 spans=spans_of(len(prompt), len(response), names),
             )
         )
-    LOG.info("extracting %d rollouts, %d empty", len(rows), responses.num_rows - len(rows))
     return activation_table(engine.activations(rows))
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import csr_array
 from scipy.special import betaincinv
 
 from personae.science.permutations import permuted_batches
@@ -24,14 +25,29 @@ class ScaledDirection(NamedTuple):
     scale: FloatArray
 
 
+def label_shuffles(
+    is_default: BoolArray, permutations: int, seed: int, strata: ArrayLike | None = None
+) -> csr_array:
+    """Shuffle default/role labels ``[n]``: a sparse ``[permutations, n]``, 1 for the default.
+
+    Parameters
+    ----------
+    is_default
+        ``[n]`` labels of rollouts.
+    permutations, seed, strata
+        As in :func:`personae.science.permutations.permuted_labels`; question labels as strata keep
+        every question's share of default rollouts.
+    """
+    batches = permuted_batches(is_default, permutations, seed, strata)
+    places = np.concatenate([np.nonzero(labels)[1] for labels in batches])
+    n_default = int(is_default.sum())
+    starts = np.arange(permutations + 1) * n_default
+    ones = np.ones(len(places))
+    return csr_array((ones, places, starts), shape=(permutations, len(is_default)))
+
+
 def shuffled_axis_null(
-    activations: Activations,
-    is_default: BoolArray,
-    directions: Sequence[ScaledDirection],
-    *,
-    permutations: int,
-    seed: int,
-    strata: ArrayLike | None = None,
+    activations: Activations, shuffles: csr_array, directions: Sequence[ScaledDirection]
 ) -> list[FloatArray]:
     """|cos| of directions with axes from shuffled default/role labels: ``[permutations, L]`` each.
 
@@ -40,23 +56,23 @@ def shuffled_axis_null(
 
     Parameters
     ----------
-    activations, is_default
-        ``[n, layers, hidden]`` rollouts of default and roles, and their labels ``[n]``.
+    activations
+        ``[n, layers, hidden]`` rollouts of default and roles.
+    shuffles
+        ``[permutations, n]`` of `label_shuffles`.
     directions
         PC1 of the unshuffled role vectors in every scaling: the shuffled axes are the same for all.
-    permutations, seed, strata
-        As in :func:`personae.science.permutations.permuted_labels`; question labels as strata keep
-        every question's share of default rollouts.
     """
-    null: list[list[FloatArray]] = [[] for _ in directions]
-    wide = [activations[:, layer].astype(np.float64) for layer in range(activations.shape[1])]
-    for labels in permuted_batches(is_default, permutations, seed, strata):
-        weights = labels / labels.sum(axis=1, keepdims=True)
-        weights -= ~labels / (~labels).sum(axis=1, keepdims=True)
-        axes = np.stack([weights @ rollouts for rollouts in wide], axis=1)
+    n_default = shuffles.sum(axis=1)[0]
+    null = [np.empty((shuffles.shape[0], activations.shape[1])) for _ in directions]
+    for layer in range(activations.shape[1]):
+        rollouts = activations[:, layer].astype(np.float64)
+        rollouts -= rollouts.mean(axis=0)  # no axis moves
+        # As all sum to zero, the others' sum is minus the default's.
+        axes = (shuffles @ rollouts) * (1.0 / n_default + 1.0 / (len(rollouts) - n_default))
         for found, (direction, scale) in zip(null, directions, strict=True):
-            found.append(np.abs(cosine(axes / scale, direction)))
-    return [np.concatenate(parts) for parts in null]
+            found[:, layer] = np.abs(cosine(axes / scale[layer], direction[layer]))
+    return null
 
 
 def placebo_cosines(default: Activations, roles: Activations, direction: Activations) -> FloatArray:

@@ -21,9 +21,8 @@ from personae.data import tables
 from personae.data.table_values import DEFAULT
 from personae.data.vector_stacks import stack
 from personae.science.geometry import PCA, cosine_matrix, pca
+from personae.science.vectors import FULLY, SOMEWHAT
 
-FULLY: Final = "fully"
-SOMEWHAT: Final = "somewhat"
 SCALINGS: Final = ("centred", "z_scored")
 _KEPT_COMPONENTS: Final = 10
 

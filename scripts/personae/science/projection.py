@@ -72,17 +72,6 @@ def project(activations: Activations, direction: Activations) -> FloatArray:
     return np.asarray(projected, dtype=np.float64)
 
 
-def mean_norm(activations: Activations) -> FloatArray:
-    """Mean length of activations ``[n, layers, hidden]`` at each layer: ``[layers]``.
-
-    The unit of the paper's steering coefficients.
-
-    # ASSUME: the norm is that of response means; the mean norm over tokens is somewhat larger.
-    """
-    squares = np.einsum("nlh,nlh->nl", activations, activations, dtype=np.float64)
-    return np.asarray(np.sqrt(squares).mean(axis=0), dtype=np.float64)
-
-
 class TurnPoint(NamedTuple):
     """Mean projection at one turn position, interval over conversations."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
@@ -11,8 +11,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from personae.data import tables
-from personae.data.vector_stacks import Stack, of_span, stack
-from personae.science.projection import FloatArray, project
+from personae.data.activation_blocks import Block
+from personae.data.vector_stacks import Stack, stack
+from personae.science.projection import FloatArray, unit
 
 _GATHERED: Final = (
     "kind",
@@ -30,21 +31,36 @@ def direction_stack(directions: pa.Table) -> Stack:
     return stack(directions, "direction")
 
 
-def project_rollouts(
-    rollouts: pa.Table,
-    activations: pa.Table,
-    directions: pa.Table,
-    *,
-    subject: str,
-    kind: str,
+class Asked(NamedTuple):
+    """Rollouts of one subject, ``[n]`` each: id, question and its split."""
+
+    response_ids: list[str]
+    questions: list[str]
+    splits: list[str]
+
+    @classmethod
+    def of(cls, rollouts: pa.Table) -> Self:
+        """Take columns ``response_id``, ``question_id`` and ``split``; of traits, all are
+        extraction questions: their vectors and floors come from no others.
+        """
+        n, held = rollouts.num_rows, "split" in rollouts.column_names
+        splits = rollouts["split"].to_pylist() if held else ["extraction"] * n
+        return cls(rollouts["response_id"].to_pylist(), rollouts["question_id"].to_pylist(), splits)
+
+
+def project_blocks(
+    asked: Asked, blocks: Iterable[Block], directions: Stack, *, subject: str, kind: str
 ) -> pa.Table:
     """Project response means on every direction at every layer.
 
     Parameters
     ----------
-    rollouts
-        Columns ``response_id``, ``question_id`` and ``split``; one without an activation (an
-        empty response) has no projection.
+    asked
+        The rollouts; one without an activation (an empty response) has no projection.
+    blocks
+        Their activations.
+    directions
+        By name, at every layer.
     subject, kind
         Role or trait, and ``"role"``, ``"default"`` or ``"trait"``.
 
@@ -53,63 +69,39 @@ def project_rollouts(
     pa.Table
         Columns of ``projections``, in units of ``<h, u>``.
     """
-    means = stack(of_span(activations, "response_mean"), "response_id")
-    known = {row["response_id"]: row for row in rollouts.to_pylist()}
-    n_layers = len(means.layers)
-
-    def repeated(column: str) -> np.ndarray:
-        return np.repeat([known[key][column] for key in means.keys], n_layers)
-
-    axes = direction_stack(directions)
-    parts = []
-    for name, vectors in zip(axes.keys, axes.vectors, strict=True):
-        values = project(means.vectors, vectors)
-        columns = {
-            "subject": np.repeat([subject], values.size),
-            "kind": np.repeat([kind], values.size),
-            "response_id": repeated("response_id"),
-            "question_id": repeated("question_id"),
-            "split": repeated("split"),
-            "direction": np.repeat([name], values.size),
-            "layer": np.tile(np.asarray(means.layers, dtype=np.int16), len(means.keys)),
-            "projection": values.reshape(-1),
-        }
-        parts.append(pa.table({key: pa.array(value) for key, value in columns.items()}))
-    return tables.assemble(parts, "projections")
+    row_of = {key: row for row, key in enumerate(asked.response_ids)}
+    place_of = {layer: place for place, layer in enumerate(directions.layers)}
+    values = np.full((len(directions.keys), len(place_of), len(row_of)), np.nan)
+    units = unit(directions.vectors)
+    for block in blocks:
+        rows = [row_of[key] for key in block.ids]
+        for i, layer in enumerate(block.layers):
+            place = place_of[layer]
+            values[:, place, rows] = units[:, place] @ block.vectors[:, i].astype(np.float64).T
+    answered = np.flatnonzero(~np.isnan(values[0, 0])) if len(values) else np.empty(0, int)
+    return _projection_rows(asked, answered, values[:, :, answered], directions, subject, kind)
 
 
-def project_files(
-    subjects: Sequence[tuple[str, str]],
-    responses: Iterable[pa.Table],
-    activations: Sequence[str],
-    directions: str,
+def _projection_rows(
+    asked: Asked, rows: NDArray[np.int64], values: FloatArray, of: Stack, subject: str, kind: str
 ) -> pa.Table:
-    """Project the rollouts of several personas on every direction at every layer.
-
-    Parameters
-    ----------
-    subjects
-        Name of a role or trait and its kind, as in `project_rollouts`, for every file.
-    responses
-        Rollouts as in `project_rollouts`, read one by one.
-    activations
-        Files of ``activations``, in the same order.
-    directions
-        File of the directions.
-
-    Returns
-    -------
-    pa.Table
-        Columns of ``projections``, in units of ``<h, u>``.
-    """
-    vectors = tables.read(directions, "directions")
-    projected = [
-        project_rollouts(
-            rollouts, tables.read(path, "activations"), vectors, subject=subject, kind=kind
-        )
-        for (subject, kind), rollouts, path in zip(subjects, responses, activations, strict=True)
-    ]
-    return tables.assemble(projected, "projections")
+    """Arrange ``values [directions, layers, rows]`` by layer. Columns of ``projections``."""
+    n_directions, n_layers, n = values.shape
+    size = n_directions * n_layers * n
+    # By layer, then direction, then rollout: strings are repeated by Arrow, not by Python.
+    rollout = pa.array(np.tile(rows, n_layers * n_directions))
+    direction = pa.array(np.tile(np.repeat(np.arange(n_directions), n), n_layers))
+    columns = {
+        "subject": pa.repeat(pa.scalar(subject), size),
+        "kind": pa.repeat(pa.scalar(kind), size),
+        "response_id": pa.array(asked.response_ids, pa.string()).take(rollout),
+        "question_id": pa.array(asked.questions, pa.string()).take(rollout),
+        "split": pa.array(asked.splits, pa.string()).take(rollout),
+        "direction": pa.array(of.keys, pa.string()).take(direction),
+        "layer": np.repeat(np.asarray(of.layers, dtype=np.int16), n_directions * n),
+        "projection": values.transpose(1, 0, 2).reshape(-1),
+    }
+    return tables.assemble([pa.table(columns)], "projections")
 
 
 class Projected(NamedTuple):

@@ -1,44 +1,20 @@
 """Split-half reliability of a contrast vector, and random directions for comparison.
 
-Every vector of the project is a contrast of rollouts: positive minus negative, default minus roles,
-role minus default. ``contrast_weights`` writes it as one signed weight per rollout, so that one
-function gives the split-half reliability of them all.
+Every vector of the project is a contrast of rollouts: positive minus negative, default minus roles.
+Its two sides, summed by question or by fold of questions, give its split-half reliability.
 """
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from personae.science.projection import Activations
-from personae.science.resampling import encode, percentile_bounds, ratio
+from personae.science.resampling import percentile_bounds, ratio
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
-
-
-def contrast_weights(positive: BoolArray, groups: ArrayLike) -> FloatArray:
-    """Signed rollout weights of a contrast in which groups weigh the same.
-
-    Parameters
-    ----------
-    positive
-        ``[n]`` True on the side that the vector points toward.
-    groups
-        ``[n]`` label within a side (the role); a constant when a side is one group.
-
-    Returns
-    -------
-    FloatArray
-        ``[n]`` summing to 1 over the positive and to -1 over the negative side.
-    """
-    weights = np.empty(len(positive), dtype=np.float64)
-    for side, sign in ((positive, 1.0), (~positive, -1.0)):
-        if side.any():
-            codes = encode(np.asarray(groups)[side])
-            sizes = np.bincount(codes)
-            weights[side] = sign / (len(sizes) * sizes[codes])
-    return weights
 
 
 class Reliability(NamedTuple):
@@ -52,7 +28,7 @@ class Reliability(NamedTuple):
         ``[layers]`` 2.5 and 97.5 % of that cosine over random splits: the spread of splits, not a
         confidence interval.
     n_questions, n_splits
-        Questions that were split, and splits drawn.
+        Folds of questions that were split, and splits drawn.
     """
 
     cosine: FloatArray
@@ -62,9 +38,38 @@ class Reliability(NamedTuple):
     n_splits: int
 
 
-def split_half_reliability(
-    activations: Activations, weights: FloatArray, questions: ArrayLike, *, splits: int, seed: int
-) -> Reliability:
+class SummedContrast(NamedTuple):
+    """A contrast whose rollouts are summed by side and by fold of the questions.
+
+    Every rollout has a weight; those of the positive side sum to 1, those of the negative to 1 too.
+
+    Attributes
+    ----------
+    vectors
+        ``[2, folds, layers, hidden]`` weighted sums, the positive side first.
+    weights
+        ``[2, folds]`` summed weights.
+    """
+
+    vectors: FloatArray
+    weights: FloatArray
+
+    @classmethod
+    def of(
+        cls, vectors: Mapping[tuple[int, int], FloatArray], weights: Mapping[tuple[int, int], float]
+    ) -> Self:
+        """Arrange sums ``[layers, hidden]`` and weights by (side, fold); absent ones are zero."""
+        if not vectors:
+            raise ValueError("a contrast of no rollouts")
+        n_folds = 1 + max(fold for _, fold in vectors)
+        summed = np.zeros((2, n_folds, *next(iter(vectors.values())).shape))
+        mass = np.zeros((2, n_folds))
+        for key, part in vectors.items():
+            summed[key], mass[key] = part, weights[key]
+        return cls(summed, mass)
+
+
+def split_half_reliability(contrast: SummedContrast, *, splits: int, seed: int) -> Reliability:
     """Cosine between the vectors of random halves of the questions.
 
     Splits are by question, not by rollout: otherwise the part of a vector that stems from
@@ -73,12 +78,8 @@ def split_half_reliability(
 
     Parameters
     ----------
-    activations
-        ``[n, layers, hidden]``.
-    weights
-        ``[n]`` of :func:`contrast_weights`; a rollout of weight 0 is left out.
-    questions
-        ``[n]`` question labels.
+    contrast
+        Sums by fold; a fold without any weight is left out.
     splits, seed
         Number of random splits and their seed.
 
@@ -89,23 +90,21 @@ def split_half_reliability(
 
     Notes
     -----
-    NaN with fewer than two questions. Rollouts are summed by question and side once; every split
-    is then a quadratic form in their ``[2 questions, 2 questions]`` Gram matrix.
+    NaN with fewer than two folds. Every split is a quadratic form in the Gram matrix of the sums,
+    ``[2 folds, 2 folds]``.
     """
-    if not ((weights > 0.0).any() and (weights < 0.0).any()):
+    if not contrast.weights.sum(axis=1).all():
         raise ValueError("weights must hold a positive and a negative side to form a contrast")
-    used = weights != 0.0
-    signed, codes = weights[used], encode(np.asarray(questions)[used])
-    k, rows = int(codes.max()) + 1, np.flatnonzero(used)
-    cells = np.zeros((2 * k, len(signed)))
-    cells[codes + k * (signed < 0.0), np.arange(len(signed))] = signed
-    mass = np.abs(cells).sum(axis=1).reshape(2, k)
+    used = contrast.weights.sum(axis=0) > 0.0
+    vectors, mass = contrast.vectors[:, used], contrast.weights[:, used]
+    k, n_layers = mass.shape[1], vectors.shape[2]
     first = np.tile(np.arange(k) < k // 2, (splits, 1))
     halves = np.random.default_rng(seed).permuted(first, axis=1)
     a, b = _coefficients(halves, mass), _coefficients(~halves, mass)
-    cosines = np.empty((splits, activations.shape[1]))
-    for layer in range(activations.shape[1]):
-        cosines[:, layer] = _cosines(cells @ activations[rows, layer].astype(np.float64), a, b)
+    cosines = np.empty((splits, n_layers))
+    for layer in range(n_layers):
+        positive, negative = vectors[:, :, layer]
+        cosines[:, layer] = _cosines(np.concatenate([positive, -negative]), a, b)
     defined = ~np.isnan(cosines)
     total = np.where(defined, cosines, 0.0).sum(axis=0)
     low, high = percentile_bounds(cosines, level=0.95)

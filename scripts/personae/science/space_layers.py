@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from personae.data import tables
 from personae.science.alignment import (
@@ -23,10 +24,11 @@ from personae.science.geometry import (
     participation_ratio,
 )
 from personae.science.permutations import permutation_p
-from personae.science.persona_space import FULLY, PersonaRow, PersonaSpace
+from personae.science.persona_space import PersonaRow, PersonaSpace
+from personae.science.projection import Activations
 from personae.science.question_spread import question_intervals
 from personae.science.resampling import Bootstrap
-from personae.science.rollout_stacks import Rollouts, axis_reliability
+from personae.science.vectors import FULLY
 
 FloatArray = NDArray[np.float64]
 
@@ -51,9 +53,25 @@ class SpaceSettings(NamedTuple):
     plan: Bootstrap
 
 
+class LayerNull(NamedTuple):
+    """Rollouts of one layer, and shuffles of their default/role labels.
+
+    Attributes
+    ----------
+    activations
+        ``[n, 1, hidden]``.
+    shuffles
+        ``[permutations, n]``, see `personae.science.alignment_nulls.label_shuffles`.
+    """
+
+    activations: Activations
+    shuffles: csr_array
+
+
 def layer_table(
     space: PersonaSpace,
-    rollouts: Rollouts,
+    reliability: float,
+    null: LayerNull,
     cells: Mapping[PersonaRow, QuestionCells] | None,
     settings: SpaceSettings,
 ) -> pa.Table:
@@ -63,8 +81,10 @@ def layer_table(
     ----------
     space
         At one layer.
-    rollouts
-        Of that layer, ``[n, 1, hidden]``, for the null and the reliability.
+    reliability
+        Split-half reliability of the axis at that layer, see `personae.science.axis_reliability`.
+    null
+        Rollouts of that layer with shuffles of their labels.
     cells
         Sums by question behind every row and the default at that layer, for an interval over
         questions; ``None`` leaves it out.
@@ -82,11 +102,9 @@ def layer_table(
         "n_fully": [kinds.count(FULLY)],
         "n_somewhat": [len(kinds) - kinds.count(FULLY)],
         "outlier_dimensions": [len(outliers)],
-        "split_half": axis_reliability(
-            rollouts, splits=settings.permutations, seed=settings.plan.seed
-        ),
+        "split_half": [reliability],
     }
-    nulls = _nulls(space, rollouts, settings)
+    nulls = _nulls(space, null)
     parts = []
     for scaling, fit in space.fits.items():
         columns = {
@@ -129,28 +147,23 @@ def _intervals(
     }
 
 
-def _nulls(
-    space: PersonaSpace, rollouts: Rollouts, settings: SpaceSettings
-) -> dict[str, dict[str, FloatArray]]:
+def _nulls(space: PersonaSpace, null: LayerNull) -> dict[str, dict[str, FloatArray]]:
     """Reference values of |cos(axis, PC1)| per scaling: shuffled labels; each role as default."""
     shuffled = shuffled_axis_null(
-        rollouts.activations,
-        rollouts.is_default,
+        null.activations,
+        null.shuffles,
         [ScaledDirection(fit.components[:, 0], fit.scale) for fit in space.fits.values()],
-        permutations=settings.permutations,
-        seed=settings.plan.seed,
-        strata=rollouts.questions,
     )
     found = {}
-    for (scaling, fit), null in zip(space.fits.items(), shuffled, strict=True):
+    for (scaling, fit), draws in zip(space.fits.items(), shuffled, strict=True):
         observed = axis_component_cosines(fit, space.axis)[:, 0]
         placebo = placebo_cosines(
             space.default / fit.scale, space.vectors[space.fully] / fit.scale, fit.components[:, 0]
         )
         found[scaling] = {
-            "null_mean": null.mean(axis=0),
-            "null_p95": np.quantile(null, 0.95, axis=0),
-            "p_value": permutation_p(observed, null),
+            "null_mean": draws.mean(axis=0),
+            "null_p95": np.quantile(draws, 0.95, axis=0),
+            "p_value": permutation_p(observed, draws),
             "placebo_share": (placebo >= observed).mean(axis=0),
         }
     return found

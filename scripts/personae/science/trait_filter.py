@@ -25,18 +25,20 @@ class Ratings(NamedTuple):
     pair, question, sample
         Prompt pair, question, and number of the sample within both.
     trait, coherence
-        Scores 0-100; NaN or ``None`` is unscored.
+        Scores 0-100; NaN or ``None`` is unscored. Coherence is ``None`` where nobody judged it.
     """
 
     pair: ArrayLike
     question: ArrayLike
     sample: ArrayLike
     trait: Scores
-    coherence: Scores
+    coherence: Scores | None
 
     def scored(self) -> BoolArray:
-        """Rollouts that have both a trait and a coherence score."""
-        total = np.asarray(self.trait, np.float64) + np.asarray(self.coherence, np.float64)
+        """Rollouts that have a trait score and, where it was judged, a coherence score."""
+        total = np.asarray(self.trait, np.float64)
+        if self.coherence is not None:
+            total = total + np.asarray(self.coherence, np.float64)
         return np.asarray(np.isfinite(total))
 
 
@@ -71,7 +73,7 @@ def effective_pairs(
     *,
     pairing: Pairing,
     min_trait: float | None,
-    min_coherence: float,
+    min_coherence: float | None,
     min_difference: float | None = None,
 ) -> EffectivePairs:
     """Keep the rollouts whose prompts had their effect (PV, filtering).
@@ -91,7 +93,7 @@ def effective_pairs(
     min_trait
         ``None`` asks for neither trait score.
     min_coherence
-        Of both sides, 0-100.
+        Of both sides, 0-100; ``None`` does not ask for it.
     min_difference
         Least positive minus negative score (AA, trait space); ``None`` does not ask for it.
     """
@@ -110,8 +112,12 @@ def effective_pairs(
         return ratio(sums, np.bincount(where, np.ones(len(where)), minlength=n_units))
 
     high, low = (means(i, side.trait) for i, side in enumerate(sides))
-    coherence = np.minimum(*(means(i, side.coherence) for i, side in enumerate(sides)))
-    keep = coherence >= min_coherence  # NaN compares false: unscored units are never kept
+    keep = np.isfinite(high - low)  # unscored units are never kept
+    if min_coherence is not None:
+        for i, side in enumerate(sides):
+            if side.coherence is None:
+                raise ValueError(f"coherence was not judged, but min_coherence is {min_coherence}")
+            keep &= means(i, side.coherence) >= min_coherence
     if min_trait is not None:
         keep &= (high >= min_trait) & (low < TOP_SCORE - min_trait)
     if min_difference is not None:

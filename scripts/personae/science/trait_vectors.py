@@ -8,77 +8,78 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from personae.data import tables
+from personae.data.activation_blocks import Block
 from personae.data.judge_scores import check_unscored, in_order, primary_scores
 from personae.data.matching_ids import answered, check_ids
-from personae.data.table_values import TRAIT_SPANS
-from personae.data.vector_stacks import of_span, stack, vector_rows
-from personae.science.reliability import split_half_reliability
+from personae.data.vector_stacks import vector_rows
+from personae.science.activation_sums import CellSums, Sums, question_folds
+from personae.science.reliability import SummedContrast, split_half_reliability
 from personae.science.trait_filter import EffectivePairs, Pairing, Ratings, effective_pairs
-from personae.science.vectors import trait_vectors
 
 LOG = logging.getLogger("personae")
 
+BoolArray = NDArray[np.bool_]
+
 _SPLITS: Final = 100
+_FOLDS: Final = 20  # a trait's 20 questions are told apart, the 240 of the trait space are not
 _ANSWERS: Final = ("response_id", "pair", "question_id", "sample", "response_ids")
 
 
-@dataclass(frozen=True)
-class TraitSide:
-    """The rollouts of one polarity that have activations, in one order.
+class TraitSide(NamedTuple):
+    """The rollouts of one polarity that have a response, in the order of their table.
 
     Attributes
     ----------
+    ids
+        ``n`` rollouts.
     ratings
         Pair, question, sample, trait score and coherence of each rollout.
-    spans
-        Span name to ``[n, layers, hidden]`` float32.
-    layers
-        Layers of axis 1.
     """
 
+    ids: list[str]
     ratings: Ratings
-    spans: dict[str, NDArray[np.float32]]
-    layers: list[int]
 
 
-def load_side(files: Mapping[str, str], max_unscored: float) -> TraitSide:
-    """Read ``responses``, ``scores`` and ``activations`` of one polarity.
+def load_side(
+    responses: str, scores: str, *, max_unscored: float, min_coherence: float | None
+) -> TraitSide:
+    """Read ``trait_responses`` and ``scores`` of one polarity.
+
+    ``min_coherence`` is that of the filter; with None coherence is not read, and need not have been
+    judged.
 
     Raises
     ------
     PersonaeError
         When too many responses are unscored.
     """
-    table = tables.read(files["responses"], "trait_responses", _ANSWERS)
-    responses = table.to_pylist()
-    scores = tables.read(files["scores"], "scores")
-    trait, coherence = (primary_scores(scores, rubric) for rubric in ("trait", "coherence"))
-    check_ids(files["scores"], trait, table["response_id"].to_pylist(), files["responses"])
-    check_unscored(trait, max_unscored, files["scores"])
-    activations = tables.read(files["activations"], "activations")
-    stacks = {span: stack(of_span(activations, span), "response_id") for span in TRAIT_SPANS}
-    found = set(stacks[TRAIT_SPANS[0]].keys)
-    check_ids(files["activations"], found, answered(table), files["responses"])
-    kept = [row for row in responses if row["response_id"] in found]
+    table = tables.read(responses, "trait_responses", _ANSWERS)
+    judged = tables.read(scores, "scores")
+    trait = primary_scores(judged, "trait")
+    check_ids(scores, trait, table["response_id"].to_pylist(), responses)
+    check_unscored(trait, max_unscored, scores)
+    found = set(answered(table))
+    kept = [row for row in table.to_pylist() if row["response_id"] in found]
     ids = [row["response_id"] for row in kept]
+    coherence = None
+    if min_coherence is not None:
+        coherence = np.asarray(in_order(primary_scores(judged, "coherence"), ids))
     ratings = Ratings(
         pair=np.asarray([row["pair"] for row in kept]),
         question=np.asarray([row["question_id"] for row in kept]),
         sample=np.asarray([row["sample"] for row in kept]),
         trait=np.asarray(in_order(trait, ids)),
-        coherence=np.asarray(in_order(coherence, ids)),
+        coherence=coherence,
     )
-    spans = {name: found_stack.select(ids).vectors for name, found_stack in stacks.items()}
-    return TraitSide(ratings, spans, stacks[TRAIT_SPANS[0]].layers)
+    return TraitSide(ids, ratings)
 
 
 class TraitFilter(NamedTuple):
@@ -92,7 +93,7 @@ class TraitFilter(NamedTuple):
         Positive side at least this, negative side less than 100 minus this (PV, filter); ``None``
         asks for neither.
     min_coherence
-        Both sides at least this coherent.
+        Both sides at least this coherent; ``None`` does not ask for it.
     min_difference
         Positive minus negative at least this (AA, trait space); ``None`` does not ask for it.
     min_kept
@@ -101,7 +102,7 @@ class TraitFilter(NamedTuple):
 
     pairing: Pairing
     min_trait: float | None
-    min_coherence: float
+    min_coherence: float | None
     min_difference: float | None = None
     min_kept: int = 1
 
@@ -117,13 +118,96 @@ class TraitFilter(NamedTuple):
         )
 
 
+class TraitSums:
+    """Takes blocks of one polarity and adds up the rollouts that the filter keeps.
+
+    Parameters
+    ----------
+    side, keep
+        The rollouts, and which of them are kept ``[n]``.
+    folds
+        Question to its fold.
+    spans
+        Spans that are added up, each by itself.
+    """
+
+    def __init__(
+        self, side: TraitSide, keep: BoolArray, folds: Mapping[str, int], spans: Sequence[str]
+    ) -> None:
+        questions = np.asarray(side.ratings.question)
+        cells = {side.ids[i]: folds[str(questions[i])] for i in np.flatnonzero(keep)}
+        self._sums = {span: CellSums(cells, 1 + max(folds.values(), default=0)) for span in spans}
+
+    def add(self, block: Block) -> None:
+        """Add what is kept of a block."""
+        self._sums[block.span].add(block)
+
+    def of(self, span: str) -> Sums:
+        """Return the sums of one span by fold."""
+        return self._sums[span].sums()
+
+
+class TraitContrast(NamedTuple):
+    """A trait's judged rollouts and what the filter keeps of them.
+
+    Attributes
+    ----------
+    trait
+        The trait.
+    sides
+        Rollouts of the positive and of the negative polarity.
+    wanted, kept
+        The filter and its result.
+    """
+
+    trait: str
+    sides: tuple[TraitSide, TraitSide]
+    wanted: TraitFilter
+    kept: EffectivePairs
+
+    @classmethod
+    def of(cls, trait: str, positive: TraitSide, negative: TraitSide, wanted: TraitFilter) -> Self:
+        """Filter the rollouts of a trait."""
+        kept = wanted.effective(positive.ratings, negative.ratings)
+        return cls(trait, (positive, negative), wanted, kept)
+
+    @property
+    def is_dropped(self) -> bool:
+        """Whether the filter keeps too little for a vector."""
+        return self.kept.n_kept < max(self.wanted.min_kept, 1)
+
+    def sinks(self, spans: Sequence[str]) -> tuple[TraitSums, TraitSums]:
+        """Return what adds up the kept rollouts of both sides; none where the trait is dropped."""
+        masks = self.kept.positive, self.kept.negative
+        if self.is_dropped:
+            masks = np.zeros_like(masks[0]), np.zeros_like(masks[1])
+        named = [np.asarray(side.ratings.question).tolist() for side in self.sides]
+        folds = question_folds(named[0] + named[1], _FOLDS)
+        positive, negative = (
+            TraitSums(side, mask, folds, spans)
+            for side, mask in zip(self.sides, masks, strict=True)
+        )
+        return positive, negative
+
+
 def vector_table(
-    trait: str, positive: TraitSide, negative: TraitSide, wanted: TraitFilter, *, seed: int
+    contrast: TraitContrast, sums: Sequence[TraitSums], spans: Sequence[str], *, seed: int
 ) -> pa.Table:
-    """Return the trait's vectors in three variants with their split-half reliability (PV, vectors).
+    """Return the trait's vectors, one for each span, with their reliability (PV, vectors).
 
     A trait of which the filter keeps too little has no vector: the table is then without rows, the
     log says why, and nodes that need the vector write tables without rows in turn.
+
+    Parameters
+    ----------
+    contrast
+        The trait and what is kept of it.
+    sums
+        Sums of the kept rollouts of the positive and of the negative side.
+    spans
+        Their spans, the variants of the vector.
+    seed
+        Of the halves of the questions.
 
     Returns
     -------
@@ -132,56 +216,43 @@ def vector_table(
         negative rollouts, toward the trait, in the residual stream after block ``layer``.
         ``selection`` is the pairing of the filter and ``n_cells`` the units that it kept.
     """
-    kept = wanted.effective(positive.ratings, negative.ratings)
-    if kept.n_kept < max(wanted.min_kept, 1):
+    kept, wanted = contrast.kept, contrast.wanted
+    if contrast.is_dropped:
         LOG.warning(
             "trait %s is dropped: the filter (%s) keeps %d of %d, fewer than %d; %d lack a score",
-            *(trait, wanted.pairing, kept.n_kept, kept.n_units),
+            *(contrast.trait, wanted.pairing, kept.n_kept, kept.n_units),
             *(max(wanted.min_kept, 1), kept.n_unscored),
         )
         return tables.assemble([], "trait_vectors")
-    vectors = trait_vectors(positive.spans, negative.spans, kept)
-    parts = [
-        pa.table(
-            {
-                "trait": [trait] * len(family),
-                "variant": [variant] * len(family),
-                "selection": [wanted.pairing] * len(family),
-                "n_cells": [kept.n_kept] * len(family),
-                "norm": np.linalg.norm(family, axis=-1),
-                "split_half": _reliability(positive, negative, kept, variant, seed),
-                **vector_rows(family, positive.layers),
-            }
-        )
-        for variant, family in vectors.items()
-    ]
+    parts = []
+    for span in spans:
+        sides = [each.of(span) for each in sums]
+        every = range(len(sides[0].counts))
+        family = sides[0].mean(every) - sides[1].mean(every)
+        columns = {
+            "trait": [contrast.trait] * len(family),
+            "variant": [span] * len(family),
+            "selection": [wanted.pairing] * len(family),
+            "n_cells": [kept.n_kept] * len(family),
+            "norm": np.linalg.norm(family, axis=-1),
+            "split_half": _reliability(sides, seed),
+            **vector_rows(family, sides[0].layers),
+        }
+        parts.append(pa.table(columns))
     return tables.assemble(parts, "trait_vectors")
 
 
-def _reliability(
-    positive: TraitSide, negative: TraitSide, kept: EffectivePairs, variant: str, seed: int
-) -> NDArray[np.float64]:
-    weights = np.concatenate(
-        [kept.positive / kept.positive.sum(), -(kept.negative / kept.negative.sum())]
+def _reliability(sides: Sequence[Sums], seed: int) -> NDArray[np.float64]:
+    totals = [side.counts.sum() for side in sides]
+    summed = SummedContrast(
+        np.stack([side.vectors / n for side, n in zip(sides, totals, strict=True)]),
+        np.stack([side.counts / n for side, n in zip(sides, totals, strict=True)]),
     )
-    activations = np.concatenate([positive.spans[variant], negative.spans[variant]])
-    questions = np.concatenate([positive.ratings.question, negative.ratings.question])
-    return split_half_reliability(activations, weights, questions, splits=_SPLITS, seed=seed).cosine
+    return split_half_reliability(summed, splits=_SPLITS, seed=seed).cosine
 
 
-def pair_table(
-    trait: str, positive: TraitSide, negative: TraitSide, wanted: TraitFilter
-) -> pa.Table:
+def pair_table(contrast: TraitContrast) -> pa.Table:
     """Mean scores of every (pair, question) cell and what the filter keeps of it (PV, filter).
-
-    Parameters
-    ----------
-    trait
-        Name that is written to the table.
-    positive, negative
-        Judged rollouts of both polarities.
-    wanted
-        The filter.
 
     Returns
     -------
@@ -190,8 +261,8 @@ def pair_table(
         scored rollouts of both sides, null without one; ``n_kept`` positive rollouts that enter the
         vector; ``effective`` where there is any.
     """
-    kept = wanted.effective(positive.ratings, negative.ratings)
-    entering = Counter(_cells(positive.ratings, kept.positive))
+    positive, negative = contrast.sides
+    entering = Counter(_cells(positive.ratings, contrast.kept.positive))
     rows = []
     for cell in sorted({*_cells(positive.ratings), *_cells(negative.ratings)}):
         means = {}
@@ -201,16 +272,17 @@ def pair_table(
             good = here & side.scored()
             scored, unscored = scored + int(good.sum()), unscored + int((here & ~good).sum())
             means[name] = _mean(np.asarray(side.trait)[good])
-            means[f"{name}_coherence"] = _mean(np.asarray(side.coherence)[good])
+            if side.coherence is not None:
+                means[f"{name}_coherence"] = _mean(np.asarray(side.coherence)[good])
         rows.append(
             {
-                "trait": trait,
+                "trait": contrast.trait,
                 "pair": cell[0],
                 "question_id": cell[1],
                 **means,
                 "n_scored": scored,
                 "n_unscored": unscored,
-                "filter": wanted.pairing,
+                "filter": contrast.wanted.pairing,
                 "n_kept": entering[cell],
                 "effective": entering[cell] > 0,
             }

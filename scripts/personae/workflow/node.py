@@ -44,8 +44,26 @@ def run_node(snakemake: Any, main: Callable[..., None], **arguments: Any) -> Non
         main(**arguments, provenance=_provenance(snakemake))
 
 
-def run_model_node(snakemake: Any, main: Callable[..., None], **arguments: Any) -> None:
-    """Like `run_node`, with ``engine``: a client of the warm server of this node's model."""
+def run_reading_node(snakemake: Any, main: Callable[..., None], **arguments: Any) -> None:
+    """Run a node that needs the activations of rollouts.
+
+    A study that keeps them has tables, and ``engine`` is None; otherwise the model reads the
+    rollouts anew, and no row of them is kept for a next attempt: together they are what the study
+    is not to store.
+    """
+    if snakemake.input.get("activations"):
+        run_node(snakemake, main, engine=None, **arguments)
+    else:
+        run_model_node(snakemake, main, keeps_rows=False, **arguments)
+
+
+def run_model_node(
+    snakemake: Any, main: Callable[..., None], *, keeps_rows: bool = True, **arguments: Any
+) -> None:
+    """Like `run_node`, with ``engine``: a client of the warm server of this node's model.
+
+    ``keeps_rows``: should the node not end well, its next attempt asks only for what is missing.
+    """
     from personae.api.requests import EngineSpec
     from personae.inference.client import connect
 
@@ -55,7 +73,9 @@ def run_model_node(snakemake: Any, main: Callable[..., None], **arguments: Any) 
         spec = EngineSpec(**snakemake.params.engine, **_runtime(snakemake.config))
         with connect(spec, LOG) as engine:
             facts = engine.info().model_dump(mode="json")
-            with _exits_on_sigterm(), engine.keeping(_kept_rows(snakemake, facts)):
+            rows = _kept_rows(snakemake, facts) if keeps_rows else None
+            keeping = engine.keeping(rows) if rows else contextlib.nullcontext()
+            with _exits_on_sigterm(), threadpool_limits(snakemake.threads), keeping:
                 main(**arguments, engine=engine, provenance=_provenance(snakemake, facts))
 
 

@@ -13,6 +13,7 @@ from personae.science.alignment import (
 from personae.science.alignment_nulls import (
     ScaledDirection,
     isotropic_cosine,
+    label_shuffles,
     placebo_cosines,
     shuffled_axis_null,
 )
@@ -156,11 +157,8 @@ def test_shuffled_labels_rarely_align_as_the_axis_does() -> None:
     scales = (np.ones((3, 32)), np.linspace(0.5, 2.0, 96).reshape(3, 32))
     null, scaled = shuffled_axis_null(
         world.rollouts,
-        world.is_default,
+        label_shuffles(world.is_default, 200, 2, world.all_questions),
         [ScaledDirection(pc1, scale) for scale in scales],
-        permutations=200,
-        seed=2,
-        strata=world.all_questions,
     )
     assert null.shape == (200, 3)
     labels = permuted_labels(world.is_default, 200, 2, world.all_questions)[7]
@@ -183,7 +181,8 @@ def test_shuffled_null_is_uniform_when_default_is_like_a_role() -> None:
         axis = rollouts[is_default].mean(axis=0) - rollouts[~is_default].mean(axis=0)
         observed = np.abs(axis[:, 0]) / np.linalg.norm(axis, axis=1)
         directions = [ScaledDirection(direction, np.ones((1, 8)))]
-        (null,) = shuffled_axis_null(rollouts, is_default, directions, permutations=99, seed=seed)
+        shuffles = label_shuffles(is_default, 99, seed)
+        (null,) = shuffled_axis_null(rollouts, shuffles, directions)
         p_values.append(permutation_p(observed, null)[0])
     assert 0.35 < np.mean(p_values) < 0.65
     assert np.mean(np.array(p_values) <= 0.1) < 0.25

@@ -26,8 +26,9 @@ def write_side(folder: Path, polarity: str, shift: float, scores: list[float]) -
     """Write responses, scores and activations of one polarity, one question and sample a pair."""
     rng = np.random.default_rng(0)
     ids = [f"{polarity}-{pair}" for pair in range(N_PAIRS)]
+    tokens = {"prompt_ids": [1], "response_ids": [1]}
     responses = [
-        {"response_id": i, "pair": p, "question_id": "q", "sample": 0, "response_ids": [1]}
+        {"response_id": i, "pair": p, "question_id": "q", "sample": 0, **tokens}
         for p, i in enumerate(ids)
     ]
     judged = [
@@ -63,10 +64,15 @@ def compute(folder: Path, positive: list[float], min_kept: int = 1) -> tuple[str
     """Run the node on one trait whose negative side never shows it."""
     folder.mkdir(exist_ok=True)
     paths = str(folder / "vectors.parquet"), str(folder / "pairs.parquet")
+    sides = [
+        write_side(folder, "positive", 1.0, positive),
+        write_side(folder, "negative", 0.0, [5.0] * N_PAIRS),
+    ]
     compute_trait_vectors.main(
         trait=folder.name,
-        positive=write_side(folder, "positive", 1.0, positive),
-        negative=write_side(folder, "negative", 0.0, [5.0] * N_PAIRS),
+        **{name: [side[name] for side in sides] for name in sides[0]},
+        spans=TRAIT_SPANS,
+        engine=None,
         path_vectors=paths[0],
         path_pairs=paths[1],
         effective={

@@ -11,6 +11,7 @@ import pytest
 from scripts.axis import measure_heldout_roles
 
 from personae.data import tables
+from personae.data.activation_blocks import Block
 from personae.science.heldout_roles import (
     AskedRollouts,
     RoleResult,
@@ -18,7 +19,7 @@ from personae.science.heldout_roles import (
     heldout_role,
     over_roles,
 )
-from personae.science.rollout_stacks import Source
+from personae.science.kept_rollouts import KeptRollouts
 
 from .planted import PLAN
 
@@ -77,7 +78,7 @@ def test_the_axis_without_a_role_is_that_of_the_others() -> None:
 def test_the_node_reads_held_out_questions_at_the_middle_layer_alone(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     sign = {"default": 1.0, "pirate": -1.0, "poet": -1.0}
-    sources = [_source(tmp_path, rng, subject, sign[subject]) for subject in (*sign,)][::-1]
+    kept = {subject: _kept(tmp_path, rng, subject, sign[subject]) for subject in sign}
     vectors = [
         {
             "role": subject,
@@ -102,7 +103,7 @@ def test_the_node_reads_held_out_questions_at_the_middle_layer_alone(tmp_path: P
     measure_heldout_roles.main(
         role_vectors=str(tmp_path / "role_vectors.parquet"),
         directions=str(tmp_path / "directions.parquet"),
-        sources=sources,
+        kept=kept,
         path_out=out,
         axis={"bootstrap": 100, "permutations": 50},
         middle_layer=1,
@@ -116,28 +117,19 @@ def test_the_node_reads_held_out_questions_at_the_middle_layer_alone(tmp_path: P
     assert 0.5 <= found["*"]["auc_random"] < 1.0
 
 
-def _source(folder: Path, rng: np.random.Generator, subject: str, sign: float) -> Source:
+def _kept(folder: Path, rng: np.random.Generator, subject: str, sign: float) -> str:
     """Rollouts that lie on one side on held-out questions, on the other on extraction ones."""
-    answers, means = [], []
-    for index in range(8):
-        split = "heldout" if index % 2 else "extraction"
-        side = sign if split == "heldout" else -sign
-        response = f"{subject}-{index}"
-        answers.append(
-            {"response_id": response, "question_id": f"q{index % 4}", "split": split}
-            | {"prompt_index": 0, "sample": 0, "role": subject, "seed": index, "fired": 0}
-        )
-        for layer in (0, 1):
-            vector = side * np.eye(4)[0] + 0.01 * rng.normal(size=4)
-            means.append(
-                {"response_id": response, "span": "response_mean", "layer": layer, "n_tokens": 3}
-                | {"vector": _bytes(vector)}
-            )
-    paths = {}
-    for name, rows in (("role_responses", answers), ("activations", means)):
-        paths[name] = str(folder / f"{subject}-{name}.parquet")
-        _write(rows, Path(paths[name]), name)
-    return Source(subject, paths["role_responses"], paths["activations"], None)
+    ids = [f"{subject}-{index}" for index in range(8)]
+    splits = {key: "heldout" if index % 2 else "extraction" for index, key in enumerate(ids)}
+    questions = {key: f"q{index % 4}" for index, key in enumerate(ids)}
+    kept = KeptRollouts(dict.fromkeys(ids, subject), questions, splits, set(), {0, 1})
+    sides = np.asarray([sign if splits[key] == "heldout" else -sign for key in ids])
+    vectors = sides[:, np.newaxis] * np.eye(4)[0] + 0.01 * rng.normal(size=(8, 4))
+    # At the other layer it is the other way round.
+    kept.add(Block("response_mean", ids, [0, 1], np.stack([-vectors, vectors], 1).astype("f4")))
+    path = folder / f"{subject}.parquet"
+    tables.write(kept.table(), path, "kept_activations", {})
+    return str(path)
 
 
 def _write(rows: list[dict[str, Any]], path: Path, kind: str) -> None:

@@ -9,7 +9,7 @@ from scripts.roles import project_role_responses
 
 from personae.data import tables
 from personae.data.table_values import DEFAULT
-from personae.science.projection import cosine, mean_norm, project, turn_profile, unit
+from personae.science.projection import cosine, project, turn_profile, unit
 
 from .planted import PLAN
 
@@ -46,11 +46,6 @@ def test_cosine_broadcasts_over_leading_axes() -> None:
     np.testing.assert_allclose(cosine(rows, np.array([[5.0, 0.0]])), [[1.0], [-1.0], [0.0]])
 
 
-def test_mean_norm_is_the_mean_length() -> None:
-    activations = np.array([[[3.0, 4.0]], [[0.0, 1.0]]], dtype=np.float32)
-    np.testing.assert_allclose(mean_norm(activations), [3.0])
-
-
 def test_turn_profile_follows_the_planted_drift_and_drops_thin_turns() -> None:
     rng = np.random.default_rng(1)
     turns = np.concatenate([np.arange(4), *[np.arange(3)] * 19])
@@ -67,7 +62,10 @@ def test_turn_profile_follows_the_planted_drift_and_drops_thin_turns() -> None:
 def write_persona(folder: Path, name: str, mean: float) -> tuple[str, str]:
     """Write one rollout of a persona whose activation is ``mean`` in every dimension."""
     answers, means = folder / f"{name}-responses.parquet", folder / f"{name}-activations.parquet"
-    row = {"response_id": name, "question_id": "q", "split": "extraction", "role": name}
+    row = {
+        "response_id": name, "question_id": "q", "split": "extraction", "role": name,
+        "prompt_ids": [1], "response_ids": [2],
+    }  # fmt: skip
     tables.write(tables.from_rows([row], "role_responses"), answers, "role_responses", {})
     vectors = tables.from_matrix(np.full((1, 4), mean, np.float32))
     columns = {"response_id": [name], "span": ["response_mean"], "layer": pa.array([3], pa.int16()),
@@ -94,6 +92,7 @@ def test_a_part_of_the_roles_is_projected_into_one_table(tmp_path: Path) -> None
         activations=[means for _, means in files],
         directions=str(tmp_path / "directions.parquet"),
         path_out=str(tmp_path / "projections.parquet"),
+        engine=None,
         provenance={},
     )
     found = tables.read(tmp_path / "projections.parquet", "projections").to_pylist()

@@ -5,64 +5,35 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
 from personae.data import tables
+from personae.data.activation_blocks import Block
 from personae.data.table_values import DEFAULT
+from personae.science.kept_rollouts import KeptRollouts, load_sample, spread_over
 from personae.science.persona_space import PersonaRow
 from personae.science.question_spread import load_cells, question_intervals
 from personae.science.resampling import Bootstrap
-from personae.science.rollout_stacks import Source
 
 LAYER = 1
 N_QUESTIONS = 6
 
 
-def write_subject(folder: Path, subject: str, vectors: np.ndarray, scores: list[int]) -> Source:
-    """Write responses, activations and scores; the last rollout is a held-out one."""
+def write_subject(folder: Path, subject: str, vectors: np.ndarray, kinds: list[str]) -> str:
+    """Write what is kept of a subject: all rollouts at one layer, two at the layer before it."""
     ids = [f"{subject}-{i}" for i in range(len(vectors))]
-    responses = [
-        {
-            "response_id": response_id,
-            "question_id": f"q{i % N_QUESTIONS}",
-            "split": "heldout" if i == len(ids) - 1 else "extraction",
-        }
-        for i, response_id in enumerate(ids)
-    ]
-    activations = pa.table(
-        {
-            "response_id": [*ids, *ids],
-            "span": ["response_mean"] * 2 * len(ids),
-            "layer": [layer for layer in (0, LAYER) for _ in ids],
-            "n_tokens": [4] * 2 * len(ids),
-            "vector": tables.from_matrix(np.concatenate([0 * vectors, vectors]).astype(np.float32)),
-        }
+    kept = KeptRollouts(
+        dict(zip(ids, kinds, strict=True)),
+        {key: f"q{i}" for i, key in enumerate(ids)},
+        dict.fromkeys(ids, "extraction"),
+        spread_over(ids, 2),
+        {LAYER},
     )
-    judged = [
-        {
-            "response_id": i,
-            "judge": "likelihood",
-            "rubric": "role_adherence",
-            "score": float(score),
-            "primary": True,
-        }
-        for i, score in zip(ids, scores, strict=True)
-    ]
-    made = {
-        "role_responses": tables.from_rows(responses, "role_responses"),
-        "activations": tables.assemble([activations], "activations"),
-        "scores": tables.from_rows(judged, "scores"),
-    }
-    paths = {name: str(folder / f"{subject}_{name}.parquet") for name in made}
-    for name, table in made.items():
-        tables.write(table, paths[name], name, {})
-    return Source(
-        subject,
-        paths["role_responses"],
-        paths["activations"],
-        None if subject == DEFAULT else paths["scores"],
-    )
+    both = np.stack([0 * vectors, vectors], axis=1).astype(np.float32)
+    kept.add(Block("response_mean", ids, [0, LAYER], both))
+    path = str(folder / f"{subject}.parquet")
+    tables.write(kept.table(), path, "kept_activations", {})
+    return path
 
 
 NAMES = ("cat", "ghost", "pirate", "wizard")
@@ -70,23 +41,35 @@ ASSISTANT = PersonaRow(DEFAULT, DEFAULT)
 
 
 @pytest.fixture
-def sources(tmp_path: Path) -> list[Source]:
+def kept(tmp_path: Path) -> dict[str, str]:
     """Four roles along one direction, each once somewhat in role, and a default at its end."""
     rng = np.random.default_rng(0)
     direction = np.eye(8)[0]
-    made = []
+    made = {}
     for place, subject in enumerate([*NAMES, DEFAULT]):
-        vectors = 4.0 * place * direction + 0.1 * rng.normal(size=(N_QUESTIONS + 1, 8))
-        scores = [3] * N_QUESTIONS + [3]
-        scores[2] = 2  # question q2 is answered somewhat in role: it must not enter "fully"
-        vectors[2] += 0.0 if subject == DEFAULT else 1000.0
-        made.append(write_subject(tmp_path, subject, vectors, scores))
+        vectors = 4.0 * place * direction + 0.1 * rng.normal(size=(N_QUESTIONS, 8))
+        kinds = [DEFAULT if subject == DEFAULT else "fully"] * N_QUESTIONS
+        if subject != DEFAULT:  # question q2 is answered somewhat in role: no part of "fully"
+            kinds[2] = "somewhat"
+            vectors[2] += 1000.0
+        made[subject] = write_subject(tmp_path, subject, vectors, kinds)
     return made
 
 
-def test_cells_hold_extraction_rollouts_of_one_layer_by_kind(sources: list[Source]) -> None:
+def test_sampled_rollouts_are_read_at_layers_and_the_others_are_not(kept: dict[str, str]) -> None:
+    found = load_sample(kept, [0, LAYER])
+    assert found.activations.shape == (2 * 5, 2, 8)
+    assert found.subjects.tolist() == [name for name in (*NAMES, DEFAULT) for _ in range(2)]
+    assert found.questions.tolist() == ["q0", "q5"] * 5
+    assert not found.activations[:, 0].any()
+    # Float16 keeps three digits of the largest number, which is the place along the direction.
+    np.testing.assert_allclose(found.activations[6:8, 1, 0], 12.0, atol=0.5)
+    np.testing.assert_array_equal(load_sample(kept, [LAYER]).activations, found.at(1).activations)
+
+
+def test_cells_hold_rollouts_of_one_layer_by_kind(kept: dict[str, str]) -> None:
     rows = [PersonaRow("cat", "fully"), PersonaRow("wizard", "fully")]
-    cells = load_cells(sources, [*rows, PersonaRow("wizard", "somewhat")], LAYER)
+    cells = load_cells(kept, [*rows, PersonaRow("wizard", "somewhat")], LAYER)
     assert set(cells) == {*rows, PersonaRow("wizard", "somewhat"), ASSISTANT}
     assert cells[rows[0]].sums.shape == (N_QUESTIONS, 1, 8)
     assert cells[rows[0]].counts.tolist() == [1, 1, 0, 1, 1, 1]
@@ -97,9 +80,9 @@ def test_cells_hold_extraction_rollouts_of_one_layer_by_kind(sources: list[Sourc
     np.testing.assert_allclose(cells[ASSISTANT].sums.sum(axis=0), 0.0, atol=1e-4)
 
 
-def test_planted_alignment_is_found_with_an_interval(sources: list[Source]) -> None:
+def test_planted_alignment_is_found_with_an_interval(kept: dict[str, str]) -> None:
     rows = [PersonaRow(name, "fully") for name in NAMES]
-    cells = load_cells(sources, rows, LAYER)
+    cells = load_cells(kept, rows, LAYER)
     found = question_intervals(cells, rows, np.ones((1, 8)), Bootstrap(200, 1))
     assert found.low[0] <= found.estimate[0] <= found.high[0]
     assert found.low[0] > 0.95
@@ -108,10 +91,10 @@ def test_planted_alignment_is_found_with_an_interval(sources: list[Source]) -> N
     assert question_intervals(cells, rows, across, Bootstrap(200, 1)).low[0] < 0.9
 
 
-def test_somewhat_vectors_are_in_the_components_and_not_in_the_axis(sources: list[Source]) -> None:
+def test_somewhat_vectors_are_in_the_components_and_not_in_the_axis(kept: dict[str, str]) -> None:
     fully = [PersonaRow(name, "fully") for name in NAMES]
     rows = [*fully, PersonaRow("cat", "somewhat")]
-    cells = load_cells(sources, rows, LAYER)
+    cells = load_cells(kept, rows, LAYER)
     # The one somewhat vector lies 1000 off in every dimension: it is the first component, which
     # the axis, of the fully-role vectors, does not know.
     found = question_intervals(cells, rows, np.ones((1, 8)), Bootstrap(200, 1))

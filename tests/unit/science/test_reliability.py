@@ -3,74 +3,85 @@
 import numpy as np
 import pytest
 
+from personae.data.activation_blocks import Block
+from personae.science.activation_sums import CellSums
 from personae.science.projection import cosine
-from personae.science.reliability import contrast_weights, random_direction, split_half_reliability
-from personae.science.vectors import assistant_axis
+from personae.science.reliability import SummedContrast, random_direction, split_half_reliability
 
-from .planted import World, build_world
+from .planted import build_world
 
-
-def axis_weights(world: World) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    groups = np.repeat(np.arange(len(world.roles) + 1), len(world.default))
-    return contrast_weights(world.is_default, groups)
+Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
 
-def test_contrast_weights_reproduce_the_axis_with_unequal_groups() -> None:
-    world = build_world()
-    # Leave out most rollouts of one role: it must still weigh as much as the others.
-    keep = np.ones(len(world.rollouts), dtype=bool)
-    keep[-20:] = False
-    groups = np.repeat(np.arange(13), 24)[keep]
-    weights = contrast_weights(world.is_default[keep], groups)
-    roles = [world.rollouts[keep][groups == role].mean(axis=0) for role in range(1, 13)]
-    expected = assistant_axis(world.default_vector, np.stack(roles))
-    axis = np.einsum("n,nlh->lh", weights, world.rollouts[keep])
-    np.testing.assert_allclose(axis, expected, atol=1e-10)
+def contrast(positive: Array, negative: Array, questions: tuple[Array, Array]) -> SummedContrast:
+    """Sum the rollouts ``[n, layers, hidden]`` of both sides by question."""
+    summed = []
+    for rollouts, asked in zip((positive, negative), questions, strict=True):
+        ids = [str(i) for i in range(len(rollouts))]
+        cells = CellSums(dict(zip(ids, asked.tolist(), strict=True)), int(questions[0].max()) + 1)
+        layers = list(range(rollouts.shape[1]))
+        cells.add(Block("response_mean", ids, layers, rollouts.astype(np.float32)))
+        summed.append(cells.sums())
+    totals = [side.counts.sum() for side in summed]
+    return SummedContrast(
+        np.stack([side.vectors / n for side, n in zip(summed, totals, strict=True)]),
+        np.stack([side.counts / n for side, n in zip(summed, totals, strict=True)]),
+    )
 
 
 def test_strong_contrast_is_reliable_and_noise_is_not() -> None:
     world = build_world()
     arguments = {"splits": 50, "seed": 1}
-    strong = split_half_reliability(
-        world.rollouts, axis_weights(world), world.all_questions, **arguments
-    )
+    roles = world.roles.reshape(-1, *world.default.shape[1:])
+    asked = (world.questions, np.tile(world.questions, len(world.roles)))
+    strong = split_half_reliability(contrast(world.default, roles, asked), **arguments)
     assert (strong.cosine > 0.9).all()
     assert (strong.low <= strong.cosine).all()
     assert (strong.cosine <= strong.high).all()
     assert strong[3:] == (6, 50)
 
     noise = np.random.default_rng(2).standard_normal((400, 3, 32))
-    weights = contrast_weights(np.arange(400) % 2 == 0, np.zeros(400))
-    weak = split_half_reliability(noise, weights, np.arange(400) // 20, **arguments)
+    asked = (np.arange(200) // 10, np.arange(200) // 10)
+    weak = split_half_reliability(contrast(noise[::2], noise[1::2], asked), **arguments)
     assert (np.abs(weak.cosine) < 0.35).all()
 
 
 def test_split_halves_equal_a_direct_computation() -> None:
-    rng = np.random.default_rng(5)
-    activations, questions = rng.standard_normal((12, 2, 8)), np.repeat(["a", "b"], 6)
-    positive = np.tile([True, False], 6)
+    activations = np.random.default_rng(5).standard_normal((12, 2, 8))
+    questions = np.repeat([0, 1], 3)
+    toward, away = activations[::2], activations[1::2]
     result = split_half_reliability(
-        activations, contrast_weights(positive, np.zeros(12)), questions, splits=4, seed=0
+        contrast(toward, away, (questions, questions)), splits=4, seed=0
     )
+    halves = [
+        toward[questions == q].mean(axis=0) - away[questions == q].mean(axis=0) for q in (0, 1)
+    ]
+    np.testing.assert_allclose(result.cosine, cosine(*halves), rtol=1e-5)
 
-    def contrast(question: str) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-        here = questions == question
-        toward, away = activations[here & positive], activations[here & ~positive]
-        return np.asarray(toward.mean(axis=0) - away.mean(axis=0))
 
-    np.testing.assert_allclose(result.cosine, cosine(contrast("a"), contrast("b")))
+def test_a_fold_without_rollouts_is_left_out() -> None:
+    activations = np.random.default_rng(5).standard_normal((12, 2, 8))
+    near, far = np.repeat([0, 1], 3), np.repeat([0, 3], 3)
+    found = [
+        split_half_reliability(
+            contrast(activations[::2], activations[1::2], (asked, asked)), splits=4, seed=0
+        )
+        for asked in (near, far)
+    ]
+    np.testing.assert_array_equal(found[0].cosine, found[1].cosine)
+    assert found[1].n_questions == 2
 
 
 def test_one_question_gives_no_reliability() -> None:
-    weights = contrast_weights(np.array([True, False]), [0, 0])
-    result = split_half_reliability(np.ones((2, 3, 4)), weights, ["q", "q"], splits=3, seed=0)
+    ones, asked = np.ones((1, 3, 4)), (np.zeros(1, int), np.zeros(1, int))
+    result = split_half_reliability(contrast(ones, ones, asked), splits=3, seed=0)
     assert np.isnan([result.cosine, result.low, result.high]).all()
 
 
 def test_contrast_needs_two_sides() -> None:
-    weights = contrast_weights(np.array([True, True]), [0, 0])
+    one_sided = SummedContrast(np.ones((2, 2, 3, 4)), np.array([[0.5, 0.5], [0.0, 0.0]]))
     with pytest.raises(ValueError, match="a positive and a negative side"):
-        split_half_reliability(np.ones((2, 3, 4)), weights, ["p", "q"], splits=3, seed=0)
+        split_half_reliability(one_sided, splits=3, seed=0)
 
 
 def test_random_direction_matches_norms_and_nothing_else() -> None:

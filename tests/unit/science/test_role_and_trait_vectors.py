@@ -1,4 +1,4 @@
-"""Role vectors, axis and trait vectors recover planted directions."""
+"""Kinds of rollouts, the axis and the filter of trait rollouts give back what was planted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,67 +8,20 @@ import pytest
 
 from personae.science.projection import cosine, project
 from personae.science.trait_filter import Pairing, Ratings, effective_pairs
-from personae.science.vectors import (
-    assistant_axis,
-    check_axis,
-    mean_activation,
-    role_vectors,
-    trait_vectors,
-)
+from personae.science.vectors import assistant_axis, check_axis, rollout_kinds
 
 from .planted import build_world
 
 
-def test_role_vectors_keep_fully_and_somewhat_apart() -> None:
-    scores = [3, 3, 2, 2, 1, 0, None]
-    activations = np.arange(7, dtype=np.float32)[:, None, None] * np.ones((7, 2, 4), np.float32)
-    result = role_vectors(activations, scores, min_fully=2, min_somewhat=2)
-    assert result.fully is not None
-    assert result.somewhat is not None
-    np.testing.assert_array_equal(result.fully, np.full((2, 4), 0.5))
-    np.testing.assert_array_equal(result.somewhat, np.full((2, 4), 2.5))
-    assert result[2:] == (2, 2, 6, 1)
-    assert result.fully.dtype == np.float64
-
-
-def test_unscored_rollouts_never_enter_a_role_vector() -> None:
-    activations = np.ones((4, 1, 2), np.float32)
-    activations[2:] = 1e6
-    result = role_vectors(activations, [3, 3, None, np.nan], min_fully=2, min_somewhat=1)
-    assert result.fully is not None
-    np.testing.assert_array_equal(result.fully, np.ones((1, 2)))
-    assert result.n_unscored == 2
-
-
-def test_too_few_rollouts_give_no_role_vector() -> None:
-    result = role_vectors(np.ones((3, 1, 2)), [3, 3, 2], min_fully=3, min_somewhat=0)
-    assert result.fully is None
-    assert result.somewhat is not None
-    assert role_vectors(np.ones((1, 1, 2)), [0], min_fully=0, min_somewhat=0).fully is None
+def test_rollouts_are_kept_apart_by_score() -> None:
+    kinds = rollout_kinds([3, 2.6, 2, 2, 1, 0, None, np.nan])
+    assert kinds == ["fully", "fully", "somewhat", "somewhat", *["other"] * 4]
 
 
 @pytest.mark.parametrize("score", [3.5, -1.0])
 def test_role_score_outside_the_scale_is_refused(score: float) -> None:
     with pytest.raises(ValueError, match=f"{score} is outside 0-3"):
-        role_vectors(np.ones((1, 1, 2)), [score], min_fully=1, min_somewhat=1)
-
-
-def test_scores_and_activations_of_different_length_are_refused() -> None:
-    with pytest.raises(ValueError, match="2 scores for 3 activations"):
-        role_vectors(np.ones((3, 1, 2)), [3, 3], min_fully=1, min_somewhat=1)
-
-
-def test_mean_of_float32_activations_is_accumulated_in_float64() -> None:
-    # In float32 the thousands vanish next to 2^24 x 4; in float64 they do not.
-    activations = np.full((4096, 1, 1), 3.0, np.float32)
-    activations[0] = 2.0**28
-    expected = (2.0**28 + 3.0 * 4095) / 4096
-    assert mean_activation(activations)[0, 0] == expected
-
-
-def test_mean_of_no_rollouts_is_refused() -> None:
-    with pytest.raises(ValueError, match="0 of 3 rollouts"):
-        mean_activation(np.ones((3, 1, 2)), np.zeros(3, dtype=bool))
+        rollout_kinds([score])
 
 
 def test_axis_points_toward_the_default() -> None:
@@ -137,6 +90,16 @@ def test_coherence_alone_filters_without_a_trait_threshold() -> None:
     assert kept.positive.tolist() == [True] * 6 + [False] * 2
 
 
+def test_coherence_that_nobody_judged_filters_nothing_and_cannot_be_asked_for() -> None:
+    judged = Cells([90] * 8, [10] * 8, [0] * 8).ratings()
+    sides = [side._replace(coherence=None) for side in judged]
+    kept = effective_pairs(*sides, pairing="rows", min_trait=50, min_coherence=None)
+    assert kept.positive.all()
+    assert kept.n_unscored == 0
+    with pytest.raises(ValueError, match="coherence was not judged"):
+        effective_pairs(*sides, pairing="rows", min_trait=50, min_coherence=50)
+
+
 def test_cell_mean_decides_and_unscored_samples_are_left_out() -> None:
     cells = Cells(
         positive=[45, 60, 90, None, None, None, 90, 90],
@@ -194,17 +157,3 @@ def test_cell_missing_on_one_side_counts_as_unscored() -> None:
     )
     assert kept.positive.tolist() == [True, False]
     assert kept[3:] == (2, 1, 1)
-
-
-def test_trait_vectors_point_toward_the_trait_for_each_readout() -> None:
-    rng = np.random.default_rng(3)
-    trait = rng.standard_normal((2, 16))
-    base = rng.standard_normal((8, 2, 16)).astype(np.float32)
-    cells = Cells([90] * 4 + [10] * 4, [10] * 8, [90] * 8)
-    kept = effective_pairs(*cells.ratings(), pairing="cell_means", min_trait=50, min_coherence=50)
-    shifted = base + trait.astype(np.float32)
-    shifted[4:] += 100.0  # ineffective cells must not count
-    negative = {"response": base, "prompt": base}
-    vectors = trait_vectors({"response": shifted, "prompt": base}, negative, kept)
-    np.testing.assert_allclose(vectors["response"], trait, atol=1e-5)
-    np.testing.assert_allclose(vectors["prompt"], 0.0, atol=1e-12)

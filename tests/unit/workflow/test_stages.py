@@ -12,7 +12,7 @@ from personae.base.strict_yaml import read_yaml
 from personae.data.schemas import SCHEMAS
 from personae.data.table_values import DEFAULT
 from personae.workflow.config import load_study
-from personae.workflow.stages.persona_parts import parts
+from personae.workflow.stages.persona_parts import parts, trait_parts
 from personae.workflow.stages.registry import ARMS, STAGES, nodes, outputs, titles
 from personae.workflow.stages.stage import Stage
 
@@ -31,7 +31,6 @@ WILDCARDS = {
     "role": {"study", "model", "role"},
     "played role": {"study", "model", "role"},
     "trait": {"study", "model", "trait"},
-    "any trait": {"study", "model", "trait"},
     "trait side": {"study", "model", "trait", "polarity"},
     "role part": {"study", "model", "part"},
     "trait part": {"study", "model", "part"},
@@ -75,11 +74,13 @@ def test_a_rule_is_as_its_stage_says(stage: Stage) -> None:
     named = {name for name in re.findall(r"(?m)^        (\w+)=", written)}
     assert named == set(stage.writes) - {""}
     assert (f'batch_group("{stage.rule}")' in text) == bool(stage.group)
-    runs = re.search(r"import .*\brun_(model|judge)_node", _script(stage))
+    runs = re.search(r"import .*\brun_(model|judge|reading)_node", _script(stage))
     assert stage.runs == (runs[1] if runs else "tables")
     if stage.per != "study":
         assert (stage.work is not None) == (stage.runs != "tables")
-        for resource in ("gres", "memory", "minutes", "partition") if runs else ():
+        assert ("**reading_resources," in text) == (stage.runs == "reading")
+        asked = ("gres", "memory", "minutes", "partition") if runs else ()
+        for resource in asked if stage.runs != "reading" else ():
             assert f"={stage.runs}_{resource}," in text
 
 
@@ -109,16 +110,19 @@ def test_nodes_are_those_of_the_study() -> None:
     assert count("generate_role_responses") == roles + 1
     assert count("judge_role_responses") == roles
     assert count("steer_trait") == traits
-    assert count("compute_trait_vectors") == traits + space
-    assert count("compute_trait_vectors", trait_space=False) == traits
+    assert count("compute_trait_vectors") == traits
+    assert count("compute_space_vectors") == len(trait_parts(study))
+    assert count("compute_space_vectors") > space / 12
     assert count("judge_trait_responses") == 2 * (traits + space)
     assert count("import_published_vectors") == 0
     assert count("simulate_conversations") == 1
     demo = load_study(read_yaml(ROOT / "config/demo.yaml"), ROOT)
     assert not list(nodes(STAGES["simulate_conversations"], demo, demo.model_names[0]))
-    assert {"model": model, "role": DEFAULT} in list(
-        nodes(STAGES["extract_role_activations"], study, model)
-    )
+    model = demo.model_names[0]
+    extracting = STAGES["extract_role_activations"]
+    assert {"model": model, "role": DEFAULT} in list(nodes(extracting, demo, model))
+    assert not study.keeps_activations
+    assert not list(nodes(extracting, study, study.model_names[0]))
 
 
 def test_every_persona_is_in_one_part_and_another_name_moves_no_other() -> None:

@@ -7,8 +7,10 @@ from pydantic import ConfigDict, Field, FiniteFloat
 from personae.api.requests import EngineKind, Sampling
 from personae.base.field_types import (
     Count,
+    Distinct,
     Draws,
     Fraction,
+    Layer,
     Names,
     NamesOrNone,
     Samples,
@@ -117,6 +119,25 @@ class RolesSection(Strict):
     )
 
 
+class ActivationsSection(Strict):
+    """What is kept on disk of the activations of rollouts."""
+
+    keep: Literal["all", "needed"] = Field(
+        default="all",
+        description="all: every rollout at every layer, so that new directions and other "
+        "thresholds cost no model time. needed: projections, sums and a sample; the model reads "
+        "the rollouts again where more is asked for. The estimate has the sizes of both.",
+    )
+    folds: Count = Field(
+        default=10, description="Folds of the extraction questions whose sums are told apart."
+    )
+    layers: Distinct[Layer] | None = Field(
+        default=None,
+        description="Layers at which every role rollout is kept in 16 bits, beside the middle "
+        "one; null is the edges of the first band of capping.",
+    )
+
+
 class AxisSection(Strict):
     """Persona space: principal components, intervals and nulls."""
 
@@ -128,7 +149,7 @@ class AxisSection(Strict):
     null_rollouts: Draws = Field(
         default=30,
         ge=2,
-        description="Rollouts per role used for the shuffled-label null and the reliability.",
+        description="Rollouts per role, kept in 16 bits, used for the shuffled-label null.",
     )
 
 
@@ -182,6 +203,11 @@ class TraitsSection(Strict):
     )
     samples: Samples = Field(default=1, description="Responses per instruction and question.")
     sampling: TraitSampling = Field(default=TraitSampling(), description="Sampling settings.")
+    spans: Distinct[Literal["response_mean", "prompt_mean", "last_prompt"]] = Field(
+        default=["response_mean", "prompt_mean", "last_prompt"],
+        description="Tokens over which activations are averaged, a variant of the vector each; "
+        "steering uses response_mean.",
+    )
     filter: Literal["rows", "cell_means"] = Field(
         default="rows",
         description="What the filter decides on. rows, as the reference code: sample i under the "

@@ -125,6 +125,29 @@ class Study:
         return {name: roles[name] for name in spread(names, roles, section.count)}
 
     @property
+    def keeps_activations(self) -> bool:
+        """Whether the activations of all rollouts are kept."""
+        return self.config.activations.keep == "all"
+
+    @property
+    def model_work(self) -> frozenset[str]:
+        """What nodes may do, as `personae.workflow.stages.stage.Runs`, that asks a model here."""
+        asking = {
+            "model": True,
+            "judge": self.config.judging.needs_model,
+            "reading": not self.keeps_activations,
+        }
+        return frozenset(work for work, asks in asking.items() if asks)
+
+    def kept_layers(self, model: str) -> list[int]:
+        """Return the layers at which every role rollout is kept: the middle one, always."""
+        listed = self.config.activations.layers
+        if listed is None:
+            listed = [edge for band in self.bands(model)[:1] for edge in band]
+        middle = self.models[model].middle_layer
+        return sorted({*listed, *([] if middle is None else [middle])})
+
+    @property
     def jailbreaks(self) -> dict[str, JailbreakConversation]:
         """Persona jailbreaks that are replayed under capping."""
         names = expand(self.config.capping.conversations, self.library.jailbreak)

@@ -193,6 +193,9 @@ def _layers(study: Study) -> Iterator[str]:
         for index, layer in enumerate(sweep.layers if isinstance(sweep.layers, list) else []):
             if layer >= n_layers:
                 yield f"layer_sweep.layers[{index}]: {layer} is out of range, {fits}; lower it"
+        for index, layer in enumerate(study.config.activations.layers or []):
+            if layer >= n_layers:
+                yield f"activations.layers[{index}]: {layer} is out of range, {fits}; lower it"
         for index, band in enumerate(capping.bands or []):
             if band.last >= n_layers:
                 yield f"capping.bands[{index}]: {band} is out of range, {fits}; lower it"

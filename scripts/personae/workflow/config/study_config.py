@@ -29,6 +29,7 @@ from personae.workflow.config.experiment_sections import (
     SteeringSection,
 )
 from personae.workflow.config.persona_sections import (
+    ActivationsSection,
     AxisSection,
     EngineSection,
     RolesSection,
@@ -74,6 +75,9 @@ class StudyConfig(Strict):
     library: LibrarySection = Field(default=LibrarySection(), description="The persona library.")
     engine: EngineSection = Field(default=EngineSection(), description="The model server.")
     roles: RolesSection = Field(default=RolesSection(), description="The roles arm.")
+    activations: ActivationsSection = Field(
+        default=ActivationsSection(), description="What is kept of the activations of rollouts."
+    )
     axis: AxisSection = Field(default=AxisSection(), description="The axis and persona space.")
     traits: TraitsSection = Field(default=TraitsSection(), description="The traits arm.")
     trait_space: TraitSpaceSection = Field(

@@ -6,13 +6,14 @@ factors stand in ``config/rates.yaml``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from personae.judging.labelled_set import labelled_items
 from personae.workflow import node_params
 from personae.workflow.config import Study
 from personae.workflow.estimate.rates import Rates
+from personae.workflow.stages.persona_parts import role_parts, trait_parts
 from personae.workflow.stages.registry import STAGES
 
 _TEMPLATE = 20
@@ -225,6 +226,41 @@ class WorkCounter:
         """Return the work of extracting means over ``spans`` spans at every layer."""
         tokens = rows.number * (rows.prompt + rows.response)
         return NodeWork(read=tokens, vectors=rows.number * spans * self._layers)
+
+    def spans(self, wildcards: Mapping[str, str]) -> int:
+        """Return how many spans of a trait's rollouts are averaged."""
+        return len(node_params.trait_spans(self.study, wildcards["trait"]))
+
+    def rubrics(self, wildcards: Mapping[str, str]) -> int:
+        """Return by how many rubrics a trait's responses are scored."""
+        return len(node_params.trait_rubrics(self.study, wildcards["trait"]))
+
+    def reduce_role(self, wildcards: Mapping[str, str]) -> NodeWork | None:
+        """Return the work of reading a role's rollouts."""
+        return self._reading([self.role(wildcards)])
+
+    def project_roles(self, wildcards: Mapping[str, str]) -> NodeWork | None:
+        """Return the work of reading all rollouts of a part of the roles again."""
+        names = role_parts(self.study)[wildcards["part"]]
+        return self._reading(self.role({**wildcards, "role": name}) for name in names)
+
+    def reduce_trait(self, wildcards: Mapping[str, str]) -> NodeWork | None:
+        """Return the work of reading the rollouts of both sides of a trait."""
+        return self._reading(self._sides(wildcards, [wildcards["trait"]]))
+
+    def reduce_space(self, wildcards: Mapping[str, str]) -> NodeWork | None:
+        """Return the work of reading the rollouts of a part of the trait space."""
+        return self._reading(self._sides(wildcards, trait_parts(self.study)[wildcards["part"]]))
+
+    def _sides(self, at: Mapping[str, str], traits: Sequence[str]) -> Iterator[ResponseCount]:
+        for trait in traits:
+            for polarity in ("positive", "negative"):
+                yield self.trait({**at, "trait": trait, "polarity": polarity})
+
+    def _reading(self, parts: Iterable[ResponseCount]) -> NodeWork | None:
+        if self.study.keeps_activations:
+            return None
+        return NodeWork(read=sum(rows.number * (rows.prompt + rows.response) for rows in parts))
 
     def project(self, rows: ResponseCount) -> NodeWork:
         """Return the work of reading the prompts alone."""

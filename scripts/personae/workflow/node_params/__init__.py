@@ -35,9 +35,13 @@ from personae.workflow.node_params.judging_params import (
 from personae.workflow.node_params.persona_params import (
     engine_record,
     generator,
+    kept_of_roles,
     role_rollouts,
+    space_filter,
     trait_filter,
     trait_rollouts,
+    trait_rubrics,
+    trait_spans,
 )
 from personae.workflow.node_params.susceptibility_params import susceptibility
 from personae.workflow.node_params.sweep_params import layer_sweep, monitoring, steering
@@ -66,14 +70,18 @@ __all__ = [
     "judged_trait",
     "judged_traits",
     "judging",
+    "kept_of_roles",
     "layer_sweep",
     "measuring",
     "monitoring",
     "role_record",
     "role_rollouts",
     "simulation",
+    "space_filter",
     "steering",
     "susceptibility",
     "trait_filter",
     "trait_rollouts",
+    "trait_rubrics",
+    "trait_spans",
 ]

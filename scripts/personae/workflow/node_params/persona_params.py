@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from personae.data.table_values import DEFAULT
+from personae.data.table_values import DEFAULT, ROLE_SPANS
+from personae.judging.judge_types import RubricKind
 from personae.workflow.config.persona_sections import TraitSpaceSection, TraitsSection
 from personae.workflow.config.study import Study
 from personae.workflow.node_params.question_texts import Record, numbered, texts
@@ -75,13 +76,16 @@ def trait_rollouts(study: Study, trait: str, polarity: str) -> Record:
 
 
 def trait_filter(study: Study, trait: str) -> Record:
-    """Return the filter of a trait's rollouts; pairs of the trait space have single rows."""
+    """Which rollouts of a trait enter its vector; the trait space's pairs are of single rows.
+
+    Without a least coherence the trait space is not judged for it.
+    """
     if trait in study.space:
         space = study.config.trait_space
         return {
             "pairing": "rows",
             "min_trait": None,
-            "min_coherence": space.min_coherence,
+            "min_coherence": space.min_coherence or None,
             "min_difference": space.min_difference,
             "min_kept": space.min_cells,
         }
@@ -90,4 +94,33 @@ def trait_filter(study: Study, trait: str) -> Record:
         "pairing": traits.filter,
         "min_trait": traits.min_trait_score,
         "min_coherence": traits.min_coherence,
+    }
+
+
+def space_filter(study: Study) -> Record:
+    """Which rollouts of the trait space enter vectors: the same for all its traits."""
+    names = study.space_names
+    return trait_filter(study, names[0]) if names else {}
+
+
+def trait_rubrics(study: Study, trait: str) -> list[RubricKind]:
+    """What a trait's responses are judged by; coherence only where the filter or a claim reads it.
+
+    Nobody reads the coherence of the trait space but a filter that asks for it.
+    """
+    asked = trait not in study.space or study.config.trait_space.min_coherence > 0
+    return ["trait", "coherence"] if asked else ["trait"]
+
+
+def trait_spans(study: Study, trait: str) -> list[str]:
+    """Spans whose activations of a trait's rollouts are used, a variant of its vector each."""
+    return list(ROLE_SPANS if trait in study.space else study.config.traits.spans)
+
+
+def kept_of_roles(study: Study, model: str) -> Record:
+    """What is kept of a role's rollouts beside its vectors."""
+    return {
+        "folds": study.config.activations.folds,
+        "sampled": study.config.axis.null_rollouts,
+        "layers": study.kept_layers(model),
     }

@@ -1,8 +1,8 @@
 """Parts of the personas: groups of personas that one node projects together.
 
-Projecting a persona takes seconds, and every persona is projected again when the axis changes. One
-node per persona would only slow down planning and queueing, since Snakemake visits everything that
-the axis depends on for every such node.
+Projecting a persona takes seconds where its activations are kept, and every persona is projected
+anew when the axis moves, so a node of its own for each would only make planning and queueing slow:
+Snakemake looks at everything that the axis depends on for every such node.
 """
 
 from __future__ import annotations
@@ -17,18 +17,20 @@ from personae.data.table_values import DEFAULT
 if TYPE_CHECKING:
     from personae.workflow.config import Study
 
-_ROLES: Final = 24
-_TRAITS: Final = 12  # with two polarities
+_ROLES: Final = {True: 24, False: 8}
+_TRAITS: Final = {True: 12, False: 4}  # with two polarities
+"""Personas of a part where activations are kept, and where the model has to read them: a node that
+is ended begins anew."""
 
 
 def role_parts(study: Study) -> dict[str, list[str]]:
     """Return the roles, the default Assistant among them, by part."""
-    return parts([*study.role_names, DEFAULT], _ROLES)
+    return parts([*study.role_names, DEFAULT], _ROLES[study.keeps_activations])
 
 
 def trait_parts(study: Study) -> dict[str, list[str]]:
     """Return the traits of the trait space by part."""
-    return parts(study.space_names, _TRAITS)
+    return parts(study.space_names, _TRAITS[study.keeps_activations])
 
 
 def parts(names: Sequence[str], size: int) -> dict[str, list[str]]:

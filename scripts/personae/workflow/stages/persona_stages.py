@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from personae.workflow.stages.rollout_stages import extracts, generates, judges, projects
+from personae.workflow.stages.rollout_stages import extracts, generates, judges
 from personae.workflow.stages.stage import Output, Stage, single
 
 _MODELS: Final = (
@@ -72,22 +72,42 @@ _ROLES: Final = (
         "Judge role adherence",
         "played role",
         lambda count, at: count.role(at),
-        rubrics=1,
+        rubrics=lambda count, at: 1,
     ),
     extracts(
-        "extract_role_activations", "roles", "role", lambda count, at: count.role(at), spans=1
+        "extract_role_activations",
+        "roles",
+        "role",
+        lambda count, at: count.role(at),
+        spans=lambda count, at: 1,
     ),
     Stage(
         "compute_role_vectors",
         "roles",
         "Average into role vectors",
         "role",
-        single("role_vectors", arm_target=True),
+        {
+            "vectors": Output("role_vectors", arm_target=True),
+            "sums": Output("activation_sums"),
+            "kept": Output("kept_activations"),
+        },
         {"responses": "role_responses", "scores": "scores", "activations": "activations"},
+        runs="reading",
+        work=lambda count, at: count.reduce_role(at),
         group="vectors",
+        group_reading="reading",
         completes_persona=True,
     ),
-    projects("project_role_responses", "roles", "role part"),
+    Stage(
+        "project_role_responses",
+        "roles",
+        "Project responses on the axis",
+        "role part",
+        single("projections"),
+        {"responses": "role_responses", "activations": "activations", "directions": "directions"},
+        runs="reading",
+        work=lambda count, at: count.project_roles(at),
+    ),
 )
 
 _AXIS: Final = (
@@ -100,7 +120,7 @@ _AXIS: Final = (
             "directions": Output("directions", scorecard="directions", arm_target=True),
             "role_vectors": Output("role_vectors", scorecard="role_vectors"),
         },
-        {"vectors": "role_vectors", "default": "activations"},
+        {"vectors": "role_vectors", "default": "activation_sums"},
     ),
     Stage(
         "analyze_persona_space",
@@ -116,9 +136,8 @@ _AXIS: Final = (
         {
             "role_vectors": "role_vectors",
             "directions": "directions",
-            "responses": "role_responses",
-            "activations": "activations",
-            "scores": "scores",
+            "sums": "activation_sums",
+            "kept": "kept_activations",
         },
     ),
     Stage(
@@ -138,8 +157,7 @@ _AXIS: Final = (
         {
             "role_vectors": "role_vectors",
             "directions": "directions",
-            "responses": "role_responses",
-            "activations": "activations",
+            "kept": "kept_activations",
         },
     ),
 )

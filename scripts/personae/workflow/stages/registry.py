@@ -8,6 +8,7 @@ inputs, report headings and timings follow from the declaration.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from typing import TYPE_CHECKING, Final
 
 from personae.data.table_values import DEFAULT
@@ -82,7 +83,7 @@ def nodes(
     elif stage.per in ("role part", "trait part"):
         parts = role_parts(study) if stage.per == "role part" else trait_parts(study)
         yield from ({**at, "part": part} for part in parts)
-    elif stage.per in ("trait", "any trait"):
+    elif stage.per == "trait":
         yield from ({**at, "trait": trait} for trait in traits)
     elif stage.per == "trait side":
         for trait in traits:
@@ -140,9 +141,10 @@ def batch_groups() -> dict[str, bool]:
     """Return the names of all groups of nodes, with whether any of their stages runs the model."""
     found: dict[str, bool] = {}
     for stage in STAGES.values():
-        for needs_model in (True, False):
-            if group := stage.group_of(needs_model):
-                found[group] = found.get(group, False) or stage.runs == "model"
+        for needs_model, reads in product((True, False), repeat=2):
+            if group := stage.group_of(needs_model, reads):
+                asks = stage.runs == "model" or (reads and stage.runs == "reading")
+                found[group] = found.get(group, False) or asks
     return found
 
 

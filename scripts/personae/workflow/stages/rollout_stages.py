@@ -1,4 +1,4 @@
-"""The stages that roles and traits have in common: responses, scores, activations, projections."""
+"""The stages that roles and traits have in common: responses, scores, activations."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     CountResponses = Callable[[WorkCounter, Mapping[str, str]], ResponseCount]
     """Counts the responses of the node with these wildcards."""
+
+    CountOf = Callable[[WorkCounter, Mapping[str, str]], int]
+    """Counts rubrics or spans of the node with these wildcards."""
 
 
 def generates(rule: str, arm: str, per: Per, rows: CountResponses, counted_as: str) -> Stage:
@@ -37,7 +40,9 @@ def generates(rule: str, arm: str, per: Per, rows: CountResponses, counted_as: s
     )
 
 
-def judges(rule: str, arm: str, title: str, per: Per, rows: CountResponses, rubrics: int) -> Stage:
+def judges(
+    rule: str, arm: str, title: str, per: Per, rows: CountResponses, rubrics: CountOf
+) -> Stage:
     """Return the stage that scores each of these responses on a number of rubrics."""
     return Stage(
         rule,
@@ -47,15 +52,18 @@ def judges(rule: str, arm: str, title: str, per: Per, rows: CountResponses, rubr
         single("scores"),
         {"responses": responses_of(arm), "calibration": "calibration"},
         runs="judge",
-        work=lambda count, at: count.judge(rows(count, at), rubrics),
+        work=lambda count, at: count.judge(rows(count, at), rubrics(count, at)),
         group="persona",
         group_without_model="persona_judging",
         score_summary=arm,
     )
 
 
-def extracts(rule: str, arm: str, per: Per, rows: CountResponses, spans: int) -> Stage:
-    """Return the stage that extracts mean activations over a number of spans per response."""
+def extracts(rule: str, arm: str, per: Per, rows: CountResponses, spans: CountOf) -> Stage:
+    """Return the stage that extracts mean activations over a number of spans per response.
+
+    Only studies that keep activations have it.
+    """
     return Stage(
         rule,
         arm,
@@ -64,24 +72,9 @@ def extracts(rule: str, arm: str, per: Per, rows: CountResponses, spans: int) ->
         single("activations", study_target=True),
         {"responses": responses_of(arm)},
         runs="model",
-        work=lambda count, at: count.extract(rows(count, at), spans),
+        work=lambda count, at: count.extract(rows(count, at), spans(count, at)),
         group="persona",
-    )
-
-
-def projects(rule: str, arm: str, per: Per) -> Stage:
-    """Return the stage that projects these responses on the axis and on random directions."""
-    return Stage(
-        rule,
-        arm,
-        "Project responses on the axis",
-        per,
-        single("projections"),
-        {
-            "responses": responses_of(arm),
-            "activations": "activations",
-            "directions": "directions",
-        },
+        only_if=lambda study: study.keeps_activations,
     )
 
 

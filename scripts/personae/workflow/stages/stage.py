@@ -14,23 +14,24 @@ if TYPE_CHECKING:
     from personae.workflow.config import Study
     from personae.workflow.estimate.node_work import NodeWork, WorkCounter
 
-    CountWork = Callable[[WorkCounter, Mapping[str, str]], NodeWork]
-    """Counts the work of the node with these wildcards."""
+    CountWork = Callable[[WorkCounter, Mapping[str, str]], NodeWork | None]
+    """Counts the work of the node with these wildcards; None if it asks nobody in this study."""
 
 Per = Literal[
-    "study", "weights", "model", "imported model", "role", "played role", "trait", "any trait",
+    "study", "weights", "model", "imported model", "role", "played role", "trait",
     "trait side", "role part", "trait part",
 ]  # fmt: skip
 """The unit for which a stage has one node.
 
-``weights`` is every model in use, independent of the study. A ``role`` may be the default
-Assistant, a ``played role`` may not. A ``trait`` is one of the study's own; ``any trait`` and
-``trait side`` (a trait and a polarity) include those of the trait space. The parts are those of
+``weights`` is every model in use, whatever the study. A ``role`` may be the default Assistant, a
+``played role`` may not. A ``trait`` is one of the study's own; a ``trait side`` (a trait and a
+polarity) may be one of the trait space's as well. The parts are those of
 `personae.workflow.stages.persona_parts`: of the roles, and of the trait space.
 """
 
-Runs = Literal["tables", "model", "judge"]
-"""What a node needs: only tables, the model, or judges, which may need the model."""
+Runs = Literal["tables", "model", "judge", "reading"]
+"""What a node needs: tables alone; the model; judges, which may need the model; or activations of
+rollouts, which the model has to read where the study does not keep them."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,9 @@ class Stage:
     group
         Nodes of a model that share a batch job; empty for a separate batch job.
     group_without_model
-        The same if no judge uses the model, so that judging takes no GPU; ``group`` if empty.
+        The same where no judge asks the model, so that judging takes no GPU; ``group`` if empty.
+    group_reading
+        The same where the model has to read the rollouts that its nodes need activations of.
     score_summary
         For a stage that judges ``reads["responses"]``: their name in the score summary.
     section
@@ -106,6 +109,7 @@ class Stage:
     work: CountWork | None = None
     group: str = ""
     group_without_model: str = ""
+    group_reading: str = ""
     score_summary: str = ""
     section: str = ""
     completes_persona: bool = False
@@ -116,9 +120,23 @@ class Stage:
         """Path of the script below ``scripts/``, without its ending."""
         return f"{self.arm}/{self.rule}"
 
-    def group_of(self, needs_model: bool) -> str:
-        """Return the group of its nodes, given whether a judge needs the model."""
+    def group_of(self, needs_model: bool, reads: bool = False) -> str:
+        """Return the group of its nodes.
+
+        Parameters
+        ----------
+        needs_model
+            Whether a judge needs the model.
+        reads
+            Whether the model has to read what nodes need activations of.
+        """
+        if reads and self.runs == "reading":
+            return self.group_reading or self.group
         return self.group if needs_model else self.group_without_model or self.group
+
+    def needs_model(self, study: Study) -> bool:
+        """Tell whether its nodes ask a model in this study."""
+        return self.runs in study.model_work
 
 
 def single(kind: str, **uses: str | bool) -> dict[str, Output]:

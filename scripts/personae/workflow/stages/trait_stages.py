@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from personae.workflow.stages.rollout_stages import extracts, generates, judges, projects
+from personae.workflow.stages.rollout_stages import extracts, generates, judges
 from personae.workflow.stages.stage import Output, Stage, single
 
 _TRAITS: Final = (
@@ -21,37 +21,49 @@ _TRAITS: Final = (
         "Judge trait and coherence",
         "trait side",
         lambda count, at: count.trait(at),
-        rubrics=2,
+        rubrics=lambda count, at: count.rubrics(at),
     ),
     extracts(
         "extract_trait_activations",
         "traits",
         "trait side",
         lambda count, at: count.trait(at),
-        spans=3,
+        spans=lambda count, at: count.spans(at),
     ),
     Stage(
         "compute_trait_vectors",
         "traits",
         "Compute trait vectors",
-        "any trait",
+        "trait",
         {
             "vectors": Output("trait_vectors", scorecard="trait_vectors", study_target=True),
             "pairs": Output("trait_pairs", scorecard="trait_pairs"),
         },
-        {
-            f"{polarity}_{name}": kind
-            for polarity in ("positive", "negative")
-            for name, kind in (
-                ("responses", "trait_responses"),
-                ("scores", "scores"),
-                ("activations", "activations"),
-            )
-        },
+        {"responses": "trait_responses", "scores": "scores", "activations": "activations"},
+        runs="reading",
+        work=lambda count, at: count.reduce_trait(at),
         group="vectors",
+        group_reading="reading",
         completes_persona=True,
     ),
-    projects("project_trait_responses", "traits", "trait part"),
+    Stage(
+        "compute_space_vectors",
+        "traits",
+        "Compute vectors of the trait space and project its responses",
+        "trait part",
+        {
+            "vectors": Output("trait_vectors", study_target=True),
+            "projections": Output("projections"),
+        },
+        {
+            "responses": "trait_responses",
+            "scores": "scores",
+            "activations": "activations",
+            "directions": "directions",
+        },
+        runs="reading",
+        work=lambda count, at: count.reduce_space(at),
+    ),
     Stage(
         "compare_trait_vectors",
         "traits",
