@@ -18,13 +18,14 @@ ROLES, SPACE, TRAITS, MODELS = 275, 240, 12, 5
 PLANNED = {
     "generate_role_responses": ROLES + 1,
     "judge_role_responses": ROLES,
-    "extract_role_activations": ROLES + 1,
-    "project_role_responses": 12,  # 276 roles in parts of about 24
-    "project_trait_responses": 20,  # 240 traits in parts of about 12
+    "extract_role_activations": 0,  # the study keeps what it needs
+    "compute_role_vectors": ROLES + 1,
+    "project_role_responses": 35,  # 276 roles in parts of about 8
+    "compute_space_vectors": 58,  # 240 traits in parts of about 4
     "generate_trait_responses": 2 * (TRAITS + SPACE),
     "judge_trait_responses": 2 * (TRAITS + SPACE),
-    "extract_trait_activations": 2 * (TRAITS + SPACE),
-    "compute_trait_vectors": TRAITS + SPACE,
+    "extract_trait_activations": 0,
+    "compute_trait_vectors": TRAITS,
     "sweep_trait_layers": TRAITS,
     "steer_trait": TRAITS,
     "compute_axis": 1,

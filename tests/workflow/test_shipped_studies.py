@@ -22,7 +22,7 @@ SMALL = {
     "generate_role_responses": ROLES + 1,
     "judge_role_responses": ROLES,
     "generate_trait_responses": 2 * (TRAITS + SPACE),
-    "compute_trait_vectors": TRAITS + SPACE,
+    "compute_trait_vectors": TRAITS,
     "steer_trait": TRAITS,
     "cap_responses": 1,
     "prepare_model": 2,

@@ -17,6 +17,7 @@ from personae.workflow.estimate.estimate_table import render
 from personae.workflow.estimate.node_work import WorkCounter
 from personae.workflow.estimate.rates import RatesError, speed
 from personae.workflow.estimate.totals import TABLE_SECONDS, nodes_of
+from personae.workflow.stages.persona_parts import role_parts, trait_parts
 from personae.workflow.stages.registry import STAGES
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -75,9 +76,12 @@ def test_the_likelihood_judge_reads_every_response_under_two_prompts(demo: Study
 def test_allocations_are_counted_by_what_shares_one(paper: Study) -> None:
     found = estimate_study(paper).models[0]
     personas = len(paper.role_names) + 1 + 2 * len(paper.trait_names + paper.space_names)
+    # The model reads rollouts again for the vectors, and once more for projections.
+    read = math.ceil((len(paper.role_names) + 1 + len(paper.trait_names)) / found.group)
+    read += len(role_parts(paper)) + len(trait_parts(paper))
     steered = 3 * math.ceil(len(paper.trait_names) / found.group)  # sweep, steering, monitoring
     single = 6  # capping, its cost, drift, susceptibility, harm, case studies
-    assert found.allocations == math.ceil(personas / found.group) + steered + single
+    assert found.allocations == math.ceil(personas / found.group) + read + steered + single
 
 
 def test_a_role_is_counted_by_prompts_questions_and_samples(demo: Study) -> None:
@@ -155,14 +159,39 @@ def test_a_model_without_a_measured_rate_has_one_with_its_source(paper: Study) -
     rates = load_rates(ROOT / "config/rates.yaml")
     row = paper.models["llama31_8b"]
     known, unknown = speed("llama31_8b", row, rates), speed("my_model", row, rates)
-    assert "roofline" in known.source
+    assert known.source == "measured; load: roofline of 1 x H100 SXM 80 GB"
+    assert unknown.source == "roofline of 1 x H100 SXM 80 GB"
+    assert (known.generate, known.read) == (643, 13900)
+    # The shares of the roofline are those that these measurements give.
     assert unknown.generate == pytest.approx(known.generate, rel=0.35)
+    without = rates.model_copy(update={"measured": {}})
+    gemma = paper.models["gemma2_27b"]
+    line = speed("gemma2_27b", gemma, without)
+    assert speed("gemma2_27b", gemma, rates).generate == pytest.approx(line.generate, rel=0.15)
 
 
 def test_the_table_says_everything(paper: Study) -> None:
     text = render(estimate_study(paper))
     for word in ("GPU hours", "judge tokens", "disk", "group", "USD", "roofline of 2 x H100"):
         assert word in text
+
+
+def test_a_study_that_keeps_what_it_needs_fits_a_cluster_and_says_what_it_costs(
+    paper: Study,
+) -> None:
+    needed = estimate_study(paper)
+    config = read_yaml(ROOT / "config/paper.yaml")
+    everything = estimate_study(load_study({**config, "activations": {"keep": "all"}}, ROOT))
+    for small, large in zip(needed.models, everything.models, strict=True):
+        assert small.disk.at_rest < 100e9 < 400e9 < large.disk.at_rest
+        assert small.disk.peak < 500e9
+        assert 1.0 < small.gpu_hours / large.gpu_hours < 1.1
+        assert small.responses == large.responses
+    llama = needed.models[2]
+    rollouts = 276 * 5 * 300
+    assert llama.disk.kept == 2 * 8192 * (276 * 60 * 80 + rollouts * 3)
+    assert needed.models[0].table_nodes > 50
+    assert needed.models[0].judging_hours > 10
 
 
 def test_bad_rates_are_refused_by_place(tmp_path: Path) -> None:

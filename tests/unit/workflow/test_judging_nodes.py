@@ -323,22 +323,25 @@ def test_role_vectors_say_how_many_responses_had_no_score(
         for i, name in enumerate(names)
     ]  # fmt: skip
     tables.write(tables.from_rows(rows, "scores"), tmp_path / "s.parquet", "scores", {})
-    columns = {"response_id": names, "span": ["response"] * 10, "layer": [0] * 10}
+    columns = {"response_id": names, "span": ["response_mean"] * 10, "layer": [0] * 10}
     vectors = tables.from_matrix(np.ones((10, 4), np.float32))
     part = pa.table({**columns, "n_tokens": [3] * 10, "vector": vectors})
     tables.write(tables.assemble([part], "activations"), tmp_path / "a.parquet", "activations", {})
+    kinds = ("role_vectors", "activation_sums", "kept_activations")
     compute_role_vectors.main(
         role="pirate",
         responses=path,
         scores=str(tmp_path / "s.parquet"),
         activations=str(tmp_path / "a.parquet"),
-        path_out=str(tmp_path / "v.parquet"),
-        min_fully=2,
-        min_somewhat=2,
+        paths_out={kind: str(tmp_path / f"{kind}.parquet") for kind in kinds},
+        keep={"folds": 2, "sampled": 3, "layers": [0]},
         max_unscored=0.2,
+        engine=None,
         provenance={},
     )
-    (row,) = tables.read(tmp_path / "v.parquet", "role_vectors").to_pylist()
+    rows = tables.read(tmp_path / "role_vectors.parquet", "role_vectors").to_pylist()
+    row = rows[0]
+    assert [(r["kind"], r["n"]) for r in rows[1:]] == ([("somewhat", 1)] if score else [])
     assert (row["kind"], row["n"], row["n_unscored"]) == ("fully", 9, int(score is None))
 
 

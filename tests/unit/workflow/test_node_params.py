@@ -98,10 +98,13 @@ def test_the_trait_space_answers_the_roles_questions(demo: dict[str, Any]) -> No
     assert len(rollouts["instructions"]) == 5
     assert rollouts["questions"] == [[q.id, q.text] for q in study.library.extraction[:2]]
     assert node_params.judged_trait(study, "frugal")["slug"] == "frugal"
+    assert node_params.trait_rubrics(study, "frugal") == ["trait"]
+    assert node_params.trait_rubrics(study, study.trait_names[0]) == ["trait", "coherence"]
+    assert node_params.trait_spans(study, "frugal") == ["response_mean"]
     assert node_params.trait_filter(study, "frugal") == {
         "pairing": "rows",
         "min_trait": None,
-        "min_coherence": 0,
+        "min_coherence": None,
         "min_difference": 50,
         "min_kept": 10,
     }

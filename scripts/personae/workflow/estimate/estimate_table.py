@@ -11,7 +11,9 @@ _HEADINGS = (
     "hours",
     "GPU hours",
     "judge tokens",
+    "judging",
     "disk",
+    "peak",
     "group",
     "jobs",
 )
@@ -33,7 +35,9 @@ def _row(model: ModelEstimate) -> tuple[str, ...]:
         f"{model.hours:,.1f}",
         f"{model.gpu_hours:,.1f}",
         f"{model.judge_tokens / 1e6:,.1f} M",
-        _size(model.disk),
+        f"{model.judging_hours:,.1f} h",
+        _size(model.disk.at_rest),
+        _size(model.disk.peak),
         str(model.group),
         str(model.allocations),
     )
@@ -47,10 +51,12 @@ def _pad(cells: tuple[str, ...], widths: list[int]) -> list[str]:
 def _totals(estimate: Estimate) -> list[str]:
     models = estimate.models
     gpu_hours = sum(model.gpu_hours for model in models)
+    size = _size(sum(model.disk.at_rest for model in models))
     tokens = sum(model.judge_tokens for model in models)
     lines = [
         f"In all {sum(model.nodes for model in models):,} nodes of models and judges, "
-        f"{gpu_hours:,.0f} GPU hours, {_size(sum(model.disk for model in models))} of results."
+        f"{sum(model.table_nodes for model in models):,} nodes of tables, "
+        f"{gpu_hours:,.0f} GPU hours, {size} of results."
     ]
     if tokens:
         verdicts = sum(model.verdicts for model in models)

@@ -25,11 +25,13 @@ class RatesError(PersonaeError):
 
 
 class MeasuredRate(Strict):
-    """Tokens per second that a model reached."""
+    """Tokens per second that a model reached; what is left out comes from the roofline."""
 
-    generate: float = Field(gt=0, description="Generated tokens per second.")
-    read: float = Field(gt=0, description="Tokens per second in extraction and likelihoods.")
-    load_seconds: float = Field(ge=0, description="Seconds to load it.")
+    generate: float | None = Field(default=None, gt=0, description="Generated tokens per second.")
+    read: float | None = Field(
+        default=None, gt=0, description="Tokens per second in extraction and likelihoods."
+    )
+    load_seconds: float | None = Field(default=None, ge=0, description="Seconds to load it.")
 
 
 class Roofline(Strict):
@@ -104,13 +106,19 @@ def parameters(name: str, row: ModelRow, rates: Rates) -> float:
 
 
 def speed(name: str, row: ModelRow, rates: Rates) -> ModelSpeed:
-    """Return how fast one copy of a model is."""
-    if found := rates.measured.get(name):
-        return ModelSpeed(found.generate, found.read, found.load_seconds, "measured")
-    size = parameters(name, row, rates)
-    if not row.gpus:
-        return _scaled(size, rates)
-    line = rates.roofline
+    """Return how fast one copy of a model is, and which of its rates were measured."""
+    reckoned = _roofline(name, row, rates) if row.gpus else _scaled(name, row, rates)
+    if (found := rates.measured.get(name)) is None:
+        return reckoned
+    known = {key: rate for key, rate in found.model_dump().items() if rate is not None}
+    others = [key.removesuffix("_seconds") for key in MeasuredRate.model_fields if key not in known]
+    rest = f"; {' and '.join(others)}: {reckoned.source}" if others else ""
+    return reckoned._replace(**known, source=f"measured{rest}")
+
+
+def _roofline(name: str, row: ModelRow, rates: Rates) -> ModelSpeed:
+    """Return the speed of a model on its GPUs."""
+    size, line = parameters(name, row, rates), rates.roofline
     # Blocks on several GPUs work one after another, so their speed is that of one GPU.
     step = _BYTES_PER_PARAMETER * size / (line.bandwidth * line.bandwidth_share)
     return ModelSpeed(
@@ -121,9 +129,13 @@ def speed(name: str, row: ModelRow, rates: Rates) -> ModelSpeed:
     )
 
 
-def _scaled(size: float, rates: Rates) -> ModelSpeed:
+def _scaled(name: str, row: ModelRow, rates: Rates) -> ModelSpeed:
     """Return the speed of a model without GPU: a measured one's, in proportion to its size."""
     base = rates.measured["smollm2_135m"]
-    ratio = 0.135e9 / size
-    source = "scaled from smollm2_135m"
-    return ModelSpeed(base.generate * ratio, base.read * ratio, base.load_seconds / ratio, source)
+    ratio = 0.135e9 / parameters(name, row, rates)
+    return ModelSpeed(
+        (base.generate or 0.0) * ratio,
+        (base.read or 0.0) * ratio,
+        (base.load_seconds or 0.0) / ratio,
+        "scaled from smollm2_135m",
+    )

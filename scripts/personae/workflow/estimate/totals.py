@@ -9,6 +9,7 @@ from typing import NamedTuple
 from personae.data.table_values import DEFAULT
 from personae.endpoints.endpoint_settings import Endpoint
 from personae.workflow.config import Study
+from personae.workflow.estimate.disk import DiskUse, disk_use
 from personae.workflow.estimate.node_work import NodeWork, WorkCounter
 from personae.workflow.estimate.rates import ModelSpeed, Rates, load_rates, speed
 from personae.workflow.stages.registry import STAGES, nodes
@@ -20,7 +21,6 @@ NODE_SECONDS = 3.0
 TABLE_SECONDS = 300.0
 """Seconds assumed for a node that needs neither a model nor a judge."""
 
-_BYTES_PER_TOKEN = 8  # its id, and its characters, before compression
 _API_SECONDS = 1.5  # of one verdict or user message, with `concurrency` of them at a time
 
 
@@ -29,6 +29,8 @@ class ModelEstimate(NamedTuple):
 
     model: str
     nodes: int
+    table_nodes: int
+    judging_hours: float
     responses: int
     generated: float
     hours: float
@@ -36,7 +38,7 @@ class ModelEstimate(NamedTuple):
     verdicts: int
     judge_tokens: float
     verdict_tokens: float
-    disk: float
+    disk: DiskUse
     speed: ModelSpeed
     group: int
     allocations: int
@@ -139,20 +141,24 @@ def _dollars(endpoint: Endpoint, read: float, written: float, rates: Rates) -> f
 def _model(study: Study, model: str, rates: Rates) -> ModelEstimate:
     row, counter = study.models[model], WorkCounter(study, model, rates)
     fast = speed(model, row, rates)
-    seconds = disk = 0.0
-    totals = NodeWork()
-    number = 0
-    for stage, wildcards in nodes_of(study, model):
+    seconds = judging = 0.0
+    totals, works = NodeWork(), []
+    asking = list(nodes_of(study, model))
+    for stage, wildcards in asking:
         work = counter.node(stage.rule, wildcards) or NodeWork()
-        number += 1
+        works.append(work)
         totals = totals.plus(work)
-        disk += 4.0 * row.hidden_size * work.vectors + _BYTES_PER_TOKEN * work.generated
+        taken = _seconds(work, study, rates, model)
         if study.config.judging.needs_model or stage.runs != "judge":
-            seconds += _seconds(work, study, rates, model)
+            seconds += taken
+        else:
+            judging += taken
     verdict_tokens = totals.verdicts * rates.judge_verdict if totals.judge_tokens else 0.0
     return ModelEstimate(
         model=model,
-        nodes=number,
+        nodes=len(works),
+        table_nodes=_all_nodes(study, model) - len(works),
+        judging_hours=judging / 3600,
         responses=totals.responses,
         generated=totals.generated,
         hours=seconds / 3600,
@@ -160,7 +166,7 @@ def _model(study: Study, model: str, rates: Rates) -> ModelEstimate:
         verdicts=totals.verdicts,
         judge_tokens=totals.judge_tokens,
         verdict_tokens=verdict_tokens,
-        disk=disk,
+        disk=disk_use(study, model, counter, works),
         speed=fast,
         group=(group := _group(study, model, counter, rates, fast)),
         allocations=_allocations(study, model, group),
@@ -175,8 +181,10 @@ def _allocations(study: Study, model: str, group: int) -> int:
     needs_model = study.config.judging.needs_model
     personas: dict[str, set[tuple[str, ...]]] = {}
     for stage, wildcards in nodes_of(study, model):
-        if stage.runs == "model" or needs_model:
-            job = stage.group_of(needs_model) or stage.rule
+        if stage.needs_model(study):
+            group_name = stage.group_of(needs_model, not study.keeps_activations)
+            # A node without a group is a batch job of its own.
+            job = group_name or f"{stage.rule} {sorted(wildcards.items())}"
             personas.setdefault(job, set()).add(tuple(wildcards.values()))
     return sum(math.ceil(len(members) / group) for members in personas.values())
 
@@ -191,7 +199,9 @@ def _group(study: Study, model: str, counter: WorkCounter, rates: Rates, fast: M
     persona = sum(
         _seconds(work, study, rates, model)
         for rule, stage in STAGES.items()
-        if stage.arm == "roles" and (work := counter.node(rule, wildcards))
+        if stage.arm == "roles"
+        and stage.per in ("role", "played role")
+        and (work := counter.node(rule, wildcards))
     )
     wished = math.floor(3600 * rates.allocation_hours / persona)
     fewest = math.ceil(20 * fast.load_seconds / persona)
@@ -201,5 +211,11 @@ def _group(study: Study, model: str, counter: WorkCounter, rates: Rates, fast: M
 def nodes_of(study: Study, model: str) -> Iterator[tuple[Stage, dict[str, str]]]:
     """Yield stage and wildcards of every node of a model that needs it, or a judge."""
     for stage in STAGES.values():
-        if stage.work is not None:
+        if stage.needs_model(study) or (stage.runs == "judge" and stage.work is not None):
             yield from ((stage, wildcards) for wildcards in nodes(stage, study, model))
+
+
+def _all_nodes(study: Study, model: str) -> int:
+    """Return the number of all nodes of a model."""
+    per_model = (stage for stage in STAGES.values() if stage.per not in ("study", "weights"))
+    return sum(len(list(nodes(stage, study, model))) for stage in per_model)
