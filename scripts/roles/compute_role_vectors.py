@@ -8,8 +8,6 @@ questions, and single rollouts in float16 (a sample at all layers, all of them a
 ``role_vectors``, ``activation_sums``, ``kept_activations``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +32,7 @@ def main(
     paths_out: Mapping[str, str],
     keep: Mapping[str, Any],
     max_unscored: float,
-    engine: EngineClient | None,
+    engine: "EngineClient | None",
     provenance: dict[str, str],
 ) -> None:
     """Write the three tables; a kind without rollouts has no rows.

@@ -5,8 +5,6 @@ same layer; along ``axis`` larger means more like the default Assistant. Columns
 ``projections``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -28,7 +26,7 @@ def main(
     activations: Sequence[str] | None,
     directions: str,
     path_out: str,
-    engine: EngineClient | None,
+    engine: "EngineClient | None",
     provenance: dict[str, str],
 ) -> None:
     """Write one row per rollout, direction and layer; a file of each kind for every role."""

@@ -7,8 +7,6 @@ rollouts, whatever their scores, are projected: they belong to the pool that cap
 calibrated on (AA, capping). Tables: ``trait_vectors`` and ``projections``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +35,7 @@ def main(
     effective: Mapping[str, Any],
     max_unscored: float,
     seed: int,
-    engine: EngineClient | None,
+    engine: "EngineClient | None",
     provenance: dict[str, str],
 ) -> None:
     """Write both tables of some traits.

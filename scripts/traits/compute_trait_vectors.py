@@ -7,8 +7,6 @@ last prompt token (PV, vectors). A trait of which too little is kept is dropped:
 Tables: ``trait_vectors`` and, per (pair, question) cell, ``trait_pairs``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +36,7 @@ def main(
     effective: Mapping[str, Any],
     max_unscored: float,
     seed: int,
-    engine: EngineClient | None,
+    engine: "EngineClient | None",
     provenance: dict[str, str],
 ) -> None:
     """Write vectors and cells; ``selection`` and ``filter`` say how rollouts were paired.
