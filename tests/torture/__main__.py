@@ -150,8 +150,10 @@ def nodes_killed(
     drawn = list(enumerate(rounds(nodes_of(bench), n, seed)))
     found = Found()
     for number, (node, victim) in drawn[part - 1 :: parts]:
+        before = set(found.wrong)
         kill_node(bench, node, victim, seed * 1000 + number, found)
-        print(f"  {number}: {node.rule} ({node.asks}, {victim})", flush=True)
+        outcome = "; ".join(line for line in found.wrong if line not in before) or "passed"
+        print(f"  {number}: {node.rule} (asks {node.asks}, kill {victim}): {outcome}", flush=True)
     hits = found.hit.total()
     print(f"killed: {dict(found.victims)} in {dict(found.hit)}; too late: {found.missed}")
     print(f"rows used again: {dict(found.rows_kept)}; servers replaced: {found.replaced}")

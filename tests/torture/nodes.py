@@ -49,6 +49,12 @@ class Found:
     differing: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
 
+    @property
+    def wrong(self) -> list[str]:
+        """Everything that must not be, and the kills that came too late."""
+        late = [f"too late for {rule}" for rule in self.missed]
+        return [*self.failures, *self.differing, *self.lost, *late]
+
 
 @dataclass(frozen=True)
 class Bench:
