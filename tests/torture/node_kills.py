@@ -31,7 +31,7 @@ from .judge import has_verdict
 from .nodes import Bench, Found, Node
 from .processes import Victim, forbidden_words, outliving, processes_in, rule_of, strike
 
-_KEPT = re.compile(r"(\d+) of (\d+) rows are kept from an attempt before")
+_KEPT = re.compile(r"(\d+) of \d+ rows are kept")
 _PATIENCE = 240.0
 _ON_THE_WAY = 1.0
 _MOST_ROWS = 3  # a node is killed when one to so many more batches were written
@@ -178,7 +178,7 @@ def _rerun(bench: Bench, node: Node, found: Found, name: str) -> str:
     said = log.read_text(encoding="utf-8", errors="replace")
     if status:
         found.failures.append(f"{name}: the plain rerun failed: {said[-500:]}")
-    kept = sum(int(n) for n, _ in _KEPT.findall(_log_of(bench, node)))
+    kept = sum(int(n) for n in _KEPT.findall(_log_of(bench, node)))
     found.rows_kept[node.rule] += kept
     if had_rows and not kept:
         found.lost.append(f"{name}: rows that came before the kill were asked for again")
