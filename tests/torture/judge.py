@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import json
+import sqlite3
 from collections import Counter
+from pathlib import Path
 from typing import Any
+
+from personae.endpoints.answer_database import FILE
 
 from ..unit.endpoints.misbehaving import Endpoint, Reply
 from ..workflow.test_endpoints import UNUSABLE, digest, judge
@@ -54,3 +60,13 @@ class JudgingEndpoint(Endpoint):
 def has_verdict(text: str) -> bool:
     """Tell whether an answer of this judge, or a reply with it, holds a verdict."""
     return UNUSABLE not in text
+
+
+def kept_answers(root: Path) -> int:
+    """Return the number of answers with a verdict in a project's database."""
+    path = root / "answers" / FILE
+    if not path.exists():
+        return 0
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute("SELECT answer FROM answers").fetchall()
+    return sum(has_verdict(json.loads(text)["text"]) for (text,) in rows)

@@ -9,13 +9,11 @@ the same tables.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import random
 import re
 import shutil
 import signal
-import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
@@ -25,9 +23,8 @@ from pathlib import Path
 import psutil
 
 from personae.data.table_checksums import content_checksum
-from personae.endpoints.answer_database import FILE
 
-from .judge import has_verdict
+from .judge import kept_answers
 from .nodes import Bench, Found, Node
 from .processes import Victim, forbidden_words, outliving, processes_in, rule_of, strike
 
@@ -45,7 +42,13 @@ def kill_node(bench: Bench, node: Node, victim: Victim, seed: int, found: Found)
     name = f"{node.rule} {node.outputs[0]} ({victim})"
     with _taken_away(bench, node):
         said = _killed(bench, node, victim, random.Random(seed), found)
-        kept = _answers(bench, node)
+        if said is None:  # it ended before the drawn moment: the earliest one
+            _remove(bench, node)
+            said = _killed(bench, node, victim, None, found)
+        if said is None:
+            found.missed.append(node.rule)
+            return
+        kept = kept_answers(bench.project.root)
         again = _rerun(bench, node, found, name)
         for line in (*forbidden_words(said, victim), *forbidden_words(again, "all")):
             found.failures.append(f"{name}: {line}")
@@ -67,30 +70,50 @@ def _taken_away(bench: Bench, node: Node) -> Iterator[None]:
     try:
         yield
     finally:
+        _remove(bench, node)
         for name in taken:
             path = root / name
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
             path.parent.mkdir(parents=True, exist_ok=True)
             (aside / name).rename(path)
         shutil.rmtree(aside)
 
 
-def _killed(bench: Bench, node: Node, victim: Victim, draw: random.Random, found: Found) -> str:
-    """Run a node's target and kill something in it; return what the run said."""
+def _remove(bench: Bench, node: Node) -> None:
+    """Delete what was made in place of what is put aside."""
+    for name in node.outputs:
+        (bench.project.root / name).unlink(missing_ok=True)
+    if node.asks == "judge":
+        shutil.rmtree(bench.project.root / "answers", ignore_errors=True)
+
+
+def _killed(
+    bench: Bench, node: Node, victim: Victim, draw: random.Random | None, found: Found
+) -> str | None:
+    """Run a node's target and kill something in it.
+
+    Parameters
+    ----------
+    draw
+        Draws the moment; None is the earliest one.
+
+    Returns
+    -------
+    str | None
+        What the run said; None if the node ended before it could be killed.
+    """
     root, log = bench.project.root, bench.project.root / "torture.log"
     if bench.judge:
         bench.judge.forget()
         bench.judge.is_slow = True
     head = bench.start(node.outputs[0], log)
     process = _wait_for_node(root, head, node.rule)
-    if process and _reaches_moment(bench, node, process, draw):
+    is_hit = process is not None and _reaches_moment(bench, node, process, draw)
+    if process and is_hit:
         found.hit[node.rule] += 1
         found.victims[victim] += 1
         strike(root, head, victim)
         with contextlib.suppress(psutil.Error):
             process.resume()
-    else:
-        found.missed.append(node.rule)
     try:
         head.wait(_PATIENCE)
     except subprocess.TimeoutExpired:
@@ -98,6 +121,8 @@ def _killed(bench: Bench, node: Node, victim: Victim, draw: random.Random, found
         os.killpg(head.pid, signal.SIGKILL)
         head.wait()
     found.failures += outliving(root)
+    if not is_hit:
+        return None
     if victim == "server":
         found.replaced += "asking a new server" in _log_of(bench, node)
         if head.returncode:
@@ -124,12 +149,18 @@ def _is_python(process: psutil.Process) -> bool:
         return False
 
 
-def _reaches_moment(bench: Bench, node: Node, process: psutil.Process, draw: random.Random) -> bool:
+def _reaches_moment(
+    bench: Bench, node: Node, process: psutil.Process, draw: random.Random | None
+) -> bool:
     """Wait until the node is to be killed, and stop it; False if it ended before."""
-    if node.asks == "nothing" and draw.random() < _BY_TIME:
-        time.sleep(draw.uniform(0.0, _MOST_SECONDS))
+    if node.asks == "nothing" and (draw is None or draw.random() < _BY_TIME):
+        time.sleep(draw.uniform(0.0, _MOST_SECONDS) if draw else 0.0)
         return not _has_ended(process)
-    wanted = draw.randint(1, {"model": _MOST_ROWS, "judge": _MOST_ANSWERS, "nothing": 1}[node.asks])
+    wanted = (
+        1
+        if draw is None
+        else draw.randint(1, {"model": _MOST_ROWS, "judge": _MOST_ANSWERS, "nothing": 1}[node.asks])
+    )
     reached, before = 0, _progress(bench, node)
     deadline = time.monotonic() + _PATIENCE
     while reached < wanted and time.monotonic() < deadline:
@@ -203,21 +234,11 @@ def _compare(bench: Bench, node: Node, found: Found, name: str) -> None:
             found.differing.append(f"{name}: {output} differs")
 
 
-def _answers(bench: Bench, node: Node) -> int:
-    """Return the number of answers with a verdict that were kept until now."""
-    path = bench.project.root / "answers" / FILE
-    if node.asks != "judge" or not path.exists():
-        return 0
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        rows = connection.execute("SELECT answer FROM answers").fetchall()
-    return sum(has_verdict(json.loads(text)["text"]) for (text,) in rows)
-
-
 def _count_answers(bench: Bench, node: Node, kept: int, found: Found, name: str) -> None:
     """Require that what was kept before the rerun was not asked for in it."""
     assert bench.judge is not None
     asked = sum(n for prompt, n in bench.judge.given.items() if prompt in bench.judge.judged)
-    wanted = _answers(bench, node) - kept
+    wanted = kept_answers(bench.project.root) - kept
     found.answers_kept[node.rule] += kept
     found.asked_again += asked - wanted
     if asked != wanted:
