@@ -1,0 +1,45 @@
+"""The short form of the kills: nodes that ask the model, the judge, and nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from .judge import JudgingEndpoint
+from .node_kills import kill_node
+from .nodes import Bench, Found, nodes_of
+from .processes import Victim
+from .study import RESULTS, make_study
+
+_VECTORS = "results/mini/tiny/roles/pirate/vectors.parquet"
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """The torture study, run as far as the vectors of one role."""
+    with JudgingEndpoint() as endpoint:
+        study = make_study(tmp_path_factory.mktemp("torture") / "study", endpoint.url)
+        done = study.run("--", _VECTORS)
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+        yield Bench(study.project, study.arguments, RESULTS.as_posix(), endpoint)
+
+
+@pytest.mark.parametrize(
+    ("rule", "victim"),
+    [
+        ("generate_role_responses", "all"),
+        ("judge_role_responses", "head"),
+        ("compute_role_vectors", "node"),
+    ],
+)
+def test_a_killed_node_is_made_again_from_what_is_there(
+    bench: Bench, rule: str, victim: Victim
+) -> None:
+    found = Found()
+    node = next(node for node in nodes_of(bench) if node.rule == rule)
+    kill_node(bench, node, victim, 1, found)
+    assert found.wrong == []
+    assert found.hit[rule] == 1
+    assert (found.rows_kept[rule] > 0) == (node.asks == "model")
+    assert (found.answers_kept[rule] > 0) == (node.asks == "judge")
