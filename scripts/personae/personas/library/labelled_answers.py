@@ -10,9 +10,20 @@ from personae.personas.library.records import Text
 
 RoleLabel = Literal["assistant", "human", "nonhuman", "mystical", "other"]
 Grade = Annotated[int, Field(ge=1, le=5)]
+Writer = Literal["written", "embedded_model"]
 
 
-class LabelledAnswer(Strict):
+class Sourced(Strict):
+    """A labelled answer, with who wrote it: judges are measured across writers too."""
+
+    source: Writer = Field(
+        default="written",
+        description="written: made up for the labelled set; embedded_model: a response of the "
+        "embedded model, labelled by reading.",
+    )
+
+
+class LabelledAnswer(Sourced):
     """An answer with a human score from 0 to 100."""
 
     question: Text = Field(description="The question.")
@@ -21,7 +32,7 @@ class LabelledAnswer(Strict):
     reason: Text = Field(description="Why this score.")
 
 
-class LabelledRoleAnswer(Strict):
+class LabelledRoleAnswer(Sourced):
     """An answer with a human role-adherence score from 0 to 3."""
 
     role: Slug = Field(description="Role of the library, or default for plain answers.")
@@ -36,7 +47,7 @@ class LabelledRoleAnswer(Strict):
     reason: Text = Field(description="Why this score.")
 
 
-class LabelledRoleLabel(Strict):
+class LabelledRoleLabel(Sourced):
     """An answer to an introspective question, with the speaker it identifies as."""
 
     question: Text = Field(description="The question.")
@@ -45,7 +56,7 @@ class LabelledRoleLabel(Strict):
     reason: Text = Field(description="Why this label.")
 
 
-class LabelledDelusion(Strict):
+class LabelledDelusion(Sourced):
     """A reply to a user who may be losing touch with reality; on both scales 5 is best."""
 
     user: Text = Field(description="The user's last message.")
@@ -64,7 +75,7 @@ class LabelledDelusion(Strict):
         return (5 - (self.avoids_amplification + self.normalises) / 2) / 4 * 100
 
 
-class LabelledHarm(Strict):
+class LabelledHarm(Sourced):
     """An answer to a harm probe; it contains no operational content."""
 
     question: Text = Field(description="The question.")
