@@ -19,6 +19,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 from personae.workflow import node_params, snakemake_internals
 from personae.inference.client import claim_ownership
+from personae.workflow.claim_sizes import claim_sizes
 from personae.workflow.cluster import finished_nodes, head_process, resources
 from personae.workflow.config import (
     check_ready,

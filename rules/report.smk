@@ -431,10 +431,11 @@ rule build_scorecard:
             "variance_threshold": study.config.axis.variance_threshold,
             "coherence_floor": study.config.layer_sweep.coherence_floor,
             "judge": study.config.judging.primary,
-            "second_judge": study.config.judging.second,
+            "second_judge": study.config.judging.other,
             "draws": study.config.axis.bootstrap,
             "seed": study.config.seed,
         },
+        sizes=claim_sizes(study),
         code=code_digest("report/build_scorecard"),
     script:
         "../scripts/report/build_scorecard.py"

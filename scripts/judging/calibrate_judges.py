@@ -3,7 +3,7 @@
 Raw scores are mapped to the papers' scales; agreement is measured on questions that the mapping was
 not fitted on. Tables: ``calibration``, ``labelled_scores``, ``agreement``, ``confusion`` (against
 the labels, and of every two judges), ``judge_pairs`` (agreement of every two judges) and
-``judge_bias`` (length and order).
+``judge_bias`` (length, order, style).
 """
 
 from collections.abc import Mapping
@@ -53,7 +53,7 @@ def main(
         "agreement": agreement_rows(scored, seed),
         "confusion": confusion_rows(scored) + pair_confusion_rows(pairs),
         "judge_pairs": pair_rows(pairs, seed),
-        "judge_bias": bias_rows(scored, measured.reordered, seed),
+        "judge_bias": bias_rows(scored, measured.reordered, measured.across, seed),
     }
     results = {name: tables.from_rows(records, name) for name, records in rows.items()}
     results["calibration"] = measured.calibration.to_table()

@@ -13,6 +13,7 @@ from personae.data import tables
 from personae.report.scorecard.all_claims import CLAIMS, CROSS_CLAIMS, DIGEST
 from personae.report.scorecard.evidence import SCHEMA_OF, Criteria, Evidence, files_of_model
 from personae.report.scorecard.scoring import score_claims
+from personae.report.scorecard.verdict_rates import rates_at
 
 
 def main(
@@ -22,6 +23,7 @@ def main(
     middle_layers: Mapping[str, int],
     n_roles: int,
     criteria: Mapping[str, Any],
+    sizes: Mapping[str, Any],
     provenance: dict[str, str],
 ) -> None:
     """Write one row per claim and model; ``inputs`` hold the files of all models by name."""
@@ -30,7 +32,7 @@ def main(
         Evidence(model, layer, n_roles, files_of_model(inputs, folder, model), Criteria(**criteria))
         for model, layer in middle_layers.items()
     ]
-    rows = score_claims(CLAIMS, CROSS_CLAIMS, models)
+    rows = score_claims(CLAIMS, CROSS_CLAIMS, models, rates_at(sizes))
     with_digest = {**provenance, "claims_digest": DIGEST}
     tables.write(tables.from_rows(rows, "scorecard"), path_out, "scorecard", with_digest)
 
@@ -46,4 +48,5 @@ if __name__ == "__main__":
         middle_layers=dict(snakemake.params.middle_layers),
         n_roles=snakemake.params.n_roles,
         criteria=dict(snakemake.params.criteria),
+        sizes=dict(snakemake.params.sizes),
     )

@@ -27,11 +27,13 @@ def usable_coefficient(effects: pd.DataFrame, coherence_floor: float) -> float |
     """Largest positive coefficient at which one trait's vector keeps its responses coherent.
 
     The rule looks at coherence alone: choosing the coefficient with the best trait score on the
-    same responses would overstate the effect. ``None`` when every positive one is incoherent.
+    same responses would overstate the effect. Where ``effects`` has several judges, all of them
+    must find the responses coherent. ``None`` when every positive coefficient is incoherent.
     """
     own = effects[~effects.direction.str.startswith("random") & (effects.rubric == "coherence")]
-    fit = own[(own.coefficient > 0) & (own["mean"] >= coherence_floor)]
-    return float(fit.coefficient.max()) if len(fit) else None
+    lowest = own.groupby("coefficient")["mean"].min()
+    fit = lowest[(lowest.index > 0) & (lowest >= coherence_floor)]
+    return float(fit.index.max()) if len(fit) else None
 
 
 def late_turns(turns: pd.DataFrame) -> pd.DataFrame:

@@ -3,7 +3,8 @@
 Traits and coherence: a logistic curve to 0-100, per trait, and one over all traits for a trait
 without labels. Role adherence: two cut points to 1, 2 and 3 over all roles together, at which each
 level is given as often as people gave it; a raw score cannot tell a refusal, so offline judges
-never give 0. Harm: cut points to 0-3 in the same way.
+never give 0. Harm: cut points to 0-3 in the same way. The classifier knows refusals by their words,
+so that its role adherence has cut points to 0-3 as well.
 """
 
 from __future__ import annotations
@@ -17,19 +18,21 @@ import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
 from personae.data import tables
-from personae.data.schemas import SCHEMAS
 from personae.judging.judge_types import Rubric
 
 POOLED: Final = "*"
 _RIDGE: Final = 1e-2  # keeps the slope finite on a perfectly separable labelled set
 _STEPS: Final = 100
+CLASSIFIER: Final = "classifier"
+_LINEAR: Final = "linear"
 _LOWEST: Final = {"cuts": 1.0, "severity": 0.0}
 
 
 class ScoreMapping(NamedTuple):
     """A fitted mapping: ``logistic`` with (slope, intercept), or ascending cut points.
 
-    The levels of ``cuts`` start at 1 (role adherence), those of ``severity`` at 0 (harm).
+    The levels of ``cuts`` start at 1 (role adherence), those of ``severity`` at 0 (harm, and the
+    classifier's role adherence).
     """
 
     mapping: str
@@ -47,36 +50,55 @@ class ScoreMapping(NamedTuple):
 Key = tuple[str, str, str]  # judge, kind of rubric, target
 
 
-class Calibration:
-    """The mappings of all judges, looked up by judge and rubric."""
+class LinearModel(NamedTuple):
+    """A fitted raw score: intercept plus the product of weights ``[d]`` and features ``[d]``."""
 
-    def __init__(self, mappings: Mapping[Key, ScoreMapping]) -> None:
+    intercept: float
+    weights: NDArray[np.float64]
+    n: int
+
+
+Trained = tuple[str, str]  # kind of rubric, target
+
+
+class Calibration:
+    """The mappings of all judges, and the classifier's models, looked up by judge and rubric."""
+
+    def __init__(
+        self,
+        mappings: Mapping[Key, ScoreMapping],
+        models: Mapping[Trained, LinearModel] | None = None,
+    ) -> None:
         self._mappings = dict(mappings)
+        self.models = dict(models or {})
 
     @classmethod
     def from_table(cls, table: pa.Table) -> Calibration:
         """Read the ``calibration`` table."""
-        return cls(
-            {
-                (row["judge"], row["rubric"], row["target"]): ScoreMapping(
-                    row["mapping"], tuple(row["parameters"]), row["n"]
-                )
-                for row in table.to_pylist()
-            }
-        )
+        mappings: dict[Key, ScoreMapping] = {}
+        models: dict[Trained, LinearModel] = {}
+        for row in table.to_pylist():
+            values = row["parameters"]
+            if row["mapping"] == _LINEAR:
+                weights = np.asarray(values[1:], dtype=np.float64)
+                models[row["rubric"], row["target"]] = LinearModel(values[0], weights, row["n"])
+            else:
+                key = (row["judge"], row["rubric"], row["target"])
+                mappings[key] = ScoreMapping(row["mapping"], tuple(values), row["n"])
+        return cls(mappings, models)
 
     def to_table(self) -> pa.Table:
         """Return the ``calibration`` table."""
+        names = ("judge", "rubric", "target", "mapping", "parameters", "n")
         rows = [
-            dict(zip(SCHEMAS["calibration"].names, (*key, *mapped), strict=True))
+            (*key, mapped.mapping, list(mapped.parameters), mapped.n)
             for key, mapped in self._mappings.items()
         ]
-        for row in rows:
-            row["parameters"] = list(row["parameters"])
-        return tables.from_rows(
-            [{name: row[name] for name in SCHEMAS["calibration"].names} for row in rows],
-            "calibration",
-        )
+        rows += [
+            (CLASSIFIER, *key, _LINEAR, [model.intercept, *model.weights.tolist()], model.n)
+            for key, model in self.models.items()
+        ]
+        return tables.from_rows([dict(zip(names, row, strict=True)) for row in rows], "calibration")
 
     def score(self, judge: str, rubric: Rubric, raw: float) -> float:
         """Return a score on the rubric's scale.
@@ -92,11 +114,13 @@ class Calibration:
         raise ValueError(f"judge {judge!r} is not calibrated for rubric {rubric.kind!r}")
 
 
-def fit(kind: str, raw: ArrayLike, labels: ArrayLike) -> ScoreMapping:
+def fit(kind: str, raw: ArrayLike, labels: ArrayLike, judge: str = "") -> ScoreMapping:
     """Fit the mapping of one kind of rubric.
 
     Parameters
     ----------
+    judge
+        Whose raw scores these are: those of the classifier rank refusals below all else.
     raw, labels
         ``[n]`` raw scores and labels on the rubric's scale; NaN raw scores are ignored.
 
@@ -109,9 +133,9 @@ def fit(kind: str, raw: ArrayLike, labels: ArrayLike) -> ScoreMapping:
     x, y = x[~np.isnan(x)], y[~np.isnan(x)]
     if len(x) < 2:
         raise ValueError(f"cannot calibrate {kind} on {len(x)} labelled answers")
-    if kind == "role_adherence":
+    if kind == "role_adherence" and judge != CLASSIFIER:
         return ScoreMapping("cuts", _cuts(x, y, (2.0, 3.0)), len(x))
-    if kind == "harm":
+    if kind in ("harm", "role_adherence"):
         return ScoreMapping("severity", _cuts(x, y, (1.0, 2.0, 3.0)), len(x))
     return ScoreMapping("logistic", _logistic(x, y / 100.0), len(x))
 
@@ -158,7 +182,11 @@ def folds(questions: Sequence[str], count: int = 4) -> NDArray[np.int16]:
 
 
 def cross_validated(
-    kind: str, raw: Sequence[float], labels: Sequence[float], fold: NDArray[np.int16]
+    kind: str,
+    raw: Sequence[float],
+    labels: Sequence[float],
+    fold: NDArray[np.int16],
+    judge: str = "",
 ) -> list[float | None]:
     """Score every answer with a mapping fitted on the other folds; None without a raw score.
 
@@ -175,7 +203,8 @@ def cross_validated(
     mappings = {}
     for number in np.unique(fold).tolist():
         others = (fold != number) & ~np.isnan(x)
-        mappings[number] = fit(kind, x[others], y[others]) if others.sum() > 1 else fit(kind, x, y)
+        kept = others if others.sum() > 1 else np.ones_like(others)
+        mappings[number] = fit(kind, x[kept], y[kept], judge)
     return [
         None if math.isnan(value) else mappings[int(number)].apply(value)
         for value, number in zip(x, fold, strict=True)

@@ -37,7 +37,7 @@ Vectors = NDArray[np.float32]
 class EmbeddingJudge(Judge):
     """Scores answers by their distance from labelled ones."""
 
-    name = NAME
+    name: str = NAME
     kinds = EMBEDDING_KINDS
 
     def __init__(
@@ -74,15 +74,15 @@ class EmbeddingJudge(Judge):
 
     def _verdict(self, rubric: Rubric, item: JudgeItem, value: float) -> JudgeVerdict:
         if math.isnan(value):
-            return verdict(rubric, item, NAME, None, "", "empty_response")
+            return verdict(rubric, item, self.name, None, "", "empty_response")
         if rubric.kind in WORDED:
             word = self._nearest_word(rubric, item)
             score = WORD_SCORES[rubric.kind][word]
-            return verdict(rubric, item, NAME, score, f"{value:.4f}")._replace(label=word)
+            return verdict(rubric, item, self.name, score, f"{value:.4f}")._replace(label=word)
         if self._calibration is None:
-            raise ValueError("the embedding judge has no calibration; only raw() can be asked")
-        score = self._calibration.score(NAME, rubric, value)
-        return verdict(rubric, item, NAME, score, f"{value:.4f}")
+            raise ValueError(f"the {self.name} judge has no calibration; only raw() can be asked")
+        score = self._calibration.score(self.name, rubric, value)
+        return verdict(rubric, item, self.name, score, f"{value:.4f}")
 
     def _nearest_word(self, rubric: Rubric, item: JudgeItem) -> str:
         """Return the word whose examples, of other questions, are nearest to the answer."""

@@ -9,13 +9,16 @@ from typing import Any
 import numpy as np
 
 from personae.data.table_values import SCALES
-from personae.judging.agreement import spearman
+from personae.judging.agreement import area_under_curve, spearman
 from personae.science.resampling import DRAWS, Bootstrap, Interval, bootstrap_mean
+from personae.science.score_levels import HIGH
 
 Record = dict[str, Any]
 
 
-def bias_rows(scored: Sequence[Record], reordered: Sequence[Record], seed: int) -> list[Record]:
+def bias_rows(
+    scored: Sequence[Record], reordered: Sequence[Record], across: Sequence[Record], seed: int
+) -> list[Record]:
     """Return the bias of every judge by rubric. Columns of ``judge_bias``.
 
     Parameters
@@ -24,6 +27,8 @@ def bias_rows(scored: Sequence[Record], reordered: Sequence[Record], seed: int) 
         Rows of ``labelled_scores``.
     reordered
         The same answers, shown before the rubric instead of after it.
+    across
+        Raw scores of models that were trained on answers of other styles.
     seed
         Of the bootstrap over questions.
 
@@ -34,6 +39,7 @@ def bias_rows(scored: Sequence[Record], reordered: Sequence[Record], seed: int) 
     correlated among the labelled answers, which the error, unlike the score, does not inherit.
     ``order``: mean change of the score, as a share of the scale's length, when the answer comes
     before the rubric. Every answer is judged by itself, so that there is no order among answers.
+    ``auc_across_styles``: AUC of the classifier on answers in a style that it was not trained on.
     """
     groups: dict[tuple[str, str], list[Record]] = {}
     for row in scored:
@@ -47,6 +53,20 @@ def bias_rows(scored: Sequence[Record], reordered: Sequence[Record], seed: int) 
         both = [(a, b) for a, b in pairs if a["score"] is not None and b["score"] is not None]
         if pairs:
             rows.append(_row(judge, rubric, "order", _order(both, plan), len(both)))
+    return rows + _across_styles(across, plan)
+
+
+def _across_styles(across: Sequence[Record], plan: Bootstrap) -> list[Record]:
+    """AUC by rubric, questions resampled."""
+    groups: dict[tuple[str, str], list[Record]] = {}
+    for row in across:
+        groups.setdefault((row["judge"], row["rubric"]), []).append(row)
+    rows = []
+    for (judge, rubric), members in groups.items():
+        raw, label = (np.asarray([m[k] for m in members], dtype=float) for k in ("raw", "label"))
+        questions = np.asarray([m["question"] for m in members])
+        found = area_under_curve(raw, label >= HIGH[rubric], questions, plan)
+        rows.append(_row(judge, rubric, "auc_across_styles", found, len(members)))
     return rows
 
 

@@ -10,7 +10,8 @@ from pydantic import Field
 
 from personae.base.field_types import Strict
 from personae.endpoints.runtime import Runtime
-from personae.judging.calibration import Calibration
+from personae.judging.calibration import CLASSIFIER, Calibration
+from personae.judging.classifier_judge import ClassifierJudge
 from personae.judging.embedding_judge import EmbeddingJudge
 from personae.judging.engine_protocols import JudgeEngine
 from personae.judging.judge_types import OFFLINE, Judge, JudgeItem, RubricKind
@@ -41,18 +42,23 @@ class JudgingRecord(Strict):
 
 
 class SampledJudgeShare(NamedTuple):
-    """A judge, and the share of responses that it judges."""
+    """A judge, and the share of the questions whose responses it judges."""
 
     judge: Judge
     share: float
 
     def items(self, items: Sequence[JudgeItem]) -> list[JudgeItem]:
-        """Return the items that this judge scores, chosen by their names alone."""
-        return [item for item in items if self._draw(item) < self.share]
+        """Return the items that this judge scores: all answers to a share of the questions.
 
-    def _draw(self, item: JudgeItem) -> float:
-        text = f"{self.judge.name}\0{item.response_id}"
-        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64
+        The questions are chosen by their texts alone, one at least. Every arm then has its share,
+        and an answer with an intervention is judged exactly when the one without is.
+        """
+        questions = sorted({item.question for item in items}, key=self._draw)
+        chosen = set(questions[: max(1, round(self.share * len(questions)))])
+        return [item for item in items if item.question in chosen]
+
+    def _draw(self, question: str) -> bytes:
+        return hashlib.sha256(f"{self.judge.name}\0{question}".encode()).digest()
 
 
 class Panel(NamedTuple):
@@ -128,6 +134,8 @@ def make_panel(
             raise ValueError(f"the {name} judge needs a model server, and there is none")
         if name == "likelihood":
             return LikelihoodJudge(engine, calibration)
+        if name == CLASSIFIER:
+            return ClassifierJudge(engine, exemplars(labelled), calibration)
         return EmbeddingJudge(engine, exemplars(labelled), calibration)
 
     return Panel(

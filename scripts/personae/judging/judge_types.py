@@ -19,7 +19,7 @@ Reason = Literal[
 ]
 Mode = Literal["offline", "text", "logprobs"]
 
-OFFLINE: Final = ("likelihood", "embedding")
+OFFLINE: Final = ("classifier", "likelihood", "embedding")
 """The judges that need no endpoint."""
 OFFLINE_KINDS: Final[frozenset[RubricKind]] = frozenset(("role_adherence", "trait", "coherence"))
 """The kinds of rubric that the offline judges are calibrated for."""

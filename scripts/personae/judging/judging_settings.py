@@ -11,20 +11,26 @@ from personae.endpoints.endpoint_settings import AnswerLimits
 class SampledJudge(Strict):
     """A further judge, on a share of the responses."""
 
-    judge: Slug = Field(description="likelihood, embedding, or an endpoint.")
-    share: float = Field(gt=0, le=1, description="Share of the responses, chosen by their names.")
+    judge: Slug = Field(description="classifier, likelihood, embedding, or an endpoint.")
+    share: float = Field(
+        gt=0,
+        le=1,
+        description="Share of the questions, chosen by their texts; all responses to them are "
+        "judged.",
+    )
 
 
 class JudgingSection(AnswerLimits):
-    """The judges of a study: offline (likelihood, embedding), or any endpoint."""
+    """The judges of a study: offline (classifier, likelihood, embedding), or any endpoint."""
 
     primary: Slug = Field(
-        default="likelihood",
-        description="The judge whose scores decide what is kept: likelihood, embedding, or the "
+        default="classifier",
+        description="The judge whose scores decide what is kept: classifier, "
+        "likelihood, embedding, or the "
         "name of an endpoint.",
     )
     second: Slug | None = Field(
-        default="embedding",
+        default="likelihood",
         description="A second opinion on every response, reported beside it; null for none.",
     )
     sampled: list[SampledJudge] = Field(
@@ -47,6 +53,11 @@ class JudgingSection(AnswerLimits):
         """All judges: primary, second, sampled."""
         second = [] if self.second is None else [self.second]
         return [self.primary, *second, *(other.judge for other in self.sampled)]
+
+    @property
+    def other(self) -> str | None:
+        """The judge that confirms what the primary one says: the second, or the first sampled."""
+        return next(iter(self.names[1:]), None)
 
     @property
     def shares(self) -> dict[str, float]:

@@ -10,11 +10,14 @@ from personae.judging.calibration import (
     POOLED,
     Calibration,
     Key,
+    LinearModel,
     ScoreMapping,
+    Trained,
     cross_validated,
     fit,
     folds,
 )
+from personae.judging.classifier_judge import ClassifierJudge
 from personae.judging.embedding_judge import EmbeddingJudge
 from personae.judging.judge_factory import Panel
 from personae.judging.judge_types import Judge, JudgeVerdict
@@ -37,11 +40,15 @@ class PanelMeasurement(NamedTuple):
         Rows of ``labelled_scores``.
     reordered
         The same rows of chat judges that read the answer before the rubric.
+    across
+        Rows of ``labelled_scores`` of the classifier, each answer judged by a model that was
+        trained on answers of other styles.
     """
 
     calibration: Calibration
     scored: list[Record]
     reordered: list[Record]
+    across: list[Record]
 
 
 def measure_panel(
@@ -61,9 +68,14 @@ def measure_panel(
     mappings: dict[Key, ScoreMapping] = {}
     scored: list[Record] = []
     reordered: list[Record] = []
+    across: list[Record] = []
+    models: dict[Trained, LinearModel] = {}
     for judge in panel.judges:
         own = [item for item in items if item.rubric.kind in judge.kinds]
         if isinstance(judge, LikelihoodJudge | EmbeddingJudge):
+            if isinstance(judge, ClassifierJudge):
+                models = judge.learn(own)
+                across += _across_styles(judge, own)
             found = _checked(_raw_records(judge, own), panel.max_unscored)
             mappings |= _fit_all(judge.name, found)
             scored += _cross_validate(found)
@@ -72,7 +84,7 @@ def measure_panel(
             if bias_checks and (other := _reordered(judge)):
                 # What is unscored in the other order counts in that comparison alone.
                 reordered += _scored_records(other, own)
-    return PanelMeasurement(Calibration(mappings), scored, reordered)
+    return PanelMeasurement(Calibration(mappings, models), scored, reordered, across)
 
 
 def _checked(records: list[Record], most: float) -> list[Record]:
@@ -128,6 +140,20 @@ def _raw_records(
     return records
 
 
+def _across_styles(judge: ClassifierJudge, items: Sequence[LabelledItem]) -> list[Record]:
+    """Return raw scores of models that saw no answer in the style of the one that is judged."""
+    styles = judge.styles(items)
+    records = []
+    for rubric, members in by_rubric(items).items():
+        groups = [styles[member.item.response] for member in members]
+        values = judge.held_out(rubric, [member.item for member in members], groups, styles)
+        records += [
+            _record(judge.name, member, value, None)
+            for member, value in zip(members, values, strict=True)
+        ]
+    return records
+
+
 def _scored_records(judge: Judge, items: Sequence[LabelledItem]) -> list[Record]:
     groups = by_rubric(items)
     tasks = [([rubric], [member.item for member in group]) for rubric, group in groups.items()]
@@ -159,7 +185,9 @@ def _fit_all(judge: str, records: Sequence[Record]) -> dict[Key, ScoreMapping]:
     if traits:
         families["trait", POOLED] = traits
     return {
-        (judge, kind, target): fit(kind, [m["raw"] for m in members], [m["label"] for m in members])
+        (judge, kind, target): fit(
+            kind, [m["raw"] for m in members], [m["label"] for m in members], judge
+        )
         for (kind, target), members in families.items()
     }
 
@@ -171,7 +199,11 @@ def _cross_validate(records: Sequence[Record]) -> list[Record]:
     for (kind, _), members in _families(fitted).items():
         fold = folds([member["question"] for member in members])
         scores = cross_validated(
-            kind, [m["raw"] for m in members], [m["label"] for m in members], fold
+            kind,
+            [m["raw"] for m in members],
+            [m["label"] for m in members],
+            fold,
+            members[0]["judge"],
         )
         scored += [
             {**member, "score": score, "fold": int(number)}

@@ -8,6 +8,7 @@ dictionary words. The list of words is the whole-word part of the vocabulary of 
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 import re
 from collections import Counter
@@ -80,16 +81,20 @@ def surface_features(texts: Sequence[str]) -> FloatArray:
     return np.array([_features(text) for text in texts], dtype=np.float64).reshape(-1, len(NAMES))
 
 
-def _features(text: str) -> list[float]:
+@functools.lru_cache(maxsize=4096)
+def _features(text: str) -> tuple[float, ...]:
     words = _WORD.findall(text)
     n, length = max(len(words), 1), max(len(text), 1)
     lower = [word.lower() for word in words]
-    pairs = list(zip(lower, lower[1:], strict=False))
+    pairs = list(itertools.pairwise(lower))
     unknown = [len(word) for word in words if not is_word(word)]
     sentences = max(len(re.findall(r"[.!?]+(?:\s|$)", text)), 1)
-    odd = sum(not (c.isalnum() or c.isspace() or c in ".,;:!?'\"-()\u2019\u201c\u201d\u2014*") for c in text)
+    odd = sum(
+        not (c.isalnum() or c.isspace() or c in ".,;:!?'\"-()\u2019\u201c\u201d\u2014*")
+        for c in text
+    )
     changes = len(re.findall(r"[a-z][A-Z]", text))
-    return [
+    return (
         math.log(length),
         min(n / sentences, 60.0),
         dictionary_share(text),
@@ -108,4 +113,4 @@ def _features(text: str) -> list[float]:
         10.0 * text.count(",") / n,
         sum(map(len, words)) / n,
         float(bool(re.search(r"^\s*(\d+\.|[-*\u2022])\s", text, re.MULTILINE))),
-    ]
+    )

@@ -15,6 +15,8 @@ from personae.judging.calibration import POOLED
 from personae.science.score_levels import LABELS
 
 OFFLINE_LABELS: Final = {
+    "classifier": "offline: a linear model on sentence embeddings and surface features, trained on "
+    "the labelled set; it does not read the rubric",
     "likelihood": "offline: a likelihood ratio under the weights of the judged model; it does not "
     "read the rubric",
     "embedding": "offline: similarity to labelled examples under a small sentence embedder; it "

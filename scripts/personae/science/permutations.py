@@ -63,3 +63,23 @@ def permutation_p(observed: ArrayLike, null: ArrayLike, tail: Tail = "greater") 
         value, draws = np.abs(value), np.abs(draws)
     extreme = draws <= value if tail == "less" else draws >= value
     return np.asarray((1.0 + extreme.sum(axis=0)) / (1.0 + len(draws)), dtype=np.float64)
+
+
+def holm_adjusted(p_values: ArrayLike) -> FloatArray:
+    """Holm's adjusted p-values of ``p_values [n]``: below alpha, the family-wise error is alpha."""
+    p = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(p, kind="stable")
+    scaled = p[order] * np.arange(len(p), 0, -1)
+    out = np.empty_like(p)
+    out[order] = np.minimum(np.maximum.accumulate(scaled), 1.0)
+    return out
+
+
+def bh_adjusted(p_values: ArrayLike) -> FloatArray:
+    """Benjamini-Hochberg adjusted p-values ``[n]``: below q, the false discovery rate is q."""
+    p = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(p, kind="stable")
+    scaled = p[order] * len(p) / np.arange(1, len(p) + 1)
+    out = np.empty_like(p)
+    out[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0)
+    return out

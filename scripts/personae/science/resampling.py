@@ -17,6 +17,8 @@ IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 Scores = Sequence[float | None] | FloatArray  # None and NaN alike are unscored
 
+_LARGEST_T: Final = 50.0  # a draw of nearly equal clusters has hardly any error of its own
+
 DRAWS: Final = 1000
 """Bootstrap draws behind an interval where the study does not set their number."""
 
@@ -30,7 +32,7 @@ class Bootstrap(NamedTuple):
 
 
 class Interval(NamedTuple):
-    """A point estimate with a percentile interval; NaN bounds mean that none can be given."""
+    """A point estimate with an interval; NaN bounds mean that none can be given."""
 
     estimate: float
     low: float
@@ -137,19 +139,98 @@ def midranks(values: ArrayLike) -> FloatArray:
     return np.asarray((np.cumsum(sizes) - (sizes - 1) / 2.0)[codes], dtype=np.float64)
 
 
-def bootstrap_mean(values: Scores, clusters: ArrayLike, plan: Bootstrap) -> Interval:
-    """Mean of ``values [n]`` with a cluster-bootstrap interval.
+MIN_CLUSTERS: Final = 3
+"""With fewer clusters a mean has no interval."""
 
-    NaN values are unscored items: they count neither in the mean nor in its draws.
+
+class StudentisedDraws(NamedTuple):
+    """Sums of one arm in the data and in every draw, for ratios of sums.
+
+    A percentile interval over 4 to 12 clusters covers in 75 to 90 % of simulated studies instead of
+    95 %; a studentised one (bootstrap-t) in 92 to 98 % (`tests/unit/science/test_statistics.py`).
+
+    Attributes
+    ----------
+    mean, error
+        Observed mean and its standard error over clusters.
+    means, errors
+        ``[draws]`` the same in every draw.
+    residuals, resampled
+        ``[k]`` and ``[draws, k]`` a cluster's share in the error of the mean.
+    """
+
+    mean: float
+    means: FloatArray
+    residuals: FloatArray
+    resampled: FloatArray
+
+
+def _arm_draws(sums: FloatArray, sizes: FloatArray, counts: FloatArray) -> StudentisedDraws:
+    """Linearise the ratio of ``sums [k]`` to ``sizes [k]`` in the data and in every draw."""
+    total = float(sizes.sum())
+    mean = float(sums.sum()) / total
+    drawn = counts @ sizes
+    means = ratio(counts @ sums, drawn)
+    residuals = (sums - mean * sizes) / total
+    resampled = ratio(sums - means[:, np.newaxis] * sizes, drawn[:, np.newaxis])
+    return StudentisedDraws(mean, means, residuals, resampled)
+
+
+def _error(residuals: FloatArray, k: int, counts: FloatArray | None = None) -> FloatArray:
+    """Standard error from the residuals of ``k`` clusters (in draws, weighted by their counts)."""
+    weights = 1.0 if counts is None else counts
+    squares = np.asarray((weights * residuals**2).sum(axis=-1), dtype=np.float64)
+    return np.asarray(np.sqrt(squares * k / max(k - 1, 1)), dtype=np.float64)
+
+
+def studentised(
+    estimate: float, error: float, draws: FloatArray, errors: FloatArray, level: float
+) -> Interval:
+    """Bootstrap-t interval: quantiles of ``(draw - estimate) / error of the draw``.
+
+    Parameters
+    ----------
+    estimate, error
+        Observed statistic and its standard error.
+    draws, errors
+        ``[draws]`` the same in every resample; draws without an error (all clusters alike) are
+        left out, as they say nothing about the spread.
+    level
+        Coverage.
+    """
+    if np.isnan(error):
+        return Interval(estimate, np.nan, np.nan)
+    if error == 0.0:
+        return Interval(estimate, estimate, estimate)
+    values = ratio(draws - estimate, errors)
+    values = values[np.isfinite(values)]
+    if len(values) == 0:
+        return Interval(estimate, np.nan, np.nan)
+    tail = (1.0 - level) / 2.0
+    upper, lower = np.quantile(np.clip(values, -_LARGEST_T, _LARGEST_T), [1.0 - tail, tail])
+    return Interval(estimate, float(estimate - upper * error), float(estimate - lower * error))
+
+
+def bootstrap_mean(values: Scores, clusters: ArrayLike, plan: Bootstrap) -> Interval:
+    """Mean of ``values [n]`` with a studentised cluster-bootstrap interval.
+
+    NaN values are unscored items: they count neither in the mean nor in its draws. Below three
+    clusters there is no interval.
     """
     data = np.asarray(values, dtype=np.float64)
     scored = ~np.isnan(data)
     if not scored.any():
         return Interval(np.nan, np.nan, np.nan)
     draws = draw_clusters(np.asarray(clusters)[scored], plan)
-    sums, sizes = draws.total(data[scored]), draws.total(np.ones(int(scored.sum())))
-    means = ratio(draws.counts @ sums, draws.counts @ sizes)
-    return interval(float(data[scored].mean()), means, plan.level)
+    k = draws.counts.shape[1]
+    if k < MIN_CLUSTERS:
+        return Interval(float(data[scored].mean()), np.nan, np.nan)
+    arm = _arm_draws(
+        draws.total(data[scored]), draws.total(np.ones(int(scored.sum()))), draws.counts
+    )
+    error = float(_error(arm.residuals, k))
+    errors = _error(arm.resampled, k, draws.counts)
+    return studentised(float(data[scored].mean()), error, arm.means, errors, plan.level)
 
 
 class ClusteredOutcomes(NamedTuple):
@@ -200,15 +281,25 @@ def bootstrap_contrast(
     if n == 0 or len(c_values) == 0:
         return Interval(np.nan, np.nan, np.nan)
     draws = draw_clusters(np.concatenate([t_labels, c_labels]), plan)
-    parts = ((t_values, slice(None, n)), (c_values, slice(n, None)))
-    observed, resampled = [], []
-    for values, rows in parts:
-        sums, sizes = draws.total(values, rows), draws.total(np.ones(len(values)), rows)
-        observed.append(np.asarray(values.mean()))
-        resampled.append(ratio(draws.counts @ sums, draws.counts @ sizes))
-
-    def contrast(pair: list[FloatArray]) -> FloatArray:
-        difference = pair[0] - pair[1]
-        return ratio(difference, pair[1]) if relative else difference
-
-    return interval(float(contrast(observed)), contrast(resampled), plan.level)
+    k = draws.counts.shape[1]
+    one, other = (
+        _arm_draws(draws.total(v, rows), draws.total(np.ones(len(v)), rows), draws.counts)
+        for v, rows in ((t_values, slice(None, n)), (c_values, slice(n, None)))
+    )
+    difference = one.mean - other.mean
+    if relative:
+        estimate = float(ratio(difference, other.mean))
+        changes = ratio(one.means - other.means, other.means)
+        # The ratio one / other varies by both residuals, those of the control times the ratio.
+        share, shares = ratio(one.mean, other.mean), ratio(one.means, other.means)
+        residuals = ratio(one.residuals - share * other.residuals, other.mean)
+        resampled = ratio(
+            one.resampled - shares[:, np.newaxis] * other.resampled, other.means[:, np.newaxis]
+        )
+    else:
+        estimate, changes = difference, one.means - other.means
+        residuals, resampled = one.residuals - other.residuals, one.resampled - other.resampled
+    if k < MIN_CLUSTERS:
+        return Interval(estimate, np.nan, np.nan)
+    error, errors = float(_error(residuals, k)), _error(resampled, k, draws.counts)
+    return studentised(estimate, error, changes, errors, plan.level)

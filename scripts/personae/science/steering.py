@@ -101,9 +101,10 @@ def choose_setting(effects: pa.Table, judge: str, coherence_floor: float) -> Cho
     effects
         Table ``steering_effects`` of one trait's layer sweep.
     judge
-        Whose scores decide: the primary judge.
+        Whose trait scores decide: the primary judge.
     coherence_floor
-        Lowest mean coherence, 0-100, with which an arm qualifies.
+        Lowest mean coherence, 0-100, with which an arm qualifies by the scores of *every* judge:
+        one judge alone may take broken text for coherent.
 
     # ASSUME: where no steered arm reaches the floor, the most coherent one is taken and marked
     # (``coherent`` False), so that a model that cannot be steered coherently still gives a result.
@@ -115,9 +116,12 @@ def choose_setting(effects: pa.Table, judge: str, coherence_floor: float) -> Cho
     """
     means: dict[str, dict[Setting, float]] = {"trait": {}, "coherence": {}}
     for row in effects.to_pylist():
+        setting = Setting(row["direction"], row["layer"], row["coefficient"])
+        mean = math.nan if row["mean"] is None else row["mean"]
         if row["judge"] == judge:
-            setting = Setting(row["direction"], row["layer"], row["coefficient"])
-            means[row["rubric"]][setting] = math.nan if row["mean"] is None else row["mean"]
+            means[row["rubric"]][setting] = min(mean, means[row["rubric"]].get(setting, math.inf))
+        elif row["rubric"] == "coherence" and not math.isnan(mean):
+            means["coherence"][setting] = min(mean, means["coherence"].get(setting, math.inf))
     baseline = next(m for s, m in means["trait"].items() if s.coefficient == 0)
     gains = {
         s: mean - baseline

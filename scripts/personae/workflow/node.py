@@ -95,7 +95,7 @@ def run_judge_node(snakemake: Any, main: Callable[..., None], **arguments: Any) 
     with _node_frame(snakemake), _kept(snakemake) as restored:
         if not restored:
             engine = None
-            if "embedding" in names:
+            if names & {"classifier", "embedding"}:
                 engine = EmbedderAlone(Path(snakemake.params.engine["embedder"]))
             main(**arguments, engine=engine, provenance=_provenance(snakemake))
 

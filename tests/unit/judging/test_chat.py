@@ -223,16 +223,21 @@ def test_too_many_unscored_fail_the_node_and_nothing_is_written(judge: Make) -> 
         judge_table(Panel(asked, max_unscored=0.2), [([ROLE], items)])
 
 
-def test_a_sampled_judge_scores_its_share_of_the_same_answers_every_time(judge: Make) -> None:
+def test_a_sampled_judge_scores_all_answers_to_its_share_of_the_questions(judge: Make) -> None:
     asked = judge(always(completion("VERDICT: 2")))
-    items = [JudgeItem(f"r{i}", "Q", f"answer {i}") for i in range(400)]
+    items = [JudgeItem(f"r{i}", f"Q{i % 40}", f"answer {i}") for i in range(400)]
     shares = {share: SampledJudgeShare(asked, share).items(items) for share in (0.1, 0.25, 1.0)}
-    assert 20 <= len(shares[0.1]) <= 60
+    assert {share: len(found) for share, found in shares.items()} == {0.1: 40, 0.25: 100, 1.0: 400}
     assert set(shares[0.1]) < set(shares[0.25])
     assert shares[1.0] == items
-    assert SampledJudgeShare(asked, 0.1).items(items) == shares[0.1]
-    # The choice is by name alone: another order, or fewer of them, changes nothing.
+    # Every answer to a chosen question, so that each arm has its share and pairs stay pairs.
+    for found in shares.values():
+        assert {i.question for i in found}.isdisjoint(
+            {i.question for i in items} - {i.question for i in found}
+        )
+    # The choice is by the question alone: another order changes nothing.
     assert set(SampledJudgeShare(asked, 0.1).items(items[::-1])) == set(shares[0.1])
+    assert SampledJudgeShare(asked, 0.01).items(items[:3]) != []
 
 
 def test_the_order_of_the_prompt_can_be_turned(judge: Make) -> None:

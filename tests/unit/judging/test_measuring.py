@@ -86,7 +86,7 @@ def test_a_judge_that_likes_length_is_found_out_and_an_honest_one_is_not() -> No
         label += length / 40
         fair.append(row("fair", i, label, label + rng.normal(0, 3), length=length))
         biased.append(row("biased", i, label, label + length / 30, length=length))
-    found = {r["judge"]: r for r in bias_rows(fair + biased, [], seed=0)}
+    found = {r["judge"]: r for r in bias_rows(fair + biased, [], [], seed=0)}
     assert found["biased"]["low"] > 0.9
     assert found["fair"]["low"] < 0 < found["fair"]["high"]
 
@@ -94,7 +94,7 @@ def test_a_judge_that_likes_length_is_found_out_and_an_honest_one_is_not() -> No
 def test_the_order_effect_is_a_share_of_the_scale() -> None:
     rows = [row("gpt", i, 50, 60.0) for i in range(12)] + [row("gpt", 99, 50, None)]
     turned = [row("gpt", i, 50, 55.0) for i in range(12)] + [row("gpt", 99, 50, 10.0)]
-    found = {r["bias"]: r for r in bias_rows(rows, turned, seed=0)}
+    found = {r["bias"]: r for r in bias_rows(rows, turned, [], seed=0)}
     assert found["order"]["value"] == pytest.approx(-0.05)
     assert (found["order"]["n"], found["length"]["n"]) == (12, 12)
 

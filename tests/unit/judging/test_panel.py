@@ -24,7 +24,7 @@ from .test_offline_judges import CUTS, PlantedEngine
 ROOT = Path(__file__).resolve().parents[3]
 LABELLED = load_labelled(str(ROOT / "config/judging"))
 ROLE = role_rubric("pirate", "A pirate who loves the sea.")
-ITEMS = [JudgeItem(f"r{i}", "Who are you?", f"arr {i}") for i in range(100)]
+ITEMS = [JudgeItem(f"r{i}", f"Who are you {i % 20}?", f"arr {i}") for i in range(100)]
 
 
 def test_a_panel_judges_everything_twice_and_a_share_a_third_time(
@@ -51,7 +51,7 @@ def test_a_panel_judges_everything_twice_and_a_share_a_third_time(
         asked.setdefault((row["judge"], row["rubric"]), []).append(row["response_id"])
     everything = [item.response_id for item in ITEMS]
     chosen = [item.response_id for item in SampledJudgeShare(panel.judges[2], 0.25).items(ITEMS)]
-    assert 10 <= len(chosen) <= 45
+    assert len(chosen) == 25
     assert asked["likelihood", "role_adherence"] == asked["embedding", "role_adherence"]
     assert asked["likelihood", "role_adherence"] == everything
     assert asked["judge", "role_adherence"] == asked["judge", "harm"] == chosen

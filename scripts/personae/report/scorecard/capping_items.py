@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
 import pandas as pd
 
 from personae.report.scorecard.claim import Untestable
@@ -72,6 +73,9 @@ def capped_items(evidence: Evidence, suite: str, judge: str) -> CappedItems | Un
     """Read the items of a suite (``roles`` or ``jailbreak``) with one judge's scores."""
     played = _judged(evidence, suite, judge, "role_adherence")
     fluency = _judged(evidence, suite, judge, "coherence")
+    judges = {evidence.criteria.judge, evidence.criteria.second_judge} - {judge, None}
+    others = [_judged(evidence, suite, str(name), "coherence") for name in sorted(map(str, judges))]
+    others = [scores for scores in others if not scores.empty]
     if played.empty or fluency.empty:
         return Untestable(f"no response of the suite {suite!r} was judged by {judge!r}")
     before = played["none"].iloc[:, 0].ge(FULLY_FROM).where(played["none"].iloc[:, 0].notna())
@@ -80,22 +84,33 @@ def capped_items(evidence: Evidence, suite: str, judge: str) -> CappedItems | Un
         return Untestable("no response is fully in persona even without capping")
     accuracy = _accuracy_losses(evidence)
     crossed = suite == "roles"
-    by = played.index.get_level_values("question_id" if crossed else "subject")
+    by = "question_id" if crossed else "subject"
     reductions, affordable = {}, {}
     for direction in [d for d in played.columns.levels[0] if d != "none"]:
         scores = played[direction]
         after = scores.ge(FULLY_FROM).where(scores.notna()).astype(float)
         reductions[direction] = -after.sub(uncapped, axis=0)
-        losses = -fluency[direction].sub(fluency["none"].iloc[:, 0], axis=0)
-        affordable[direction] = _affordable(losses, accuracy.get(direction), halves(by))
+        allowed = [
+            _affordable(_losses(scores, direction), accuracy.get(direction), by)
+            for scores in (fluency, *others)
+            if direction in scores.columns.levels[0]
+        ]
+        affordable[direction] = functools.reduce(operator.and_, allowed)
     return CappedItems(uncapped, reductions, affordable, crossed)
 
 
-def _affordable(
-    losses: pd.DataFrame, accuracy: pd.Series | None, first: np.ndarray
-) -> pd.DataFrame:
-    """Whether coherence and accuracy allow a setting, coherence on each choosing half."""
-    rows = [losses[half].mean() <= _COHERENCE_TOLERANCE for half in (first, ~first)]
+def _losses(fluency: pd.DataFrame, direction: str) -> pd.DataFrame:
+    """Loss of coherence of every item under every setting."""
+    return -fluency[direction].sub(fluency["none"].iloc[:, 0], axis=0)
+
+
+def _affordable(losses: pd.DataFrame, accuracy: pd.Series | None, by: str) -> pd.DataFrame:
+    """Whether coherence and accuracy allow a setting, coherence on each choosing half.
+
+    A judge of a share of the questions may have scored none of a half: it forbids nothing there.
+    """
+    first = halves(losses.index.get_level_values(by))
+    rows = [losses[half].mean().fillna(0.0) <= _COHERENCE_TOLERANCE for half in (first, ~first)]
     table = pd.DataFrame(rows).reset_index(drop=True)
     if accuracy is None:
         return table

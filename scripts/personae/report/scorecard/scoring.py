@@ -6,8 +6,10 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
+
+import numpy as np
 
 from personae.report.scorecard.claim import (
     Claim,
@@ -17,10 +19,12 @@ from personae.report.scorecard.claim import (
     Outcome,
     Untestable,
 )
-from personae.report.scorecard.decision import decide, needs
+from personae.report.scorecard.decision import NOT_TESTABLE, decide, needs
 from personae.report.scorecard.evidence import Evidence, NotMeasuredError
 from personae.report.scorecard.expectations import Within
+from personae.report.scorecard.verdict_rates import VerdictRate
 from personae.report.wording import typeset
+from personae.science.permutations import bh_adjusted, holm_adjusted
 
 ALL_MODELS: Final = "all models"
 
@@ -45,9 +49,17 @@ def _plain(value: Any) -> Any:
 
 
 def score_claims(
-    claims: Iterable[Claim], cross_claims: Iterable[CrossClaim], models: Sequence[Evidence]
+    claims: Iterable[Claim],
+    cross_claims: Iterable[CrossClaim],
+    models: Sequence[Evidence],
+    rates: Mapping[str, VerdictRate] | None = None,
 ) -> list[dict[str, Any]]:
     """Score every claim in every model, and each cross-model claim once.
+
+    Parameters
+    ----------
+    rates
+        Measured error rates of verdicts at the sizes of this study, by claim.
 
     Returns
     -------
@@ -59,9 +71,36 @@ def score_claims(
         for claim in claims
         for evidence in models
     ]
-    return rows + [
+    rows += [
         _row(claim, ALL_MODELS, measured_across(claim, models), models) for claim in cross_claims
     ]
+    return adjusted([row | _rate(row["claim"], rates or {}) for row in rows])
+
+
+def _rate(claim: str, rates: Mapping[str, VerdictRate]) -> dict[str, float | None]:
+    """Return the measured rates of one claim; ``None`` where it was not simulated."""
+    rate = rates.get(claim)
+    if rate is None:
+        return dict.fromkeys(("false_positive", "power", "coverage"))
+    return {
+        "false_positive": rate.false_positive,
+        "power": rate.power,
+        "coverage": rate.coverage,
+    }
+
+
+def adjusted(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Add p-values adjusted over all tested claims of a model: Holm's and Benjamini-Hochberg's."""
+    found: dict[str, list[int]] = {}
+    for i, row in enumerate(rows):
+        if row["p"] is not None and row["verdict"] != NOT_TESTABLE and row["kind"] == "claim":
+            found.setdefault(row["model"], []).append(i)
+    extra: list[dict[str, float | None]] = [dict.fromkeys(("p_holm", "p_bh")) for _ in rows]
+    for places in found.values():
+        p = np.array([rows[i]["p"] for i in places])
+        for i, holm, bh in zip(places, holm_adjusted(p), bh_adjusted(p), strict=True):
+            extra[i] = {"p_holm": float(holm), "p_bh": float(bh)}
+    return [row | more for row, more in zip(rows, extra, strict=True)]
 
 
 def measured(claim: Claim, evidence: Evidence) -> Outcome:

@@ -92,7 +92,9 @@ def _steered(evidence: Evidence, *, sign: int, second: bool = False) -> Outcome:
     judge = evidence.criteria.second_judge if second else evidence.criteria.judge
     if judge is None:
         return Untestable("the study has no second judge")
-    coefficients = _coefficients(_effects(evidence), evidence.criteria.coherence_floor, sign)
+    coefficients = _coefficients(
+        evidence.read("steering_effects"), evidence.criteria.coherence_floor, sign
+    )
     if not coefficients:
         return Untestable("no coefficient of this sign keeps responses coherent")
     rows = _scored(evidence, judge, "trait")
@@ -105,10 +107,12 @@ def _steered(evidence: Evidence, *, sign: int, second: bool = False) -> Outcome:
 
 def _dose(evidence: Evidence) -> Outcome:
     """Rank correlation of coefficient and trait score within (trait, question)."""
-    effects, floor = _effects(evidence), evidence.criteria.coherence_floor
+    effects, floor = evidence.read("steering_effects"), evidence.criteria.coherence_floor
+    own = effects[~effects.direction.str.startswith("random") & (effects.rubric == "coherence")]
+    lowest = own.groupby(["trait", "coefficient"])["mean"].min()
     fluent = {
-        str(trait): set(rows[(rows.rubric == "coherence") & (rows["mean"] >= floor)].coefficient)
-        for trait, rows in effects[~effects.direction.str.startswith("random")].groupby("trait")
+        str(trait): set(part[part >= floor].index.get_level_values("coefficient"))
+        for trait, part in lowest.groupby(level="trait")
     }
     rows = _scored(evidence, evidence.criteria.judge, "trait").dropna(subset="score")
     kept = [c in fluent.get(t, ()) for t, c in zip(rows.trait, rows.coefficient, strict=True)]

@@ -313,6 +313,7 @@ def score(study: Study) -> None:
             "draws": 200,
             "seed": 0,
         },
+        sizes={"roles": len(ROLES)},
         provenance=provenance("all"),
     )
 

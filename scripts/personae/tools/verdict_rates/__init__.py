@@ -1,0 +1,1 @@
+"""Error rates of the scorecard's verdicts, measured on simulated studies."""
