@@ -17,7 +17,7 @@ PYTEST = OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest
 PARALLEL = -n $(CORES) --dist loadscope --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-vllm torture estimate bench bench-gpu bench-scale check env schema format clean
+.PHONY: help demo calibrate-verdicts test test-all test-vllm torture estimate bench bench-gpu bench-scale check env schema format clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -66,8 +66,13 @@ test-vllm: env  ## Run the tests of the engines where vLLM is installed: make te
 bench-gpu: env  ## Measure the engines on a GPU, random weights (BENCH="--shape qwen3_8b --out FILE")
 	$(BIN)/python -m personae.tools.bench.gpu_bench $(BENCH)
 
+<<<<<<< HEAD
 bench-scale: env  ## Measure the nodes of tables at the papers' size (BENCH="--shape llama33_70b --gigabytes 60")
 	$(BIN)/python -m personae.tools.bench.scale_bench $(BENCH)
+=======
+calibrate-verdicts: env  ## Measure how often verdicts are wrong, on simulated studies (docs/verdicts.md)
+	$(BIN)/python -m personae.tools.verdict_rates config/demo.yaml config/null.yaml config/paper.yaml
+>>>>>>> fa8d908 (A classifier is the primary offline judge; random weights as a negative control; personae compare)
 
 bench: env  ## Compare the engine with plain transformers (BENCH="--device cuda" and more)
 	$(BIN)/python -m personae.tools.bench $(BENCH)

@@ -37,13 +37,15 @@ class ModelRow(BaseModel):
     name: Slug = Field(description="How studies call the model: a-z, 0-9 and _.")
     display_name: str = Field(min_length=1, description="Its name in prompts and in the report.")
     kind: Literal["chat", "embedder"] = Field(description="chat or embedder.")
-    source: Literal["package", "hub", "folder"] = Field(
+    source: Literal["package", "hub", "folder", "random"] = Field(
         description="package: an installed Python package carries the weights; hub: a Hugging Face "
-        "repository; folder: a local folder in Hugging Face format."
+        "repository; folder: a local folder in Hugging Face format; random: weights drawn from a "
+        "seed, in the shape and with the tokenizer of a package's model."
     )
     id: str = Field(min_length=1, description="Package name, repository id or path.")
     revision: str = Field(
-        description="hub: the commit, 40 hex digits; package: its version; folder: empty."
+        description="hub: the commit, 40 hex digits; package: its version; folder: empty; "
+        "random: the package's version, + and the seed."
     )
     n_layers: int = Field(ge=1, le=1000, description="Number of decoder blocks.")
     hidden_size: int = Field(ge=1, le=1_000_000, description="Width of the residual stream.")

@@ -20,7 +20,7 @@ from personae.base.errors import PersonaeError
 from personae.inference.engine_errors import ModelError
 
 Kind = Literal["chat", "embedder"]
-Origin = Literal["package", "hub", "folder"]
+Origin = Literal["package", "hub", "folder", "random"]
 
 MANIFEST = "manifest.json"
 WEIGHTS = "weights"

@@ -1,6 +1,6 @@
-"""Turn a model source - embedded package, Hugging Face id, local folder - into a prepared model.
+"""Turn a model source - package, Hugging Face id, folder, seed - into a prepared model.
 
-All three end in the same layout (see `personae.inference.weights_manifest`), so that everything
+All of them end in the same layout (see `personae.inference.weights_manifest`), so that everything
 after this module has one code path.
 """
 
@@ -92,6 +92,8 @@ def prepare_model(source: ModelSource, folder: Path, stated: ModelShape | None =
     with _replacing(folder / WEIGHTS) as weights:
         if source.source == "package":
             _from_package(source, weights)
+        elif source.source == "random":
+            _from_seed(source, weights)
         elif source.source == "hub":
             if config := fetch_config(source):
                 _read_config(config, source, stated)
@@ -144,6 +146,21 @@ def _from_package(source: ModelSource, weights: Path) -> None:
         weights.mkdir()
         for path in _needed_files(content, f"package {source.id}"):
             shutil.copyfile(path, weights / path.name)
+
+
+def _from_seed(source: ModelSource, weights: Path) -> None:
+    """Write a package's model with random weights: the negative control of a study."""
+    # Imported here: it needs torch, which copying and linking do not.
+    from personae.inference.random_weights import draw_weights
+
+    version, _, seed = source.revision.partition("+")
+    if not seed.isdecimal():
+        raise ModelError(
+            f"model {source.name}: revision {source.revision!r} of random weights names no seed; "
+            "write the package's version, + and a number, as 0.1.2+7"
+        )
+    _from_package(source.model_copy(update={"revision": version}), weights)
+    draw_weights(weights, int(seed))
 
 
 def _package_folder(source: ModelSource, carrier: _WeightsPackage) -> Path:

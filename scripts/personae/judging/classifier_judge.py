@@ -32,6 +32,7 @@ _INVERSE_PENALTY: Final = 0.2  # AUC on the labelled set is flat between 0.1 and
 _RIDGE: Final = 30.0
 _FOLDS: Final = 8
 _STYLES: Final = 5
+_LEAST_SPREAD: Final = 0.05
 _ORDINAL: Final = ("role_adherence", "harm")
 
 
@@ -52,7 +53,10 @@ class ClassifierJudge(EmbeddingJudge):
         """
         self._items, self._fitted = items, {}
         kinds = dict.fromkeys(item.rubric.kind for item in items)
-        models = {(kind, POOLED): self._fit(self._of(kind, POOLED), kind, POOLED) for kind in kinds}
+        models: dict[Trained, LinearModel] = {}
+        models |= {
+            (kind, POOLED): self._fit(self._of(kind, POOLED), kind, POOLED) for kind in kinds
+        }
         for target in dict.fromkeys(i.rubric.target for i in items if i.rubric.kind == "trait"):
             models["trait", target] = self._fit(self._of("trait", target), "trait", target)
         return models
@@ -153,11 +157,20 @@ class ClassifierJudge(EmbeddingJudge):
         part = features[:, used]
         centre, scale = part.mean(axis=0), np.ones(part.shape[1])
         if used == slice(None):
-            scale[: len(NAMES)] = part[:, : len(NAMES)].std(axis=0) + 1e-6
+            scale[: len(NAMES)] = self._spread()
         found, intercept = _linear((part - centre) / scale, labels, high, kind)
         weights = np.zeros(width)
         weights[used] = found / scale
         return LinearModel(intercept - float(centre @ weights[used]), weights, len(items))
+
+    def _spread(self) -> FloatArray:
+        """Spread of the surface features over all labelled answers.
+
+        Over one trait's answers some features hardly vary; scaled by that, they would rule the
+        score of an answer that is a little longer or shorter than those.
+        """
+        features = surface_features([item.item.response for item in self._items])
+        return np.asarray(np.maximum(features.std(axis=0), _LEAST_SPREAD), dtype=np.float64)
 
     def _predict(
         self, model: LinearModel, rubric: Rubric, items: Sequence[JudgeItem]

@@ -17,11 +17,12 @@ from personae.report.judge_quality import OFFLINE_LABELS, JudgeTables
 from personae.report.node_timings import Timing
 from personae.report.run_facts import ModelFacts
 from personae.report.scorecard.all_claims import DIGEST, OPEN_CLAIMS
-from personae.report.scorecard.decision import VERDICTS
+from personae.report.scorecard.decision import REPRODUCED, VERDICTS
 from personae.report.shown_transcripts import ArmComparison
 from personae.report.wording import capital, count, listed, readable, typeset, visible
 from personae.workflow.stages.registry import figure_sections
 
+_LEVEL = 0.05
 PAPERS = {
     "AA": "The Assistant Axis (Lu et al., arXiv 2601.10387)",
     "PV": "Persona Vectors (Chen et al., arXiv 2507.21509)",
@@ -131,6 +132,7 @@ def render(report: Report, page: str, style: str) -> str:
         claims=claims_by_paper(report.scorecard),
         verdicts=verdict_counts(report.scorecard),
         registry=DIGEST[:16],
+        multiplicity=multiplicity(report.scorecard),
         open_claims=OPEN_CLAIMS,
         summary=summary(report),
         slowest=max((t.seconds for t in report.timings), default=0.0),
@@ -151,6 +153,31 @@ def claims_by_paper(scorecard: pd.DataFrame) -> list[tuple[str, list[tuple[str, 
         ]
         papers.append((title, sections))
     return papers
+
+
+def multiplicity(scorecard: pd.DataFrame) -> list[str]:
+    """Say how many verdicts chance explains, and how many survive adjustment, per model."""
+    lines = []
+    for model, rows in scorecard[scorecard.kind == "claim"].groupby("model"):
+        found = rows[rows.verdict == REPRODUCED]
+        if found.empty:
+            continue
+        tested = rows[rows.p.notna()]
+        line = (
+            f"{model}: of {count(len(found), 'reproduced claim')}, "
+            f"{(found.p_holm <= _LEVEL).sum()} keep p \N{LESS-THAN OR EQUAL TO} 0.05 with the "
+            f"family-wise error held over the {len(tested)} tested claims, and "
+            f"{(found.p_bh <= _LEVEL).sum()} with the false discovery rate held"
+        )
+        simulated = rows.false_positive.notna()
+        if simulated.any():
+            line += (
+                ". In a study of these sizes without any effect "
+                f"{rows.false_positive.sum():.2f} of {int(simulated.sum())} simulated claims would "
+                "be reproduced by chance"
+            )
+        lines.append(f"{line}.")
+    return lines
 
 
 def verdict_counts(scorecard: pd.DataFrame) -> list[tuple[str, str, int]]:

@@ -12,6 +12,7 @@ import typer
 
 from personae.base.errors import PersonaeError
 from personae.tools import (
+    compare_cli,
     doctor_cli,
     export_cli,
     judge_cli,
@@ -31,6 +32,7 @@ app.add_typer(library_cli.app, name="library")
 app.add_typer(judge_cli.app, name="judge")
 app.command("export")(export_cli.export)
 app.command("import")(export_cli.import_vectors)
+app.command("compare")(compare_cli.compare)
 app.command("doctor")(doctor_cli.doctor)
 app.command("estimate")(study_cli.estimate)
 app.command("serve")(model_cli.serve)

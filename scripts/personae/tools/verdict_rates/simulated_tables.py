@@ -146,7 +146,8 @@ def capping_tables(sizes: Sizes, effect: float, rng: np.random.Generator) -> Fra
               for t in range(sizes.turns)]  # fmt: skip
     of_subject = {item[1]: rng.normal(0, 1.0) for item in items}
     of_question = {item[2]: rng.normal(0, 0.7) for item in items}
-    rows, scores = [], []
+    rows: list[tuple[object, ...]] = []
+    scores: list[tuple[object, ...]] = []
     for suite, subject, question, turn in items:
         logit = np.log(_PLAYED / (1 - _PLAYED)) + of_subject[subject] + of_question[question]
         plays = 1 / (1 + np.exp(-logit))

@@ -41,7 +41,7 @@ def _endpoint_keys(study: Study) -> Iterator[str]:
 
 def _source_problem(row: ModelRow, engine: str) -> str | None:
     match row.source:
-        case "package":
+        case "package" | "random":
             return _package_problem(row)
         case "hub":
             return _hub_problem(row, engine)
@@ -50,12 +50,13 @@ def _source_problem(row: ModelRow, engine: str) -> str | None:
 
 
 def _package_problem(row: ModelRow) -> str | None:
+    wanted = row.revision.partition("+")[0]  # random weights: version, + and seed
     try:
         installed = importlib.metadata.version(row.id)
     except importlib.metadata.PackageNotFoundError:
-        return f"package {row.id} is not installed; install version {row.revision}"
-    if installed != row.revision:
-        return f"package {row.id} is installed in version {installed}; install {row.revision}"
+        return f"package {row.id} is not installed; install version {wanted}"
+    if installed != wanted:
+        return f"package {row.id} is installed in version {installed}; install {wanted}"
     return None
 
 
