@@ -16,6 +16,7 @@ from personae.tools import (
     doctor_cli,
     export_cli,
     judge_cli,
+    label_cli,
     library_cli,
     model_cli,
     study_cli,
@@ -33,6 +34,7 @@ app.add_typer(judge_cli.app, name="judge")
 app.command("export")(export_cli.export)
 app.command("import")(export_cli.import_vectors)
 app.command("compare")(compare_cli.compare)
+app.command("label")(label_cli.label)
 app.command("doctor")(doctor_cli.doctor)
 app.command("estimate")(study_cli.estimate)
 app.command("serve")(model_cli.serve)

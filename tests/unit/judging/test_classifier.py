@@ -73,8 +73,9 @@ def test_a_table_holds_the_models_and_a_node_that_judges_trains_nothing() -> Non
     table = measured.calibration.to_table()
     tables.assemble([table], "calibration")
     judge = ClassifierJudge(Bags(), [], Calibration.from_table(table))
-    asked = [JudgeItem("a", "new", "music bread garden letter window table garden river!!!"), JudgeItem("b", "new", "music bread garden letter window table garden river."),
-             JudgeItem("c", "new", "")]  # fmt: skip
+    words = "music bread garden letter window table garden river"
+    answers = {"a": f"{words}!!!", "b": f"{words}.", "c": ""}
+    asked = [JudgeItem(name, "new", text) for name, text in answers.items()]
     loud, quiet, empty = judge.score([TRAIT], asked)
     assert loud.score is not None
     assert quiet.score is not None
