@@ -83,7 +83,7 @@ def test_labels_come_back_as_a_judge_and_correct_its_mean(
     steering = arms["steering"]
     assert steering.corrected.estimate == pytest.approx(steering.raw - 10, abs=0.5)
     assert steering.corrected.low < steering.raw - 10 < steering.corrected.high
-    assert arms["roles"].corrected.estimate == pytest.approx(arms["roles"].raw, abs=1e-6)
+    assert arms["roles"].corrected.estimate == pytest.approx(arms["roles"].raw, abs=0.05)
     assert arms["roles"].kappa == 1.0
 
 
