@@ -66,13 +66,11 @@ test-vllm: env  ## Run the tests of the engines where vLLM is installed: make te
 bench-gpu: env  ## Measure the engines on a GPU, random weights (BENCH="--shape qwen3_8b --out FILE")
 	$(BIN)/python -m personae.tools.bench.gpu_bench $(BENCH)
 
-<<<<<<< HEAD
 bench-scale: env  ## Measure the nodes of tables at the papers' size (BENCH="--shape llama33_70b --gigabytes 60")
 	$(BIN)/python -m personae.tools.bench.scale_bench $(BENCH)
-=======
+
 calibrate-verdicts: env  ## Measure how often verdicts are wrong, on simulated studies (docs/verdicts.md)
-	$(BIN)/python -m personae.tools.verdict_rates config/demo.yaml config/null.yaml config/paper.yaml
->>>>>>> fa8d908 (A classifier is the primary offline judge; random weights as a negative control; personae compare)
+	$(BIN)/python -m personae.tools.verdict_calibration config/demo.yaml config/null.yaml config/paper.yaml
 
 bench: env  ## Compare the engine with plain transformers (BENCH="--device cuda" and more)
 	$(BIN)/python -m personae.tools.bench $(BENCH)

@@ -14,8 +14,8 @@ from personae.report.scorecard.evidence import Criteria
 from personae.report.scorecard.scoring import measured
 from personae.report.scorecard.verdict_rates import VerdictRate
 from personae.science.statistics import wilson
-from personae.tools.verdict_rates.simulated_evidence import SimulatedEvidence
-from personae.tools.verdict_rates.simulated_tables import ALL_TABLES, JUDGES, MIDDLE, Frames
+from personae.tools.verdict_calibration.simulated_evidence import SimulatedEvidence
+from personae.tools.verdict_calibration.simulated_tables import ALL_TABLES, JUDGES, MIDDLE, Frames
 from personae.workflow.claim_sizes import Sizes
 
 Tables = Callable[[Sizes, float, np.random.Generator], Frames]

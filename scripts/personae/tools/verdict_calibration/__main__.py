@@ -1,4 +1,4 @@
-"""Measure the error rates of verdicts: ``python -m personae.tools.verdict_rates STUDY.yaml ...``.
+"""Error rates of verdicts: ``python -m personae.tools.verdict_calibration STUDY.yaml ...``.
 
 Writes the rates that the report shows beside its verdicts, and docs/verdicts.md.
 """
@@ -14,8 +14,8 @@ from personae.base.atomic_files import replace_atomically
 from personae.base.strict_yaml import read_yaml
 from personae.report.scorecard.all_claims import CLAIMS, DIGEST
 from personae.report.scorecard.verdict_rates import read_rates, write_rates
-from personae.tools.verdict_rates.measured_rates_of_verdicts import rates
-from personae.tools.verdict_rates.rates_page import rates_page
+from personae.tools.verdict_calibration.rates_page import rates_page
+from personae.tools.verdict_calibration.simulated_verdicts import rates
 from personae.workflow.claim_sizes import Sizes
 from personae.workflow.config import load_study
 
