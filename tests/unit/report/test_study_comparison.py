@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
@@ -44,7 +45,8 @@ def test_turned_vectors_are_found_by_their_cosine(study: Study, rerun: Path) -> 
     vectors = [np.frombuffer(v.as_py(), "<f4") for v in frame["vector"]]
     vectors[0] = -vectors[0]
     at = frame.schema.get_field_index("vector")
-    changed = frame.set_column(at, frame.schema.field(at), [[v.tobytes() for v in vectors]])
+    column = pa.array([v.tobytes() for v in vectors], frame.schema.field(at).type)
+    changed = frame.set_column(at, frame.schema.field(at), column)
     tables.write(changed, path, "directions", {})
     for mode in ("same", "other"):
         found = compare(study.folder, rerun, mode)
