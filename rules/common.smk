@@ -290,6 +290,10 @@ TRAIT_PARTS = persona_parts.trait_parts(study)
 _PROJECTIONS = "results/{{study}}/{{model}}/projections"
 ROLE_PROJECTIONS = expand(f"{_PROJECTIONS}/roles/{{part}}.parquet", part=ROLE_PARTS)
 TRAIT_PROJECTIONS = expand(f"{_PROJECTIONS}/traits/{{part}}.parquet", part=TRAIT_PARTS)
+# Read them with `personae.science.space_vectors.load_space_vectors`.
+SPACE_VECTORS = expand(
+    "results/{{study}}/{{model}}/trait_space/{part}.parquet", part=TRAIT_PARTS
+)
 
 
 def role_part(wildcards):

@@ -15,6 +15,7 @@ from personae.report.plots.style import Illustration, illustrated, panels
 from personae.report.wording import capital, count, listed, readable, typeset
 
 _MOST_NAMED = 60
+_FEW_NAMED = 30
 _MOST_NUMBERED = 18
 _MOST_LINES = 8
 _FEWEST_TO_COMPARE = 3
@@ -27,8 +28,11 @@ def matrix(cosines: pd.DataFrame, layer: int) -> pd.DataFrame:
     return square.loc[[AXIS, *order], [AXIS, *order]]
 
 
-def draw_matrix(axes: Axes, square: pd.DataFrame) -> AxesImage:
-    """Draw a cosine matrix with a gap after its first row (the axis), and numbers if they fit."""
+def draw_matrix(axes: Axes, square: pd.DataFrame, *, some_named: int = _MOST_NAMED) -> AxesImage:
+    """Draw a cosine matrix with a gap after its first row (the axis), and numbers if they fit.
+
+    ``some_named`` is how many rows are named where not all names fit.
+    """
     values = square.to_numpy(dtype=np.float64)
     image = axes.imshow(values, cmap=style.DIVERGING, vmin=-1, vmax=1, interpolation="nearest")
     n = len(square)
@@ -42,7 +46,12 @@ def draw_matrix(axes: Axes, square: pd.DataFrame) -> AxesImage:
         )
         axes.set_yticks(range(n), names, fontsize=size)
     else:
-        axes.set(xticks=[], yticks=[], ylabel=f"{n - 1} directions, ordered along the axis")
+        step = int(np.ceil(n / some_named))
+        named = [0, *range(step, n, step)]
+        names = [readable(str(square.index[i])) for i in named]
+        axes.set_yticks(named, names, fontsize=4.8)
+        axes.set_xticks([])
+        axes.set_xlabel(f"{n - 1} directions, ordered along the axis; every {step}th is named")
     axes.tick_params(length=0)
     axes.axhline(0.5, color="white", lw=3)
     axes.axvline(0.5, color="white", lw=3)
@@ -112,7 +121,8 @@ def trait_geometry(cosines: pd.DataFrame, *, middle_layer: int) -> Illustration:
     """
     square = matrix(cosines, middle_layer)
     figure, axes = panels(1, 2, height=4.4, width_ratios=[1.15, 1.0])
-    style.color_bar(draw_matrix(axes[0, 0], square), axes[0, 0], "Cosine")
+    image = draw_matrix(axes[0, 0], square, some_named=_FEW_NAMED)
+    style.color_bar(image, axes[0, 0], "Cosine")
     axes[0, 0].set_title(f"Trait vectors and the axis, layer {middle_layer}")
     _lines(axes[0, 1], cosines, square.index.drop(AXIS).tolist(), middle_layer)
     return Illustration(

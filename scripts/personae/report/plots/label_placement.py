@@ -50,6 +50,7 @@ def place_labels(
     obstacles: NDArray[np.float64],
     taken: Sequence[Bbox] = (),
     distance: float = 1.0,
+    drop_crowded: bool = False,
     **style: Any,
 ) -> list[Bbox]:
     """Place each name next to its point where it overlaps the fewest marks and labels.
@@ -64,6 +65,8 @@ def place_labels(
         Boxes of existing labels, as returned by an earlier call.
     distance
         Distance of a label from its point, relative to that for a small dot.
+    drop_crowded
+        Leave out a name that would cover another label wherever it is put.
     style
         Passed to ``Axes.annotate``.
 
@@ -88,7 +91,11 @@ def place_labels(
             _move(label, offset, distance)
             costs.append(_cost(label.get_window_extent(renderer), boxes, marks, axes.bbox))
         _move(label, _OFFSETS[int(np.argmin(costs))], distance)
-        boxes.append(label.get_window_extent(renderer))
+        box = label.get_window_extent(renderer)
+        if drop_crowded and any(Bbox.intersection(box, other) for other in boxes):
+            label.remove()
+        else:
+            boxes.append(box)
     return boxes
 
 

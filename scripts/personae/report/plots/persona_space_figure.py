@@ -78,8 +78,12 @@ def _scatter(axes: Axes, wide: pd.DataFrame, layer: int) -> None:
     position, default = _axis_position(wide)[is_role], points[~is_role][0]
     reach = float(np.abs(position).max())
     colors: style.Look = {"c": position, "cmap": style.DIVERGING, "vmin": -reach, "vmax": reach}
-    edges: style.Look = {"edgecolors": style.INK, "linewidths": 0.5}
-    marks = axes.scatter(points[is_role, 0], points[is_role, 1], s=46, zorder=3, **colors, **edges)
+    many = len(position) > _MOST_LABELS
+    edges: style.Look = {"edgecolors": style.INK, "linewidths": 0.2 if many else 0.5}
+    size = 16 if many else 46
+    marks = axes.scatter(
+        points[is_role, 0], points[is_role, 1], s=size, zorder=3, **colors, **edges
+    )
     arrow = {"arrowstyle": "-|>", "color": style.ASSISTANT, "lw": 1.6, "shrinkA": 0, "shrinkB": 7}
     axes.annotate("", default, xytext=(0.0, 0.0), arrowprops=arrow, zorder=2)
     axes.scatter(default[0], default[1], marker="*", s=190, color=style.ASSISTANT, zorder=4)
@@ -99,14 +103,24 @@ def _names(axes: Axes, wide: pd.DataFrame) -> None:
     arrow = np.linspace(0.05, 1.0, 40)[:, np.newaxis] * default
     obstacles = np.concatenate([points, arrow])
     bold: style.Look = {"fontsize": 8.2, "fontweight": "bold", "color": style.ASSISTANT}
-    place_labels(
+    taken = place_labels(
         axes, default[np.newaxis], [readable(DEFAULT)], obstacles=obstacles, distance=1.7, **bold
     )
     position = _axis_position(wide)[wide.index != DEFAULT]
-    shown = select_extremes(position, _MOST_LABELS)
+    shown = _from_the_ends(select_extremes(position, _MOST_LABELS))
     names = [readable(str(coordinates.index[i])) for i in shown]
     plain: style.Look = {"fontsize": 7.4, "color": style.INK}
-    place_labels(axes, points[shown], names, obstacles=obstacles, **plain)
+    crowded = len(points) > _MOST_LABELS
+    place_labels(
+        axes, points[shown], names, obstacles=obstacles, taken=taken, drop_crowded=crowded, **plain
+    )
+
+
+def _from_the_ends(order: list[int]) -> list[int]:
+    """Return ordered items with both ends first: those whose labels matter most."""
+    half = len(order) // 2
+    pairs = zip(order[:half], order[::-1][:half], strict=True)
+    return [item for pair in pairs for item in pair] + order[half : len(order) - half]
 
 
 def _variance(axes: Axes, components: pd.DataFrame, threshold: float) -> dict[str, int]:

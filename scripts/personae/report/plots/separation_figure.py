@@ -36,7 +36,9 @@ def separation(aucs: pd.DataFrame, projections: pd.DataFrame, *, middle_layer: i
     height = float(np.clip(1.8 + 0.2 * len(subjects), 3.8, 7.0))
     figure, axes = panels(1, 2, height=height, width_ratios=[1.0, 1.25])
     _layers(axes[0, 0], aucs, middle_layer)
-    _subject_strips(axes[0, 1], kept, subjects, middle_layer)
+    _subject_strips(axes[0, 1], kept, subjects)
+    n_roles = kept.subject.nunique() - 1
+    axes[0, 1].set_title(_strips_title(len(subjects) - 1, n_roles, middle_layer), pad=16)
     return Illustration(
         figure, "Separation of default Assistant and roles", _finding(aucs, middle_layer)
     )
@@ -80,7 +82,14 @@ def _layers(axes: Axes, aucs: pd.DataFrame, middle_layer: int) -> None:
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2)
 
 
-def _subject_strips(axes: Axes, projections: pd.DataFrame, subjects: list[str], layer: int) -> None:
+def _strips_title(shown: int, n_roles: int, layer: int) -> str:
+    """Say whose rollouts are drawn."""
+    if shown >= n_roles:
+        return f"All rollouts at layer {layer}"
+    return f"{shown} of {n_roles} roles, from both ends, layer {layer}"
+
+
+def _subject_strips(axes: Axes, projections: pd.DataFrame, subjects: list[str]) -> None:
     """Draw one row of rollouts per subject, with its mean and density."""
     for row, subject in enumerate(subjects):
         values = projections[projections.subject == subject].projection.to_numpy()
@@ -102,7 +111,6 @@ def _subject_strips(axes: Axes, projections: pd.DataFrame, subjects: list[str], 
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", visible=False)
     axes.set_xlabel("Projection on the axis (toward the Assistant: right)")
-    axes.set_title(f"All rollouts at layer {layer}", pad=16)
 
 
 def _density(axes: Axes, values: np.ndarray, row: int, color: str) -> None:
