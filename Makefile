@@ -16,8 +16,13 @@ CORES ?= 2
 PYTEST = OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest
 PARALLEL = -n $(CORES) --dist loadscope --no-loadscope-reorder
 
+LM_EVAL := .venv-lm-eval
+MODEL ?= smollm2_135m
+TASKS ?= personae_choices,personae_exact
+
 .DEFAULT_GOAL := help
-.PHONY: help demo calibrate-verdicts test test-all test-vllm torture estimate bench bench-gpu bench-scale check env schema format clean
+.PHONY: help demo calibrate-verdicts test test-all test-vllm lm-eval torture estimate bench bench-gpu bench-scale \
+  check env schema format clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -28,9 +33,9 @@ demo: env  ## Create the environment and run the whole workflow on the embedded 
 test: env  ## Run the tests that need no Slurm, browser or GPU
 	$(PYTEST) $(PARALLEL) -m "not full_size" tests/unit tests/workflow tests/torture
 
-test-all: env  ## Run all tests, including the full study's plan, Slurm and a browser
+test-all: env $(LM_EVAL)/.installed  ## Run all tests, including the full study's plan, Slurm, a browser and lm-eval
 	$(PYTEST) $(PARALLEL) tests/unit tests/workflow tests/torture
-	$(PYTEST) tests/slurm tests/browser
+	$(PYTEST) tests/slurm tests/browser tests/lm_eval
 
 torture: env  ## Damage files and kill processes at random moments, seeded (TORTURE="--seed 2" and more)
 	$(BIN)/python -m tests.torture $(TORTURE)
@@ -59,6 +64,14 @@ endif
 
 estimate: env  ## Print what a study will cost: GPU hours, judge, disk, jobs (STUDY=config/paper.yaml)
 	@$(BIN)/personae estimate $(STUDY)
+
+$(LM_EVAL)/.installed: requirements-lm-eval.lock
+	$(PYTHON) -m venv $(LM_EVAL)
+	$(LM_EVAL)/bin/python -m pip install --quiet --no-deps --requirement $<
+	touch $@
+
+lm-eval: env $(LM_EVAL)/.installed  ## Run lm-eval's tasks on a served model (MODEL=smollm2_135m+cap20-24p25 FROM=demo TASKS=...)
+	$(BIN)/python -m personae.tools.lm_eval_run $(MODEL) $(if $(FROM),--study $(FROM)) --tasks $(TASKS) $(LM_EVAL_OPTIONS)
 
 test-vllm: env  ## Run the tests of the engines where vLLM is installed: make test-vllm ENGINE=vllm
 	$(PYTEST) -W ignore tests/unit/inference/vllm tests/workflow/test_vllm_study.py

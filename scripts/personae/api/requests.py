@@ -84,10 +84,10 @@ class RequestRow(Wire):
 
 
 class PromptedRow(RequestRow):
-    """A row with a prompt: a conversation, or a text that no chat template frames."""
+    """A row with a prompt: a conversation, or a text or token ids without a chat template."""
 
     messages: list[Message] = Field(default_factory=list)
-    prompt: str | None = Field(default=None, min_length=1)
+    prompt: str | list[int] | None = Field(default=None, min_length=1)
 
     @model_validator(mode="after")
     def _one_prompt(self) -> Self:
@@ -188,7 +188,9 @@ class ActivationsRequest(_RowsRequest[ActivationRow]):
 
 
 class LikelihoodRequest(_RowsRequest[LikelihoodRow]):
-    """Continuations to score."""
+    """Continuations to score, with ``per_token`` token by token."""
+
+    per_token: bool = False
 
 
 class RenderRequest(Wire):
@@ -218,11 +220,17 @@ class RenderedChat(Wire):
 
 
 class LikelihoodResult(Wire):
-    """Sum of natural-log probabilities of a continuation's ``n_tokens`` tokens."""
+    """Sum of natural-log probabilities of a continuation's ``n_tokens`` tokens.
+
+    For requests with ``per_token`` also the log-probability of each of them, and that of the most
+    likely token in its place.
+    """
 
     id: str
     sum_logprob: float
     n_tokens: int
+    logprobs: list[float] = Field(default_factory=list)
+    best_logprobs: list[float] = Field(default_factory=list)
 
 
 class EngineInfo(Wire):

@@ -77,6 +77,8 @@ def prompt_of(model: ChatModel, row: GenerateRow, max_new_tokens: int) -> list[i
 
 
 def _prompt_ids(model: ChatModel, row: GenerateRow | LikelihoodRow) -> list[int]:
+    if isinstance(row.prompt, list):
+        return row.prompt
     if row.prompt is not None:
         return raw_prompt(model.tokenizer, row.prompt)
     return render_prompt(model.tokenizer, row.messages)
@@ -89,9 +91,9 @@ def scored_ids(model: ChatModel, row: LikelihoodRow) -> ScoredTokens:
     else:
         prompt = _prompt_ids(model, row)
         continuation = list(row.continuation_ids or ())
-    if not (len(prompt) > 1 and len(prompt) + len(continuation) <= model.max_length):
+    if not (prompt and len(prompt) + len(continuation) <= model.max_length):
         raise RequestError(
-            f"row {row.id!r}: {len(prompt)} prompt tokens (at least 2) and {len(continuation)} of "
+            f"row {row.id!r}: {len(prompt)} prompt tokens (at least 1) and {len(continuation)} of "
             f"the continuation do not fit the model's {model.max_length}"
         )
     check_ids(model, row.id, (*prompt, *continuation))

@@ -15,6 +15,7 @@ from personae.inference.server.presets import Presets
 
 _CHAT_TOKENS = 512
 _COMPLETION_TOKENS = 16
+_PROMPTS = 1024
 _SEEDS = 2**62
 
 
@@ -85,18 +86,28 @@ class ChatRequest(_SampledRequest):
 
 
 class CompletionRequest(_SampledRequest):
-    """The body of /v1/completions: a prompt that no chat template frames."""
+    """The body of /v1/completions: prompts, as text or token ids, that no chat template frames."""
 
-    prompt: str | Annotated[list[str], Field(min_length=1, max_length=1)]
-    logprobs: Literal[0] | None = None
-    echo: Literal[False] | None = None
+    prompt: (
+        str
+        | Annotated[list[str], Field(min_length=1, max_length=_PROMPTS)]
+        | Annotated[list[int], Field(min_length=1)]
+        | Annotated[
+            list[Annotated[list[int], Field(min_length=1)]],
+            Field(min_length=1, max_length=_PROMPTS),
+        ]
+    )
+    logprobs: int | None = Field(default=None, ge=0, le=1)
+    echo: bool | None = None
     best_of: Literal[1] | None = None
     suffix: Literal[""] | None = None
 
     @property
-    def text(self) -> str:
-        """The prompt."""
-        return self.prompt if isinstance(self.prompt, str) else self.prompt[0]
+    def prompts(self) -> list[str | list[int]]:
+        """All prompts."""
+        if isinstance(self.prompt, str) or isinstance(self.prompt[0], int):
+            return [self.prompt]  # type: ignore[list-item]
+        return list(self.prompt)  # type: ignore[arg-type]
 
 
 class EmbeddingsRequest(Wire):
@@ -126,12 +137,12 @@ def engine_request(
     interventions = body.interventions
     if interventions is None:
         interventions = presets.interventions(settings or presets.default)
-    asked: dict[str, Any] = {"interventions": interventions}
+    asked: list[dict[str, Any]]
     if isinstance(body, ChatRequest):
-        asked["messages"] = [engine_message(message) for message in body.messages]
+        asked = [{"messages": [engine_message(message) for message in body.messages]}]
         tokens = body.max_completion_tokens or body.max_tokens or _CHAT_TOKENS
     else:
-        asked["prompt"] = body.text
+        asked = [{"prompt": prompt} for prompt in body.prompts]
         tokens = body.max_tokens or _COMPLETION_TOKENS
     seed = secrets.randbelow(_SEEDS) if body.seed is None else body.seed
     # OpenAI's defaults, not this project's.
@@ -141,7 +152,13 @@ def engine_request(
         max_new_tokens=tokens,
     )
     try:
-        rows = [GenerateRow(id=str(i), seed=seed + i, **asked) for i in range(body.n)]
+        rows = [
+            GenerateRow(
+                id=str(place * body.n + i), seed=seed + i, interventions=interventions, **prompt
+            )
+            for place, prompt in enumerate(asked)
+            for i in range(body.n)
+        ]
         vectors = presets.packed(interventions, body.vectors)
         return GenerateRequest(rows=rows, sampling=sampling, vectors=vectors)
     except ValidationError as error:

@@ -32,7 +32,11 @@ from personae.inference.server.chat_requests import (
 from personae.inference.server.chat_stream import ChatEvents, PartialAnswer, TextEvents, cut
 from personae.inference.server.device_queue import DeviceTicket
 from personae.inference.server.text_route import TextRoute
-from personae.inference.server.token_logprobs import with_logprobs
+from personae.inference.server.token_logprobs import (
+    echoed_logprobs,
+    require_all_positions,
+    with_logprobs,
+)
 from personae.inference.server.warm_up import WarmEngine, WarmServer
 
 routes = APIRouter(prefix="/v1", route_class=TextRoute)
@@ -69,22 +73,43 @@ async def chat_completions(body: ChatRequest, request: Request, warm: WarmServer
         {**_choice(i, result, body.marks), "logprobs": of_tokens}
         for i, (result, of_tokens) in enumerate(zip(results, logprobs, strict=True))
     ]
-    completion = {"object": "chat.completion", "choices": choices, "usage": _usage(results)}
+    completion = {"object": "chat.completion", "choices": choices, "usage": _usage(results, body.n)}
     return JSONResponse({**_identity(body), **completion})
 
 
 @routes.post("/completions")
 async def completions(body: CompletionRequest, request: Request, warm: WarmServer) -> Response:
-    """Continue a text ``n`` times; the chat template has no part in it."""
+    """Continue every prompt ``n`` times; the chat template has no part in it.
+
+    Log-probabilities come with ``echo`` only: of every token of prompt and response.
+    """
     wanted = engine_request(body, _settings(body.model, warm), warm.presets)
+    if body.stream and body.echo:
+        raise RequestError("echo is not supported in a stream; leave out one of them")
+    if body.logprobs is not None and not body.echo:
+        raise RequestError("logprobs of plain completions need echo; set echo to true")
     if body.stream:
         return await _streamed(body, wanted, request, warm)
-    results = await warm.device.run(request, lambda ticket: _answers(warm, wanted, ticket))
+    if body.echo:
+        require_all_positions(wanted)
+    engine = warm.loading.engine
+
+    def work(ticket: DeviceTicket) -> tuple[list[GeneratedResponse], list[Any]]:
+        found = _answers(warm, wanted, ticket)
+        if body.logprobs is None:
+            return found, [None] * len(found)
+        return found, echoed_logprobs(engine, wanted, found, ticket.check)
+
+    results, logprobs = await warm.device.run(request, work)
     choices = []
-    for i, result in enumerate(results):
+    for i, (result, of_tokens) in enumerate(zip(results, logprobs, strict=True)):
         choice = _choice(i, result, body.marks)
-        choices.append({**choice, "text": choice.pop("message")["content"], "logprobs": None})
-    completion = {"object": "text_completion", "choices": choices, "usage": _usage(results)}
+        text = choice.pop("message")["content"]
+        if body.echo:
+            prompt = wanted.rows[i].prompt
+            text = f"{prompt if isinstance(prompt, str) else ''}{text}"
+        choices.append({**choice, "text": text, "logprobs": of_tokens})
+    completion = {"object": "text_completion", "choices": choices, "usage": _usage(results, body.n)}
     return JSONResponse({**_identity(body), **completion})
 
 
@@ -131,7 +156,7 @@ async def _streamed(
             end = {key: getattr(result, key) for key in ("finish_reason", "seed", "fired")}
             emit(PartialAnswer(int(result.id), result.text, end))
         if (body.stream_options or {}).get("include_usage"):
-            emit(_usage(results))
+            emit(_usage(results, body.n))
 
     kind = ChatEvents if isinstance(body, ChatRequest) else TextEvents
     return await warm.device.stream_as(request, kind(_identity(body), body.marks), work)
@@ -176,8 +201,9 @@ def _choice(index: int, result: GeneratedResponse, marks: Sequence[str]) -> dict
     }
 
 
-def _usage(results: Sequence[GeneratedResponse]) -> dict[str, int]:
-    prompt = len(results[0].prompt_ids)
+def _usage(results: Sequence[GeneratedResponse], n: int) -> dict[str, int]:
+    """Return the numbers of tokens; a prompt with ``n`` answers counts once."""
+    prompt = sum(len(result.prompt_ids) for result in results) // n
     completion = sum(len(result.response_ids) for result in results)
     return {
         "prompt_tokens": prompt,

@@ -1,16 +1,17 @@
-"""Log-probabilities of an answer's tokens in OpenAI's format, computed by `Backend.loglikelihood`.
-
-The log-probability of token ``i`` is that of the first ``i + 1`` tokens minus that of the first
-``i``. Every prefix of an answer is scored, so the cost grows with the square of its length.
-"""
+"""Log-probabilities of tokens in OpenAI's two formats, computed by `Backend.loglikelihood`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from typing import Any
 
-from personae.api.requests import GenerateRequest, GenerateRow, LikelihoodRequest, LikelihoodRow
+from personae.api.requests import (
+    GenerateRequest,
+    GenerateRow,
+    LikelihoodRequest,
+    LikelihoodResult,
+    LikelihoodRow,
+)
 from personae.inference.engine_errors import RequestError
 from personae.inference.server.backend import Backend, GeneratedResponse, StreamingBackend
 
@@ -67,24 +68,71 @@ def _scores(
     check: Callable[[], None],
 ) -> list[float]:
     """Return the log-probability of every token of a response."""
-    ids = list(result.response_ids)
-    if not ids:
+    if not result.response_ids:
         return []
-    rows = [
-        LikelihoodRow(
-            id=str(end),
-            messages=row.messages,
-            prompt=row.prompt,
-            continuation_ids=ids[:end],
-            interventions=row.interventions,
-        )
-        for end in range(1, len(ids) + 1)
-    ]
-    scored = engine.loglikelihood(
-        LikelihoodRequest(rows=rows, vectors=request.vectors), lambda *_: check()
+    scored = LikelihoodRow(
+        id=row.id,
+        messages=row.messages,
+        prompt=row.prompt,
+        continuation_ids=list(result.response_ids),
+        interventions=row.interventions,
     )
-    sums = [0.0, *(r.sum_logprob for r in sorted(scored, key=lambda one: int(one.id)))]
-    return [min(after - before, 0.0) for before, after in pairwise(sums)]
+    asked = LikelihoodRequest(rows=[scored], vectors=request.vectors, per_token=True)
+    (found,) = engine.loglikelihood(asked, lambda *_: check())
+    return found.logprobs
+
+
+def echoed_logprobs(
+    engine: Backend,
+    request: GenerateRequest,
+    results: Sequence[GeneratedResponse],
+    check: Callable[[], None],
+) -> list[dict[str, Any]]:
+    """Return ``logprobs`` of plain completions for prompt and response together.
+
+    The first token has none, and neither has the one that ended a response, which is named ``end``:
+    clients count on one entry for each token that was generated. The others are named ``token_id:<id>``, as their text alone does not say
+    which they are; ``top_logprobs`` holds the token, and the most likely one as ``best`` where that
+    is another.
+    """
+    asked = {row.id: row for row in request.rows}
+    rows = []
+    for result in results:
+        first, *rest = (*result.prompt_ids, *result.response_ids)
+        acting = asked[result.id].interventions
+        rows.append(
+            LikelihoodRow(id=result.id, prompt=[first], continuation_ids=rest, interventions=acting)
+        )
+    scored = LikelihoodRequest(rows=rows, vectors=request.vectors, per_token=True)
+    found = {one.id: one for one in engine.loglikelihood(scored, lambda *_: check())}
+    ended = [result.finish_reason == "stop" for result in results]
+    return [_plain(row, found[row.id], end) for row, end in zip(rows, ended, strict=True)]
+
+
+def require_all_positions(request: GenerateRequest) -> None:
+    """Refuse interventions at prompt or response tokens only, for a text that is scored whole.
+
+    Raises
+    ------
+    RequestError
+        Such an intervention would act at other tokens than in generation.
+    """
+    if any(i.positions != "all" for row in request.rows for i in row.interventions):
+        raise RequestError("echo needs interventions at all positions; leave out echo or logprobs")
+
+
+def _plain(row: LikelihoodRow, found: LikelihoodResult, ended: bool) -> dict[str, Any]:
+    ids = [*(row.prompt or ()), *(row.continuation_ids or ())]
+    names = [f"token_id:{token}" for token in ids]
+    pairs = zip(names[1:], found.logprobs, found.best_logprobs, strict=True)
+    top = [{name: own} if own >= best else {name: own, "best": best} for name, own, best in pairs]
+    end = [None] if ended else []
+    return {
+        "tokens": [*names, *("end" for _ in end)],
+        "token_logprobs": [None, *found.logprobs, *end],
+        "top_logprobs": [None, *top, *end],
+        "text_offset": [],
+    }
 
 
 def _token(text: str, logprob: float) -> dict[str, Any]:

@@ -87,7 +87,7 @@ def loglikelihood(
         def score(
             batch: list[_TokenizedRow], prefixes: SharedPrefixes | None = prefixes
         ) -> _BatchScores:
-            return _score(loaded, batch, vectors, prefixes)
+            return _score(loaded, batch, vectors, prefixes, request.per_token)
 
         for batch in group.batches:
             # `fed` is that of the group, which may share nothing.
@@ -124,6 +124,7 @@ def _score(
     items: Sequence[_TokenizedRow],
     vectors: Vectors,
     prefixes: SharedPrefixes | None,
+    per_token: bool,
 ) -> _BatchScores:
     """Run all continuations of a batch after their prompts."""
     feds = [item.fed for item in items]
@@ -132,23 +133,43 @@ def _score(
     at_predicting = head_at(loaded, row, column)
     output, fired = forward(loaded, feds, vectors, prefixes, around=at_predicting)
     targets = torch.tensor([token for item in items for token in item.continuation])
-    logprobs = _log_softmax_at(output.logits[0], targets)
-    starts = np.cumsum([0, *(len(item.continuation) for item in items[:-1])])
-    sums = np.add.reduceat(logprobs, starts)
+    logprobs, best = _log_softmax_at(output.logits[0], targets, per_token)
+    ends = np.cumsum([len(item.continuation) for item in items])
+    sums = np.add.reduceat(logprobs, [0, *ends[:-1]])
     results = [
-        LikelihoodResult(id=item.id, sum_logprob=float(total), n_tokens=len(item.continuation))
-        for item, total in zip(items, sums, strict=True)
+        LikelihoodResult(
+            id=item.id,
+            sum_logprob=float(total),
+            n_tokens=len(item.continuation),
+            logprobs=logprobs[end - len(item.continuation) : end].tolist() if per_token else [],
+            best_logprobs=best[end - len(item.continuation) : end].tolist() if per_token else [],
+        )
+        for item, total, end in zip(items, sums, ends, strict=True)
     ]
     return _BatchScores(results, sum(fired))
 
 
-def _log_softmax_at(logits: Tensor, targets: Tensor) -> NDArray[np.float64]:
-    """Return log p [n] of one target token per row of logits [n, vocabulary], in nats."""
+def _log_softmax_at(
+    logits: Tensor, targets: Tensor, with_best: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return log p [n] of one target token per row of logits [n, vocabulary], in nats.
+
+    The second array is that of the most likely token of each row, if asked for, else empty.
+    """
     targets = targets.to(logits.device).unsqueeze(1)
-    parts = []
+    parts, best = [], []
     for first in range(0, len(logits), _SOFTMAX_ROWS):
         some = slice(first, first + _SOFTMAX_ROWS)
         wide = logits[some].float()
-        parts.append(wide.gather(1, targets[some]).squeeze(1) - wide.logsumexp(1))
-    logprobs: NDArray[np.float64] = torch.cat(parts).double().cpu().numpy()
-    return logprobs
+        total = wide.logsumexp(1)
+        parts.append(wide.gather(1, targets[some]).squeeze(1) - total)
+        if with_best:
+            best.append(wide.amax(1) - total)
+    return _float64(parts), _float64(best)
+
+
+def _float64(parts: Sequence[Tensor]) -> NDArray[np.float64]:
+    if not parts:
+        return np.empty(0)
+    array: NDArray[np.float64] = torch.cat(list(parts)).double().cpu().numpy()
+    return array

@@ -169,14 +169,22 @@ class VllmEngine(EngineBase):
         ]
         vectors = {name: unpack_vector(text) for name, text in request.vectors.items()}
         job = Job(self.loaded, plan, vectors)
-        submitted = [Submitted(item.prompt + item.continuation, scores=True) for item in items]
+        submitted = [
+            Submitted(item.prompt + item.continuation, scores=True, best=request.per_token)
+            for item in items
+        ]
         for number, _, output in job.run(self._submitter, submitted, _told(progress, rows)):
             continuation = items[number].continuation
             scores = output.prompt_logprobs[-len(continuation) :]
-            total = sum(at[token].logprob for at, token in zip(scores, continuation, strict=True))
+            logprobs = [at[token].logprob for at, token in zip(scores, continuation, strict=True)]
+            best = [max(one.logprob for one in at.values()) for at in scores]
             self.counters["continuations"] += 1
             yield LikelihoodResult(
-                id=rows[number].id, sum_logprob=float(total), n_tokens=len(continuation)
+                id=rows[number].id,
+                sum_logprob=float(sum(logprobs)),
+                n_tokens=len(continuation),
+                logprobs=logprobs if request.per_token else [],
+                best_logprobs=best if request.per_token else [],
             )
         job.require_action()
 

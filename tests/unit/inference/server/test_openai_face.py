@@ -95,8 +95,11 @@ def test_a_text_is_continued_without_a_template(client: openai.OpenAI) -> None:
     assert [choice.text for choice in answer.choices] == ["On and"] * 2
     stream = client.completions.create(model="model", prompt=["On"], stream=True)
     assert "".join(chunk.choices[0].text for chunk in stream) == "On and on"
+    several = client.completions.create(model="model", prompt=["one", "two"], n=2, seed=1)
+    assert [choice.index for choice in several.choices] == [0, 1, 2, 3]
+    assert [choice.text[:3] for choice in several.choices] == ["one", "one", "two", "two"]
     with pytest.raises(openai.APIStatusError, match="prompt"):
-        client.completions.create(model="model", prompt=["one", "two"])
+        client.completions.create(model="model", prompt=[])
 
 
 def test_what_clients_send_without_meaning_it_is_taken(client: openai.OpenAI) -> None:

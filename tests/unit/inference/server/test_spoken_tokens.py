@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openai
@@ -88,3 +89,60 @@ def test_logprobs_are_those_of_a_plain_forward(client: openai.OpenAI, engine: En
     expected = logits.log_softmax(-1).gather(1, torch.tensor(same.response_ids)[:, None])[:, 0]
     found = [token.logprob for token in choice.logprobs.content]
     np.testing.assert_allclose(found, expected.numpy(), atol=1e-4)
+
+
+def test_an_echo_scores_every_token_of_several_prompts(
+    client: openai.OpenAI, engine: Engine
+) -> None:
+    """As lm-eval asks: prompts as token ids, one new token, log-probabilities of all."""
+    prompts = [[5, 9, 2, 7], [4, 3]]
+    answer = client.completions.create(
+        model="tiny", prompt=prompts, max_tokens=1, logprobs=1, echo=True, temperature=0, seed=1
+    )
+    assert [choice.index for choice in answer.choices] == [0, 1]
+    assert answer.usage is not None
+    assert answer.usage.prompt_tokens == 6
+    for prompt, choice in zip(prompts, answer.choices, strict=True):
+        found = choice.logprobs
+        assert found is not None
+        assert found.tokens is not None
+        assert found.top_logprobs is not None
+        ids = [int(token.removeprefix("token_id:")) for token in found.tokens]
+        assert ids[: len(prompt)] == prompt
+        with torch.inference_mode():
+            logits = engine.loaded.model(input_ids=torch.tensor([ids])).logits[0, :-1]
+        scores = logits.float().log_softmax(-1)
+        expected = scores.gather(1, torch.tensor(ids[1:])[:, None])[:, 0]
+        assert found.token_logprobs is not None
+        assert found.token_logprobs[0] is None
+        np.testing.assert_allclose(found.token_logprobs[1:], expected.numpy(), atol=1e-4)
+        best = [max(top.values()) for top in found.top_logprobs[1:]]
+        np.testing.assert_allclose(best, scores.amax(1).numpy(), atol=1e-4)
+        # The new token is the most likely one, and the only one that is for certain.
+        assert list(found.top_logprobs[-1]) == [found.tokens[-1]]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"logprobs": 1}, "need echo"),
+        ({"logprobs": 1, "echo": True, "stream": True}, "not supported in a stream"),
+        (
+            {
+                "logprobs": 1, "echo": True,
+                "extra_body": {
+                    "interventions": [
+                        {"op": "add", "layer": 0, "vector": "v", "positions": "response"}
+                    ],
+                    "vectors": {"v": [1.0] * 32},
+                },
+            },
+            "at all positions",
+        ),
+    ],
+)  # fmt: skip
+def test_an_echo_that_cannot_be_scored_is_refused(
+    client: openai.OpenAI, options: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(openai.BadRequestError, match=said):
+        client.completions.create(model="tiny", prompt="hello", max_tokens=1, **options)
