@@ -91,9 +91,9 @@ def echoed_logprobs(
     """Return ``logprobs`` of plain completions for prompt and response together.
 
     The first token has none, and neither has the one that ended a response, which is named ``end``:
-    clients count on one entry for each token that was generated. The others are named ``token_id:<id>``, as their text alone does not say
-    which they are; ``top_logprobs`` holds the token, and the most likely one as ``best`` where that
-    is another.
+    clients count on one entry for each token that was generated. The others are named
+    ``token_id:<id>``, as their text alone does not say which they are. ``top_logprobs`` holds the
+    token, and the most likely one as ``best`` where that is another.
     """
     asked = {row.id: row for row in request.rows}
     rows = []
