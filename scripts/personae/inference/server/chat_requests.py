@@ -106,8 +106,8 @@ class CompletionRequest(_SampledRequest):
     def prompts(self) -> list[str | list[int]]:
         """All prompts."""
         if isinstance(self.prompt, str) or isinstance(self.prompt[0], int):
-            return [self.prompt]  # type: ignore[list-item]
-        return list(self.prompt)  # type: ignore[arg-type]
+            return [self.prompt]
+        return list(self.prompt)
 
 
 class EmbeddingsRequest(Wire):
