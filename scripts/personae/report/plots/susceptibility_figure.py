@@ -81,11 +81,18 @@ def _finding(axis: pd.DataFrame) -> str:
     parts = [
         f"at {row.in_persona_gaps:+.2g} persona gaps ({row.in_residual_norms:+.2g} residual norms) "
         f"{row.share:.0%} (change {row.change:+.0%}, 95% interval "
-        f"{bounds(row.change_low, row.change_high, '+.0%')}; random directions "
-        f"{row.random_change:+.0%}; coherence {row.coherence:.0f})"
+        f"{bounds(row.change_low, row.change_high, '+.0%')}; "
+        f"{_by_chance(row)}coherence {row.coherence:.0f})"
         for row in (away, toward)
     ]
     return (
         f"Without steering a persona speaks in {start.share:.0%} of "
         f"{count(int(start.n), 'answer')}; {parts[0]}, and {parts[1]}."
     )
+
+
+def _by_chance(row: pd.Series) -> str:
+    """Say what random directions change, if the study steers along any."""
+    if pd.isna(row.random_change):
+        return ""
+    return f"random directions {row.random_change:+.0%}; "
