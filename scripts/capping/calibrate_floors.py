@@ -11,7 +11,9 @@ from collections.abc import Sequence
 
 from personae.data import tables
 from personae.science.capping_floors import Pools, floor_table
-from personae.science.projection_tables import gather_projections
+from personae.science.projection_tables import gather_projections, layer_blocks
+
+_LAYERS = 32  # read at a time: of a million rollouts 256 MB along each direction
 
 
 def main(
@@ -24,13 +26,18 @@ def main(
     provenance: dict[str, str],
 ) -> None:
     """Write one row per direction, pool, reading, percentile and layer."""
-    # Held-out questions are for evaluation: no floor may have seen them.
-    gathered = gather_projections(projections, splits=["extraction"])
+    settings = {"names": pools, "percentiles": percentiles, "readings": readings}
     rows = []
-    for (direction, _), found in gathered.items():
-        by_kind = Pools(*(found.of_kind(kind) for kind in ("role", "trait", "default")))
-        calibrated = floor_table(by_kind, names=pools, percentiles=percentiles, readings=readings)
-        rows += [{"direction": direction, **row._asdict()} for row in calibrated]
+    for block in layer_blocks(projections[0], _LAYERS):
+        # Held-out questions are for evaluation: no floor may have seen them.
+        gathered = gather_projections(projections, splits=["extraction"], layers=block)
+        for (direction, _), found in gathered.items():
+            by_kind = Pools(*(found.of_kind(kind) for kind in ("role", "trait", "default")))
+            for row in floor_table(by_kind, **settings):
+                # A floor's layer is its place among those of the block.
+                rows.append(
+                    {"direction": direction, **row._asdict(), "layer": found.layers[row.layer]}
+                )
     tables.write(tables.from_rows(rows, "floors"), path_out, "floors", provenance)
 
 

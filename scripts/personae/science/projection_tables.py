@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple, Self
 
 import numpy as np
@@ -129,12 +129,23 @@ class Projected(NamedTuple):
         return np.asarray(self.values[self.kinds == kind])
 
 
+def layer_blocks(path: str, size: int) -> Iterator[tuple[int, int]]:
+    """Yield the first and last of ``size`` consecutive layers each of a table of projections."""
+    layers = np.unique(tables.read(path, "projections", ["layer"])["layer"].to_numpy()).tolist()
+    for start in range(0, len(layers), size):
+        block = layers[start : start + size]
+        yield block[0], block[-1]
+
+
 def gather_projections(
-    paths: Sequence[str], splits: Sequence[str] = ("extraction", "heldout")
+    paths: Sequence[str],
+    splits: Sequence[str] = ("extraction", "heldout"),
+    layers: tuple[int, int] | None = None,
 ) -> dict[tuple[str, str], Projected]:
     """Read tables of ``projections`` one by one into arrays, by direction and split.
 
-    Only arrays of ``n`` and ``[n, L]`` are held, never the tables together.
+    Only arrays of ``n`` and ``[n, L]`` are held, never the tables together. ``layers`` are the
+    first and last layer to read; by default all are.
 
     Raises
     ------
@@ -142,8 +153,9 @@ def gather_projections(
         When a rollout lacks a layer or files differ in their layers.
     """
     parts: dict[tuple[str, str], list[Projected]] = {}
+    within = None if layers is None else [("layer", ">=", layers[0]), ("layer", "<=", layers[1])]
     for path in paths:
-        table = tables.read(path, "projections", columns=_GATHERED)
+        table = tables.read(path, "projections", columns=_GATHERED, filters=within)
         for direction in pc.unique(table["direction"]).to_pylist():
             along = table.filter(pc.equal(table["direction"], direction))
             for split in splits:
@@ -161,18 +173,25 @@ def projected_rollouts(table: pa.Table) -> Projected:
     ValueError
         When a rollout lacks a layer or has one twice.
     """
-    table = table.sort_by([("response_id", "ascending"), ("layer", "ascending")])
-    layers = np.unique(table["layer"].to_numpy())
+    layers, places = np.unique(table["layer"].to_numpy(), return_inverse=True)
+    ids, rows = _coded(table["response_id"])
+    order = np.argsort(np.argsort(np.argsort(ids))[rows] * len(layers) + places, kind="stable")
+    table = table.take(order)
     wide = table.num_rows % len(layers) == 0
     if not wide or (table["layer"].to_numpy().reshape(-1, len(layers)) != layers).any():
         raise ValueError(f"projections: {table.num_rows} rows do not fill {len(layers)} layers")
     firsts = table.take(np.arange(0, table.num_rows, len(layers)))
-    ids, kinds, questions = (
-        firsts[name].to_numpy(zero_copy_only=False)
-        for name in ("response_id", "kind", "question_id")
-    )
+    repeated = (_coded(firsts[name]) for name in ("response_id", "kind", "question_id"))
+    ids, kinds, questions = (values[codes] for values, codes in repeated)
     values = table["projection"].to_numpy().reshape(-1, len(layers))
     return Projected(ids, kinds, questions, layers.tolist(), values)
+
+
+def _coded(column: pa.ChunkedArray) -> tuple[NDArray[np.object_], NDArray[np.int64]]:
+    """Return the distinct strings of a column, and the place among them of every row."""
+    coded = column.combine_chunks().dictionary_encode()
+    values = np.asarray(coded.dictionary.to_pylist(), dtype=object)
+    return values, coded.indices.to_numpy().astype(np.int64)
 
 
 def _joined(parts: Sequence[Projected]) -> Projected:

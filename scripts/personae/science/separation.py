@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from personae.science.permutations import permutation_p, permuted_batches
 from personae.science.projection_tables import Projected
-from personae.science.resampling import Bootstrap
+from personae.science.resampling import Bootstrap, encode
 from personae.science.statistics import auc_interval, auc_of_ranks, column_ranks
 
 
@@ -41,11 +41,11 @@ def separate(
     n, m = int(is_default.sum()), int((~is_default).sum())
     if n == 0 or m == 0:
         raise ValueError(f"AUC along {direction!r} of {n} default and {m} role rollouts")
+    questions, plan = encode(found.questions.astype(str)), Bootstrap(draws, seed)
     ranks = column_ranks(values)
-    shuffles = permuted_batches(is_default, permutations, seed, found.questions)
+    shuffles = permuted_batches(is_default, permutations, seed, questions)
     sums = np.concatenate([labels.astype(np.float64) @ ranks for labels in shuffles])
     observed, null = auc_of_ranks(ranks[is_default].sum(axis=0), n, m), auc_of_ranks(sums, n, m)
-    questions, plan = found.questions.astype(str), Bootstrap(draws, seed)
     groups = questions[is_default], questions[~is_default]
     bounds = [auc_interval(c[is_default], c[~is_default], *groups, plan) for c in values.T]
     n_layers = len(found.layers)
