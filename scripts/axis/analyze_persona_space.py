@@ -12,11 +12,14 @@ place. Components are signed toward the axis. Tables: ``space_layers``, ``space_
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+
 from personae.data import tables
 from personae.science.alignment_nulls import label_shuffles
 from personae.science.axis_reliability import axis_reliability
 from personae.science.kept_rollouts import load_sample
-from personae.science.persona_space import PersonaSpace, at_every_layer, load_space
+from personae.science.persona_space import load_space
 from personae.science.question_spread import load_cells
 from personae.science.resampling import Bootstrap
 from personae.science.space_layers import LayerNull, SpaceSettings, layer_table
@@ -41,39 +44,33 @@ def main(
     ``sums`` and ``kept`` map every role, the default among them, to its ``activation_sums`` and its
     ``kept_activations``.
     """
-    space = load_space(
-        tables.read(role_vectors, "role_vectors"), tables.read(directions, "directions")
-    )
     settings = SpaceSettings(
         axis["variance_threshold"], axis["permutations"], Bootstrap(axis["bootstrap"], seed)
     )
     reliability = axis_reliability(sums, splits=settings.permutations, seed=seed)
-    cells = load_cells(kept, space.rows, middle_layer)
-    layers = [
-        layer_table(
-            space.at(layer),
-            float(reliability[place]),
-            null,
-            cells if layer == middle_layer else None,
-            settings,
-        )
-        for place, (layer, null) in enumerate(_nulls(space, kept, settings))
-    ]
-    results = {
-        "space_layers": tables.assemble(layers, "space_layers"),
-        **at_every_layer(space),
-        "cosines": space.cosine_table(middle_layer),
-    }
-    for name, table in results.items():
+    layers = np.unique(tables.read(directions, "directions", ["layer"])["layer"].to_numpy())
+    parts: dict[str, list[pa.Table]] = {name: [] for name in paths_out}
+    for place, (layer, null) in enumerate(_nulls(layers.tolist(), kept, settings)):
+        space = load_space(role_vectors, directions, layer)
+        is_middle = layer == middle_layer
+        cells = load_cells(kept, space.rows, layer) if is_middle else None
+        found = layer_table(space, float(reliability[place]), null, cells, settings)
+        parts["space_layers"].append(found)
+        parts["space_components"].append(space.component_table())
+        parts["space_coordinates"].append(space.coordinate_table())
+        if is_middle:
+            parts["cosines"].append(space.cosine_table(layer))
+    for name, tables_of_layers in parts.items():
+        table = tables.assemble(tables_of_layers, name)
         tables.write(table, paths_out[name], name, provenance)
 
 
 def _nulls(
-    space: PersonaSpace, kept: Mapping[str, str], settings: SpaceSettings
+    layers: list[int], kept: Mapping[str, str], settings: SpaceSettings
 ) -> Iterator[tuple[int, LayerNull]]:
     """Yield the sampled rollouts of every layer, with the same shuffles of their labels."""
     shuffles: Any = None
-    layers, size = list(space.layers), 1  # one layer is read to learn its bytes
+    size = 1  # one layer is read to learn its bytes
     while layers:
         block, layers = layers[:size], layers[size:]
         rollouts = load_sample(kept, block)

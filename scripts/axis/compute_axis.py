@@ -7,6 +7,7 @@ the vectors as saved. ``random<i>`` has the axis' length at every layer. Columns
 """
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -40,17 +41,10 @@ def main(
     gathered = tables.assemble(parts, "role_vectors")
     tables.write(gathered, path_role_vectors, "role_vectors", provenance)
 
-    saved = tables.read(path_role_vectors, "role_vectors")
-    roles, assistant = of_kind(saved, "fully"), of_kind(saved, "default")
-    if len(roles.keys) < 2:
-        raise PersonaeError(
-            f"{path_role_vectors}: {len(roles.keys)} roles have a fully-role vector, at least 2 "
-            "are needed for an axis; lower roles.min_fully or generate more rollouts"
-        )
-    axis = assistant_axis(assistant.vectors[0].astype(np.float64), roles.vectors)
-    integrity = check_axis(
-        axis.astype(np.float32), assistant.vectors[0].astype(np.float64), roles.vectors
-    )
+    del parts, gathered
+    layers = np.unique(tables.read(path_role_vectors, "role_vectors", ["layer"])["layer"])
+    found = [_at_layer(path_role_vectors, layer) for layer in layers.tolist()]
+    axis, integrity = (np.concatenate(rows) for rows in zip(*(f[:2] for f in found), strict=True))
     _, rollouts = read_sums(default)
     families = {"axis": axis}
     for i in range(random_directions):
@@ -58,12 +52,37 @@ def main(
     # ASSUME: the unit of steering along the axis is the mean length of response means; the mean
     # length over tokens is somewhat larger.
     residual = rollouts.lengths.sum(axis=0) / rollouts.counts.sum()
-    counts = (len(roles.keys), int(rollouts.counts.sum()))
+    counts = (found[0].n_roles, int(rollouts.counts.sum()))
     rows = [
-        _rows(name, family, roles.layers, residual, integrity if name == "axis" else None, counts)
+        _rows(
+            name, family, layers.tolist(), residual, integrity if name == "axis" else None, counts
+        )
         for name, family in families.items()
     ]
     tables.write(tables.assemble(rows, "directions"), path_directions, "directions", provenance)
+
+
+class AxisAtLayer(NamedTuple):
+    """The axis ``[1, hidden]`` at one layer, its integrity ``[1]``, and the roles it is made of."""
+
+    axis: np.ndarray
+    integrity: np.ndarray
+    n_roles: int
+
+
+def _at_layer(path: str, layer: int) -> AxisAtLayer:
+    """Compute the axis from the role vectors as saved."""
+    saved = tables.read(path, "role_vectors", filters=[("layer", "==", layer)])
+    roles, assistant = of_kind(saved, "fully"), of_kind(saved, "default")
+    if len(roles.keys) < 2:
+        raise PersonaeError(
+            f"{path}: {len(roles.keys)} roles have a fully-role vector, at least 2 "
+            "are needed for an axis; lower roles.min_fully or generate more rollouts"
+        )
+    default = assistant.vectors[0].astype(np.float64)
+    axis = assistant_axis(default, roles.vectors)
+    integrity = check_axis(axis.astype(np.float32), default, roles.vectors, first_layer=layer)
+    return AxisAtLayer(axis, integrity, len(roles.keys))
 
 
 def enough(vectors: pa.Table, least: Mapping[str, int]) -> pa.Table:

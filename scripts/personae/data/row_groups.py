@@ -16,6 +16,7 @@ BY_LAYER: Final = frozenset(
         "monitoring_points",
         "projections",
         "prompt_projections",
+        "role_vectors",
     }
 )
 """Kinds of table that are sorted by layer as they are written."""

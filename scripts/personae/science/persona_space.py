@@ -7,7 +7,7 @@ after block ``l``; the axis points toward the default Assistant and components a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, NamedTuple
@@ -140,20 +140,23 @@ class PersonaSpace:
         return tables.assemble([table], "cosines")
 
 
-def load_space(role_vectors: pa.Table, directions: pa.Table) -> PersonaSpace:
-    """Gather the role vectors of both kinds, the default's vector and the axis from their tables.
+def load_space(role_vectors: str, directions: str, layer: int) -> PersonaSpace:
+    """Read the role vectors of both kinds, the default's vector and the axis at one layer.
 
     Raises
     ------
     ValueError
-        When a vector lacks a layer.
+        When the axis or the default's vector lacks the layer.
     """
+    at_layer = [("layer", "==", layer)]
+    vectors = tables.read(role_vectors, "role_vectors", filters=at_layer)
     kinds = {
-        kind: stack(role_vectors.filter(pc.equal(role_vectors["kind"], kind)), "role")
+        kind: stack(vectors.filter(pc.equal(vectors["kind"], kind)), "role")
         for kind in (FULLY, SOMEWHAT, DEFAULT)
     }
     held = [(kind, kinds[kind]) for kind in (FULLY, SOMEWHAT) if kinds[kind].keys]
-    axis = stack(directions, "direction").select(["axis"])
+    known = tables.read(directions, "directions", filters=at_layer)
+    axis = stack(known, "direction").select(["axis"])
     return PersonaSpace(
         axis.layers,
         [PersonaRow(role, kind) for kind, found in held for role in found.keys],
@@ -161,13 +164,3 @@ def load_space(role_vectors: pa.Table, directions: pa.Table) -> PersonaSpace:
         kinds[DEFAULT].vectors[0],
         axis.vectors[0],
     )
-
-
-def at_every_layer(space: PersonaSpace) -> Mapping[str, pa.Table]:
-    """Return components and coordinates of every layer, a PCA of one layer in memory at a time."""
-    parts: dict[str, list[pa.Table]] = {"space_components": [], "space_coordinates": []}
-    for layer in space.layers:
-        here = space.at(layer)
-        parts["space_components"].append(here.component_table())
-        parts["space_coordinates"].append(here.coordinate_table())
-    return {name: tables.assemble(found, name) for name, found in parts.items()}

@@ -65,9 +65,16 @@ def assistant_axis(default: FloatArray, roles: Activations) -> FloatArray:
 
 
 def check_axis(
-    axis: Activations, default: FloatArray, roles: Activations, tolerance: float = 1e-6
+    axis: Activations,
+    default: FloatArray,
+    roles: Activations,
+    *,
+    first_layer: int = 0,
+    tolerance: float = 1e-6,
 ) -> FloatArray:
     """Recompute the axis from the saved vectors and require the same direction.
+
+    ``first_layer`` is the layer of the first of the vectors, for the message.
 
     Returns
     -------
@@ -81,8 +88,9 @@ def check_axis(
     """
     agreement = cosine(axis, assistant_axis(default, roles))
     if (worst := float(agreement.min())) < 1.0 - tolerance:
+        layer = first_layer + int(agreement.argmin())
         raise ValueError(
-            f"axis at layer {int(agreement.argmin())} has cosine {worst:.8f} with the axis "
+            f"axis at layer {layer} has cosine {worst:.8f} with the axis "
             f"recomputed from {len(roles)} role vectors; at least {1.0 - tolerance:.8f} is required"
         )
     return agreement
