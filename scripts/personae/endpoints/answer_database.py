@@ -1,8 +1,8 @@
-"""The SQLite database of all answers, of what studies spent, and of which node asks for what.
+"""The SQLite database of answers, of the spending of studies, and of requests being sent.
 
-One database serves all nodes, runs and studies. An answer is committed before it counts. On a local
-disk the database has a write-ahead log (WAL), which survives ``kill -9``. WAL needs memory that
-machines do not share, so that on a network disk a rollback journal is used instead.
+One database serves all nodes, runs and studies. An answer is used only after it is committed. On a
+local disk the database has a write-ahead log (WAL), which survives ``kill -9``. WAL needs shared
+memory, so on a network disk a rollback journal is used instead.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from personae.endpoints.spending import Budget, Charge
 FILE: Final = "answers.sqlite"
 _BUSY_SECONDS: Final = 120.0
 _LOOKUP: Final = 500  # keys per query
-_ASKER_SECONDS: Final = 60.0  # after which an asker that is not renewed counts as gone
-_LEAST_ROOM: Final = 16 * 2**20  # bytes that the answers on their way may need, generously
+_ASKER_SECONDS: Final = 60.0  # after which an asker that is not renewed is removed
+_LEAST_ROOM: Final = 16 * 2**20  # bytes; more than the outstanding answers need
 _LOCAL: Final = frozenset(
     ("ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "tmpfs", "overlay", "f2fs", "apfs", "ramfs")
 )
@@ -54,7 +54,7 @@ ON CONFLICT (study) DO UPDATE SET requests = requests + :requests, cost = cost +
 
 
 class DatabaseError(PersonaeError):
-    """Answers cannot be kept, so that none may be asked for."""
+    """Answers cannot be stored, so no request may be sent."""
 
 
 class AnswerDatabase:
@@ -63,9 +63,9 @@ class AnswerDatabase:
     Parameters
     ----------
     folder
-        Where the database lies; made if need be.
+        Folder of the database; created if missing.
     wal
-        Whether a new database has a write-ahead log; by default where the disk is local.
+        Whether a new database has a write-ahead log; by default if the disk is local.
     """
 
     def __init__(self, folder: Path, wal: bool | None = None) -> None:
@@ -86,7 +86,7 @@ class AnswerDatabase:
         self._connection.close()
 
     def require_room(self) -> None:
-        """Raise `DatabaseError` when the disk is nearly full: an answer could not be kept."""
+        """Raise `DatabaseError` if the disk is nearly full."""
         if shutil.disk_usage(self.folder).free < _LEAST_ROOM:
             raise DatabaseError(
                 f"{self.folder}: the disk is full, so that no answer can be kept and none is asked "
@@ -94,7 +94,7 @@ class AnswerDatabase:
             )
 
     def known(self, keys: Iterable[str], since: float = 0.0) -> dict[str, ChatAnswer]:
-        """Return the answers kept under ``keys`` since a time (in seconds since 1970)."""
+        """Return the answers stored under ``keys`` since a time (seconds since 1970)."""
         wanted, found = list(dict.fromkeys(keys)), {}
         for start in range(0, len(wanted), _LOOKUP):
             part = wanted[start : start + _LOOKUP]
@@ -104,13 +104,13 @@ class AnswerDatabase:
         return found
 
     def spent(self, study: str) -> Charge:
-        """Return what a study has sent and paid so far."""
+        """Return the requests and cost of a study so far."""
         columns = "requests, cost, prompt_tokens, completion_tokens"
         rows = self._rows(f"SELECT {columns} FROM ledger WHERE study = ?", [study])
         return Charge(*rows[0]) if rows else Charge()
 
     def keep(self, key: str, answer: ChatAnswer, endpoint: str, study: str, charge: Charge) -> None:
-        """Write an answer and what the study owes for it; both survive a kill from now on."""
+        """Store an answer and its cost in one transaction."""
         row = (key, answer.to_json(), endpoint, time.time())
         with self._transaction() as connection:
             connection.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)", row)
@@ -127,7 +127,7 @@ class AnswerDatabase:
             return len(keys)
 
     def reserve(self, study: str, cost: float, budget: Budget) -> bool:
-        """Enter a request that costs at most ``cost``; False when that would exceed the budget."""
+        """Charge a request of at most ``cost``; return False if that would exceed the budget."""
         with self._transaction() as connection:
             query = "SELECT requests, cost FROM ledger WHERE study = ?"
             row = connection.execute(query, (study,)).fetchone()
@@ -137,14 +137,14 @@ class AnswerDatabase:
             return True
 
     def settle(self, study: str, charge: Charge) -> None:
-        """Add to what a study has sent and paid; negative where less was due than reserved."""
+        """Add to the spending of a study; negative where the cost is below the reservation."""
         with self._transaction() as connection:
             connection.execute(_SPEND, {"study": study, **vars(charge)})
 
     def join(self, endpoint: str) -> int:
-        """Enter this asker as one of an endpoint's, and return how many there are.
+        """Register this asker at an endpoint, and return how many there are.
 
-        To be repeated: an asker is forgotten with its process, or a minute after its last call.
+        Call it repeatedly: an asker is removed when its process ends or after a minute.
         """
         now = time.time()
         with self._transaction() as connection:
@@ -159,7 +159,7 @@ class AnswerDatabase:
             return int(connection.execute(query, (endpoint,)).fetchone()[0])
 
     def claim(self, keys: Sequence[str]) -> set[str]:
-        """Return those of ``keys`` that this asker may ask; others are asking the rest now."""
+        """Return the ``keys`` that this asker may send; other askers are sending the rest."""
         rows = [(key, self._asker) for key in keys]
         with self._transaction() as connection:
             connection.execute("DELETE FROM asked WHERE asker NOT IN (SELECT asker FROM askers)")
@@ -179,7 +179,7 @@ class AnswerDatabase:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """Write all of a block or nothing of it."""
+        """Run a block as one transaction."""
         with self._explained(), self._lock:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -203,9 +203,9 @@ def _marks(values: Sequence[object]) -> str:
 
 
 def _prepare(connection: sqlite3.Connection, wal: bool) -> None:
-    """Choose the journal of a new database, which an older one keeps, and make the tables."""
+    """Choose the journal of a new database and create the tables; an old one keeps its journal."""
     if not wal:
-        # Alone, a process reads a log without shared memory, and may turn it into a journal.
+        # With exclusive access a WAL can be read without shared memory and turned into a journal.
         connection.execute("PRAGMA locking_mode=EXCLUSIVE")
         connection.execute("PRAGMA journal_mode=DELETE")
         connection.execute("PRAGMA locking_mode=NORMAL")
@@ -218,10 +218,10 @@ def _prepare(connection: sqlite3.Connection, wal: bool) -> None:
 
 
 def is_local(folder: Path) -> bool:
-    """Return whether a folder lies on a disk of this machine, as far as its type tells."""
+    """Return whether a folder is on a local disk, judged by the type of its file system."""
     here = folder.absolute()
     mounts = [m for m in psutil.disk_partitions(all=True) if here.is_relative_to(m.mountpoint)]
-    # Of mounts at one place the last one counts.
+    # The last mount at a place is the visible one.
     return bool(mounts) and max(reversed(mounts), key=lambda m: len(m.mountpoint)).fstype in _LOCAL
 
 
@@ -230,7 +230,7 @@ def _has_ended(asker: str) -> bool:
 
 
 def _explain(folder: Path, error: Exception) -> str:
-    if type(error) is sqlite3.DatabaseError:  # a subclass tells of something else
+    if type(error) is sqlite3.DatabaseError:  # subclasses mean other errors
         return (
             f"{folder / FILE}: the database of answers is damaged ({error}); restore a copy, or "
             "move it away, and its answers are asked for again"

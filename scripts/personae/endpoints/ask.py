@@ -1,4 +1,4 @@
-"""Ask an endpoint many things: each once, within all limits, and every answer kept."""
+"""Send many requests to an endpoint: each once, within all limits, with every answer stored."""
 
 from __future__ import annotations
 
@@ -30,24 +30,25 @@ def ask_all(
     Parameters
     ----------
     name
-        Of the endpoint.
+        Name of the endpoint.
     bodies
         Requests, from `personae.endpoints.chat_request.make_body`.
     runtime
-        Endpoints, budget, and where answers are kept.
+        Endpoints, budget, and the folder of stored answers.
     most_failures
-        More requests given up than this end the batch; by default any number may fail.
+        The batch ends when more requests than this have failed; by default any number may.
     accepts
-        Whether an answer from an earlier run may be used for the request with that index; else it
-        is asked for again, once per run.
+        Whether a stored answer of an earlier run may be used for the request with that index.
+        Otherwise the request is sent again, once per run.
     may_be_blank
-        Whether an answer without a word is one, and not the fault of the server.
+        Whether an empty text is a valid answer. Otherwise it counts as a server fault.
 
     Raises
     ------
     PersonaeError
-        One line, without key: the endpoint refuses everything, too much fails, the budget is used
-        up, answers cannot be kept, or the workflow has ended. All answers so far are kept.
+        One line, without the key: the endpoint refuses all requests, too many requests failed,
+        the budget is used up, answers cannot be stored, or the workflow has ended. All answers so
+        far are stored.
     """
     url = runtime.endpoint(name).base_url
     keys = [answer_key(url, body) for body in bodies]
@@ -62,7 +63,7 @@ def ask_all(
         if wanted:
             limit = len(wanted) if most_failures is None else most_failures
             batch = RequestBatch(name, runtime, database, limit, may_be_blank)
-            gc.freeze()  # collections of what is loaded already would stall all requests
+            gc.freeze()  # collecting everything loaded so far would stall all requests
             try:
                 found |= uvloop.run(batch.run(wanted, len(found)))
             finally:

@@ -1,4 +1,4 @@
-"""Counts of a batch of requests, and the line that the log says of them."""
+"""Counts of a batch of requests, and their line in the log."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ LOG = logging.getLogger("personae")
 
 
 class BatchProgress:
-    """Counts of one batch; ``known`` of its ``total`` answers were there before it began."""
+    """Counts of one batch; ``known`` of its ``total`` answers were stored before it began."""
 
     def __init__(self, endpoint: str, total: int, known: int, *, priced: bool) -> None:
         self._endpoint, self._priced, self._known = endpoint, priced, known
@@ -25,7 +25,7 @@ class BatchProgress:
         self.retried[str(cause).partition(":")[0]] += 1
 
     def log(self, concurrency: int) -> None:
-        """Say how things stand."""
+        """Write the counts to the log."""
         rate = self.answered / max(time.monotonic() - self._start, 1e-9)
         causes = ", ".join(f"{cause} x{n}" for cause, n in self.retried.most_common(3))
         parts = [

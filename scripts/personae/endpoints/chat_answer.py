@@ -1,4 +1,4 @@
-"""Answers of chat models, read from the body of a reply. An incomplete reply is never an answer."""
+"""Read answers of chat models from replies. An incomplete reply is never an answer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STOPPED: Final = frozenset(
     ("", "stop", "stop_sequence", "eos", "eos_token", "end_turn", "complete", "completed")
 )
 """Finish reasons of a complete answer; any other one counts as cut off."""
-# Finish reasons of OpenRouter, vLLM and DeepSeek for an answer that broke off; it may look whole.
+# Finish reasons of OpenRouter, vLLM and DeepSeek for a truncated answer, which may look complete.
 _BROKEN_OFF: Final = frozenset(("error", "abort", "insufficient_system_resource"))
 _TEXT_PARTS: Final = frozenset(("text", "output_text"))
 _REASONING_PARTS: Final = frozenset(("thinking", "reasoning"))
@@ -32,7 +32,7 @@ _END_TOKENS: Final = re.compile(r"(?:\s|<\|[^|<>]*\|>|</s>|<end_of_turn>|<eos>)*
 
 @dataclass(frozen=True)
 class ChatAnswer:
-    """What a chat model wrote.
+    """An answer of a chat model.
 
     Attributes
     ----------
@@ -41,14 +41,14 @@ class ChatAnswer:
     finish_reason
         ``stop``, ``length``, ``content_filter``, ...
     tokens
-        The first token of the text that holds a letter or digit, and the next one; empty where no
-        log-probabilities of the text came along.
+        The first token of the text with a letter or digit, and the next one; empty if the reply
+        has no log-probabilities of the text.
     top
-        Likeliest tokens at the first of these positions with their log-probabilities (nats).
+        Most likely tokens at the first of these positions with their log-probabilities (nats).
     model
-        Name that the endpoint gives the model.
+        Name of the model in the reply.
     prompt_tokens, completion_tokens
-        As the endpoint counts; None where it does not.
+        As reported by the endpoint; None if it reports none.
     """
 
     text: str
@@ -61,7 +61,7 @@ class ChatAnswer:
 
     @property
     def is_blank(self) -> bool:
-        """Whether the model claims to have finished without a word, as a faulty server does."""
+        """Whether the text is empty although the model finished, which is a server fault."""
         return not self.text.strip() and self.finish_reason.lower() in STOPPED
 
     def to_json(self) -> str:
@@ -81,7 +81,7 @@ class ChatAnswer:
 class Failure:
     """Why there is no answer: ``filtered`` or ``api_error``, and the error without keys.
 
-    Failures are not kept: the next run asks again.
+    Failures are not stored: the next run sends the request again.
     """
 
     reason: str
@@ -94,7 +94,7 @@ def read_answer(content: bytes) -> ChatAnswer:
     Raises
     ------
     TransientError
-        When the body is no complete chat completion. It may have been billed.
+        If the body is not a complete chat completion. It may have been billed.
     """
     try:
         record = json.loads(content)
@@ -120,8 +120,8 @@ def read_answer(content: bytes) -> ChatAnswer:
 
 
 def spoken_text(text: str) -> str:
-    """Return what follows the last thought of a reasoning model; "" when a thought does not end."""
-    # A chat template may open the first thought in the prompt: only its end need be there.
+    """Return the text after the last thought of a reasoning model; "" if a thought does not end."""
+    # A chat template may open the first thought in the prompt, so only its end must be present.
     spoken = _THOUGHTS_END.split(text)[-1]
     return "" if _THOUGHTS.search(spoken) else spoken
 
@@ -132,7 +132,7 @@ def _unusable(why: str, content: bytes) -> TransientError:
 
 
 def _text(content: Any) -> str:
-    """Return a message's content, which is a text, a list of parts, or nothing."""
+    """Return a message's content: a text, a list of parts, or nothing."""
     if content is None or isinstance(content, str):
         return content or ""
     known = _TEXT_PARTS | _REASONING_PARTS
@@ -142,19 +142,19 @@ def _text(content: Any) -> str:
 
 
 def _clean(value: object) -> str:
-    """Return a text without keys and without lone surrogates, which no file can hold."""
+    """Return a text without keys and without lone surrogates, which cannot be written to files."""
     text = scrub(str(value))
     return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
 
 
 def _count(usage: Any, name: str) -> int | None:
-    """Return a number of tokens; None where the endpoint gives none, or something else."""
+    """Return a number of tokens; None if it is missing or not a count."""
     count = usage.get(name) if isinstance(usage, Mapping) else None
     return count if type(count) is int and 0 <= count < _MOST_TOKENS else None
 
 
 def _logprobs(choice: Mapping[str, Any], text: str) -> dict[str, Any]:
-    """Return the fields ``tokens`` and ``top`` of an answer, where they came along."""
+    """Return the fields ``tokens`` and ``top`` of an answer, if the reply has them."""
     positions = ((choice.get("logprobs") or {}).get("content")) or []
     first = _first_word([str(position["token"]) for position in positions], text)
     if first is None:
@@ -167,10 +167,10 @@ def _logprobs(choice: Mapping[str, Any], text: str) -> dict[str, Any]:
 
 
 def _first_word(tokens: Sequence[str], text: str) -> int | None:
-    """Return the position of the first token of ``text`` that holds a letter or digit.
+    """Return the position of the first token of ``text`` with a letter or digit.
 
-    Some endpoints list the tokens of a model's reasoning as well, or only those: None where the
-    tokens do not end with the text.
+    Some endpoints also list the tokens of the reasoning, or only those: None if the tokens do not
+    end with the text.
     """
     whole, spoken = _END_TOKENS.sub("", "".join(tokens)), spoken_text(text).strip()
     if not spoken or not whole.endswith(spoken):
@@ -183,6 +183,6 @@ def _first_word(tokens: Sequence[str], text: str) -> int | None:
 
 
 def _finite(value: Any) -> float:
-    """Return a log-probability; one that is not a finite number has no mass."""
+    """Return a log-probability; one that is not finite counts as zero probability."""
     found = float(value)
     return found if math.isfinite(found) else _NO_MASS

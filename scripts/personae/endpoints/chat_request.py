@@ -1,4 +1,4 @@
-"""Requests to chat models: their body, the key of their answer, and a bound on their tokens."""
+"""Requests to chat models: body, key of the answer, and upper bounds of tokens."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ Body = Mapping[str, Any]
 """The JSON body of a request."""
 
 TOP: Final = 20
-"""Number of alternatives asked for per token; no provider returns more."""
+"""Number of alternatives per token; no provider returns more."""
 SEEDS: Final = 2**31
-"""Number of seeds: some providers read them as 32-bit integers or as floats."""
-_TOKEN_OVERHEAD: Final = 256  # tokens that a provider's template adds to a message, at most
+"""Number of seeds; some providers read them as 32-bit integers or as floats."""
+_TOKEN_OVERHEAD: Final = 256  # maximum tokens that a chat template adds to a message
 _BYTES_PER_TOKEN: Final = 4.0
-_UNLIMITED: Final = 2**17  # tokens of an answer without a limit; no provider allows more
+_UNLIMITED: Final = 2**17  # maximum tokens of an answer without a limit, at any provider
 
 
 def make_body(endpoint: Endpoint, messages: Sequence[Message], **overrides: Any) -> dict[str, Any]:
-    """Return the request that asks ``endpoint`` to continue ``messages``.
+    """Return the body of a request that continues ``messages``.
 
     Parameters
     ----------
     overrides
         Fields that replace the endpoint's settings; None removes a field. ``max_tokens`` is sent
-        under the name that the endpoint uses for it.
+        under the endpoint's name for it.
     """
     limit = overrides.pop("max_tokens", endpoint.max_tokens)
     fields = {
@@ -53,8 +53,8 @@ def answer_key(base_url: str, body: Body) -> str:
 def most_tokens(body: Body) -> tuple[int, int]:
     """Return upper bounds of the tokens of a request and of its answer.
 
-    A token is at least one byte. An endpoint may follow either of the two names of the limit, and
-    returns ``n`` answers where that is set.
+    A token is at least one byte. An endpoint may use either name of the limit, and returns ``n``
+    answers if that is set.
     """
     size = sum(len(m["content"].encode()) + _TOKEN_OVERHEAD for m in body["messages"])
     limits = [int(body.get(name) or 0) for name in ("max_tokens", "max_completion_tokens")]

@@ -1,7 +1,7 @@
-"""What an error of an endpoint means: for this request alone, for all requests, or for a while.
+"""The meaning of an endpoint's error: for this request, for all requests, or transient.
 
-Providers word the same refusal differently, so errors are read by meaning: status, named fields,
-and words. Where the meaning is unclear, the request fails alone; the next run sends it again.
+Providers word the same refusal differently, so errors are classified by status, named fields and
+key words. If the meaning is unclear, only this request fails, and the next run sends it again.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ _LIMIT_NAMES: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens
 
 
 class EndpointError(Exception):
-    """Base of what a request may meet; the text holds no key."""
+    """Base of the errors of a request; the text contains no key."""
 
 
 class SlowDownError(EndpointError):
-    """The endpoint has too many requests; ``retry_after`` is in seconds, or None."""
+    """The endpoint asks to slow down; ``retry_after`` is in seconds, or None."""
 
     def __init__(self, text: str, retry_after: float | None = None) -> None:
         super().__init__(text)
@@ -60,7 +60,7 @@ class SlowDownError(EndpointError):
 
 
 class TransientError(EndpointError):
-    """A later try may succeed; ``billed`` where this one may have been paid for."""
+    """A retry may succeed; ``billed`` if this request may have been charged."""
 
     def __init__(
         self, text: str, *, retry_after: float | None = None, billed: bool = False
@@ -70,7 +70,7 @@ class TransientError(EndpointError):
 
 
 class RejectedError(EndpointError):
-    """This request is refused whenever it is sent; ``reason`` is that of a `Failure`."""
+    """This request is always refused; ``reason`` is that of a `Failure`."""
 
     def __init__(self, text: str, reason: str = "api_error") -> None:
         super().__init__(text)
@@ -78,13 +78,13 @@ class RejectedError(EndpointError):
 
 
 class LogprobsRefusedError(EndpointError):
-    """The endpoint gives no log-probabilities."""
+    """The endpoint returns no log-probabilities."""
 
 
 class EndpointRefusedError(EndpointError):
-    """Every request is refused; ``remedy`` says what to change in the endpoint's settings.
+    """Every request is refused; ``remedy`` names the setting to change.
 
-    Unless it is ``certain``, an endpoint that has answered other requests refuses this one alone.
+    If it is not ``certain`` and other requests were answered, only this request is refused.
     """
 
     def __init__(self, text: str, remedy: str, *, certain: bool = True) -> None:
@@ -93,25 +93,25 @@ class EndpointRefusedError(EndpointError):
 
 
 def excerpt(text: str) -> str:
-    """Return the beginning of an endpoint's text, on one line and without keys."""
+    """Return the beginning of a text from an endpoint, on one line and without keys."""
     return scrub(" ".join(text.split()))[:_SHOWN]
 
 
 def classify(
     status: int, text: str, headers: Mapping[str, str], body: Mapping[str, Any]
 ) -> EndpointError:
-    """Return what a refusal means.
+    """Return the error that a refusal means.
 
     Parameters
     ----------
     status
-        Of HTTP, or from `status_within`.
+        HTTP status, or from `status_within`.
     text, headers
-        Of the reply.
+        Text and headers of the reply.
     body
         The request.
     """
-    # Words are looked for in the whole text: the telling ones may follow a page of advice.
+    # The whole text is searched, since the key words may come after a page of advice.
     shown, said = f"HTTP {status}: {excerpt(text)}", _without_echo(text)
     if status in _BAD_REQUEST:
         if body.get("logprobs") and "logprobs" in said.lower():
@@ -134,7 +134,7 @@ def classify(
 
 
 def status_within(content: bytes) -> int | None:
-    """Return the HTTP status that an error means which came with status 200; None if no error."""
+    """Return the HTTP status of an error inside a reply with status 200; None if there is none."""
     if b"error" not in content:
         return None
     try:
@@ -155,7 +155,7 @@ def status_within(content: bytes) -> int | None:
 
 
 def of_connection(error: Exception) -> TransientError | EndpointRefusedError:
-    """Return what a connection that failed means."""
+    """Return the error that a failed connection means."""
     causes = list(_causes(error))
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
@@ -169,7 +169,7 @@ def of_connection(error: Exception) -> TransientError | EndpointRefusedError:
 
 
 def parse_retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds that a reply asks to wait: in milliseconds, seconds, or as a date."""
+    """Return the requested waiting time in seconds; it may be given in other units or as a date."""
     for name, unit in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
         value = headers.get(name, "")
         try:
@@ -182,7 +182,7 @@ def parse_retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def _without_echo(text: str) -> str:
-    """Return an error without what it repeats of the request, which may hold any word."""
+    """Return an error without the parts that repeat the request, which may contain any word."""
 
     def own(fields: dict[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in fields.items() if name not in _ECHOES}
@@ -194,7 +194,7 @@ def _without_echo(text: str) -> str:
 
 
 def _refused_field(said: str, body: Mapping[str, Any]) -> str | None:
-    """Return the remedy for an error that says a field of the request is not supported."""
+    """Return the remedy for an error about an unsupported field of the request."""
     if not _UNSUPPORTED.search(said):
         return None
     names = [name for name in body if name not in ("model", "messages", *_LIMIT_NAMES)]

@@ -26,7 +26,7 @@ class Endpoint(Strict):
     """A chat model behind an OpenAI-compatible endpoint."""
 
     base_url: str = Field(description="Address of the endpoint, with /v1.")
-    model: str = Field(description="Name of the model at that endpoint.")
+    model: str = Field(description="Name of the model at this endpoint.")
     key_variable: str | None = Field(
         default="OPENAI_API_KEY",
         description="Variable of the environment or of .env that holds the key; null sends none.",
@@ -34,9 +34,9 @@ class Endpoint(Strict):
     temperature: float | None = Field(
         default=0.0, ge=0, le=2, description="Temperature; null sends none."
     )
-    max_tokens: Count = Field(default=256, description="Most tokens of one answer.")
+    max_tokens: Count = Field(default=256, description="Maximum tokens of one answer.")
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = Field(
-        default="max_tokens", description="What the endpoint calls that limit."
+        default="max_tokens", description="The endpoint's name for this limit."
     )
     seed: int | None = Field(default=None, ge=0, description="Seed to send; null sends none.")
     logprobs: bool = Field(
@@ -45,23 +45,23 @@ class Endpoint(Strict):
         "first tokens, where the rubric and the endpoint allow it; else by the text.",
     )
     extra_body: dict[str, Any] = Field(
-        default={}, description="More of the request's body, as the endpoint documents it."
+        default={}, description="Further fields of the request body, as documented by the endpoint."
     )
     concurrency: Count = Field(
         default=8,
-        description="Requests in flight at a time, over all nodes that share answers.",
+        description="Maximum requests in flight, over all nodes that share answers.",
     )
     requests_per_minute: Count | None = Field(
-        default=None, description="Limit over all nodes that share answers; null is none."
+        default=None, description="Limit over all nodes that share answers; null is no limit."
     )
     tokens_per_minute: Count | None = Field(
-        default=None, description="Limit over all nodes that share answers; null is none."
+        default=None, description="Limit over all nodes that share answers; null is no limit."
     )
     timeout: float = Field(default=60, gt=0, description="Seconds to wait for one answer.")
     attempts: Count = Field(
         default=6,
-        description="How often a request is tried that fails for a passing reason; to be told to "
-        "slow down is none.",
+        description="Maximum attempts of a request that fails for a transient reason. Being asked "
+        "to slow down is not a failure.",
     )
     price_in: float | None = Field(
         default=None, ge=0, description="US dollars for a million tokens of requests."
@@ -104,17 +104,17 @@ class Endpoint(Strict):
         return value
 
     def answering(self) -> dict[str, Any]:
-        """Return what determines an answer; keys, limits and prices do not."""
+        """Return the settings that determine an answer: not keys, limits and prices."""
         return self.model_dump(include=set(_ANSWERING))
 
 
 class AssignmentsSection(Strict):
-    """What endpoints do besides judging."""
+    """Tasks of endpoints besides judging."""
 
     generators: dict[Slug, Slug] = Field(
         default={},
-        description="Model of the study to the endpoint that serves the very same weights: plain "
-        "responses of roles and traits then come from there. Steering and capping stay here.",
+        description="Maps a model of the study to an endpoint that serves the same weights: it "
+        "generates the plain responses of roles and traits. Steering and capping run locally.",
     )
     auditor: Slug | None = Field(
         default=None, description="Endpoint that plays the user in simulated conversations."
@@ -126,19 +126,19 @@ class AssignmentsSection(Strict):
 
 
 class AnswerLimits(Strict):
-    """What a study may ask of endpoints, and where their answers are kept."""
+    """Limits of a study on the use of endpoints, and the folder of their answers."""
 
     max_unscored: float = Field(
         default=0.2, ge=0, le=1, description="A node fails when a larger share is unscored."
     )
     answers: str = Field(
         default="answers",
-        description="Folder in which every answer of an endpoint is kept, for all studies, so "
-        "that none is paid twice; relative to the project root.",
+        description="Folder of the answers of endpoints, shared by all studies, so that none is "
+        "paid twice; relative to the project root.",
     )
     max_requests: Count | None = Field(
-        default=None, description="Most requests that the study sends to endpoints; null is any."
+        default=None, description="Maximum requests of the study to endpoints; null is no limit."
     )
     max_cost: float | None = Field(
-        default=None, gt=0, description="Most US dollars that the study pays endpoints; null: any."
+        default=None, gt=0, description="Maximum cost of the study in US dollars; null is no limit."
     )

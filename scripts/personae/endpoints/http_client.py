@@ -17,7 +17,7 @@ from personae.endpoints.endpoint_errors import (
 )
 from personae.endpoints.endpoint_settings import Endpoint
 
-# The reply is read here, by meaning: the client's own models would refuse what some providers send.
+# The reply is parsed here, since the client's own models refuse what some providers send.
 _RAW: Final[Any] = {"headers": {"X-Stainless-Raw-Response": "true"}}
 
 
@@ -26,7 +26,7 @@ class ChatClient:
 
     def __init__(self, endpoint: Endpoint, key: str | None) -> None:
         self._timeout = endpoint.timeout
-        # Retries and time limits are this package's own: they depend on what a refusal means.
+        # This package handles retries and time limits, which depend on the meaning of a refusal.
         self._client = openai.AsyncOpenAI(
             base_url=endpoint.base_url, api_key=key or "none", timeout=None, max_retries=0
         )
@@ -43,11 +43,11 @@ class ChatClient:
         Raises
         ------
         EndpointError
-            By what should follow.
+            The subclass says how to proceed.
         """
         try:
             async with asyncio.timeout(self._timeout):
-                # The body is sent as it is, since the answer is stored under it.
+                # The body is sent unchanged, since it is part of the key of the answer.
                 raw: Any = await self._client.post(
                     "/chat/completions", cast_to=object, body=dict(body), options=_RAW
                 )

@@ -1,7 +1,7 @@
-"""Keys of endpoints: from the environment or .env, and nowhere else.
+"""Keys of endpoints, from the environment or .env only.
 
-A key that was read is remembered, and `scrub` takes it out of every text that is logged, shown or
-kept: an endpoint may repeat the key in what it says about it.
+`scrub` removes every key that was read from texts that are logged, shown or stored, since an
+endpoint may repeat the key in an error.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from personae.base.errors import PersonaeError
 
 MASK: Final = "[key]"
 _SHORTEST: Final = 6  # shorter keys are placeholders such as "none", which occur in plain text
-_known: list[str] = []  # longest first, so that a key which begins like another leaves no rest
+_known: list[str] = []  # longest first, in case one key is the beginning of another
 
 
 def find_key(variable: str, root: Path = Path()) -> str | None:
     """Return the key in an environment variable, else in ``.env`` at ``root``, else None.
 
-    White space around it, such as the line break of a file that became a secret, is no part of it.
+    White space around the key, such as a trailing line break, is removed.
 
     Raises
     ------
     PersonaeError
-        When no HTTP header can carry it: libraries would show such a key, escaped, in their errors.
+        If it cannot be an HTTP header: libraries would show such a key, escaped, in their errors.
     """
     key = os.environ.get(variable, "").strip() or _from_file(root / ".env", variable).strip()
     if not (key.isascii() and key.isprintable()):
         raise PersonaeError(
             f"{variable}: the key holds a character that no key has (a control character, or one "
-            "that is not ASCII); copy it anew"
+            "that is not ASCII); copy it again"
         )
     if len(key) >= _SHORTEST and key not in _known:
         _known.append(key)
@@ -46,7 +46,7 @@ def require_key(variable: str, endpoint: str, root: Path = Path()) -> str:
     Raises
     ------
     PersonaeError
-        When there is none, or none that can be sent: the line names the variable.
+        If there is no usable key; the line names the variable.
     """
     key = find_key(variable, root)
     if key is None:
@@ -55,7 +55,7 @@ def require_key(variable: str, endpoint: str, root: Path = Path()) -> str:
 
 
 def missing_key(variable: str, endpoint: str) -> str:
-    """Return the line that says that an endpoint has no key."""
+    """Return the error message for an endpoint without a key."""
     return (
         f"endpoints.{endpoint}.key_variable: {variable} is not set; export it with the key, or "
         "write it into .env"
@@ -65,7 +65,7 @@ def missing_key(variable: str, endpoint: str) -> str:
 def scrub(text: str) -> str:
     """Return ``text`` without any key that was read.
 
-    A text that is cut has to be scrubbed before: the cut may go through a key.
+    Scrub a text before truncating it: the cut may split a key.
     """
     for key in _known:
         text = text.replace(key, MASK)
@@ -73,10 +73,10 @@ def scrub(text: str) -> str:
 
 
 class Scrubber(logging.Formatter):
-    """A formatter whose lines hold no key, tracebacks included."""
+    """A log formatter that removes keys, also from tracebacks."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line of a record."""
+        """Format a record."""
         return scrub(super().format(record))
 
 

@@ -1,7 +1,7 @@
 """A batch of requests to one endpoint.
 
-A transient failure is tried again and a rejected request is given up alone. What every request
-would meet ends the batch with one line; answers that are on their way by then are still kept.
+After a transient failure a request is sent again; a rejected request fails alone. A problem that
+concerns all requests ends the batch with one line; answers to requests already sent are stored.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ Outcome = ChatAnswer | Failure
 
 PATIENCE: Final = 600.0  # seconds for which an endpoint may ask to slow down and answer nothing
 _DEAD: Final = 10  # after so many failures and no answer, the endpoint counts as dead
-_LOOK: Final = 1.0  # seconds between two looks at the workflow, the disk and other nodes
-_LOOKS_PER_LINE: Final = 10  # in the log
+_CHECK_SECONDS: Final = 1.0  # between checks of the workflow, the disk and other nodes
+_CHECKS_PER_LINE: Final = 10  # of the log
 _KEPT: Final = "all answers so far are kept"
 
 
 class NoLogprobsError(PersonaeError):
-    """The endpoint gives no log-probabilities; the same can be asked without."""
+    """The endpoint returns no log-probabilities; the requests may be sent without them."""
 
 
 class RequestBatch:
@@ -59,7 +59,7 @@ class RequestBatch:
         self._ended = False
 
     async def run(self, wanted: Mapping[str, Body], known: int) -> dict[str, Outcome]:
-        """Return the outcomes of requests by key; ``known`` more are only counted in the log."""
+        """Return the outcomes by key; the log also counts ``known`` answers that were stored before."""
         self._wanted, self._limits = wanted, RequestLimits(self._endpoint)
         priced = self._endpoint.price_out is not None
         self._progress = BatchProgress(self._name, known + len(wanted), known, priced=priced)
@@ -67,7 +67,7 @@ class RequestBatch:
             try:
                 await self._ask_watched()
             except BaseExceptionGroup as group:
-                # What was sent is paid for: wait for it.
+                # Requests that were sent are paid for: wait for their answers.
                 await asyncio.gather(*self._in_flight, return_exceptions=True)
                 raise _first(group) from None
             finally:
@@ -77,22 +77,22 @@ class RequestBatch:
 
     async def _ask_watched(self) -> None:
         async with asyncio.TaskGroup() as group:
-            self._look()
+            self._check()
             watch = group.create_task(self._watch())
             await self._ask_all()
             watch.cancel()
 
     async def _ask_all(self) -> None:
-        """Ask what no other node asks, and wait for the answers to the rest."""
+        """Send the requests that no other node sends, and wait for the answers to the others."""
         while left := [key for key in self._wanted if key not in self._found]:
             mine = self._database.claim(left)
-            # Another node may have asked since this one looked.
+            # Another node may have stored answers since the last query.
             self._found.update(self._database.known(left, since=self._began))
             unasked = deque(key for key in left if key in mine and key not in self._found)
             if not unasked and len(mine) < len(left):
-                await asyncio.sleep(_LOOK / 2.0)
-            # Twice as many as requests in flight: the next request is always ready. No more, since
-            # a refused request has to come before those that were not sent yet.
+                await asyncio.sleep(_CHECK_SECONDS / 2.0)
+            # Twice as many workers as requests in flight, so that a request is always ready. No
+            # more, so that refused requests are repeated before new ones are sent.
             async with asyncio.TaskGroup() as group:
                 for _ in range(min(2 * self._endpoint.concurrency, len(unasked))):
                     group.create_task(self._work(unasked))
@@ -108,7 +108,7 @@ class RequestBatch:
             return await tries(self._answer, key)
         except (errors.RejectedError, errors.TransientError) as error:
             if isinstance(error, errors.RejectedError) and error.reason == "filtered":
-                return Failure("filtered", str(error))  # and the endpoint is well
+                return Failure("filtered", str(error))  # the endpoint works
             return self._give_up(str(error))
 
     def _give_up(self, detail: str) -> Failure:
@@ -118,12 +118,12 @@ class RequestBatch:
         if progress.failed > self._most_failures or dead:
             raise self._end(
                 f"{progress.failed} of {progress.total} requests failed, the last with {detail}; "
-                f"{_KEPT}: run again when the endpoint is well"
+                f"{_KEPT}: run again when the endpoint works"
             )
         return Failure("api_error", detail)
 
     async def _answer(self, key: str) -> ChatAnswer:
-        """Return the answer to a request, which is sent again while the endpoint is busy."""
+        """Return the answer to a request; it is sent again while the endpoint asks to slow down."""
         while True:
             sent = await self._send(key)
             if isinstance(sent, ChatAnswer):
@@ -132,17 +132,17 @@ class RequestBatch:
                 raise sent
 
     async def _send(self, key: str) -> ChatAnswer | errors.EndpointError:
-        """Send a request once, and draw the conclusions before the next one is sent."""
+        """Send a request once, and adapt the limits before the next one is sent."""
         body = self._wanted[key]
         tokens = likely_prompt_tokens(body), most_tokens(body)[1]
         async with self._limits.slot(*tokens) as began:
-            if self._ended:  # by a request whose slot this one got, before all were cancelled
+            if self._ended:  # this slot was freed by the request that ended the batch
                 raise asyncio.CancelledError
             await self._reserve(body)
             exchange = asyncio.create_task(self._exchange(key, body))
             self._in_flight.add(exchange)
             exchange.add_done_callback(self._in_flight.discard)
-            sent = await asyncio.shield(exchange)  # it goes on when the batch ends
+            sent = await asyncio.shield(exchange)  # finishes even if the batch ends
             if isinstance(sent, ChatAnswer):
                 self._limits.answered(began, sent.completion_tokens)
             elif isinstance(sent, errors.SlowDownError):
@@ -168,7 +168,7 @@ class RequestBatch:
     def _conclude(
         self, sent: ChatAnswer | errors.EndpointError
     ) -> ChatAnswer | errors.EndpointError:
-        """Raise what ends the batch; a refusal that is not certain concerns this request alone."""
+        """Raise errors that end the batch; an uncertain refusal rejects this request only."""
         if isinstance(sent, errors.LogprobsRefusedError):
             self._ended = True
             raise NoLogprobsError(f"endpoints.{self._name}: {sent}")
@@ -182,7 +182,7 @@ class RequestBatch:
         return sent
 
     async def _reserve(self, body: Body) -> None:
-        """Reserve the most that a request can cost, and wait while others tie up the budget."""
+        """Reserve the maximum cost of a request; wait while other requests hold the budget."""
         budget, study = self._runtime.budget, self._runtime.study
         while budget and not self._database.reserve(study, self._prices.bound(body), budget):
             if not self._in_flight:
@@ -190,7 +190,7 @@ class RequestBatch:
             await asyncio.sleep(0.05)
 
     async def _exchange(self, key: str, body: Body) -> ChatAnswer | errors.EndpointError:
-        """Send a request; write down the answer, and what is due beyond its reservation."""
+        """Send a request; store the answer and charge the cost beyond the reservation."""
         try:
             sent: ChatAnswer | errors.EndpointError = await self._client.send(body)
             if isinstance(sent, ChatAnswer) and sent.is_blank and not self._may_be_blank:
@@ -210,21 +210,21 @@ class RequestBatch:
         return sent
 
     def _end(self, text: str) -> PersonaeError:
-        """Send nothing more, and return the error to raise."""
+        """Stop sending requests, and return the error to raise."""
         self._ended = True
         return PersonaeError(f"endpoints.{self._name}: {text}")
 
     async def _watch(self) -> None:
-        looks = 0
+        checks = 0
         while True:
-            await asyncio.sleep(_LOOK)
-            looks += 1
-            self._look()
-            if looks % _LOOKS_PER_LINE == 0:
+            await asyncio.sleep(_CHECK_SECONDS)
+            checks += 1
+            self._check()
+            if checks % _CHECKS_PER_LINE == 0:
                 self._progress.log(self._limits.concurrency)
 
-    def _look(self) -> None:
-        """Check that the workflow is alive and the disk has room, and share with other nodes."""
+    def _check(self) -> None:
+        """Check the workflow, the disk, and how many nodes share the endpoint."""
         current_owner()
         self._database.require_room()
         place = f"{self._endpoint.base_url} {self._endpoint.model} {self._endpoint.key_variable}"
@@ -232,7 +232,7 @@ class RequestBatch:
 
 
 def _first(error: BaseException) -> BaseException:
-    """Return the error that a group of tasks ended with; the others followed from it."""
+    """Return the first error of a group of tasks; the others follow from it."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error

@@ -1,4 +1,4 @@
-"""How fast one node asks an endpoint: requests in flight, limits per minute, and pauses."""
+"""Limits on the requests of one node: in flight, per minute, and pauses."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _LONGEST_PAUSE: Final = 60.0
 class RequestLimits:
     """Bounds the requests of one node, which uses its share of the endpoint's limits.
 
-    When the endpoint has too many requests, all requests pause for as long as it asks, or for twice
-    as long as the time before. The number of requests in flight is halved, and grows by one with
-    every round of answers.
+    When the endpoint asks to slow down, all requests pause for as long as it asks, or for twice
+    the previous pause. The number of requests in flight is halved, and grows by one with every
+    round of answers.
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
@@ -34,8 +34,8 @@ class RequestLimits:
         self.share_with(1)
 
     def share_with(self, nodes: int) -> None:
-        """Use an equal share of the limits: so many nodes ask the endpoint."""
-        if nodes == self._nodes:  # a new limiter would let out another burst
+        """Use an equal share of the limits among ``nodes`` nodes."""
+        if nodes == self._nodes:  # a new limiter would allow another burst
             return
         self._nodes = nodes
         self._requests = _per_minute(self._endpoint.requests_per_minute, nodes)
@@ -44,17 +44,17 @@ class RequestLimits:
 
     @property
     def concurrency(self) -> int:
-        """How many requests may be in flight now."""
+        """Number of requests that may be in flight now."""
         return int(self._slots.total_tokens)
 
     @property
     def pause(self) -> float:
-        """Seconds for which nothing may be sent."""
+        """Remaining seconds of the pause."""
         return max(0.0, self._paused_until - asyncio.get_running_loop().time())
 
     @asynccontextmanager
     async def slot(self, prompt_tokens: float, max_tokens: float) -> AsyncIterator[float]:
-        """Hold a place for one request in flight; entered when it may be sent, at that time."""
+        """Hold a slot for one request; yields, when it may be sent, the time of the event loop."""
         async with self._slots:
             if self._requests:
                 await self._requests.acquire()
@@ -66,13 +66,13 @@ class RequestLimits:
 
     async def _take_tokens(self, tokens: float) -> None:
         limiter = self._tokens
-        while limiter and tokens > 0.0:  # in pieces: a limiter lets out no more at once
+        while limiter and tokens > 0.0:  # in pieces, since a limiter has a maximum per call
             piece = min(tokens, limiter.max_rate)
             await limiter.acquire(piece)
             tokens -= piece
 
     def answered(self, began: float, completion_tokens: int | None) -> None:
-        """Speed up, unless the request was sent before the last refusal."""
+        """Raise the number in flight, unless the request was sent before the last refusal."""
         if completion_tokens is not None:
             mean = self._completion_tokens or completion_tokens
             self._completion_tokens = mean + (completion_tokens - mean) / 20.0
@@ -102,9 +102,9 @@ class RequestLimits:
 
 
 def _per_minute(limit: int | None, nodes: int) -> AsyncLimiter | None:
-    """Return a limiter of which no minute sees more than the limit."""
+    """Return a limiter that stays within the limit in every minute; None for no limit."""
     if limit is None:
         return None
-    # A second's worth may go out at once, in addition to what goes out steadily.
+    # It allows bursts of one second's worth in addition to the steady rate.
     per_second = limit / nodes / 61.0
     return AsyncLimiter(max(1.0, per_second), max(1.0, 1.0 / per_second))

@@ -1,4 +1,4 @@
-"""How often and when a request is tried again that met a transient failure."""
+"""Retries of requests after transient failures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from personae.endpoints.endpoint_errors import TransientError
 
 _FIRST_PAUSE: Final = 0.5  # seconds before the second try
 _LONGEST_PAUSE: Final = 60.0
-_BILLED_TRIES: Final = 3  # tries of a request whose useless replies may have been billed
+_BILLED_TRIES: Final = 3  # tries of a request whose unusable replies may have been billed
 
 
 def retrying(attempts: int, on_retry: Callable[[TransientError], None]) -> AsyncRetrying:
@@ -36,7 +36,7 @@ def _failure(state: RetryCallState) -> TransientError:
 
 
 def _wait(state: RetryCallState) -> float:
-    """Return the seconds before the next try: as the endpoint asks, else growing."""
+    """Return the seconds before the next try: what the endpoint asks for, else a growing time."""
     if (asked := _failure(state).retry_after) is not None:
         return min(asked, _LONGEST_PAUSE)
     return wait_random_exponential(_FIRST_PAUSE, max=_LONGEST_PAUSE)(state)

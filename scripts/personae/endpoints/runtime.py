@@ -1,4 +1,4 @@
-"""Endpoints, budget and folder of answers as the configuration of a run gives them.
+"""Endpoints, budget and folder of answers from the configuration of a run.
 
 Limits, prices and budget change no answer, so they are not part of a node's params: a raised limit
 reruns nothing.
@@ -18,20 +18,20 @@ from personae.endpoints.spending import Budget
 
 @dataclass(frozen=True)
 class Runtime:
-    """What a run knows of endpoints.
+    """Endpoints of a run, and the limits on their use.
 
     Attributes
     ----------
     study
-        Whose budget is spent.
+        Study whose budget is used.
     endpoints
-        By name.
+        Endpoints by name.
     answers
         Folder of the database of answers.
     budget
-        The most that the study may send and pay.
+        Maximum requests and cost of the study.
     max_unscored
-        Largest share of a node's requests that may fail.
+        Maximum share of a node's requests that may fail.
     root
         Folder of ``.env``.
     """
@@ -45,7 +45,7 @@ class Runtime:
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Runtime:
-        """Return what a run's configuration, which was checked before, says."""
+        """Read a checked configuration."""
         section = config.get("judging", {})
         judging = AnswerLimits.model_validate(
             {name: section[name] for name in AnswerLimits.model_fields if name in section}
@@ -68,7 +68,7 @@ class Runtime:
         Raises
         ------
         PersonaeError
-            When there is none of that name.
+            If no endpoint has that name.
         """
         if name not in self.endpoints:
             known = ", ".join(self.endpoints) or "none"

@@ -1,4 +1,4 @@
-"""What requests cost a study: reserved before they are sent, settled when they are answered."""
+"""Cost of requests: reserved before they are sent, settled when they are answered."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from personae.endpoints.endpoint_settings import Endpoint
 
 @dataclass(frozen=True)
 class Charge:
-    """What a request counts and costs (US dollars)."""
+    """Number of requests, cost (US dollars) and tokens."""
 
     requests: int = 0
     cost: float = 0.0
@@ -30,7 +30,7 @@ class Charge:
 
 @dataclass(frozen=True)
 class Budget:
-    """The most that a study may send and pay; None is unlimited."""
+    """Maximum requests and cost (US dollars) of a study; None is unlimited."""
 
     requests: int | None = None
     cost: float | None = None
@@ -62,11 +62,11 @@ class Prices:
 
     @classmethod
     def of(cls, endpoint: Endpoint) -> Prices:
-        """Return the prices of an endpoint, zero where none is given."""
+        """Return the prices of an endpoint; zero if not given."""
         return cls((endpoint.price_in or 0.0) / 1e6, (endpoint.price_out or 0.0) / 1e6)
 
     def charge(self, body: Body, answer: ChatAnswer) -> Charge:
-        """Return what an answer cost; where the endpoint counts no tokens, the upper bound."""
+        """Return the cost of an answer; the upper bound if the endpoint reports no tokens."""
         most_prompt, most_completion = most_tokens(body)
         prompt = most_prompt if answer.prompt_tokens is None else answer.prompt_tokens
         completion = (
@@ -75,7 +75,7 @@ class Prices:
         return Charge(1, self._cost(prompt, completion), prompt, completion)
 
     def bound(self, body: Body) -> float:
-        """Return the most that a request can cost."""
+        """Return the maximum cost of a request."""
         return self._cost(*most_tokens(body))
 
     def _cost(self, prompt: int, completion: int) -> float:

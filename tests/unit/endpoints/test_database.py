@@ -208,7 +208,7 @@ def test_a_full_disk_stops_the_node_before_an_answer_is_lost(
     small_disk: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("personae.endpoints.request_batch._LOOK", 0.02)
+    monkeypatch.setattr("personae.endpoints.request_batch._CHECK_SECONDS", 0.02)
     endpoint = serve(lambda body, _: completion("x" * 20_000))
     run = runtime(endpoint.url, concurrency=4)
     prompts = [f"p{i}" for i in range(400)]

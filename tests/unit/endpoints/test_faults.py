@@ -80,7 +80,7 @@ def test_a_fault_that_stays_is_a_failure_with_words_and_without_key(
     assert [o.reason for o in failed] == ["api_error"]
     assert failed[0].detail
     assert KEY not in failed[0].detail
-    # The failure is not kept: when the endpoint is well, only that one is asked again.
+    # The failure is not kept: when the endpoint works, only that one is asked again.
     before = endpoint.asked.total()
     endpoint.behave = lambda body, _: echo(body)
     assert texts(ask(runtime(endpoint.url), PROMPTS)) == EXPECTED

@@ -22,7 +22,7 @@ def test_a_node_stops_asking_when_its_workflow_is_killed(
     runtime: Callable[..., Runtime],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("personae.endpoints.request_batch._LOOK", 0.05)
+    monkeypatch.setattr("personae.endpoints.request_batch._CHECK_SECONDS", 0.05)
     workflow = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     identity = ProcessIdentity.of(workflow.pid)
     monkeypatch.setenv(VARIABLE, str(identity))

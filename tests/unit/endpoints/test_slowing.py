@@ -130,8 +130,8 @@ def test_a_line_now_and_then_says_how_things_stand(
     serve: Serve, runtime: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "personae")
-    monkeypatch.setattr("personae.endpoints.request_batch._LOOK", 0.1)
-    monkeypatch.setattr("personae.endpoints.request_batch._LOOKS_PER_LINE", 2)
+    monkeypatch.setattr("personae.endpoints.request_batch._CHECK_SECONDS", 0.1)
+    monkeypatch.setattr("personae.endpoints.request_batch._CHECKS_PER_LINE", 2)
     endpoint = serve(lambda body, before: later(0.1) if before else failure(500))
     run = runtime(endpoint.url, concurrency=2, price_in=1.0, price_out=1.0)
     ask(run, prompts("p", 10))
