@@ -59,7 +59,7 @@ class RequestBatch:
         self._ended = False
 
     async def run(self, wanted: Mapping[str, Body], known: int) -> dict[str, Outcome]:
-        """Return the outcomes by key; the log also counts ``known`` answers that were stored before."""
+        """Return the outcomes by key; the log counts ``known`` stored answers as well."""
         self._wanted, self._limits = wanted, RequestLimits(self._endpoint)
         priced = self._endpoint.price_out is not None
         self._progress = BatchProgress(self._name, known + len(wanted), known, priced=priced)
