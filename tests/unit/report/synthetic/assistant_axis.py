@@ -81,9 +81,9 @@ def harm_tables(plan: Planted) -> dict[str, pa.Table]:
     ):
         cells = item.columns
         arm = HarmArm(*(cells[name] for name in HarmArm._fields))
-        share = 0.75 * plan.effect * (arm.contrast != "no_persona") + 0.1
+        share = 0.85 * plan.effect * (arm.contrast != "no_persona") + 0.1
         if arm.contrast in ("axis", "steering"):
-            share -= plan.effect * (0.65 if arm.band != BANDS[-1] else 0.2)
+            share -= plan.effect * (0.9 if arm.band != BANDS[-1] else 0.2)
         harmful = luck[cells["question_id"]] < share
         answers.append({"response_id": item.id, **cells})
         scores.append(score(item.id, "harm", "", 2.0 * harmful, JUDGES[0]))
