@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,6 +20,7 @@ from personae.base.atomic_files import replace_atomically
 from personae.data import table_checksums
 from personae.data.damaged_table import REMEDY as _REMEDY
 from personae.data.damaged_table import DamagedTableError, TableError
+from personae.data.row_conditions import Conditions, groups_meeting, rows_meeting
 from personae.data.row_groups import parts_by_layer, row_groups
 from personae.data.schemas import SCHEMAS
 from personae.data.vector_columns import (
@@ -30,10 +31,6 @@ from personae.data.vector_columns import (
     is_vector,
     to_matrix,
 )
-
-if TYPE_CHECKING:
-    import pyarrow.compute as pc
-    import pyarrow.dataset as ds
 
 __all__ = [
     "DamagedTableError",
@@ -53,8 +50,6 @@ _UNREADABLE: Final = (pa.ArrowException, OSError, table_checksums.ChecksumError)
 
 _WIDTHS: Final = {VECTOR: is_vector, HALF_VECTOR: is_half_vector}
 """What tells a column of vectors, whose width schemas leave open."""
-
-Filters = Sequence[tuple[str, str, Any]]
 
 
 def assemble(parts: Sequence[pa.Table], schema_name: str) -> pa.Table:
@@ -161,7 +156,7 @@ def read(
     path: str | os.PathLike[str],
     schema_name: str,
     columns: Sequence[str] | None = None,
-    filters: Filters | None = None,
+    filters: Conditions | None = None,
 ) -> pa.Table:
     """Return a table, or some of its columns and rows, after checking the bytes that are read.
 
@@ -183,22 +178,20 @@ def read(
         Naming the file, when it is missing, damaged or of another kind.
     """
     wanted = _declared(schema_name).names if columns is None else list(columns)
-    conditions = None if filters is None else pq.filters_to_expression(list(filters))
+    conditions = list(filters or ())
+    needed = list(dict.fromkeys([*wanted, *(name for name, *_ in conditions)]))
     try:
         with pa.OSFile(os.fspath(path)) as stream:
             footer = table_checksums.check_footer(stream)
             file = pq.ParquetFile(stream)
             _refuse_other(file, str(path), schema_name)
-            fragment = None if conditions is None else _fragment(stream, conditions)
-            needed = {*wanted, *(name for name, *_ in filters or ())}
-            groups = [group.id for group in fragment.row_groups] if fragment else None
+            groups = groups_meeting(file.metadata, conditions)
             chunks = table_checksums.chunks_of(file.metadata, groups)
             table_checksums.check_chunks(
                 stream, footer, (chunk for chunk in chunks if chunk.column in needed)
             )
-            if fragment is None:
-                return _bare(file.read(columns=wanted).select(wanted))
-            return _bare(fragment.to_table(columns=wanted, filter=conditions))
+            found = file.read_row_groups(groups, columns=needed)
+            return _bare(rows_meeting(found, conditions).select(wanted))
     except FileNotFoundError:
         raise TableError(f"{path}: no such table; run the workflow again") from None
     except _UNREADABLE as error:
@@ -259,13 +252,6 @@ def _refuse_schema(found: pa.Schema, declared: pa.Schema, what: str, remedy: str
         if not (vectors(kind) if vectors else kind == field.type):
             expected = "vectors" if vectors else field.type
             raise TableError(f"{what}: column {field.name} is {kind}, not {expected}; {remedy}")
-
-
-def _fragment(stream: pa.NativeFile, conditions: pc.Expression) -> ds.ParquetFileFragment:
-    """Return the row groups of a file that may hold rows that meet the conditions."""
-    import pyarrow.dataset as ds  # imports pandas, which most nodes do not need
-
-    return ds.ParquetFileFormat().make_fragment(stream).subset(conditions)
 
 
 def _refuse_other(file: pq.ParquetFile, path: str, schema_name: str) -> None:

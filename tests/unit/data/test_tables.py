@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from personae.data import table_checksums, tables
+from personae.data.row_conditions import groups_meeting
 from personae.data.schemas import SCHEMAS, VECTOR
 from personae.data.tables import TableError
 from personae.workflow.provenance import collect
@@ -268,3 +269,31 @@ def test_provenance_of_a_node_without_a_model_is_that_of_its_inputs(path: Path) 
         assert inherited[name] == made[name]
     assert {"config_digest", "code_digest", "versions", "time"} <= set(inherited)
     assert "pid" not in made
+
+
+def test_conditions_are_those_of_pyarrow_and_read_only_the_groups_that_may_meet_them(
+    tmp_path: Path,
+) -> None:
+    rng, n = np.random.default_rng(0), 3000
+    columns = {
+        "response_id": [f"r{i % 50}" if i % 7 else None for i in range(n)],
+        "layer": pa.array(np.sort(rng.integers(0, 6, n)), pa.int16()),
+        "projection": rng.normal(size=n),
+    }
+    path = tmp_path / "p.parquet"
+    made = tables.assemble([pa.table(columns)], "prompt_projections")
+    tables.write(made, path, "prompt_projections", FACTS)
+    for conditions in (
+        [("layer", "==", 3)],
+        [("layer", ">=", 2), ("layer", "<", 4)],
+        [("layer", "in", [0, 5]), ("projection", ">", 0.5)],
+        [("response_id", "==", "r7")],
+        [("layer", "<=", 0)],
+        [("layer", ">", 5)],
+    ):
+        expected = pq.read_table(path, filters=conditions).replace_schema_metadata(None)
+        assert tables.read(path, "prompt_projections", filters=conditions).equals(expected)
+    assert len(groups_meeting(pq.read_metadata(path), [("layer", "==", 3)])) == 1
+    assert groups_meeting(pq.read_metadata(path), [("layer", ">", 5)]) == []
+    with pytest.raises(ValueError, match="comparison '~'"):
+        tables.read(path, "prompt_projections", filters=[("layer", "~", 3)])
