@@ -21,6 +21,7 @@ from personae.workflow import node_params, snakemake_internals
 from personae.inference.client import claim_ownership
 from personae.workflow.claim_sizes import claim_sizes
 from personae.workflow.cluster import finished_nodes, head_process, resources
+from personae.workflow.config import training_plan
 from personae.workflow.config import (
     check_ready,
     fewer_than_asked,
@@ -58,6 +59,10 @@ TRAITS = study.trait_names
 # Traits of the trait space have vectors but are not steered.
 SPACE = study.space_names
 POLARITIES = ["positive", "negative"]
+ADAPTERS = training_plan.adapters(study)
+DATASETS = training_plan.datasets(study)
+AUTOENCODERS = {source.name: source for source in study.config.reading.autoencoders}
+CORPORA = training_plan.corpora(study)
 
 
 wildcard_constraints:
@@ -67,6 +72,9 @@ wildcard_constraints:
     trait="|".join(TRAITS + SPACE),
     polarity="|".join(POLARITIES),
     part="part[0-9]+",
+    adapter="|".join(ADAPTERS) or "none",
+    corpus="|".join(CORPORA) or "none",
+    autoencoder="|".join(AUTOENCODERS) or "none",
 
 
 # Model servers that nodes start will end with this process.
@@ -282,6 +290,111 @@ def trait_files(name):
 def monitoring_files(name):
     folder = "results/{study}/{model}/monitoring"
     return [f"{folder}/{trait}/{name}" for trait in TRAITS]
+
+
+def layer_choices():
+    folder = "results/{study}/{model}/steering"
+    return [f"{folder}/{trait}/layer_sweep/effects.parquet" for trait in TRAITS]
+
+
+def comparison_files(name):
+    folder = "results/{study}/{model}/steering"
+    return [f"{folder}/{trait}/comparison/{name}" for trait in TRAITS]
+
+
+def partner_files(wildcards):
+    """Vectors and layer of the trait that is steered together with this one, if there is one."""
+    trait = node_params.partner(study, wildcards.trait)
+    if trait is None:
+        return {}
+    at = f"results/{wildcards.study}/{wildcards.model}"
+    return {
+        "partner": [
+            f"{at}/traits/{trait}/vectors.parquet",
+            f"{at}/steering/{trait}/layer_sweep/effects.parquet",
+        ]
+    }
+
+
+def residual_lengths(wildcards):
+    """Where doses of the layer sweep are shares of the residual stream's length: these lengths."""
+    if study.config.layer_sweep.units == "vector":
+        return {}
+    at = f"results/{wildcards.study}/{wildcards.model}"
+    return {"directions": f"{at}/axis/directions.parquet"}
+
+
+def choice_files():
+    folder = "results/{study}/{model}/steering"
+    return [f"{folder}/{trait}/layer_sweep/choice.parquet" for trait in TRAITS]
+
+
+def training_vectors(wildcards):
+    """Vector and layer of the trait, for an adapter that is trained with either."""
+    adapter = ADAPTERS[wildcards.adapter]
+    if adapter.arm == training_plan.PLAIN:
+        return {}
+    at = f"results/{wildcards.study}/{wildcards.model}"
+    return {
+        "vectors": f"{at}/traits/{adapter.trait}/vectors.parquet",
+        "layer": f"{at}/steering/{adapter.trait}/layer_sweep/effects.parquet",
+    }
+
+
+def trained_adapters(wildcards):
+    """The adapters of one trait's training data."""
+    folder = f"results/{wildcards.study}/{wildcards.model}/finetuning/adapters"
+    return [
+        f"{folder}/{name}" for name in training_plan.adapters_of(study, wildcards.trait)
+    ]
+
+
+def finetuning_files(name):
+    folder = "results/{study}/{model}/finetuning"
+    return [f"{folder}/{trait}/{name}" for trait in training_plan.trained_traits(study)]
+
+
+def screening_files(name):
+    return [
+        f"results/{{study}}/{{model}}/screening/{corpus}/{name}" for corpus in CORPORA
+    ]
+
+
+def both_sides(name):
+    """A table of both polarities of every trait, in this order."""
+    return [
+        f"results/{{study}}/{{model}}/traits/{trait}/{polarity}/{name}"
+        for trait in TRAITS
+        for polarity in POLARITIES
+    ]
+
+
+def autoencoder_files(wildcards):
+    """The local files of an autoencoder: weights and names of features."""
+    source = AUTOENCODERS[wildcards.autoencoder]
+    files = {"weights": source.path, "names": source.names}
+    return {key: str(study.base / path) for key, path in files.items() if path}
+
+
+def autoencoder_source(wildcards):
+    return AUTOENCODERS[wildcards.autoencoder].model_dump()
+
+
+def screened_file(wildcards):
+    """The file of a user that is screened; none for training data of the library."""
+    return {
+        "source": str(study.base / file.path)
+        for file in study.config.screening.files
+        if file.name == wildcards.corpus
+    }
+
+
+def caused_shifts(wildcards):
+    """What training on the data caused, where there is training."""
+    if not ADAPTERS:
+        return {}
+    at = f"results/{wildcards.study}/{wildcards.model}"
+    return {"shifts": f"{at}/finetuning/shifts.parquet"}
 
 
 # Each projection job covers several personas, see `persona_parts`.

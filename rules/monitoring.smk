@@ -94,6 +94,7 @@ rule measure_monitoring:
     output:
         correlations="results/{study}/{model}/monitoring/{trait}/correlations.parquet",
         points="results/{study}/{model}/monitoring/{trait}/points.parquet",
+        alerts="results/{study}/{model}/monitoring/{trait}/alerts.parquet",
     log:
         "results/{study}/{model}/logs/measure_monitoring/{trait}.log",
     benchmark:
@@ -104,6 +105,7 @@ rule measure_monitoring:
         "../envs/personae.yaml"
     params:
         max_unscored=study.config.judging.max_unscored,
+        false_alarms=study.config.monitoring.false_alarms,
         draws=study.config.axis.bootstrap,
         seed=study.config.seed,
         code=code_digest("monitoring/measure_monitoring"),

@@ -215,6 +215,7 @@ rule plot_monitoring:
     input:
         points=monitoring_files("points.parquet"),
         correlations=monitoring_files("correlations.parquet"),
+        alerts=monitoring_files("alerts.parquet"),
     output:
         report(
             "results/{study}/{model}/figures/monitoring.svg",
@@ -259,6 +260,153 @@ rule plot_susceptibility:
         code=code_digest("report/plot_susceptibility"),
     script:
         "../scripts/report/plot_susceptibility.py"
+
+
+rule plot_trait_positions:
+    input:
+        pairs="results/{study}/{model}/traits/pair_cosines.parquet",
+        positions="results/{study}/{model}/traits/positions.parquet",
+    output:
+        report(
+            "results/{study}/{model}/figures/trait_positions.svg",
+            caption="report/plot_trait_positions.rst",
+            category="Traits",
+            labels={"model": "{model}", "figure": "Geometry and nulls"},
+        ),
+    log:
+        "results/{study}/{model}/logs/plot_trait_positions.log",
+    benchmark:
+        "results/{study}/{model}/benchmarks/plot_trait_positions.tsv"
+    group:
+        batch_group("plot_trait_positions")
+    conda:
+        "../envs/personae.yaml"
+    params:
+        code=code_digest("report/plot_trait_positions"),
+    script:
+        "../scripts/report/plot_trait_positions.py"
+
+
+rule plot_layer_choice:
+    input:
+        choice_files(),
+    output:
+        report(
+            "results/{study}/{model}/figures/layer_choice.svg",
+            caption="report/plot_layer_choice.rst",
+            category="Steering",
+            labels={"model": "{model}", "figure": "Choice of the layer"},
+        ),
+    log:
+        "results/{study}/{model}/logs/plot_layer_choice.log",
+    benchmark:
+        "results/{study}/{model}/benchmarks/plot_layer_choice.tsv"
+    group:
+        batch_group("plot_layer_choice")
+    conda:
+        "../envs/personae.yaml"
+    params:
+        code=code_digest("report/plot_layer_choice"),
+    script:
+        "../scripts/report/plot_layer_choice.py"
+
+
+rule plot_comparison:
+    input:
+        "results/{study}/{model}/steering/comparison.parquet",
+    output:
+        report(
+            "results/{study}/{model}/figures/comparison.svg",
+            caption="report/plot_comparison.rst",
+            category="Steering",
+            labels={"model": "{model}", "figure": "Ways of steering"},
+        ),
+    log:
+        "results/{study}/{model}/logs/plot_comparison.log",
+    benchmark:
+        "results/{study}/{model}/benchmarks/plot_comparison.tsv"
+    group:
+        batch_group("plot_comparison")
+    conda:
+        "../envs/personae.yaml"
+    params:
+        code=code_digest("report/plot_comparison"),
+    script:
+        "../scripts/report/plot_comparison.py"
+
+
+rule plot_tokens:
+    input:
+        "results/{study}/{model}/reading/tokens.parquet",
+    output:
+        report(
+            "results/{study}/{model}/figures/tokens.svg",
+            caption="report/plot_tokens.rst",
+            category="Interpretation",
+            labels={"model": "{model}", "figure": "Tokens"},
+        ),
+    log:
+        "results/{study}/{model}/logs/plot_tokens.log",
+    benchmark:
+        "results/{study}/{model}/benchmarks/plot_tokens.tsv"
+    group:
+        batch_group("plot_tokens")
+    conda:
+        "../envs/personae.yaml"
+    params:
+        code=code_digest("report/plot_tokens"),
+    script:
+        "../scripts/report/plot_tokens.py"
+
+
+rule plot_finetuning:
+    input:
+        shifts="results/{study}/{model}/finetuning/shifts.parquet",
+        correlations="results/{study}/{model}/finetuning/correlations.parquet",
+        defences="results/{study}/{model}/finetuning/defences.parquet",
+    output:
+        report(
+            "results/{study}/{model}/figures/finetuning.svg",
+            caption="report/plot_finetuning.rst",
+            category="Fine-tuning",
+            labels={"model": "{model}", "figure": "Shifts and defences"},
+        ),
+    log:
+        "results/{study}/{model}/logs/plot_finetuning.log",
+    benchmark:
+        "results/{study}/{model}/benchmarks/plot_finetuning.tsv"
+    group:
+        batch_group("plot_finetuning")
+    conda:
+        "../envs/personae.yaml"
+    params:
+        code=code_digest("report/plot_finetuning"),
+    script:
+        "../scripts/report/plot_finetuning.py"
+
+
+rule plot_screening:
+    input:
+        summary="results/{study}/{model}/screening/summary.parquet",
+    output:
+        report(
+            "results/{study}/{model}/figures/screening.svg",
+            caption="report/plot_screening.rst",
+            category="Fine-tuning",
+            labels={"model": "{model}", "figure": "Training data"},
+        ),
+    log:
+        "results/{study}/{model}/logs/plot_screening.log",
+    benchmark:
+        "results/{study}/{model}/benchmarks/plot_screening.tsv"
+    group:
+        batch_group("plot_screening")
+    conda:
+        "../envs/personae.yaml"
+    params:
+        code=code_digest("report/plot_screening"),
+    script:
+        "../scripts/report/plot_screening.py"
 
 
 rule plot_capping:

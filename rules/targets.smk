@@ -11,6 +11,8 @@ localrules:
     steering,
     monitoring,
     susceptibility,
+    reading,
+    finetuning,
     capping,
     harm,
     cases,
@@ -46,6 +48,16 @@ rule monitoring:
 rule susceptibility:
     input:
         arm_targets("susceptibility"),
+
+
+rule reading:
+    input:
+        arm_targets("reading"),
+
+
+rule finetuning:
+    input:
+        arm_targets("finetuning"),
 
 
 rule capping:

@@ -163,3 +163,25 @@ rule compare_trait_vectors:
         code=code_digest("traits/compare_trait_vectors"),
     script:
         "../scripts/traits/compare_trait_vectors.py"
+
+
+rule measure_trait_geometry:
+    input:
+        vectors=trait_files("vectors.parquet"),
+        directions="results/{study}/{model}/axis/directions.parquet",
+        roles="results/{study}/{model}/axis/role_vectors.parquet",
+    output:
+        pairs="results/{study}/{model}/traits/pair_cosines.parquet",
+        positions="results/{study}/{model}/traits/positions.parquet",
+    log:
+        "results/{study}/{model}/logs/measure_trait_geometry.log",
+    benchmark:
+        "results/{study}/{model}/benchmarks/measure_trait_geometry.tsv"
+    conda:
+        "../envs/personae.yaml"
+    params:
+        middle_layer=middle_layer,
+        seed=study.config.seed,
+        code=code_digest("traits/measure_trait_geometry"),
+    script:
+        "../scripts/traits/measure_trait_geometry.py"

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from personae.data import tables
 from personae.data.judge_scores import primary_scores, read_scores
 from personae.science.monitoring import Monitored
+from personae.science.monitoring_alerts import alert_rows
 from personae.science.resampling import Bootstrap
 from personae.science.steering_arms import chosen_layer
 
@@ -22,6 +23,7 @@ def main(
     layer: str,
     paths_out: Mapping[str, str],
     max_unscored: float,
+    false_alarms: float,
     draws: int,
     seed: int,
     provenance: dict[str, str],
@@ -42,6 +44,9 @@ def main(
     made = {
         "monitoring": monitored.correlation_table(Bootstrap(draws, seed)),
         "monitoring_points": monitored.point_table(),
+        "monitoring_alerts": tables.from_rows(
+            alert_rows(monitored, false_alarms, Bootstrap(draws, seed)), "monitoring_alerts"
+        ),
     }
     for name, table in made.items():
         tables.write(table, paths_out[name], name, provenance)
@@ -60,7 +65,9 @@ if __name__ == "__main__":
         paths_out={
             "monitoring": snakemake.output.correlations,
             "monitoring_points": snakemake.output.points,
+            "monitoring_alerts": snakemake.output.alerts,
         },
+        false_alarms=snakemake.params.false_alarms,
         max_unscored=snakemake.params.max_unscored,
         draws=snakemake.params.draws,
         seed=snakemake.params.seed,

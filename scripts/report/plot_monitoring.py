@@ -1,6 +1,7 @@
 """Draw the last prompt token's projection against the trait score of the response.
 
-From ``monitoring_points`` and ``monitoring`` of every trait (PV, monitoring).
+From the tables ``monitoring_points``, ``monitoring`` and ``monitoring_alerts`` of every trait (PV,
+monitoring).
 """
 
 from collections.abc import Sequence
@@ -14,13 +15,15 @@ def main(
     *,
     points: Sequence[str],
     correlations: Sequence[str],
+    alerts: Sequence[str],
     path_out: str,
     provenance: dict[str, str],
 ) -> None:
     """Write the figure as SVG."""
     shown = read_frame(points, "monitoring_points")
     found = read_frame(correlations, "monitoring")
-    figure = nothing_kept("Monitoring") if shown.empty else monitoring(shown, found)
+    alarms = read_frame(alerts, "monitoring_alerts")
+    figure = nothing_kept("Monitoring") if shown.empty else monitoring(shown, found, alarms)
     save(figure, path_out, provenance)
 
 
@@ -32,5 +35,6 @@ if __name__ == "__main__":
         main,
         points=list(snakemake.input.points),
         correlations=list(snakemake.input.correlations),
+        alerts=list(snakemake.input.alerts),
         path_out=snakemake.output[0],
     )

@@ -40,6 +40,26 @@ def replace_atomically(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty folder beside ``path`` that takes its place when the block succeeds.
+
+    Raises
+    ------
+    WriteError
+        If the disk is full or the parent folder is not writable.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    with explained(path):
+        partial.mkdir(parents=True)
+        try:
+            yield partial
+            shutil.rmtree(path, ignore_errors=True)
+            os.replace(partial, path)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
 def explained(path: Path) -> Iterator[None]:
     """Turn the errors of a full or read-only disk into one line about ``path``.
 

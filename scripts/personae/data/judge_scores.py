@@ -53,6 +53,12 @@ def primary_scores(table: pa.Table, rubric: str) -> Scores:
     return next(iter(primary.values()))
 
 
+def primary_judge(table: pa.Table) -> str:
+    """Return the name of the primary judge of a table ``scores``; empty for one without rows."""
+    names = table.filter(table["primary"])["judge"].unique().to_pylist()
+    return str(names[0]) if names else ""
+
+
 def check_unscored(scores: Mapping[str, float], most: float, place: str) -> None:
     """Raise an error when more than the share ``most`` of responses is unscored.
 

@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from personae.data import assistant_axis_schemas
 from personae.data.activation_schemas import ACTIVATION_SCHEMAS
+from personae.data.trait_schemas import TRAIT_ROLLOUTS, TRAIT_SCHEMAS
 from personae.data.vector_columns import VECTOR
 
 _TEXT = pa.string()
@@ -52,6 +53,8 @@ def _rollouts(**columns: pa.DataType) -> pa.Schema:
 
 SCHEMAS: Final[dict[str, pa.Schema]] = {
     **ACTIVATION_SCHEMAS,
+    **{name: _rollouts(**columns) for name, columns in TRAIT_ROLLOUTS.items()},
+    **TRAIT_SCHEMAS,
     "role_responses": _rollouts(
         role=_TEXT, prompt_index=_INDEX, question_id=_TEXT, split=_TEXT, sample=_INDEX
     ),

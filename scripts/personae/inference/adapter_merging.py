@@ -1,13 +1,20 @@
-"""A PEFT adapter and its base model become one model, once, when the model is prepared."""
+"""A PEFT adapter and its base model become one model."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any, Final
 
 from peft import PeftModel
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
+from personae.base.atomic_files import replace_atomically
 from personae.inference.engine_errors import ModelError
+from personae.inference.weights_manifest import file_digests, weights_digest
+
+BASE: Final = "base_weights.json"
+"""File of an adapter trained here: the digest of the weights that it was trained on."""
 
 
 def merge_adapter(adapter: Path, base: Path, out: Path) -> None:
@@ -18,14 +25,53 @@ def merge_adapter(adapter: Path, base: Path, out: Path) -> None:
     Raises
     ------
     ModelError
-        When the adapter does not fit the base model.
+        When the adapter does not fit the base model, or was trained on other weights.
     """
     model = AutoModelForCausalLM.from_pretrained(base, dtype="auto", local_files_only=True)
-    try:
-        merged = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload(safe_merge=True)
-    except (ValueError, RuntimeError, KeyError, OSError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ModelError(f"adapter {adapter} does not fit {base}: {reason}; correct it") from None
+    merged = apply_adapter(model, adapter, weights_digest(file_digests(base)))
     merged.save_pretrained(out)
     has_own = (adapter / "tokenizer_config.json").is_file()
     AutoTokenizer.from_pretrained(adapter if has_own else base).save_pretrained(out)
+
+
+def apply_adapter(model: PreTrainedModel, adapter: Path, digest: str) -> PreTrainedModel:
+    """Return the model with an adapter's weights added to its own, in its own number format.
+
+    Parameters
+    ----------
+    model
+        The base model; it is changed.
+    adapter
+        Folder of the adapter.
+    digest
+        Digest of the base model's weights, see `weights_digest`. Adapters that were trained here
+        name the one they belong to.
+
+    Raises
+    ------
+    ModelError
+        When the adapter does not fit the base model, or was trained on other weights.
+    """
+    pinned = adapter / BASE
+    if pinned.is_file():
+        told = json.loads(pinned.read_bytes())["weights_digest"]
+        if told != digest:
+            raise ModelError(
+                f"adapter {adapter} was trained on weights {told[:12]}, but the base model has "
+                f"{digest[:12]}; name the base model of that version"
+            )
+    try:
+        merged: Any = PeftModel.from_pretrained(model, str(adapter))
+        found: PreTrainedModel = merged.merge_and_unload(safe_merge=True)
+    except (ValueError, RuntimeError, KeyError, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(
+            f"adapter {adapter} does not fit its base model: {reason}; correct it"
+        ) from None
+    return found
+
+
+def pin_base(adapter: Path, digest: str) -> None:
+    """Record in an adapter's folder which weights it was trained on."""
+    with replace_atomically(adapter / BASE) as partial:
+        partial.write_text(json.dumps({"weights_digest": digest}) + "\n", encoding="utf-8")

@@ -21,12 +21,13 @@ from personae.data import tables
 from personae.data.schemas import SCHEMAS
 from personae.endpoints.runtime import Runtime
 from personae.inference.client import EngineClient
+from personae.inference.local_engine import LocalEngine
 
 LOG = logging.getLogger("personae")
 
 
 def generate_responses(
-    engine: EngineClient,
+    engine: EngineClient | LocalEngine,
     rollouts: Sequence[Rollout],
     sampling: Sampling,
     schema_name: str,

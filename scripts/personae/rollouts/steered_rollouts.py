@@ -19,7 +19,7 @@ from personae.data import tables
 from personae.inference.client import EngineClient
 from personae.rollouts.responses import generate_responses
 from personae.science.reliability import random_direction
-from personae.science.steering_arms import Setting, steering_vectors
+from personae.science.steering_arms import VARIANT, Setting, steering_vectors
 
 
 def steering_rollouts(
@@ -70,6 +70,31 @@ def steering_rollouts(
 def sweep_settings(layers: Sequence[int], coefficients: Iterable[float]) -> list[Setting]:
     """Return every layer x coefficient along the trait, and one unsteered arm."""
     steered = [Setting("trait", layer, c) for layer in layers for c in coefficients if c != 0]
+    return [Setting("trait", layers[0], 0.0), *steered]
+
+
+def equal_doses(
+    vectors: str, norms: Mapping[int, float], layers: Sequence[int], doses: Iterable[float]
+) -> list[Setting]:
+    """Return every layer x dose as coefficients of the trait vector, and one unsteered arm.
+
+    Parameters
+    ----------
+    vectors
+        Table ``trait_vectors`` of the trait.
+    norms
+        Mean length of the residual stream by layer.
+    doses
+        Length of the steering as a share of the residual stream's, the same at every layer.
+    """
+    table = tables.read(vectors, "trait_vectors", ["layer", "norm"], [("variant", "==", VARIANT)])
+    lengths = dict(zip(table["layer"].to_pylist(), table["norm"].to_pylist(), strict=True))
+    steered = [
+        Setting("trait", layer, round(dose * norms[layer] / lengths[layer], 4))
+        for layer in layers
+        for dose in doses
+        if dose != 0
+    ]
     return [Setting("trait", layers[0], 0.0), *steered]
 
 

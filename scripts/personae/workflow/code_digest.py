@@ -26,6 +26,7 @@ INERT: Final = (
     "personae.base",  # errors, atomic writes, validation messages: no value in a table
     "personae.data.integrity",  # finds damaged files, writes none
     "personae.data.schemas",  # a table with another schema than declared is refused on reading
+    "personae.data.trait_schemas",  # the same
     "personae.data.tables",  # reads and writes values as they are
     "personae.data.vector_columns",  # the same for vectors
     "personae.data.model_table",  # rows reach nodes as params

@@ -79,6 +79,19 @@ def run_model_node(
                 main(**arguments, engine=engine, provenance=_provenance(snakemake, facts))
 
 
+def run_training_node(snakemake: Any, main: Callable[..., None], **arguments: Any) -> None:
+    """Like `run_node`, with ``machine``: where a model is trained or run in this process.
+
+    For models that no server holds. Its settings are those of the engine.
+    """
+    with _node_frame(snakemake), _kept(snakemake) as restored:
+        if not restored:
+            from personae.api.requests import EngineSpec
+
+            machine = EngineSpec(**snakemake.params.engine, **_runtime(snakemake.config))
+            main(**arguments, machine=machine, provenance=_provenance(snakemake))
+
+
 def run_judge_node(snakemake: Any, main: Callable[..., None], **arguments: Any) -> None:
     """Like `run_model_node`, but the model is loaded only if a judge needs it.
 

@@ -112,6 +112,24 @@ def test_a_planted_effect_is_reproduced_and_its_absence_is_not(
     assert row(scorecard, claim_id, "flat").verdict == NOT_REPRODUCED
 
 
+@pytest.mark.parametrize(
+    "claim_id",
+    [
+        "finetuning-shift-predicts-trait",
+        "preventative-steering-prevents",
+        "preventative-steering-costs-less",
+        "projection-difference-screens",
+        "response-vectors-steer-best",
+        "alarm-works-on-other-questions",
+    ],
+)
+def test_a_planted_effect_of_training_is_found_and_its_absence_is_not(
+    scorecard: pd.DataFrame, claim_id: str
+) -> None:
+    assert row(scorecard, claim_id).verdict == REPRODUCED
+    assert row(scorecard, claim_id, "flat").verdict in (NOT_REPRODUCED, INCONCLUSIVE)
+
+
 @pytest.mark.parametrize("claim_id", TOO_FEW)
 def test_too_few_units_are_inconclusive_and_have_no_interval(
     scorecard: pd.DataFrame, claim_id: str

@@ -12,6 +12,7 @@ from personae.data.table_values import DEFAULT
 from personae.judging.labelled_set import labelled_items
 from personae.workflow import node_params
 from personae.workflow.config import Study, load_study
+from personae.workflow.config.training_plan import adapters, corpora, trained_traits
 from personae.workflow.estimate import estimate_study, load_rates, node_seconds
 from personae.workflow.estimate.estimate_table import render
 from personae.workflow.estimate.node_work import WorkCounter
@@ -79,9 +80,14 @@ def test_allocations_are_counted_by_what_shares_one(paper: Study) -> None:
     # The model reads rollouts again for the vectors, and once more for projections.
     read = math.ceil((len(paper.role_names) + 1 + len(paper.trait_names)) / found.group)
     read += len(role_parts(paper)) + len(trait_parts(paper))
-    steered = 3 * math.ceil(len(paper.trait_names) / found.group)  # sweep, steering, monitoring
-    single = 6  # capping, its cost, drift, susceptibility, harm, case studies
-    assert found.allocations == math.ceil(personas / found.group) + read + steered + single
+    # Sweep, its choice, steering, ways of steering, monitoring.
+    steered = 5 * math.ceil(len(paper.trait_names) / found.group)
+    single = 7  # capping, its cost, drift, susceptibility, harm, case studies, reading of tokens
+    trained = math.ceil((len(adapters(paper)) + len(trained_traits(paper))) / found.group)
+    screened = math.ceil(len(corpora(paper)) / found.group)
+    assert found.allocations == (
+        math.ceil(personas / found.group) + read + steered + single + trained + screened
+    )
 
 
 def test_a_role_is_counted_by_prompts_questions_and_samples(demo: Study) -> None:

@@ -34,6 +34,10 @@ WILDCARDS = {
     "trait side": {"study", "model", "trait", "polarity"},
     "role part": {"study", "model", "part"},
     "trait part": {"study", "model", "part"},
+    "adapter": {"study", "model", "adapter"},
+    "trained trait": {"study", "model", "trait"},
+    "corpus": {"study", "model", "corpus"},
+    "autoencoder": {"study", "model", "autoencoder"},
 }
 KIND_AT = {"read": 1, "read_frame": 1, "write": 2}
 """Functions that take a kind of table, and at which position."""
@@ -74,14 +78,15 @@ def test_a_rule_is_as_its_stage_says(stage: Stage) -> None:
     named = {name for name in re.findall(r"(?m)^        (\w+)=", written)}
     assert named == set(stage.writes) - {""}
     assert (f'batch_group("{stage.rule}")' in text) == bool(stage.group)
-    runs = re.search(r"import .*\brun_(model|judge|reading)_node", _script(stage))
+    runs = re.search(r"import .*\brun_(model|judge|reading|training)_node", _script(stage))
     assert stage.runs == (runs[1] if runs else "tables")
     if stage.per != "study":
         assert (stage.work is not None) == (stage.runs != "tables")
         assert ("**reading_resources," in text) == (stage.runs == "reading")
         asked = ("gres", "memory", "minutes", "partition") if runs else ()
         for resource in asked if stage.runs != "reading" else ():
-            assert f"={stage.runs}_{resource}," in text
+            of = "model" if stage.runs == "training" else stage.runs
+            assert f"={of}_{resource}," in text
 
 
 @pytest.mark.parametrize("stage", STAGES.values(), ids=list(STAGES))

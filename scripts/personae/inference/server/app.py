@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pyarrow as pa
@@ -31,8 +31,8 @@ from personae.api.requests import (
 )
 from personae.data.vector_columns import from_matrix
 from personae.inference.client.launch import Health
+from personae.inference.result_batches import generated_batch, means_batch
 from personae.inference.server import chat_page, openai_api, projections_api
-from personae.inference.server.backend import GeneratedResponse, SpanMeans
 from personae.inference.server.device_queue import Device, Emit
 from personae.inference.server.http_errors import (
     STATUS,
@@ -98,7 +98,7 @@ async def generate(body: GenerateRequest, request: Request, warm: WarmServer) ->
 
     def work(emit: Emit) -> None:
         for result in engine.generate(body, lambda done, total: emit(Progress(done, total))):
-            emit(_generated_batch(result))
+            emit(generated_batch(result))
 
     return await warm.device.stream(request, GENERATED, work)
 
@@ -113,7 +113,7 @@ async def activations(body: ActivationsRequest, request: Request, warm: WarmServ
 
     def work(emit: Emit) -> None:
         for means in engine.activations(body, lambda done, total: emit(Progress(done, total))):
-            emit(_means_batch(means, layers, schema))
+            emit(means_batch(means, layers, schema))
 
     return await warm.device.stream(request, schema, work)
 
@@ -146,27 +146,6 @@ async def embed(body: EmbedRequest, request: Request, warm: WarmServer) -> Respo
     writer = FrameWriter(schema)
     frame = writer.write(pa.record_batch([from_matrix(vectors)], schema=schema))
     return Response(frame + writer.close(), media_type=MEDIA_TYPE)
-
-
-def _generated_batch(result: GeneratedResponse) -> pa.RecordBatch:
-    row = {
-        "id": result.id,
-        "prompt_ids": result.prompt_ids,
-        "response_ids": result.response_ids,
-        "response": result.text,
-        "finish_reason": result.finish_reason,
-        "seed": result.seed,
-        "system_inserted": result.system_inserted,
-        "fired": result.fired,
-    }
-    return pa.RecordBatch.from_pylist([row], schema=GENERATED)
-
-
-def _means_batch(means: SpanMeans, layers: Sequence[int], schema: pa.Schema) -> pa.RecordBatch:
-    n = len(layers)
-    columns = [[means.id] * n, [means.span] * n, list(layers), [means.n_tokens] * n]
-    arrays = [pa.array(column, schema.field(i).type) for i, column in enumerate(columns)]
-    return pa.record_batch([*arrays, from_matrix(means.vectors)], schema=schema)
 
 
 async def _refuse_malformed(_: Request, error: Exception) -> JSONResponse:

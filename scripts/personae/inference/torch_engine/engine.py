@@ -35,6 +35,8 @@ class Engine(EngineBase):
     ----------
     spec
         Model and embedder folders, dtype, device, threads, batch size.
+    adapter
+        Folder of a PEFT adapter whose weights are added to the model's.
 
     Raises
     ------
@@ -42,10 +44,10 @@ class Engine(EngineBase):
         If the model cannot be loaded with these settings.
     """
 
-    def __init__(self, spec: EngineSpec) -> None:
+    def __init__(self, spec: EngineSpec, adapter: Path | None = None) -> None:
         if spec.threads is not None:
             torch.set_num_threads(spec.threads)
-        self.loaded: LoadedModel = load_model(Path(spec.model), spec.dtype, spec.device)
+        self.loaded: LoadedModel = load_model(Path(spec.model), spec.dtype, spec.device, adapter)
         super().__init__(spec, self.loaded, f"torch {version('torch')}")
 
     def generate(

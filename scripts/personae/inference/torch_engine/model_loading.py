@@ -61,8 +61,22 @@ class LoadedModel:
         return len(self.blocks)
 
 
-def load_model(folder: Path, dtype: DtypeName = "auto", device: str = "auto") -> LoadedModel:
+def load_model(
+    folder: Path,
+    dtype: DtypeName = "auto",
+    device: str = "auto",
+    adapter: Path | None = None,
+) -> LoadedModel:
     """Load the prepared chat model of ``folder``.
+
+    Parameters
+    ----------
+    folder
+        A prepared model.
+    dtype, device
+        Number format and device; ``auto`` chooses.
+    adapter
+        Folder of a PEFT adapter whose weights are added to the model's.
 
     Raises
     ------
@@ -91,6 +105,11 @@ def load_model(folder: Path, dtype: DtypeName = "auto", device: str = "auto") ->
     )
     model, found = read
     check_tensors(folder, found)
+    if adapter is not None:
+        # Imported here: slow, and most models have none.
+        from personae.inference.adapter_merging import apply_adapter
+
+        model = apply_adapter(model, adapter, manifest.weights_digest)
     tokenizer = AutoTokenizer.from_pretrained(weights, local_files_only=True)
     loaded = wrap_model(model, tokenizer, manifest)
     logger.info("%s computes in %s (asked: %s) on %s", folder, loaded.dtype, dtype, loaded.device)

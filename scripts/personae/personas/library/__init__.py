@@ -31,16 +31,26 @@ from personae.personas.library.records import (
     Trait,
     TraitQuestionSets,
 )
+from personae.personas.library.training_sets import (
+    LEVELS,
+    GradedExample,
+    Level,
+    TrainingExample,
+    TrainingSet,
+    read_training_file,
+)
 from personae.personas.library.trait_space import expand_trait
 from personae.personas.library.yaml_reader import LibraryError
 
 __all__ = [
+    "LEVELS",
     "AuditorPrompt",
     "CapabilityItem",
     "ClosedItem",
     "Domain",
     "DriftConversation",
     "Exchange",
+    "GradedExample",
     "HarmProbe",
     "InstructionPair",
     "JailbreakConversation",
@@ -50,6 +60,7 @@ __all__ = [
     "LabelledHarm",
     "LabelledRoleAnswer",
     "LabelledRoleLabel",
+    "Level",
     "Library",
     "LibraryError",
     "Question",
@@ -57,6 +68,8 @@ __all__ = [
     "SpaceTemplate",
     "SpaceTrait",
     "Topic",
+    "TrainingExample",
+    "TrainingSet",
     "Trait",
     "TraitQuestionSets",
     "UserPersona",
@@ -65,4 +78,5 @@ __all__ = [
     "load_auditor",
     "load_labelled",
     "load_library",
+    "read_training_file",
 ]

@@ -26,6 +26,7 @@ from personae.personas.library.records import (
     SpaceTrait,
     Trait,
 )
+from personae.personas.library.training_sets import TrainingSet
 from personae.personas.library.yaml_reader import LibraryError, LibraryReader, slug_of
 
 if TYPE_CHECKING:
@@ -168,6 +169,11 @@ class Library:
         return domains
 
     @cached_property
+    def finetuning(self) -> Mapping[str, TrainingSet]:
+        """Training data by trait."""
+        return self._reader.folder(self._section.finetuning, TrainingSet)
+
+    @cached_property
     def labelled(self) -> Labelled:
         """Answers with human labels, used to calibrate judges and measure their agreement."""
         return self._reader.labelled(f"{self._section.judging}/labelled")
@@ -207,7 +213,7 @@ STUDIED = (
 """Parts that every study uses."""
 PARTS = (
     *STUDIED, "introspective", "trait_space", "trait_space_templates", "harm_probes", "domains",
-    "case_studies",
+    "case_studies", "finetuning",
 )  # fmt: skip
 """All parts of the library."""
 

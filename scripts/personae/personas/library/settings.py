@@ -31,6 +31,11 @@ class LibrarySection(Strict):
         description="Folder with drift/ and case_studies/ (transcripts), jailbreak/ (user turns to "
         "replay), domains/ (simulated users) and auditor.yaml (the auditor's prompt).",
     )
+    finetuning: str = Field(
+        default="config/finetuning",
+        description="Folder with one file of training data per trait: prompts, each answered with "
+        "none, a little and much of the trait.",
+    )
     judging: str = Field(
         default="config/judging",
         description="Folder with labelled/ (calibrates and evaluates judges).",

@@ -23,13 +23,15 @@ _PER_ROW = 4
 
 
 @illustrated
-def monitoring(points: pd.DataFrame, correlations: pd.DataFrame) -> Illustration:
+def monitoring(
+    points: pd.DataFrame, correlations: pd.DataFrame, alerts: pd.DataFrame
+) -> Illustration:
     """Plot every rollout of every trait at its chosen layer, coloured by the prompt's grade.
 
     Parameters
     ----------
-    points, correlations
-        Tables ``monitoring_points`` and ``monitoring`` of all traits.
+    points, correlations, alerts
+        Tables ``monitoring_points``, ``monitoring`` and ``monitoring_alerts`` of all traits.
     """
     traits = sorted(points.trait.unique())[:_MOST_TRAITS]
     figure, grid = _grid(len(traits))
@@ -40,6 +42,8 @@ def monitoring(points: pd.DataFrame, correlations: pd.DataFrame) -> Illustration
         _panel(axes, points[points.trait == trait], shades)
         found = chosen.loc[trait]
         axes.set_title(capital(readable(trait)))
+        for threshold in alerts.threshold[alerts.trait == trait].dropna():
+            style.rule(axes, float(threshold), vertical=True)
         text = f"r = {_r(found.pooled)} pooled\n{_r(found.within)} within prompts"
         axes.text(0.03, 0.97, text, transform=axes.transAxes, va="top", fontsize=7.4)
     marks = ScalarMappable(shades, style.SEQUENTIAL)

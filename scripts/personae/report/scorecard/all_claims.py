@@ -8,6 +8,7 @@ from personae.report.scorecard import (
     axis_claims,
     capping_claims,
     case_claims,
+    comparison_claims,
     drift_claims,
     harm_claims,
     monitoring_claims,
@@ -15,6 +16,7 @@ from personae.report.scorecard import (
     persona_space_claims,
     steering_claims,
     susceptibility_claims,
+    training_claims,
     trait_claims,
 )
 from personae.report.scorecard.claim import Claim, ClaimData, CrossClaim, OpenClaim
@@ -41,6 +43,8 @@ CLAIMS: Final[tuple[Claim, ...]] = tuple(
             *trait_claims.CLAIMS,
             *steering_claims.CLAIMS,
             *monitoring_claims.CLAIMS,
+            *training_claims.CLAIMS,
+            *comparison_claims.CLAIMS,
         ),
         key=_place,
     )

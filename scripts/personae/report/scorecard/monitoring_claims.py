@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 
 import pandas as pd
 
@@ -75,6 +76,32 @@ def _examples(evidence: Evidence) -> Outcome:
     return _measure(evidence, kind=MANY_SHOT, name="pooled")
 
 
+def _alarm(evidence: Evidence) -> Outcome:
+    rows = evidence.read("monitoring_alerts")
+    rows = rows[rows.auc.notna()].set_index("trait")
+    if rows.empty:
+        return Untestable("no trait has responses with and without it among the questions tested")
+    lowest = rows.loc[rows.auc.astype(float).idxmin()]
+    points = evidence.read("monitoring_points", ["question_id"])
+    rates = ", ".join(
+        f"{readable(str(trait))} {row.caught:.0%} caught at {row.false_alarms:.0%} false alarms"
+        for trait, row in rows.iterrows()
+        if not pd.isna(row.caught) and not pd.isna(row.false_alarms)
+    )
+    return Finding(
+        Interval(float(lowest.auc), _known(lowest.auc_low), _known(lowest.auc_high)),
+        None,
+        points.question_id.nunique() // 2,
+        int(lowest.n_shown + lowest.n_other),
+        judge=evidence.criteria.judge,
+        detail=rates,
+    )
+
+
+def _known(value: float | None) -> float:
+    return math.nan if value is None else float(value)
+
+
 CLAIMS = (
     Claim(
         id="last-token-predicts-trait",
@@ -118,5 +145,18 @@ CLAIMS = (
         expect=Above(bound=0.0, smallest=0.2),
         judged=("trait",),
         measure=functools.partial(_measure, kind=ALL, name="within"),
+    ),
+    Claim(
+        id="alarm-works-on-other-questions",
+        paper="PV",
+        section="8 Monitoring",
+        text="The last prompt token tells whether the response will show the trait.",
+        estimand="Lowest AUC over traits on the questions that chose no alarm threshold",
+        published="r = 0.75 to 0.83",
+        unit="questions",
+        null="none: the interval is held against 0.6",
+        expect=Above(bound=0.6, smallest=0.6),
+        judged=("trait",),
+        measure=_alarm,
     ),
 )

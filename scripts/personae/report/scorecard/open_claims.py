@@ -40,31 +40,10 @@ OPEN_CLAIMS: Final = (
     ),
     OpenClaim(
         "PV",
-        "5 Vectors",
-        "Vectors from responses steer better than vectors from prompts.",
-        "positive",
-        "steering along prompt vectors",
-    ),
-    OpenClaim(
-        "PV",
-        "9 Fine-tuning",
-        "The shift along a trait vector predicts the effect of fine-tuning on the trait.",
-        "r = 0.76 to 0.97",
-        "fine-tuned models",
-    ),
-    OpenClaim(
-        "PV",
-        "9 Fine-tuning",
-        "Steering during training prevents a trait from being learned.",
-        "negative",
-        "fine-tuned models",
-    ),
-    OpenClaim(
-        "PV",
         "10 Data screening",
         "Projection differences predict which training data induce a trait.",
         "positive",
-        "fine-tuned models",
+        "enough fine-tuned models to correlate data with effects",
     ),
     OpenClaim(
         "PV",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ import pandas as pd
 from personae.data.effect_tables import baseline, usable_coefficient
 from personae.report.scorecard.claim import Claim, Finding, Outcome, Untestable
 from personae.report.scorecard.evidence import Evidence
-from personae.report.scorecard.expectations import Above, Below, Within
+from personae.report.scorecard.expectations import Above, Below
 from personae.report.wording import readable
 from personae.science.cluster_inference import Inference, mean_of_clusters
 from personae.science.resampling import midranks
@@ -22,15 +23,32 @@ def _effects(evidence: Evidence, name: str = "steering_effects") -> pd.DataFrame
     return evidence.read(name, filters=[("judge", "==", evidence.criteria.judge)])
 
 
+_UNIFORM: Final = 9999
+_MIDDLE: Final = 0.6
+"""Depth at which the paper's layers lie: 20 of 28, 16 of 32."""
+
+
 def _layer_depth(evidence: Evidence) -> Outcome:
+    """How much nearer to the middle the chosen layers are than layers chosen at random."""
     effects = _effects(evidence, "sweep_effects")
     chosen = effects[effects.chosen.fillna(False).astype(bool)].groupby("trait").layer.first()
     n_layers = evidence.read("directions", ["layer"]).layer.max() + 1
-    depth = (chosen + 1) / n_layers
+    candidates = effects[effects.coefficient != 0].groupby("trait").layer.unique()
+    off = {
+        trait: np.abs((np.sort(layers) + 1) / n_layers - _MIDDLE)
+        for trait, layers in candidates.items()
+        if trait in chosen.index
+    }
+    nearer = pd.Series(
+        {t: o.mean() - abs((chosen[t] + 1) / n_layers - _MIDDLE) for t, o in off.items()}
+    )
     each = ", ".join(f"{readable(str(t))} layer {layer}" for t, layer in chosen.items())
-    found = mean_of_clusters(depth, depth.index)
+    found = mean_of_clusters(nearer, nearer.index)
+    rng = np.random.default_rng(evidence.criteria.seed)
+    null = np.mean([o.mean() - rng.choice(o, _UNIFORM) for o in off.values()], axis=0)
+    p = float((1 + (null >= nearer.mean() - 1e-12).sum()) / (1 + _UNIFORM))
     return Finding(
-        found.interval, None, found.clusters, found.n, judge=evidence.criteria.judge, detail=each
+        found.interval, p, found.clusters, found.n, judge=evidence.criteria.judge, detail=each
     )
 
 
@@ -162,12 +180,12 @@ CLAIMS = (
         paper="PV",
         section="6 Layer sweep",
         text="Steering is most effective at middle layers.",
-        estimand="Mean depth of the chosen layers, as a share of all layers",
+        estimand="Depth by which chosen layers are nearer to 0.6 than candidates on average",
         published="layer 20 of 28 (Qwen2.5-7B), 16 of 32 (Llama 3.1 8B)",
-        published_size=0.6,
+        published_size=0.15,
         unit="traits",
-        null="the depth is outside the range",
-        expect=Within(0.35, 0.80),
+        null="layers drawn evenly from the candidates",
+        expect=Above(bound=0.0, smallest=0.05),
         min_clusters=8,
         judged=("trait", "coherence"),
         measure=_layer_depth,

@@ -9,6 +9,7 @@ from personae.base.field_types import (
     BandField,
     Count,
     Distinct,
+    Fraction,
     LayersOrCount,
     Names,
     NamesOrNone,
@@ -35,8 +36,18 @@ class LayerSweepSection(Strict):
     layers: LayersOrCount = Field(
         default=6, description="Candidate layers, or a number of evenly spaced ones."
     )
+    units: Literal["vector", "residual"] = Field(
+        default="vector",
+        description="Unit of the coefficients: the length of the trait vector, which grows from "
+        "layer to layer, or the mean length of the residual stream, so that layers are compared at "
+        "equal dose.",
+    )
     coefficients: Distinct[FiniteFloat] = Field(
-        default=[2.0], description="Coefficients of the sweep: h + coefficient * v."
+        default=[2.0], description="Coefficients of the sweep, in these units."
+    )
+    selector_responses: Count = Field(
+        default=10,
+        description="Responses of each polarity with which cheap selectors are measured.",
     )
     questions: Count = Field(default=5, description="Evaluation questions per layer.")
     samples: Samples = Field(default=1, description="Responses per question and arm.")
@@ -87,6 +98,42 @@ class SteeringSection(Strict):
         return self
 
 
+class ComparisonSection(Strict):
+    """Ways of steering each trait compared at one dose, and their effects on other traits."""
+
+    questions: int = Field(
+        default=5,
+        ge=0,
+        le=10_000,
+        description="Evaluation questions per arm, not used to choose the layer; 0 compares "
+        "nothing.",
+    )
+    samples: Samples = Field(default=1, description="Responses per question and arm.")
+    coefficient: FiniteFloat = Field(
+        default=1.0, gt=0, description="Coefficient of every arm, in lengths of the response mean."
+    )
+    variants: Distinct[Literal["response_mean", "prompt_mean", "last_prompt"]] = Field(
+        default=["response_mean", "prompt_mean", "last_prompt"],
+        description="Variants of the vector, each scaled to the length of the response mean.",
+    )
+    positions: list[Positions] = Field(
+        default=["response", "prompt", "all"],
+        description="Tokens at which the response mean is steered, one arm each.",
+    )
+    arms: list[Literal["all_layers", "ablate", "pair"]] = Field(
+        default=["all_layers", "ablate", "pair"],
+        description="Further arms: increments of the vector at all layers, its direction projected "
+        "out, and together with the next trait of the study.",
+    )
+    random_directions: int = Field(
+        default=20, ge=0, le=1000, description="Random directions of the same length, as a null."
+    )
+    closed_answers: Count | None = Field(
+        default=None, description="Closed questions that measure capability; null is all."
+    )
+    sampling: TraitSampling = Field(default=TraitSampling(), description="Sampling settings.")
+
+
 class MonitoringSection(Strict):
     """Prediction of the trait score from the last prompt token, over graded prompts."""
 
@@ -94,8 +141,13 @@ class MonitoringSection(Strict):
         default=None,
         description="Number of graded system prompts per trait, evenly spread; null is all.",
     )
-    shots: Annotated[list[Count], BeforeValidator(no_repeats)] = Field(
-        default=[4], description="Numbers of example exchanges before the question."
+    shots: Annotated[list[Annotated[int, Field(ge=0, le=10_000)]], BeforeValidator(no_repeats)] = (
+        Field(default=[4], description="Numbers of example exchanges before a question; 0 is none.")
+    )
+    false_alarms: Fraction = Field(
+        default=0.05,
+        description="Share of responses without the trait that may raise the alarm on the half of "
+        "the questions that chooses its threshold.",
     )
     questions: Count = Field(
         default=5, description="Evaluation questions per prompt, not used to choose the layer."

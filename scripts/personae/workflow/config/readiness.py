@@ -8,6 +8,7 @@ from personae.data.model_table import ModelRow
 from personae.endpoints.keys import find_key, missing_key
 from personae.inference.engine_errors import ModelError
 from personae.inference.model_config import ModelShape, config_problem, read_config, shape_problem
+from personae.personas.library import LibraryError, read_training_file
 from personae.workflow.config.study import Study
 
 _TIMEOUT = 10  # seconds to wait for the model hub
@@ -24,7 +25,7 @@ def check_ready(study: Study, prepared: Path = Path("results/models")) -> list[s
         Folder of prepared models, relative to the project root. What is prepared already needs
         neither package nor network.
     """
-    problems = [*_endpoint_keys(study)]
+    problems = [*_endpoint_keys(study), *_training_files(study)]
     for name in (*study.config.models, study.config.embedder):
         if not (study.base / prepared / name / "manifest.json").is_file():
             problem = _source_problem(study.models[name], study.config.engine.kind)
@@ -37,6 +38,15 @@ def _endpoint_keys(study: Study) -> Iterator[str]:
         variable = study.config.endpoints[name].key_variable
         if variable is not None and find_key(variable, study.base) is None:
             yield missing_key(variable, name)
+
+
+def _training_files(study: Study) -> Iterator[str]:
+    """Read the files to screen from end to end, which takes too long for every process."""
+    for file in study.config.screening.files:
+        try:
+            read_training_file(study.base / file.path, file.path)
+        except LibraryError as error:
+            yield str(error)
 
 
 def _source_problem(row: ModelRow, engine: str) -> str | None:

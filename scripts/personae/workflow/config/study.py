@@ -136,6 +136,7 @@ class Study:
             "model": True,
             "judge": self.config.judging.needs_model,
             "reading": not self.keeps_activations,
+            "training": True,
         }
         return frozenset(work for work, asks in asking.items() if asks)
 

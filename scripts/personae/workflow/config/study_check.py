@@ -22,6 +22,7 @@ from personae.workflow.config.shortfalls import unmet
 from personae.workflow.config.simulation_check import check_simulated, unknown_domains
 from personae.workflow.config.study import Study, expand
 from personae.workflow.config.study_config import ConfigError, load_config
+from personae.workflow.config.training_plan import check_reading, check_training
 
 
 def load_study(config: Mapping[str, Any], base: Path, sources: Sequence[str | Path] = ()) -> Study:
@@ -71,6 +72,8 @@ def check_study(study: Study) -> list[str]:
         *check_endpoints(study),
         *check_simulated(study),
         *check_assistant_axis(study),
+        *check_training(study),
+        *check_reading(study),
     ]
 
 

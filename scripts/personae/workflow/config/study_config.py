@@ -22,6 +22,7 @@ from personae.workflow.config.assistant_axis_sections import (
 from personae.workflow.config.experiment_sections import (
     CapabilitySection,
     CappingSection,
+    ComparisonSection,
     DriftSection,
     LayerSweepSection,
     MonitoringSection,
@@ -36,6 +37,8 @@ from personae.workflow.config.persona_sections import (
     TraitSpaceSection,
     TraitsSection,
 )
+from personae.workflow.config.reading_section import ReadingSection
+from personae.workflow.config.training_sections import FinetuningSection, ScreeningSection
 
 
 class ConfigError(PersonaeError):
@@ -87,6 +90,9 @@ class StudyConfig(Strict):
         default=LayerSweepSection(), description="The choice of each trait's layer."
     )
     steering: SteeringSection = Field(default=SteeringSection(), description="Steering.")
+    comparison: ComparisonSection = Field(
+        default=ComparisonSection(), description="Ways of steering compared."
+    )
     monitoring: MonitoringSection = Field(default=MonitoringSection(), description="Monitoring.")
     capping: CappingSection = Field(default=CappingSection(), description="Activation capping.")
     susceptibility: SusceptibilitySection | None = Field(
@@ -102,6 +108,15 @@ class StudyConfig(Strict):
         default=None, description="Case studies with and without a cap; null is none."
     )
     drift: DriftSection = Field(default=DriftSection(), description="Persona drift.")
+    finetuning: FinetuningSection = Field(
+        default=FinetuningSection(), description="Fine-tuning on training data of traits."
+    )
+    screening: ScreeningSection = Field(
+        default=ScreeningSection(), description="Screening of training data."
+    )
+    reading: ReadingSection = Field(
+        default=ReadingSection(), description="Interpretation of trait vectors."
+    )
     judging: JudgingSection = Field(default=JudgingSection(), description="The judges.")
     endpoints: dict[Slug, Endpoint] = Field(
         default={}, description="Chat models reached over HTTP, by the names used here."

@@ -116,6 +116,64 @@ class WorkCounter:
         questions = [text for _, text in record["questions"]]
         return self._crossed([*record["prompts"], *talks], questions, record)
 
+    def selectors(self, wildcards: Mapping[str, str]) -> NodeWork:
+        """Return the work of reading some responses of a trait at every candidate layer."""
+        section = self.study.config.layer_sweep
+        layers = len(self.study.candidate_layers(self.model))
+        sides = [
+            self.trait({"trait": wildcards["trait"], "polarity": polarity})
+            for polarity in ("positive", "negative")
+        ]
+        rows = [min(side.number, section.selector_responses) for side in sides]
+        tokens = [n * (side.prompt + side.response) for n, side in zip(rows, sides, strict=True)]
+        return NodeWork(read=(layers + 2) * sum(tokens))
+
+    def compared(self, wildcards: Mapping[str, str]) -> ResponseCount:
+        """Responses of a trait under all ways of steering."""
+        record = node_params.compared_arms(self.study, wildcards["trait"])
+        named = [*record["variants"], *record["positions"], *record["arms"]]
+        return self._steered(1 + len(named) + record["random_directions"], record)
+
+    def finetuned(self, wildcards: Mapping[str, str]) -> ResponseCount:
+        """Responses of the adapters of one trait's training data, steered ones among them."""
+        record = node_params.finetuned_answers(self.study, wildcards["trait"])
+        asked = record["questions"]
+        own = [text for _, text in asked[wildcards["trait"]]]
+        texts = [text for questions in asked.values() for _, text in questions]
+        plain = self._crossed([""] * (1 + len(record["adapters"])), texts, record)
+        steered = self._crossed([""] * len(record["coefficients"]), own, record)
+        return plain._replace(number=plain.number + steered.number)
+
+    def train(self, wildcards: Mapping[str, str]) -> NodeWork:
+        """Return the work of training: a backward pass costs about two forward passes."""
+        record = node_params.training(self.study, wildcards["adapter"])
+        rows = record["exchanges"]
+        tokens = self._mean([" ".join(row) for row in rows]) + _TEMPLATE
+        return NodeWork(read=3 * record["lora"]["epochs"] * len(rows) * tokens)
+
+    def nothing(self) -> NodeWork:
+        """Return the work of a node that only loads the model."""
+        return NodeWork()
+
+    def read_traits(self) -> NodeWork:
+        """Return the work of reading all responses of the study's traits once more."""
+        rows = [
+            self.trait({"trait": trait, "polarity": polarity})
+            for trait in self.study.trait_names
+            for polarity in ("positive", "negative")
+        ]
+        return NodeWork(read=sum(row.number * (row.prompt + row.response) for row in rows))
+
+    def screen(self, wildcards: Mapping[str, str]) -> NodeWork:
+        """Return the work of answering prompts, and of reading these and the training answers."""
+        record = node_params.screening(self.study, wildcards["corpus"])
+        examples = [row for rows in record["datasets"].values() for row in rows]
+        prompts = {text for _, text, _ in examples}
+        own = self._crossed(list(prompts), [""], record)
+        tokens = self._mean([f"{prompt} {answer}" for _, prompt, answer in examples]) + _TEMPLATE
+        read = len(examples) * tokens + own.number * (own.prompt + own.response)
+        return self.generate(own).plus(NodeWork(read=read))
+
     def capping(self, _: Mapping[str, str]) -> ResponseCount:
         """Responses of the capping arms, the uncapped one included."""
         record = node_params.capping_rollouts(self.study)

@@ -20,6 +20,11 @@ from personae.workflow.node_params.capping_params import (
 )
 from personae.workflow.node_params.case_params import case_record
 from personae.workflow.node_params.drift_params import drift_cap, drift_conversations, simulation
+from personae.workflow.node_params.finetuning_params import (
+    finetuned_answers,
+    screening,
+    training,
+)
 from personae.workflow.node_params.harm_params import harm_arms, harm_record
 from personae.workflow.node_params.judging_params import (
     card_judging,
@@ -44,7 +49,13 @@ from personae.workflow.node_params.persona_params import (
     trait_spans,
 )
 from personae.workflow.node_params.susceptibility_params import susceptibility
-from personae.workflow.node_params.sweep_params import layer_sweep, monitoring, steering
+from personae.workflow.node_params.sweep_params import (
+    compared_arms,
+    layer_sweep,
+    monitoring,
+    partner,
+    steering,
+)
 
 __all__ = [
     "capability_arms",
@@ -57,10 +68,12 @@ __all__ = [
     "card_judging",
     "case_record",
     "closed_answers",
+    "compared_arms",
     "deciding_judge",
     "drift_cap",
     "drift_conversations",
     "engine_record",
+    "finetuned_answers",
     "generator",
     "harm_arms",
     "harm_record",
@@ -74,12 +87,15 @@ __all__ = [
     "layer_sweep",
     "measuring",
     "monitoring",
+    "partner",
     "role_record",
     "role_rollouts",
+    "screening",
     "simulation",
     "space_filter",
     "steering",
     "susceptibility",
+    "training",
     "trait_filter",
     "trait_rollouts",
     "trait_rubrics",

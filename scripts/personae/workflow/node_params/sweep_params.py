@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from personae.workflow.config.study import Study
+from personae.workflow.config.study import Study, take
 from personae.workflow.node_params.question_texts import Record, numbered
 
 
@@ -15,6 +15,7 @@ def layer_sweep(study: Study, model: str, trait: str) -> Record:
     return {
         "layers": study.candidate_layers(model),
         "coefficients": list(section.coefficients),
+        "units": section.units,
         "questions": numbered(questions[: study.sweep_questions(trait)]),
         "samples": section.samples,
         "positions": section.positions,
@@ -40,6 +41,29 @@ def steering(study: Study, trait: str) -> Record:
         "seed": study.config.seed,
         "sampling": section.sampling.model_dump(),
     }
+
+
+def compared_arms(study: Study, trait: str) -> Record:
+    """Ways of steering a trait, on evaluation questions that chose no layer."""
+    section, used = study.config.comparison, study.sweep_questions(trait)
+    questions = numbered(study.traits[trait].questions.evaluation)
+    return {
+        **section.model_dump(exclude={"questions", "closed_answers", "sampling"}),
+        "questions": questions[used : used + section.questions],
+        "positions_of_steering": study.config.steering.positions,
+        "partner": partner(study, trait),
+        "closed": [i.model_dump() for i in take(study.library.closed, section.closed_answers)],
+        "seed": study.config.seed,
+        "sampling": section.sampling.model_dump(),
+    }
+
+
+def partner(study: Study, trait: str) -> str | None:
+    """Return the trait that is steered together with another: the next one of the study."""
+    names = study.trait_names
+    if "pair" not in study.config.comparison.arms or len(names) < 2:
+        return None
+    return names[(names.index(trait) + 1) % len(names)]
 
 
 def monitoring(study: Study, trait: str) -> Record:

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from personae.workflow.stages.stage import Output, Stage, single
+
+if TYPE_CHECKING:
+    from personae.workflow.config import Study
+
+
+def compares(study: Study) -> bool:
+    """Whether the study compares ways of steering."""
+    return study.config.comparison.questions > 0 and bool(study.trait_names)
+
 
 _STEERING: Final = (
     Stage(
@@ -13,7 +22,7 @@ _STEERING: Final = (
         "Steer at every candidate layer",
         "trait",
         single("steered_responses"),
-        {"vectors": "trait_vectors"},
+        {"vectors": "trait_vectors", "directions": "directions"},
         runs="model",
         work=lambda count, at: count.generate(count.layer_sweep(at)),
         group="steering",
@@ -41,6 +50,23 @@ _STEERING: Final = (
         {"responses": "steered_responses", "scores": "scores"},
         group="steering",
         group_without_model="choice",
+    ),
+    Stage(
+        "analyze_layer_choice",
+        "steering",
+        "Question the choice of the layer",
+        "trait",
+        single("layer_choices", scorecard="layer_choices"),
+        {
+            "responses": "steered_responses",
+            "scores": "scores",
+            "vectors": "trait_vectors",
+            "directions": "directions",
+            "sides": "trait_responses",
+        },
+        runs="model",
+        work=lambda count, at: count.selectors(at),
+        group="layer_choice",
     ),
     Stage(
         "steer_trait",
@@ -88,6 +114,56 @@ _STEERING: Final = (
     ),
 )
 
+_COMPARISON: Final = (
+    Stage(
+        "steer_compared_arms",
+        "steering",
+        "Steer in several ways",
+        "trait",
+        {
+            "responses": Output(
+                "compared_responses",
+                report="compared_responses",
+                counted_as="responses under ways of steering that are compared",
+            ),
+            "closed": Output("compared_closed"),
+        },
+        {"vectors": "trait_vectors", "layer": "steering_effects"},
+        runs="model",
+        work=lambda count, at: count.generate(count.compared(at)),
+        group="comparison",
+        only_if=compares,
+    ),
+    Stage(
+        "judge_compared_arms",
+        "steering",
+        "Judge ways of steering",
+        "trait",
+        single("scores"),
+        {"responses": "compared_responses", "calibration": "calibration"},
+        runs="judge",
+        work=lambda count, at: count.judge(count.compared(at), 2),
+        group="comparison",
+        group_without_model="comparison_judging",
+        score_summary="comparison",
+        only_if=compares,
+    ),
+    Stage(
+        "summarize_compared_arms",
+        "steering",
+        "Compare ways of steering",
+        "model",
+        {
+            "scored": Output("compared_scores", scorecard="compared_scores"),
+            "comparison": Output(
+                "steering_comparison", scorecard="steering_comparison", arm_target=True
+            ),
+        },
+        {"responses": "compared_responses", "scores": "scores", "closed": "compared_closed"},
+        only_if=compares,
+    ),
+)
+
 _MONITORING: Final = (
     Stage(
         "generate_monitored_responses",
@@ -130,6 +206,7 @@ _MONITORING: Final = (
         "trait",
         {
             "correlations": Output("monitoring", scorecard="monitoring", arm_target=True),
+            "alerts": Output("monitoring_alerts", scorecard="monitoring_alerts"),
             "points": Output("monitoring_points", scorecard="monitoring_points"),
         },
         {
@@ -265,4 +342,4 @@ _DRIFT: Final = (
     ),
 )
 
-EXPERIMENT_STAGES: Final = (*_STEERING, *_MONITORING, *_CAPPING, *_DRIFT)
+EXPERIMENT_STAGES: Final = (*_STEERING, *_COMPARISON, *_MONITORING, *_CAPPING, *_DRIFT)

@@ -10,7 +10,13 @@ from personae.workflow.stages.axis_experiment_stages import (
     has_harm,
     steers_roles,
 )
+from personae.workflow.stages.experiment_stages import compares
+from personae.workflow.stages.reading_stages import reads_tokens
 from personae.workflow.stages.stage import Stage, single
+from personae.workflow.stages.training_stages import screens, trains
+
+if TYPE_CHECKING:
+    from personae.workflow.config import Study
 
 if TYPE_CHECKING:
     from personae.workflow.config import Study
@@ -39,6 +45,8 @@ def _figure(
 
 _SPACE: Final = "Persona space and the Assistant Axis"
 _TRAITS: Final = "Trait vectors and steering"
+_READING: Final = "Interpretation of vectors"
+_TRAINING: Final = "Fine-tuning and training data"
 
 FIGURE_STAGES: Final = (
     _figure(
@@ -63,7 +71,11 @@ FIGURE_STAGES: Final = (
         "monitoring",
         "Plot monitoring",
         _TRAITS,
-        {"points": "monitoring_points", "correlations": "monitoring"},
+        {
+            "points": "monitoring_points",
+            "correlations": "monitoring",
+            "alerts": "monitoring_alerts",
+        },
     ),
     _figure(
         "susceptibility",
@@ -72,6 +84,33 @@ FIGURE_STAGES: Final = (
         {"": "speaker_shares"},
         steers_roles,
     ),
+    _figure(
+        "trait_positions",
+        "Plot the geometry of traits",
+        _TRAITS,
+        {"pairs": "trait_pair_cosines", "positions": "trait_positions"},
+    ),
+    _figure("layer_choice", "Plot the choice of layers", _TRAITS, {"": "layer_choices"}),
+    _figure(
+        "comparison",
+        "Plot ways of steering",
+        _TRAITS,
+        {"": "steering_comparison"},
+        compares,
+    ),
+    _figure("tokens", "Plot vectors as tokens", _READING, {"": "vector_tokens"}, reads_tokens),
+    _figure(
+        "finetuning",
+        "Plot fine-tuning",
+        _TRAINING,
+        {
+            "shifts": "finetuning_shifts",
+            "correlations": "finetuning_correlations",
+            "defences": "finetuning_defences",
+        },
+        trains,
+    ),
+    _figure("screening", "Plot data screening", _TRAINING, {"summary": "screening"}, screens),
     _figure(
         "capping", "Plot the trade-off of capping", "Activation capping", {"": "capping_tradeoff"}
     ),

@@ -17,7 +17,9 @@ from personae.workflow.stages.experiment_stages import EXPERIMENT_STAGES
 from personae.workflow.stages.figure_stages import FIGURE_STAGES
 from personae.workflow.stages.persona_parts import role_parts, trait_parts
 from personae.workflow.stages.persona_stages import PERSONA_STAGES
+from personae.workflow.stages.reading_stages import READING_STAGES
 from personae.workflow.stages.stage import Output, Stage
+from personae.workflow.stages.training_stages import TRAINING_STAGES
 from personae.workflow.stages.trait_stages import TRAIT_STAGES
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ ARMS: Final = {
     "steering": "Steering",
     "monitoring": "Monitoring",
     "susceptibility": "Susceptibility",
+    "reading": "Interpretation",
+    "finetuning": "Fine-tuning and data screening",
     "capping": "Capping",
     "harm": "Harm",
     "cases": "Case studies",
@@ -49,6 +53,8 @@ STAGES: Final = {
         *TRAIT_STAGES,
         *EXPERIMENT_STAGES,
         *AXIS_EXPERIMENT_STAGES,
+        *TRAINING_STAGES,
+        *READING_STAGES,
         *FIGURE_STAGES,
     )
 }
@@ -73,6 +79,9 @@ def nodes(
     """
     if stage.only_if is not None and not stage.only_if(study):
         return
+    # Imported here: the profiles of a cluster read this module before there is a study.
+    from personae.workflow.config import training_plan
+
     at = {"model": model}
     traits = list(study.trait_names)
     if trait_space and stage.per != "trait":
@@ -89,6 +98,15 @@ def nodes(
         for trait in traits:
             for polarity in ("positive", "negative"):
                 yield {**at, "trait": trait, "polarity": polarity}
+    elif stage.per == "adapter":
+        yield from ({**at, "adapter": name} for name in training_plan.adapters(study))
+    elif stage.per == "trained trait":
+        yield from ({**at, "trait": trait} for trait in training_plan.trained_traits(study))
+    elif stage.per == "autoencoder":
+        sources = study.config.reading.autoencoders
+        yield from ({**at, "autoencoder": s.name} for s in sources if s.model == model)
+    elif stage.per == "corpus":
+        yield from ({**at, "corpus": corpus} for corpus in training_plan.corpora(study))
     elif stage.per != "imported model" or any(s.model == model for s in study.config.published):
         yield at
 
@@ -143,7 +161,7 @@ def batch_groups() -> dict[str, bool]:
     for stage in STAGES.values():
         for needs_model, reads in product((True, False), repeat=2):
             if group := stage.group_of(needs_model, reads):
-                asks = stage.runs == "model" or (reads and stage.runs == "reading")
+                asks = stage.runs in ("model", "training") or (reads and stage.runs == "reading")
                 found[group] = found.get(group, False) or asks
     return found
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Per = Literal[
     "study", "weights", "model", "imported model", "role", "played role", "trait",
-    "trait side", "role part", "trait part",
+    "trait side", "role part", "trait part", "adapter", "trained trait", "corpus", "autoencoder",
 ]  # fmt: skip
 """The unit for which a stage has one node.
 
@@ -27,11 +27,15 @@ Per = Literal[
 ``played role`` may not. A ``trait`` is one of the study's own; a ``trait side`` (a trait and a
 polarity) may be one of the trait space's as well. The parts are those of
 `personae.workflow.stages.persona_parts`: of the roles, and of the trait space.
+An ``adapter``, a ``trained trait`` and a ``corpus`` are those of
+`personae.workflow.config.training_plan`, an ``autoencoder`` is one of ``reading.autoencoders``.
 """
 
-Runs = Literal["tables", "model", "judge", "reading"]
+Runs = Literal["tables", "model", "judge", "reading", "training"]
 """What a node needs: tables alone; the model; judges, which may need the model; or activations of
-rollouts, which the model has to read where the study does not keep them."""
+rollouts, which the model has to read where the study does not keep them. In ``training``
+a node loads a model of its own.
+"""
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,17 @@ _TRAITS: Final = (
         work=lambda count, at: count.reduce_space(at),
     ),
     Stage(
+        "measure_trait_geometry",
+        "traits",
+        "Hold cosines of traits against a null",
+        "model",
+        {
+            "pairs": Output("trait_pair_cosines", scorecard="trait_pair_cosines"),
+            "positions": Output("trait_positions", arm_target=True),
+        },
+        {"vectors": "trait_vectors", "directions": "directions", "roles": "role_vectors"},
+    ),
+    Stage(
         "compare_trait_vectors",
         "traits",
         "Compare trait vectors",

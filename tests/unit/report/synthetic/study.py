@@ -13,18 +13,24 @@ from scripts.report import (
     plot_capability,
     plot_capping,
     plot_case_studies,
+    plot_comparison,
     plot_drift,
+    plot_finetuning,
     plot_harm,
     plot_heldout_roles,
     plot_judges,
+    plot_layer_choice,
     plot_layer_sweep,
     plot_monitoring,
     plot_persona_space,
     plot_role_cosines,
+    plot_screening,
     plot_separation,
     plot_steering,
     plot_susceptibility,
+    plot_tokens,
     plot_trait_geometry,
+    plot_trait_positions,
     write_report,
 )
 
@@ -37,6 +43,7 @@ from .axis import axis_tables, separation_tables, space_tables
 from .basics import JUDGES, MIDDLE, ROLES, TRAITS, Planted
 from .conversations import capping_tables, drift_tables, judging_tables
 from .monitoring import monitoring_tables
+from .training import training_tables
 from .traits import contrast_tables, steering_tables, trait_tables
 
 PROJECT = Path(__file__).resolve().parents[4]
@@ -51,6 +58,7 @@ _SCHEMAS = {
     "roles/*/responses": "role_responses",
     "monitoring/*/correlations": "monitoring",
     "monitoring/*/points": "monitoring_points",
+    "monitoring/*/alerts": "monitoring_alerts",
     "steering/*/*/responses": "steered_responses",
     "steering/*/*/effects": "steering_effects",
     "susceptibility/shares": "speaker_shares",
@@ -58,6 +66,16 @@ _SCHEMAS = {
     "cases/turns": "case_turns",
     "cases/effects": "case_effects",
     "cases/tokens": "token_projections",
+    "steering/*/layer_sweep/choice": "layer_choices",
+    "traits/pair_cosines": "trait_pair_cosines",
+    "traits/positions": "trait_positions",
+    "reading/tokens": "vector_tokens",
+    "steering/compared_scores": "compared_scores",
+    "steering/comparison": "steering_comparison",
+    "finetuning/shifts": "finetuning_shifts",
+    "finetuning/correlations": "finetuning_correlations",
+    "finetuning/defences": "finetuning_defences",
+    "screening/summary": "screening",
     "capping/responses": "capped_responses",
     "capping/tradeoff": "capping_tradeoff",
     "capping/costs": "capping_costs",
@@ -79,6 +97,7 @@ _PLACES = {
     "trait_vectors": "traits/{trait}/vectors",
     "trait_pairs": "traits/{trait}/pairs",
     "monitoring": "monitoring/{trait}/correlations",
+    "monitoring_alerts": "monitoring/{trait}/alerts",
     "sweep_effects": "steering/{trait}/layer_sweep/effects",
     "steering_effects": "steering/{trait}/alpha_sweep/effects",
     "steered_responses": "steering/{trait}/alpha_sweep/responses",
@@ -86,6 +105,15 @@ _PLACES = {
     "speaker_shares": "susceptibility/shares",
     "harm_rates": "harm/rates",
     "case_effects": "cases/effects",
+    "finetuning_shifts": "finetuning/shifts",
+    "finetuning_correlations": "finetuning/correlations",
+    "finetuning_defences": "finetuning/defences",
+    "screening": "screening/summary",
+    "vector_tokens": "reading/tokens",
+    "trait_pair_cosines": "traits/pair_cosines",
+    "layer_choices": "steering/{trait}/layer_sweep/choice",
+    "compared_scores": "steering/compared_scores",
+    "steering_comparison": "steering/comparison",
     "floors": "capping/floors",
     "capping_costs": "capping/costs",
     "capability_changes": "capping/capability_changes",
@@ -155,6 +183,7 @@ def model_tables(plan: Planted) -> dict[str, pa.Table]:
         contrast_tables,
         steering_tables,
         monitoring_tables,
+        training_tables,
         capping_tables,
         drift_tables,
         judging_tables,
@@ -255,6 +284,7 @@ def draw_figures(study: Study, model: str) -> None:
     plot_monitoring.main(
         points=[at(f"monitoring/{trait}/points") for trait in TRAITS],
         correlations=[at(f"monitoring/{trait}/correlations") for trait in TRAITS],
+        alerts=[at(f"monitoring/{trait}/alerts") for trait in TRAITS],
         **out("monitoring"),
     )
     plot_susceptibility.main(
@@ -269,6 +299,22 @@ def draw_figures(study: Study, model: str) -> None:
         **out("case_studies"),
     )
     plot_harm.main(table=at("harm/rates"), judge=JUDGES[0], **out("harm"))
+    plot_trait_positions.main(
+        pairs=at("traits/pair_cosines"), positions=at("traits/positions"), **out("trait_positions")
+    )
+    plot_layer_choice.main(
+        tables=[at(f"steering/{trait}/layer_sweep/choice") for trait in TRAITS],
+        **out("layer_choice"),
+    )
+    plot_comparison.main(table=at("steering/comparison"), **out("comparison"))
+    plot_tokens.main(table=at("reading/tokens"), **out("tokens"))
+    plot_finetuning.main(
+        shifts=at("finetuning/shifts"),
+        correlations=at("finetuning/correlations"),
+        defences=at("finetuning/defences"),
+        **out("finetuning"),
+    )
+    plot_screening.main(summary=at("screening/summary"), **out("screening"))
     plot_capping.main(table=at("capping/tradeoff"), judge=JUDGES[0], **out("capping"))
     plot_drift.main(
         projections=at("drift/projections"), summary=at("drift/summary"), **layer, **out("drift")
