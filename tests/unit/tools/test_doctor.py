@@ -13,7 +13,7 @@ from personae.tools.cli import main
 STUDY = """
 study: mine
 models: [smollm2_135m]
-roles: {{names: [pirate]}}
+roles: {{names: [pirate, wizard]}}
 endpoints:
   far: {{base_url: "{url}", model: m, key_variable: FAR_KEY}}
 """

