@@ -16,10 +16,11 @@ import numpy as np
 import pyarrow as pa
 
 from personae.data import tables
+from personae.data.table_values import DEFAULT
 from personae.science.alignment_nulls import label_shuffles
 from personae.science.axis_reliability import axis_reliability
 from personae.science.kept_rollouts import load_sample
-from personae.science.persona_space import load_space
+from personae.science.persona_space import FULLY, load_space
 from personae.science.question_spread import load_cells
 from personae.science.resampling import Bootstrap
 from personae.science.space_layers import LayerNull, SpaceSettings, layer_table
@@ -47,10 +48,14 @@ def main(
     settings = SpaceSettings(
         axis["variance_threshold"], axis["permutations"], Bootstrap(axis["bootstrap"], seed)
     )
-    reliability = axis_reliability(sums, splits=settings.permutations, seed=seed)
+    names = tables.read(role_vectors, "role_vectors", ["role", "kind"]).to_pylist()
+    fully = {row["role"] for row in names if row["kind"] == FULLY} | {DEFAULT}
+    in_axis = {role: path for role, path in kept.items() if role in fully}
+    sums_of_axis = {role: path for role, path in sums.items() if role in fully}
+    reliability = axis_reliability(sums_of_axis, splits=settings.permutations, seed=seed)
     layers = np.unique(tables.read(directions, "directions", ["layer"])["layer"].to_numpy())
     parts: dict[str, list[pa.Table]] = {name: [] for name in paths_out}
-    for place, (layer, null) in enumerate(_nulls(layers.tolist(), kept, settings)):
+    for place, (layer, null) in enumerate(_nulls(layers.tolist(), in_axis, settings)):
         space = load_space(role_vectors, directions, layer)
         is_middle = layer == middle_layer
         cells = load_cells(kept, space.rows, layer) if is_middle else None
@@ -76,11 +81,12 @@ def _nulls(
         rollouts = load_sample(kept, block)
         if shuffles is None:
             shuffles = label_shuffles(
-                rollouts.is_default, settings.permutations, settings.plan.seed, rollouts.questions
+                rollouts.weights, settings.permutations, settings.plan.seed, rollouts.questions
             )
             size = max(1, _MOST_BYTES // rollouts.activations.nbytes)
         for place, layer in enumerate(block):
-            yield layer, LayerNull(rollouts.at(place).activations, shuffles)
+            here = rollouts.at(place)
+            yield layer, LayerNull(here.activations, shuffles, here.subjects, here.questions)
 
 
 if __name__ == "__main__":

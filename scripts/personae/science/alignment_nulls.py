@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import csr_array
 from scipy.special import betaincinv
 
 from personae.science.permutations import permuted_batches
 from personae.science.projection import Activations, cosine
+from personae.science.resampling import encode
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -25,29 +25,41 @@ class ScaledDirection(NamedTuple):
     scale: FloatArray
 
 
+def contrast_weights(is_default: BoolArray, subjects: ArrayLike) -> FloatArray:
+    """Signed weights ``[n]`` that make the axis of rollouts: every role weighs the same.
+
+    They sum to 1 over the default's rollouts and to -1 over those of all roles.
+    """
+    weights = np.empty(len(is_default), dtype=np.float64)
+    for side, sign in ((is_default, 1.0), (~is_default, -1.0)):
+        if side.any():
+            codes = encode(np.asarray(subjects)[side])
+            sizes = np.bincount(codes)
+            weights[side] = sign / (len(sizes) * sizes[codes])
+    return weights
+
+
 def label_shuffles(
-    is_default: BoolArray, permutations: int, seed: int, strata: ArrayLike | None = None
-) -> csr_array:
-    """Shuffle default/role labels ``[n]``: a sparse ``[permutations, n]``, 1 for the default.
+    axis_weights: FloatArray, permutations: int, seed: int, strata: ArrayLike | None = None
+) -> FloatArray:
+    """Shuffle the signed weights ``[n]`` that make the axis: ``[permutations, n]``.
+
+    The weights are what is shuffled, so that every shuffled axis is made of the same rollouts, with
+    as many roles of the same weights, as the axis itself.
 
     Parameters
     ----------
-    is_default
-        ``[n]`` labels of rollouts.
+    axis_weights
+        ``[n]`` of `contrast_weights`; they sum to zero.
     permutations, seed, strata
         As in :func:`personae.science.permutations.permuted_labels`; question labels as strata keep
-        every question's share of default rollouts.
+        every question's weights.
     """
-    batches = permuted_batches(is_default, permutations, seed, strata)
-    places = np.concatenate([np.nonzero(labels)[1] for labels in batches])
-    n_default = int(is_default.sum())
-    starts = np.arange(permutations + 1) * n_default
-    ones = np.ones(len(places))
-    return csr_array((ones, places, starts), shape=(permutations, len(is_default)))
+    return np.concatenate(list(permuted_batches(axis_weights, permutations, seed, strata)))
 
 
 def shuffled_axis_null(
-    activations: Activations, shuffles: csr_array, directions: Sequence[ScaledDirection]
+    activations: Activations, shuffles: FloatArray, directions: Sequence[ScaledDirection]
 ) -> list[FloatArray]:
     """|cos| of directions with axes from shuffled default/role labels: ``[permutations, L]`` each.
 
@@ -63,13 +75,10 @@ def shuffled_axis_null(
     directions
         PC1 of the unshuffled role vectors in every scaling: the shuffled axes are the same for all.
     """
-    n_default = shuffles.sum(axis=1)[0]
     null = [np.empty((shuffles.shape[0], activations.shape[1])) for _ in directions]
     for layer in range(activations.shape[1]):
         rollouts = activations[:, layer].astype(np.float64)
-        rollouts -= rollouts.mean(axis=0)  # no axis moves
-        # As all sum to zero, the others' sum is minus the default's.
-        axes = (shuffles @ rollouts) * (1.0 / n_default + 1.0 / (len(rollouts) - n_default))
+        axes = shuffles @ (rollouts - rollouts.mean(axis=0))  # weights sum to zero
         for found, (direction, scale) in zip(null, directions, strict=True):
             found[:, layer] = np.abs(cosine(axes / scale[layer], direction[layer]))
     return null

@@ -19,6 +19,8 @@ from personae.data import tables
 from personae.data.activation_blocks import Block
 from personae.data.table_values import DEFAULT
 from personae.data.vector_columns import from_half, to_half
+from personae.science.alignment_nulls import contrast_weights
+from personae.science.vectors import FULLY
 
 
 @dataclass
@@ -96,21 +98,36 @@ class Rollouts:
         return Rollouts(self.activations[:, place : place + 1], self.subjects, self.questions)
 
     @property
+    def weights(self) -> NDArray[np.float64]:
+        """``[n]`` signed weights that make the axis of these rollouts: roles weigh the same."""
+        return contrast_weights(self.is_default, self.subjects)
+
+    @property
     def is_default(self) -> NDArray[np.bool_]:
         """``[n]`` True for the default Assistant's rollouts."""
         return np.asarray(self.subjects == DEFAULT)
 
 
 def load_sample(kept: Mapping[str, str], layers: Sequence[int]) -> Rollouts:
-    """Read the sampled rollouts of every subject (to its file) at consecutive layers."""
+    """Read sampled rollouts of every subject (to its file) at consecutive layers.
+
+    Of a role they are those that its "fully" vector, and so the axis, is made of.
+    """
     vectors, subjects, questions = [], [], []
     for subject, path in kept.items():
         rows = tables.read(
             path,
             "kept_activations",
             ["response_id", "question_id", "layer", "scale", "vector"],
-            [("sampled", "==", True), ("layer", ">=", layers[0]), ("layer", "<=", layers[-1])],
+            [
+                ("sampled", "==", True),
+                ("kind", "in", [FULLY, DEFAULT]),
+                ("layer", ">=", layers[0]),
+                ("layer", "<=", layers[-1]),
+            ],
         ).sort_by([("layer", "ascending"), ("response_id", "ascending")])
+        if not rows.num_rows:
+            continue
         found = from_half(rows)
         n = len(found) // len(layers)
         vectors.append(found.reshape(len(layers), n, -1).transpose(1, 0, 2))

@@ -8,9 +8,9 @@ from typing import Final, NamedTuple
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from personae.data import tables
+from personae.data.table_values import DEFAULT
 from personae.science.alignment import (
     QuestionCells,
     axis_component_cosines,
@@ -23,16 +23,18 @@ from personae.science.geometry import (
     outlier_dimensions,
     participation_ratio,
 )
-from personae.science.permutations import permutation_p
+from personae.science.permutations import permutation_p, permuted_labels
 from personae.science.persona_space import PersonaRow, PersonaSpace
 from personae.science.projection import Activations
 from personae.science.question_spread import question_intervals
-from personae.science.resampling import Bootstrap
+from personae.science.resampling import Bootstrap, encode
 from personae.science.vectors import FULLY
 
 FloatArray = NDArray[np.float64]
 
 _OUTLIER_TIMES_MEDIAN: Final = 50.0
+_DIMENSION_SHUFFLES: Final = 100
+_DIMENSION_COLUMNS: Final = ("components_share", "components_share_low", "components_share_high")
 
 
 class SpaceSettings(NamedTuple):
@@ -62,10 +64,14 @@ class LayerNull(NamedTuple):
         ``[n, 1, hidden]``.
     shuffles
         ``[permutations, n]``, see `personae.science.alignment_nulls.label_shuffles`.
+    subjects, questions
+        ``[n]`` role (or the default) and question of every rollout.
     """
 
     activations: Activations
-    shuffles: csr_array
+    shuffles: FloatArray
+    subjects: NDArray[np.str_]
+    questions: NDArray[np.str_]
 
 
 def layer_table(
@@ -105,6 +111,7 @@ def layer_table(
         "split_half": [reliability],
     }
     nulls = _nulls(space, null)
+    dimension = _dimension_null(null, settings) if cells is not None else (None,) * 3
     parts = []
     for scaling, fit in space.fits.items():
         columns = {
@@ -112,12 +119,42 @@ def layer_table(
             "scaling": [scaling],
             "participation_ratio": participation_ratio(fit.variance),
             "components_needed": components_for_variance(fit.explained, settings.variance),
+            **{
+                name: pa.array([value if scaling == "centred" else None], pa.float64())
+                for name, value in zip(_DIMENSION_COLUMNS, dimension, strict=True)
+            },
             "axis_pc1_cosine": axis_component_cosines(fit, space.axis)[:, 0],
             **_intervals(space, fit, cells, settings.plan),
             **nulls[scaling],
         }
         parts.append(pa.table(columns))
     return tables.assemble(parts, "space_layers")
+
+
+def _dimension_null(null: LayerNull, settings: SpaceSettings) -> tuple[float, float, float]:
+    """Components needed, as a share of those that roles shuffled within questions need.
+
+    Returns the median share, and its 2.5 and 97.5 percentile over shuffles. Data and null are
+    counted alike: role means of the same rollouts, of which each role has as many.
+    """
+    roles = null.subjects != DEFAULT
+    values = null.activations[roles, 0].astype(np.float64)
+    codes = encode(null.subjects[roles])
+
+    def needed(labels: NDArray[np.int64]) -> float:
+        means = np.zeros((int(codes.max()) + 1, values.shape[1]))
+        np.add.at(means, labels, values)
+        means /= np.bincount(codes)[:, np.newaxis]
+        centred = means - means.mean(axis=0)
+        variance = np.linalg.eigvalsh(centred @ centred.T)[::-1].clip(0.0)
+        share = np.cumsum(variance) / variance.sum()
+        return float((share < settings.variance - 1e-9).sum() + 1)
+
+    times = min(settings.permutations, _DIMENSION_SHUFFLES)
+    shuffled = permuted_labels(codes, times, settings.plan.seed, null.questions[roles])
+    shares = needed(codes) / np.asarray([needed(labels) for labels in shuffled])
+    middle, low, high = np.quantile(shares, [0.5, 0.025, 0.975])
+    return float(middle), float(low), float(high)
 
 
 def _intervals(

@@ -35,6 +35,7 @@ from .synthetic.study import COHERENCE_FLOOR, Study
 
 PLANTED = [
     "roles-are-played",
+    "few-components",
     "axis-pc1-every-layer",
     "axis-pc1-middle-layer",
     "axis-separates-held-out",

@@ -12,6 +12,7 @@ from personae.science.alignment import (
 )
 from personae.science.alignment_nulls import (
     ScaledDirection,
+    contrast_weights,
     isotropic_cosine,
     label_shuffles,
     placebo_cosines,
@@ -150,6 +151,11 @@ def test_unknown_question_is_refused() -> None:
         question_cells(np.ones((2, 1, 3)), ["a", "c"], ["a", "b"])
 
 
+def one_role(is_default: np.ndarray) -> np.ndarray:
+    """Return the weights of an axis away from one role."""
+    return contrast_weights(is_default, np.zeros(len(is_default)))
+
+
 def test_shuffled_labels_rarely_align_as_the_axis_does() -> None:
     world = build_world()
     space, axis = space_and_axis(world)
@@ -157,7 +163,7 @@ def test_shuffled_labels_rarely_align_as_the_axis_does() -> None:
     scales = (np.ones((3, 32)), np.linspace(0.5, 2.0, 96).reshape(3, 32))
     null, scaled = shuffled_axis_null(
         world.rollouts,
-        label_shuffles(world.is_default, 200, 2, world.all_questions),
+        label_shuffles(one_role(world.is_default), 200, 2, world.all_questions),
         [ScaledDirection(pc1, scale) for scale in scales],
     )
     assert null.shape == (200, 3)
@@ -181,11 +187,28 @@ def test_shuffled_null_is_uniform_when_default_is_like_a_role() -> None:
         axis = rollouts[is_default].mean(axis=0) - rollouts[~is_default].mean(axis=0)
         observed = np.abs(axis[:, 0]) / np.linalg.norm(axis, axis=1)
         directions = [ScaledDirection(direction, np.ones((1, 8)))]
-        shuffles = label_shuffles(is_default, 99, seed)
+        shuffles = label_shuffles(one_role(is_default), 99, seed)
         (null,) = shuffled_axis_null(rollouts, shuffles, directions)
         p_values.append(permutation_p(observed, null)[0])
     assert 0.35 < np.mean(p_values) < 0.65
     assert np.mean(np.array(p_values) <= 0.1) < 0.25
+
+
+def test_the_null_shuffles_the_weights_of_the_axis_within_questions() -> None:
+    """Roles with few rollouts weigh as much as those with many, in the null as in the axis."""
+    rng = np.random.default_rng(3)
+    subjects = np.array(["default"] * 4 + ["a"] * 12 + ["b"] * 4)
+    questions = np.tile(["q1", "q2"], 10)
+    rollouts = rng.standard_normal((20, 1, 6))
+    weights = contrast_weights(subjects == "default", subjects)
+    shuffles = label_shuffles(weights, 50, 1, questions)
+    for question in ("q1", "q2"):
+        here = questions == question
+        assert sorted(shuffles[9, here]) == sorted(weights[here])
+    directions = [ScaledDirection(np.eye(6)[:1], np.ones((1, 6)))]
+    (null,) = shuffled_axis_null(rollouts, shuffles, directions)
+    axis = (shuffles[9][:, np.newaxis] * rollouts[:, 0]).sum(axis=0)
+    assert null[9, 0] == pytest.approx(abs(axis[0]) / np.linalg.norm(axis))
 
 
 def test_placebo_axes_point_each_role_out_in_turn() -> None:
