@@ -38,6 +38,7 @@ rule calibrate_judges:
 rule summarize_scores:
     input:
         unpack(judged_tables),
+        labelled_scores="results/{study}/{model}/judging/labelled_scores.parquet",
     output:
         summary="results/{study}/{model}/judging/score_summary.parquet",
         pairs="results/{study}/{model}/judging/study_pairs.parquet",

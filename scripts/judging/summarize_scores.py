@@ -1,16 +1,20 @@
 """Count what every judge scored and left unscored, and compare judges on the study's own responses.
 
 ``score_summary``: one row per judge, rubric, target, arm and mode, with the reasons of what is
-missing, the mean of what is scored, and the mean as if everything unscored were lowest, then
-highest: the truth lies between them. ``judge_pairs`` and ``confusion``: agreement of every two
-judges by arm and rubric on the responses that both were asked about, with intervals over questions.
+missing, the mean of what is scored, the mean corrected for the judge's errors on labelled
+responses, and the mean as if everything unscored were lowest, then highest: the truth lies between
+them. ``judge_pairs`` and ``confusion``: agreement of every two judges by arm and rubric on the
+responses that both were asked about, with intervals over questions.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pyarrow as pa
+
 from personae.data import tables
 from personae.data.judge_scores import summary_rows
+from personae.data.table_values import SCALES
 from personae.judging.judge_pairs import (
     Pairs,
     add_pairs,
@@ -18,7 +22,10 @@ from personae.judging.judge_pairs import (
     pair_rows,
     study_opinions,
 )
+from personae.science.misclassification import ScoreLine, corrected_for_judge, score_line
+from personae.science.resampling import DRAWS, Bootstrap
 
+_LINE_COLUMNS = ("score", "label", "question")
 SCHEMAS = {"summary": "score_summary", "pairs": "judge_pairs", "confusion": "confusion"}
 
 
@@ -27,6 +34,7 @@ def main(
     scores: Mapping[str, Sequence[str]],
     responses: Mapping[str, Sequence[str]],
     kinds: Mapping[str, str],
+    labelled: str,
     seed: int,
     paths_out: Mapping[str, str],
     provenance: dict[str, str],
@@ -39,13 +47,16 @@ def main(
         Arm to its tables, both in the same order.
     kinds
         Arm to the kind of table that its responses are.
+    labelled
+        ``labelled_scores``: every judge's scores of labelled responses, which correct its means.
     seed
         Of the bootstrap over questions.
     """
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in SCHEMAS}
+    lines = judge_lines(tables.read(labelled, "labelled_scores"), seed)
     for arm, paths in scores.items():
         judged = [tables.read(path, "scores") for path in paths]
-        rows["summary"] += summary_rows(judged, arm)
+        rows["summary"] += corrected_rows(summary_rows(judged, arm), judged, lines, seed)
         pairs: Pairs = {}
         for table, path in zip(judged, responses[arm], strict=True):
             if len(table["judge"].unique()) > 1:
@@ -56,6 +67,50 @@ def main(
         rows["confusion"] += pair_confusion_rows(pairs, arm)
     for name, schema in SCHEMAS.items():
         tables.write(tables.from_rows(rows[name], schema), paths_out[name], schema, provenance)
+
+
+def judge_lines(labelled: pa.Table, seed: int) -> dict[tuple[str, str], ScoreLine | None]:
+    """Return every judge's expected score as a line in the label, by judge and rubric."""
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in labelled.to_pylist():
+        if row["score"] is not None:
+            groups.setdefault((row["judge"], row["rubric"]), []).append(row)
+    plan = Bootstrap(DRAWS, seed)
+    return {
+        key: score_line(
+            *([m[name] for m in members] for name in ("score", "label", "question")), plan
+        )
+        for key, members in groups.items()
+    }
+
+
+def corrected_rows(
+    summary: list[dict[str, Any]],
+    judged: Sequence[pa.Table],
+    lines: Mapping[tuple[str, str], ScoreLine | None],
+    seed: int,
+) -> list[dict[str, Any]]:
+    """Add to every row of one arm its mean corrected for the judge's errors."""
+    scores: dict[tuple[str, str, str], list[float]] = {}
+    for table in judged:
+        for row in table.select(["judge", "rubric", "target", "score"]).to_pylist():
+            if row["score"] is not None:
+                key = (row["judge"], row["rubric"], row["target"])
+                scores.setdefault(key, []).append(row["score"])
+    made = []
+    for row in summary:
+        values = scores.get((row["judge"], row["rubric"], row["target"]), [])
+        line = lines.get((row["judge"], row["rubric"]))
+        found = corrected_for_judge(values, line, SCALES[row["rubric"]], seed)
+        made.append(
+            row
+            | {
+                "corrected": found.estimate,
+                "corrected_low": found.low,
+                "corrected_high": found.high,
+            }
+        )
+    return made
 
 
 def as_list(paths: str | Sequence[str]) -> list[str]:
@@ -73,6 +128,7 @@ if __name__ == "__main__":
         scores={arm: as_list(snakemake.input[arm]) for arm in kinds},
         responses={arm: as_list(snakemake.input[f"{arm}_responses"]) for arm in kinds},
         kinds=kinds,
+        labelled=snakemake.input.labelled_scores,
         seed=snakemake.params.seed,
         paths_out={name: snakemake.output[name] for name in SCHEMAS},
     )

@@ -97,7 +97,9 @@ def over_targets(summary: pd.DataFrame) -> pd.DataFrame:
     keys = ["judge", "arm", "rubric"]
     groups = summary.groupby(keys, sort=False)
     rows = [{**dict(zip(keys, key, strict=True)), **_pooled(rows)} for key, rows in groups]
-    columns = [*keys, "mode", "n", "n_unscored", "reasons", "mean", "if_lowest", "if_highest"]
+    corrected = ("corrected", "corrected_low", "corrected_high")
+    counts = ("mode", "n", "n_unscored", "reasons")
+    columns = [*keys, *counts, "mean", *corrected, "if_lowest", "if_highest"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -115,6 +117,11 @@ def _pooled(rows: pd.DataFrame) -> dict[str, object]:
         "n_unscored": int(rows.n_unscored.sum()),
         "reasons": ", ".join(f"{reason} {n}" for reason, n in reasons.most_common()),
         "mean": float(np.average(scored["mean"], weights=scored.n)) if len(scored) else np.nan,
+        # The targets share the judge, and so its errors: bounds are averaged like the means.
+        **{
+            name: float(np.average(scored[name], weights=scored.n)) if len(scored) else np.nan
+            for name in ("corrected", "corrected_low", "corrected_high")
+        },
         "if_lowest": float(np.average(rows.if_lowest, weights=total)),
         "if_highest": float(np.average(rows.if_highest, weights=total)),
     }
