@@ -69,6 +69,7 @@ TOO_FEW = [
     "capping-keeps-conversations-close",
     "traits-can-be-elicited",
     "middle-layers-steer-best",
+    "alarm-works-on-other-questions",
 ]
 """Claims for which the synthetic study has too few roles, domains or traits."""
 
@@ -121,7 +122,6 @@ def test_a_planted_effect_is_reproduced_and_its_absence_is_not(
         "preventative-steering-costs-less",
         "projection-difference-screens",
         "response-vectors-steer-best",
-        "alarm-works-on-other-questions",
     ],
 )
 def test_a_planted_effect_of_training_is_found_and_its_absence_is_not(
