@@ -289,8 +289,6 @@ rule summarize_compared_arms:
         "../envs/personae.yaml"
     params:
         max_unscored=study.config.judging.max_unscored,
-        draws=study.config.axis.bootstrap,
-        seed=study.config.seed,
         code=code_digest("steering/summarize_compared_arms"),
     script:
         "../scripts/steering/summarize_compared_arms.py"

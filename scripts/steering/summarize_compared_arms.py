@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 
 from personae.data import tables
 from personae.data.judge_scores import read_scores
-from personae.science.resampling import Bootstrap
 from personae.science.steering_comparison import comparison_rows, score_rows
 
 
@@ -19,7 +18,6 @@ def main(
     closed: Sequence[str],
     paths_out: Mapping[str, str],
     max_unscored: float,
-    plan: Bootstrap,
     provenance: dict[str, str],
 ) -> None:
     """Write both tables; files are those of all traits in one order, empty if dropped."""
@@ -35,7 +33,7 @@ def main(
     made = {
         "compared_scores": scored,
         "steering_comparison": tables.from_rows(
-            comparison_rows(scored.to_pandas(), plan), "steering_comparison"
+            comparison_rows(scored.to_pandas()), "steering_comparison"
         ),
     }
     for kind, found in made.items():
@@ -56,5 +54,4 @@ if __name__ == "__main__":
             "steering_comparison": snakemake.output.comparison,
         },
         max_unscored=snakemake.params.max_unscored,
-        plan=Bootstrap(snakemake.params.draws, snakemake.params.seed),
     )

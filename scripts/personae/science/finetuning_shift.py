@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from personae.data.vector_stacks import Stack
 from personae.science.chosen_vectors import ChosenVector
-from personae.science.resampling import Bootstrap, bootstrap_mean, draw_clusters, interval
+from personae.science.cluster_inference import mean_of_clusters
+from personae.science.resampling import Bootstrap, draw_clusters, interval
 
 FloatArray = NDArray[np.float64]
 
@@ -80,7 +81,7 @@ def shift_rows(
             **_score_columns(found, before, plan),
         }
         for name, vector in _named_directions(at.vector, plan.seed):
-            shift = bootstrap_mean(moved.values @ vector, moved.index, plan)
+            shift = mean_of_clusters(moved.values @ vector, moved.index).interval
             rows.append({**shared, "vector": name, **_columns("shift", shift)})
     return rows
 
@@ -117,7 +118,7 @@ def _score_columns(after: pd.DataFrame, before: pd.DataFrame, plan: Bootstrap) -
         "n_unscored": int(after.score.isna().sum()),
         "score_before": _number(means[1].mean()),
         "score_after": _number(means[0].mean()),
-        **_columns("change", bootstrap_mean(change.to_numpy(), change.index.to_numpy(), plan)),
+        **_columns("change", mean_of_clusters(change.to_numpy(), change.index.to_numpy()).interval),
     }
 
 

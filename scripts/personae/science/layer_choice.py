@@ -17,8 +17,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from personae.data import tables
+from personae.science.cluster_inference import mean_of_clusters
 from personae.science.finetuning_shift import pearson
-from personae.science.resampling import Bootstrap, bootstrap_mean, midranks, ratio
+from personae.science.resampling import Bootstrap, midranks, ratio
 
 FloatArray = NDArray[np.float64]
 
@@ -140,7 +141,7 @@ def choice_rows(
     even = np.ones(n)
     first = choose(swept, even, floor)
     means, coherent = (_weighted(part, even) for part in (swept.gains, swept.coherence))
-    heldout = _heldout(swept, floor, plan)
+    heldout = _heldout(swept, floor)
     layers = sorted(set(swept.layers.tolist()))
     best = {layer: _best_arm(swept, layer, means, coherent, floor) for layer in layers}
     agreement = {
@@ -185,7 +186,7 @@ def _shares(swept: SweptLayers, floor: float, plan: Bootstrap) -> dict[int, floa
     return {layer: chosen.count(layer) / len(chosen) for layer in set(chosen)}
 
 
-def _heldout(swept: SweptLayers, floor: float, plan: Bootstrap) -> dict[str, float | None]:
+def _heldout(swept: SweptLayers, floor: float) -> dict[str, float | None]:
     """Return the mean gain on each question, of the layer that the other questions chose."""
     n = len(swept.questions)
     values = []
@@ -194,7 +195,7 @@ def _heldout(swept: SweptLayers, floor: float, plan: Bootstrap) -> dict[str, flo
         others[index] = 0.0
         arm = choose(swept, others, floor) if n > 1 else None
         values.append(math.nan if arm is None else float(swept.gains[arm, index]))
-    found = bootstrap_mean(values, swept.questions, plan)
+    found = mean_of_clusters(values, swept.questions).interval
     return {
         "heldout_gain": _number(found.estimate),
         "heldout_low": _number(found.low),

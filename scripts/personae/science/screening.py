@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from personae.science.cluster_inference import mean_of_clusters
 from personae.science.finetuning_shift import pearson
-from personae.science.resampling import Bootstrap, bootstrap_mean
+from personae.science.resampling import Bootstrap
 from personae.science.statistics import auc_interval
 
 NORMAL = "normal"
@@ -54,7 +55,7 @@ def summary_rows(
     made = []
     for (dataset, trait), part in frame.groupby(["dataset", "trait"], sort=False):
         trained, level = datasets[str(dataset)]
-        mean = bootstrap_mean(part.difference.to_numpy(), part.prompt_id.to_numpy(), plan)
+        mean = mean_of_clusters(part.difference.to_numpy(), part.prompt_id.to_numpy()).interval
         pooled = thresholds.get(("", str(trait)), math.nan)
         threshold = thresholds.get((trained, str(trait)), pooled)
         effect = trained_effects.get((trained, level, str(trait)), (math.nan, math.nan))

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from personae.science.resampling import Bootstrap, bootstrap_mean
+from personae.science.cluster_inference import mean_of_clusters
 
 NONE: Final = "none"
 RANDOM: Final = "random"
@@ -78,7 +78,7 @@ def score_rows(
     ]
 
 
-def comparison_rows(scored: pd.DataFrame, plan: Bootstrap) -> list[dict[str, Any]]:
+def comparison_rows(scored: pd.DataFrame) -> list[dict[str, Any]]:
     """Return mean and change of every arm and measure. Columns of ``steering_comparison``.
 
     ``change`` is that from the arm ``none``, paired by question or item, with an interval over
@@ -91,9 +91,9 @@ def comparison_rows(scored: pd.DataFrame, plan: Bootstrap) -> list[dict[str, Any
             continue
         random = [_mean(wide[arm] - wide[NONE]) for arm in wide.columns if is_random(str(arm))]
         for arm in wide.columns:
-            mean = bootstrap_mean(wide[arm].to_numpy(), wide.index.to_numpy(), plan)
+            mean = mean_of_clusters(wide[arm].to_numpy(), wide.index.to_numpy()).interval
             change = (wide[arm] - wide[NONE]).to_numpy()
-            moved = bootstrap_mean(change, wide.index.to_numpy(), plan)
+            moved = mean_of_clusters(change, wide.index.to_numpy()).interval
             rows.append(
                 {
                     "trait": trait,

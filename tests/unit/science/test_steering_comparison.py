@@ -10,10 +10,8 @@ import pytest
 
 from personae.rollouts.compared_rollouts import Comparison, compared_arms, compared_rollouts
 from personae.science.chosen_vectors import ChosenVector
-from personae.science.resampling import Bootstrap
 from personae.science.steering_comparison import comparison_rows, contrast, score_rows
 
-PLAN = Bootstrap(200, 1)
 HIDDEN, LAYERS = 16, [0, 1, 2, 3]
 RNG = np.random.default_rng(0)
 VARIANTS = {
@@ -96,7 +94,7 @@ def scored(missing: bool = False) -> pd.DataFrame:
 
 
 def test_changes_are_paired_by_question() -> None:
-    found = pd.DataFrame(comparison_rows(scored(), PLAN)).set_index(["arm", "measured"])
+    found = pd.DataFrame(comparison_rows(scored())).set_index(["arm", "measured"])
     main = found.loc[("response_mean", "t")]
     # The questions differ, but all of them change by the same: the interval has no width.
     assert (main.change, main.change_low, main.change_high) == pytest.approx((20.0, 20.0, 20.0))
@@ -107,7 +105,7 @@ def test_changes_are_paired_by_question() -> None:
 
 
 def test_an_unscored_response_is_counted_and_left_out_of_its_pair() -> None:
-    found = pd.DataFrame(comparison_rows(scored(missing=True), PLAN)).set_index(["arm", "measured"])
+    found = pd.DataFrame(comparison_rows(scored(missing=True))).set_index(["arm", "measured"])
     main = found.loc[("response_mean", "t")]
     assert (main.n, main.n_unscored) == (5, 1)
     assert main.change == pytest.approx(20.0)

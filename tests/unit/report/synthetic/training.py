@@ -171,7 +171,7 @@ def _comparison(plan: Planted) -> dict[str, pa.Table]:
     return {
         "steering/compared_scores": scored,
         "steering/comparison": tables.from_rows(
-            comparison_rows(scored.to_pandas(), PLAN), "steering_comparison"
+            comparison_rows(scored.to_pandas()), "steering_comparison"
         ),
     }
 
