@@ -407,6 +407,9 @@ TRAIT_PROJECTIONS = expand(f"{_PROJECTIONS}/traits/{{part}}.parquet", part=TRAIT
 SPACE_VECTORS = expand(
     "results/{{study}}/{{model}}/trait_space/{part}.parquet", part=TRAIT_PARTS
 )
+SPACE_SUMS = expand(
+    "results/{{study}}/{{model}}/trait_space/{part}_sums.parquet", part=TRAIT_PARTS
+)
 
 
 def role_part(wildcards):

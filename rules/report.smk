@@ -128,6 +128,32 @@ rule plot_heldout_roles:
         "../scripts/report/plot_heldout_roles.py"
 
 
+rule plot_trait_space:
+    input:
+        cosines="results/{study}/{model}/trait_space/cosines.parquet",
+        components="results/{study}/{model}/trait_space/components.parquet",
+        plane="results/{study}/{model}/trait_space/plane.parquet",
+    output:
+        report(
+            "results/{study}/{model}/figures/trait_space.svg",
+            caption="report/plot_trait_space.rst",
+            category="Persona space",
+            labels={"model": "{model}", "figure": "Trait space"},
+        ),
+    log:
+        "results/{study}/{model}/logs/plot_trait_space.log",
+    benchmark:
+        "results/{study}/{model}/benchmarks/plot_trait_space.tsv"
+    group:
+        batch_group("plot_trait_space")
+    conda:
+        "../envs/personae.yaml"
+    params:
+        code=code_digest("report/plot_trait_space"),
+    script:
+        "../scripts/report/plot_trait_space.py"
+
+
 rule plot_trait_geometry:
     input:
         "results/{study}/{model}/traits/cosines.parquet",

@@ -128,6 +128,7 @@ rule compute_space_vectors:
     output:
         vectors="results/{study}/{model}/trait_space/{part}.parquet",
         projections="results/{study}/{model}/projections/traits/{part}.parquet",
+        sums="results/{study}/{model}/trait_space/{part}_sums.parquet",
     log:
         "results/{study}/{model}/logs/compute_space_vectors/{part}.log",
     benchmark:
@@ -140,6 +141,7 @@ rule compute_space_vectors:
         engine=engine_params,
         traits=trait_part,
         effective=node_params.space_filter(study),
+        middle_layer=middle_layer,
         max_unscored=study.config.judging.max_unscored,
         seed=study.config.seed,
         code=code_digest("traits/compute_space_vectors"),
@@ -185,3 +187,27 @@ rule measure_trait_geometry:
         code=code_digest("traits/measure_trait_geometry"),
     script:
         "../scripts/traits/measure_trait_geometry.py"
+
+
+rule compare_trait_space:
+    input:
+        sums=SPACE_SUMS,
+        directions="results/{study}/{model}/axis/directions.parquet",
+        role_vectors="results/{study}/{model}/axis/role_vectors.parquet",
+    output:
+        cosines="results/{study}/{model}/trait_space/cosines.parquet",
+        components="results/{study}/{model}/trait_space/components.parquet",
+        plane="results/{study}/{model}/trait_space/plane.parquet",
+    log:
+        "results/{study}/{model}/logs/compare_trait_space.log",
+    benchmark:
+        "results/{study}/{model}/benchmarks/compare_trait_space.tsv"
+    conda:
+        "../envs/personae.yaml"
+    params:
+        axis=study.config.axis.model_dump(),
+        middle_layer=middle_layer,
+        seed=study.config.seed,
+        code=code_digest("traits/compare_trait_space"),
+    script:
+        "../scripts/traits/compare_trait_space.py"

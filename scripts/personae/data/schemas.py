@@ -17,7 +17,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from personae.data import assistant_axis_schemas
+from personae.data import assistant_axis_schemas, space_schemas
 from personae.data.activation_schemas import ACTIVATION_SCHEMAS
 from personae.data.trait_schemas import TRAIT_ROLLOUTS, TRAIT_SCHEMAS
 from personae.data.vector_columns import VECTOR
@@ -209,6 +209,9 @@ SCHEMAS: Final[dict[str, pa.Schema]] = {
         norm=_NUMBER,
         split_half=_NUMBER,
         vector=VECTOR,
+    ),
+    "trait_sums": _schema(
+        trait=_TEXT, polarity=_TEXT, fold=_INDEX, layer=_INDEX, n=_COUNT, vector=VECTOR
     ),
     "trait_pairs": _schema(
         trait=_TEXT,
@@ -481,4 +484,5 @@ SCHEMAS: Final[dict[str, pa.Schema]] = {
     ),
     **{name: _rollouts(**columns) for name, columns in assistant_axis_schemas.RESPONSES.items()},
     **{name: _schema(**columns) for name, columns in assistant_axis_schemas.TABLES.items()},
+    **{name: _schema(**columns) for name, columns in space_schemas.TABLES.items()},
 }

@@ -40,6 +40,8 @@ PLANTED = [
     "axis-pc1-middle-layer",
     "axis-separates-held-out",
     "axis-separates-unseen-roles",
+    "trait-space-pc1-is-axis",
+    "assistant-traits-at-the-end",
     "steering-away-adopts-personas",
     "steering-toward-drops-personas",
     "steering-toward-resists-jailbreaks",

@@ -37,10 +37,12 @@ def part(tmp_path: Path) -> tuple[str, str]:
         directions=str(tmp_path / "directions.parquet"),
         path_vectors=paths[0],
         path_projections=paths[1],
+        path_sums=str(tmp_path / "sums.parquet"),
         effective={
             "pairing": "rows", "min_trait": None, "min_coherence": None,
             "min_difference": 50, "min_kept": 10,
         },
+        middle_layer=1,
         max_unscored=0.0,
         seed=0,
         engine=None,

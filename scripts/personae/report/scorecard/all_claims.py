@@ -18,6 +18,7 @@ from personae.report.scorecard import (
     susceptibility_claims,
     training_claims,
     trait_claims,
+    trait_space_claims,
 )
 from personae.report.scorecard.claim import Claim, ClaimData, CrossClaim, OpenClaim
 from personae.report.scorecard.scoring import registry_digest
@@ -35,6 +36,7 @@ CLAIMS: Final[tuple[Claim, ...]] = tuple(
         (
             *axis_claims.CLAIMS,
             *persona_space_claims.CLAIMS,
+            *trait_space_claims.CLAIMS,
             *susceptibility_claims.CLAIMS,
             *drift_claims.CLAIMS,
             *harm_claims.CLAIMS,

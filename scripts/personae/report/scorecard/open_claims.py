@@ -12,13 +12,6 @@ from personae.report.scorecard.claim import OpenClaim
 OPEN_CLAIMS: Final = (
     OpenClaim(
         "AA",
-        "6 Trait space",
-        "The axis is also the main direction of a space of 240 traits.",
-        "240 traits",
-        "vectors of at least 30 traits",
-    ),
-    OpenClaim(
-        "AA",
         "8 Persona drift",
         "The user's message predicts the projection of the next turn.",
         "R2 of ridge regression 0.53 to 0.77",

@@ -137,6 +137,8 @@ class ScaleStudy:
             "directions": self.path("directions"),
             "path_vectors": self.path("space-vectors"),
             "path_projections": self.path("written-projections"),
+            "path_sums": self.path("space-sums"),
+            "middle_layer": 0,
             "effective": {
                 "pairing": "rows", "min_trait": None, "min_coherence": None,
                 "min_difference": 50, "min_kept": 10,

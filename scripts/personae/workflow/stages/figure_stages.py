@@ -14,9 +14,7 @@ from personae.workflow.stages.experiment_stages import compares
 from personae.workflow.stages.reading_stages import reads_tokens
 from personae.workflow.stages.stage import Stage, single
 from personae.workflow.stages.training_stages import screens, trains
-
-if TYPE_CHECKING:
-    from personae.workflow.config import Study
+from personae.workflow.stages.trait_stages import has_trait_space
 
 if TYPE_CHECKING:
     from personae.workflow.config import Study
@@ -65,6 +63,17 @@ FIGURE_STAGES: Final = (
     ),
     _figure("heldout_roles", "Plot held-out roles", _SPACE, {"": "heldout_roles"}),
     _figure("trait_geometry", "Plot cosines between traits", _TRAITS, {"": "cosines"}),
+    _figure(
+        "trait_space",
+        "Plot trait space and axis",
+        _SPACE,
+        {
+            "cosines": "trait_space_cosines",
+            "components": "trait_space_components",
+            "plane": "trait_space_plane",
+        },
+        has_trait_space,
+    ),
     _figure("layer_sweep", "Plot the layer sweep", _TRAITS, {"": "steering_effects"}),
     _figure("steering", "Plot steering", _TRAITS, {"": "steering_effects"}),
     _figure(

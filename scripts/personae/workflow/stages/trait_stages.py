@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from personae.workflow.stages.rollout_stages import extracts, generates, judges
 from personae.workflow.stages.stage import Output, Stage, single
+
+if TYPE_CHECKING:
+    from personae.workflow.config import Study
+
+_LEAST_TRAITS: Final = 3
+
+
+def has_trait_space(study: Study) -> bool:
+    """Whether a study has enough traits for a trait space."""
+    return len(study.space_names) >= _LEAST_TRAITS
+
 
 _TRAITS: Final = (
     generates(
@@ -54,6 +65,7 @@ _TRAITS: Final = (
         {
             "vectors": Output("trait_vectors", study_target=True),
             "projections": Output("projections"),
+            "sums": Output("trait_sums"),
         },
         {
             "responses": "trait_responses",
@@ -82,6 +94,21 @@ _TRAITS: Final = (
         "model",
         single("cosines", scorecard="trait_cosines", arm_target=True),
         {"vectors": "trait_vectors", "directions": "directions"},
+    ),
+    Stage(
+        "compare_trait_space",
+        "traits",
+        "Compare trait space and axis",
+        "model",
+        {
+            "cosines": Output(
+                "trait_space_cosines", scorecard="trait_space_cosines", arm_target=True
+            ),
+            "components": Output("trait_space_components", scorecard="trait_space_components"),
+            "plane": Output("trait_space_plane"),
+        },
+        {"sums": "trait_sums", "directions": "directions", "role_vectors": "role_vectors"},
+        only_if=has_trait_space,
     ),
 )
 

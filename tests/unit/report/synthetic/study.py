@@ -31,6 +31,7 @@ from scripts.report import (
     plot_tokens,
     plot_trait_geometry,
     plot_trait_positions,
+    plot_trait_space,
     write_report,
 )
 
@@ -44,6 +45,7 @@ from .basics import JUDGES, MIDDLE, ROLES, TRAITS, Planted
 from .conversations import capping_tables, drift_tables, judging_tables
 from .monitoring import monitoring_tables
 from .training import training_tables
+from .trait_space import trait_space_tables
 from .traits import contrast_tables, steering_tables, trait_tables
 
 PROJECT = Path(__file__).resolve().parents[4]
@@ -94,6 +96,8 @@ _PLACES = {
     "heldout_roles": "axis/heldout_roles",
     "role_cosines": "axis/cosines",
     "trait_cosines": "traits/cosines",
+    "trait_space_cosines": "trait_space/trait_space_cosines",
+    "trait_space_components": "trait_space/trait_space_components",
     "trait_vectors": "traits/{trait}/vectors",
     "trait_pairs": "traits/{trait}/pairs",
     "monitoring": "monitoring/{trait}/correlations",
@@ -180,6 +184,7 @@ def model_tables(plan: Planted) -> dict[str, pa.Table]:
         space_tables,
         separation_tables,
         trait_tables,
+        trait_space_tables,
         contrast_tables,
         steering_tables,
         monitoring_tables,
@@ -274,6 +279,13 @@ def draw_figures(study: Study, model: str) -> None:
         **out("separation"),
     )
     plot_trait_geometry.main(table=at("traits/cosines"), **layer, **out("trait_geometry"))
+    plot_trait_space.main(
+        **{
+            name: at(f"trait_space/trait_space_{name}")
+            for name in ("cosines", "components", "plane")
+        },
+        **out("trait_space"),
+    )
     plot_heldout_roles.main(table=at("axis/heldout_roles"), **out("heldout_roles"))
     for module, name, stage in (
         (plot_layer_sweep, "layer_sweep", "layer_sweep"),

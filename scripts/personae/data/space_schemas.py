@@ -1,0 +1,48 @@
+"""Columns of the tables about trait space, role loadings and the comparison of models.
+
+`personae.data.schemas` registers them; its conventions hold here too.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pyarrow as pa
+
+_TEXT = pa.string()
+_INDEX = pa.int16()
+_COUNT = pa.int32()
+_NUMBER = pa.float64()
+
+TABLES: Final[dict[str, dict[str, pa.DataType]]] = {
+    "trait_space_cosines": {
+        "trait": _TEXT,
+        "layer": _INDEX,
+        "n_kept": _COUNT,
+        "n_folds": _COUNT,
+        "norm": _NUMBER,
+        "cosine": _NUMBER,
+        "cosine_low": _NUMBER,
+        "cosine_high": _NUMBER,
+        "null_p95": _NUMBER,
+        "p_value": _NUMBER,
+    },
+    "trait_space_components": {
+        "layer": _INDEX,
+        "component": _INDEX,
+        "n_traits": _COUNT,
+        "variance_ratio": _NUMBER,
+        "cosine": _NUMBER,
+        "cosine_low": _NUMBER,
+        "cosine_high": _NUMBER,
+        "null_p95": _NUMBER,
+        "p_value": _NUMBER,
+    },
+    "trait_space_plane": {
+        "layer": _INDEX,
+        "kind": _TEXT,
+        "name": _TEXT,
+        "axis_cosine": _NUMBER,
+        "component_cosine": _NUMBER,
+    },
+}
