@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from personae.data import tables
 from personae.data.vector_stacks import stack
 from personae.science.resampling import Bootstrap
+from personae.science.space_sums import read_space_sums
 from personae.science.trait_space import (
     MIN_TRAITS,
     component_table,
@@ -24,7 +25,6 @@ from personae.science.trait_space import (
     cosine_table,
     plane_table,
 )
-from personae.science.space_sums import read_space_sums
 
 LOG = logging.getLogger("personae")
 

@@ -4,8 +4,8 @@ Both in one reading of the rollouts: they are half of a study, and nothing else 
 vector points toward the trait and is that of the response mean, over the pairs of rollouts whose
 scores differ enough (AA, trait space); a trait with too few has none, and the log names it. All
 rollouts, whatever their scores, are projected: they belong to the pool that capping floors are
-calibrated on (AA, capping). Tables: ``trait_vectors``, ``projections``, and ``trait_sums``: the kept
-rollouts at the middle layer by side and fold of the questions.
+calibrated on (AA, capping). Tables: ``trait_vectors``, ``projections`` and ``trait_sums`` (kept
+rollouts at the middle layer, by side and fold of the questions).
 """
 
 from collections.abc import Mapping, Sequence

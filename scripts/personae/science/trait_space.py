@@ -131,7 +131,7 @@ def null_cosines(noise: FloatArray, axis: FloatArray, *, draws: int, seed: int) 
     """|cos| ``[draws]`` of the axis with normal combinations of ``noise [m, hidden]``."""
     weights = np.random.default_rng(seed).normal(size=(draws, len(noise)))
     lengths = np.sqrt(np.einsum("dm,dm->d", weights @ (noise @ noise.T), weights))
-    return np.abs(weights @ (noise @ unit(axis))) / lengths
+    return np.asarray(np.abs(weights @ (noise @ unit(axis))) / lengths)
 
 
 def components(

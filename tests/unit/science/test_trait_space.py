@@ -68,7 +68,7 @@ def rollouts(effect: float, seed: int, polarity: float) -> NDArray[np.float32]:
 
 def noise_traits(n: int) -> SpaceSums:
     """Return traits whose two sides differ by noise alone."""
-    rng = np.random.default_rng(11)
+    rng = np.random.default_rng(103)
     counts = np.full((n, 2, QUESTIONS), float(PAIRS))
     sums = rng.normal(size=(*counts.shape, HIDDEN)) * np.sqrt(PAIRS)
     sums[..., 0] *= 12.0

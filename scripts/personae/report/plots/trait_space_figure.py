@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.transforms import Bbox
 
 from personae.report.plots import style
 from personae.report.plots.label_placement import place_labels, select_extremes, settle
@@ -79,15 +80,17 @@ def _plane(axes: Axes, plane: pd.DataFrame) -> None:
 def _names(axes: Axes, plane: pd.DataFrame) -> None:
     """Label the extremes of both kinds along the axis."""
     points = plane[["axis_cosine", "component_cosine"]].to_numpy()
-    taken = []
+    taken: list[Bbox] = []
     for kind, color in _COLORS.items():
         rows = plane.reset_index(drop=True)
         rows = rows[rows.kind == kind]
         chosen = rows.iloc[select_extremes(rows.axis_cosine.to_numpy(), _MOST_LABELS)]
         places = chosen[["axis_cosine", "component_cosine"]].to_numpy()
-        look: style.Look = {"fontsize": 7.2, "color": color}
+        look: style.Look = {"fontsize": 7.2, "color": color, "drop_crowded": True}
         names = [readable(name) for name in chosen.name]
-        taken += place_labels(axes, places, names, obstacles=points, taken=taken, **look)
+        taken = place_labels(
+            axes, places, names, obstacles=points, taken=taken, drop_crowded=True, **look
+        )
 
 
 def _finding(ordered: pd.DataFrame, first: pd.Series) -> str:
