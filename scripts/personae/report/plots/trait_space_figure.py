@@ -88,9 +88,7 @@ def _names(axes: Axes, plane: pd.DataFrame) -> None:
         places = chosen[["axis_cosine", "component_cosine"]].to_numpy()
         look: style.Look = {"fontsize": 7.2, "color": color, "drop_crowded": True}
         names = [readable(name) for name in chosen.name]
-        taken = place_labels(
-            axes, places, names, obstacles=points, taken=taken, drop_crowded=True, **look
-        )
+        taken = place_labels(axes, places, names, obstacles=points, taken=taken, **look)
 
 
 def _finding(ordered: pd.DataFrame, first: pd.Series) -> str:
