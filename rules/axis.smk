@@ -37,6 +37,7 @@ rule analyze_persona_space:
         components="results/{study}/{model}/axis/space_components.parquet",
         coordinates="results/{study}/{model}/axis/space_coordinates.parquet",
         cosines="results/{study}/{model}/axis/cosines.parquet",
+        loadings="results/{study}/{model}/axis/role_loadings.parquet",
     log:
         "results/{study}/{model}/logs/analyze_persona_space.log",
     benchmark:

@@ -78,6 +78,30 @@ rule plot_role_cosines:
         "../scripts/report/plot_role_cosines.py"
 
 
+rule plot_role_loadings:
+    input:
+        "results/{study}/{model}/axis/role_loadings.parquet",
+    output:
+        report(
+            "results/{study}/{model}/figures/role_loadings.svg",
+            caption="report/plot_role_loadings.rst",
+            category="Persona space",
+            labels={"model": "{model}", "figure": "Role loadings"},
+        ),
+    log:
+        "results/{study}/{model}/logs/plot_role_loadings.log",
+    benchmark:
+        "results/{study}/{model}/benchmarks/plot_role_loadings.tsv"
+    group:
+        batch_group("plot_role_loadings")
+    conda:
+        "../envs/personae.yaml"
+    params:
+        code=code_digest("report/plot_role_loadings"),
+    script:
+        "../scripts/report/plot_role_loadings.py"
+
+
 rule plot_separation:
     input:
         separation="results/{study}/{model}/axis/separation.parquet",

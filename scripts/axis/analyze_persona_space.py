@@ -6,7 +6,7 @@ variance shares, participation ratio, components for the wanted share of varianc
 dimensions, |cos(axis, PC1)| with intervals over roles and (middle layer) over questions, its null
 from shuffled default/role labels, and the share of roles that would do as well in the default's
 place. Components are signed toward the axis. Tables: ``space_layers``, ``space_components``,
-``space_coordinates``, ``cosines``.
+``space_coordinates``, ``cosines``, ``role_loadings``.
 """
 
 from collections.abc import Iterator, Mapping
@@ -40,7 +40,7 @@ def main(
     seed: int,
     provenance: dict[str, str],
 ) -> None:
-    """Write the four tables; cosines are those of the middle layer.
+    """Write the tables; cosines and loadings are those of the middle layer.
 
     ``sums`` and ``kept`` map every role, the default among them, to its ``activation_sums`` and its
     ``kept_activations``.
@@ -67,6 +67,24 @@ def main(
             parts["cosines"].append(space.cosine_table(layer))
     for name, tables_of_layers in parts.items():
         table = tables.assemble(tables_of_layers, name)
+    cells = load_cells(kept, space.rows, middle_layer)
+    layers = [
+        layer_table(
+            space.at(layer),
+            float(reliability[place]),
+            null,
+            cells if layer == middle_layer else None,
+            settings,
+        )
+        for place, (layer, null) in enumerate(_nulls(space, kept, settings))
+    ]
+    results = {
+        "space_layers": tables.assemble(layers, "space_layers"),
+        **at_every_layer(space),
+        "cosines": space.cosine_table(middle_layer),
+        "role_loadings": space.loading_table(middle_layer),
+    }
+    for name, table in results.items():
         tables.write(table, paths_out[name], name, provenance)
 
 
@@ -104,6 +122,7 @@ if __name__ == "__main__":
             "space_components": snakemake.output.components,
             "space_coordinates": snakemake.output.coordinates,
             "cosines": snakemake.output.cosines,
+            "role_loadings": snakemake.output.loadings,
         },
         axis=snakemake.params.axis,
         middle_layer=snakemake.params.middle_layer,

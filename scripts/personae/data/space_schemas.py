@@ -1,4 +1,4 @@
-"""Columns of the tables about trait space, role loadings and the comparison of models.
+"""Columns of the tables about trait space and role loadings.
 
 `personae.data.schemas` registers them; its conventions hold here too.
 """
@@ -44,5 +44,14 @@ TABLES: Final[dict[str, dict[str, pa.DataType]]] = {
         "name": _TEXT,
         "axis_cosine": _NUMBER,
         "component_cosine": _NUMBER,
+    },
+    "role_loadings": {
+        "layer": _INDEX,
+        "scaling": _TEXT,
+        "component": _INDEX,
+        "variance_ratio": _NUMBER,
+        "role": _TEXT,
+        "kind": _TEXT,
+        "loading": _NUMBER,
     },
 }

@@ -21,6 +21,7 @@ from personae.data import tables
 from personae.data.table_values import DEFAULT
 from personae.data.vector_stacks import stack
 from personae.science.geometry import PCA, cosine_matrix, pca
+from personae.science.resampling import ratio
 from personae.science.vectors import FULLY, SOMEWHAT
 
 SCALINGS: Final = ("centred", "z_scored")
@@ -120,6 +121,32 @@ class PersonaSpace:
                 )
             )
         return tables.assemble(parts, "space_coordinates")
+
+    def loading_table(self, layer: int) -> pa.Table:
+        """Loading of every role vector on every component, at one layer.
+
+        Columns of ``role_loadings``: the cosine of the vector, minus the mean of all rows, with the
+        component, in the space of the scaling.
+        """
+        here, parts = self.at(layer), []
+        for scaling, fit in here.fits.items():
+            centred = (here.vectors[:, 0] - fit.mean[0]) / fit.scale[0]
+            lengths = np.linalg.norm(centred, axis=1, keepdims=True)
+            n, k = fit.coordinates[:, 0].shape
+            parts.append(
+                pa.table(
+                    {
+                        "layer": [layer] * (n * k),
+                        "scaling": [scaling] * (n * k),
+                        "component": np.tile(np.arange(k), n),
+                        "variance_ratio": np.tile(fit.explained[0], n),
+                        "role": np.repeat([row.role for row in here.rows], k),
+                        "kind": np.repeat([row.kind for row in here.rows], k),
+                        "loading": ratio(fit.coordinates[:, 0], lengths).reshape(-1),
+                    }
+                )
+            )
+        return tables.assemble(parts, "role_loadings")
 
     def cosine_table(self, layer: int) -> pa.Table:
         """Cosines between the fully-role vectors minus their mean, and the axis, at one layer."""

@@ -18,6 +18,7 @@ from personae.report.wording import count, listed, readable
 from personae.science.alignment_nulls import isotropic_cosine
 from personae.science.cluster_inference import mean_of_clusters
 from personae.science.geometry import rsa
+from personae.science.model_comparison import matched_components
 from personae.science.permutations import permutation_p
 from personae.science.resampling import Interval, interval
 
@@ -25,6 +26,9 @@ AWAY_FROM_ASSISTANT = ("dramatic", "enigmatic", "mystical", "pirate_speech", "po
 """Traits with which AA describes the end of the axis away from the Assistant, and the demo's."""
 
 _MIN_COMMON_ROLES = 8
+
+_COMPARED = 3
+"""Leading components that are compared between models; AA interprets three."""
 
 
 def _dimension(evidence: Evidence) -> Outcome:
@@ -115,6 +119,37 @@ def _shared_geometry(models: Sequence[Evidence]) -> Outcome:
     return Finding(point(worst.rho), worst.p, len(roles), len(roles), worst.null_high)
 
 
+def _shared_components(models: Sequence[Evidence]) -> Outcome:
+    if len(models) < 2:
+        return Untestable(f"{count(len(models), 'model')} in this study; at least 2 are needed")
+    tables = []
+    for evidence in models:
+        rows = evidence.read("role_loadings")
+        rows = rows[(rows.scaling == "centred") & (rows.kind == "fully")]
+        tables.append(rows.pivot(index="role", columns="component", values="loading"))
+    shared = len(set.intersection(*(set(table.index) for table in tables)))
+    if shared < _MIN_COMMON_ROLES:
+        return Untestable(f"{count(shared, 'role')} common to all models; 8 are needed")
+    plan = models[0].criteria.plan
+    found = [
+        row
+        for left, right in combinations(tables, 2)
+        for row in matched_components(
+            left, right, n_components=_COMPARED, permutations=plan.draws, plan=plan
+        )
+    ]
+    worst = min(found, key=lambda row: row.correlation.estimate)
+    each = [f"PC {row.component + 1} {row.correlation.estimate:.2f}" for row in found]
+    return Finding(
+        worst.correlation,
+        max(row.p_value for row in found),
+        worst.n_roles,
+        worst.n_roles,
+        worst.null_p95,
+        detail=", ".join(each),
+    )
+
+
 def _lowest_correlation(loadings: np.ndarray) -> float:
     """Lowest correlation between two models' columns of ``loadings [roles, models]``."""
     correlations = np.corrcoef(loadings, rowvar=False)
@@ -178,6 +213,20 @@ CROSS_CLAIMS = (
         expect=Above(bound=0.0, smallest=0.92),
         min_clusters=_MIN_COMMON_ROLES,
         measure=_shared_loadings,
+    ),
+    CrossClaim(
+        id="models-share-components",
+        paper="AA",
+        section="5 Persona space",
+        text="Different models have the same leading components of persona space.",
+        estimand="Lowest |correlation| of role loadings on the first three components with those "
+        "on the best matching one of another model, middle layers",
+        published="interpreted alike",
+        unit="roles",
+        null="roles of one model shuffled; the best match is chosen again",
+        expect=Above(bound=0.0, smallest=0.5),
+        min_clusters=_MIN_COMMON_ROLES,
+        measure=_shared_components,
     ),
     CrossClaim(
         id="models-share-geometry",

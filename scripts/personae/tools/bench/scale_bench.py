@@ -184,7 +184,9 @@ class ScaleStudy:
             "kept": self.like(roles, "kept"),
             "middle_layer": self.middle,
         }
-        names = ("space_layers", "space_components", "space_coordinates", "cosines")
+        names = (
+            "space_layers", "space_components", "space_coordinates", "cosines", "role_loadings",
+        )  # fmt: skip
         yield f"analyze_persona_space, {number} roles", "axis.analyze_persona_space", {
             **space,
             **shared,

@@ -54,6 +54,7 @@ FIGURE_STAGES: Final = (
         {"coordinates": "space_coordinates", "components": "space_components"},
     ),
     _figure("axis_layers", "Plot the axis by layer", _SPACE, {"": "space_layers"}),
+    _figure("role_loadings", "Plot role loadings", _SPACE, {"": "role_loadings"}),
     _figure("role_cosines", "Plot cosines between roles", _SPACE, {"": "cosines"}),
     _figure(
         "separation",

@@ -132,6 +132,7 @@ _AXIS: Final = (
             "components": Output("space_components"),
             "coordinates": Output("space_coordinates", scorecard="space_coordinates"),
             "cosines": Output("cosines", scorecard="role_cosines"),
+            "loadings": Output("role_loadings", scorecard="role_loadings"),
         },
         {
             "role_vectors": "role_vectors",

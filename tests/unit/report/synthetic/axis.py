@@ -114,7 +114,31 @@ def space_tables(plan: Planted) -> dict[str, pa.Table]:
         "axis/space_components": table("space_components", components),
         "axis/space_coordinates": table("space_coordinates", coordinates),
         "axis/cosines": table("cosines", cosines),
+        "axis/role_loadings": _loadings(plan, truth),
     }
+
+
+def _loadings(plan: Planted, truth: np.ndarray) -> pa.Table:
+    """Loadings on three components, of which only the first is planted."""
+    rng = plan.rng("loadings")
+    places = rng.normal(size=(len(ROLES), 3))
+    places[:, 0] += plan.effect * truth
+    places /= np.linalg.norm(places, axis=1, keepdims=True)
+    rows = [
+        {
+            "layer": MIDDLE,
+            "scaling": scaling,
+            "component": k,
+            "variance_ratio": 0.5 / (k + 1),
+            "role": role,
+            "kind": "fully",
+            "loading": float(places[i, k]),
+        }
+        for scaling in ("centred", "z_scored")
+        for i, role in enumerate(ROLES)
+        for k in range(3)
+    ]
+    return table("role_loadings", rows)
 
 
 def separation_tables(plan: Planted) -> dict[str, pa.Table]:

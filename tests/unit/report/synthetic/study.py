@@ -25,6 +25,7 @@ from scripts.report import (
     plot_persona_space,
     plot_role_cosines,
     plot_screening,
+    plot_role_loadings,
     plot_separation,
     plot_steering,
     plot_susceptibility,
@@ -95,6 +96,7 @@ _PLACES = {
     "separation": "axis/separation",
     "heldout_roles": "axis/heldout_roles",
     "role_cosines": "axis/cosines",
+    "role_loadings": "axis/role_loadings",
     "trait_cosines": "traits/cosines",
     "trait_space_cosines": "trait_space/trait_space_cosines",
     "trait_space_components": "trait_space/trait_space_components",
@@ -272,6 +274,7 @@ def draw_figures(study: Study, model: str) -> None:
     )
     plot_axis_layers.main(table=at("axis/space_layers"), **layer, **out("axis_layers"))
     plot_role_cosines.main(table=at("axis/cosines"), **layer, **out("role_cosines"))
+    plot_role_loadings.main(table=at("axis/role_loadings"), **out("role_loadings"))
     plot_separation.main(
         aucs=at("axis/separation"),
         projections=[at(f"roles/{role}/projections") for role in [*ROLES, "default"]],
