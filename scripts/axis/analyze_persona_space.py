@@ -65,26 +65,9 @@ def main(
         parts["space_coordinates"].append(space.coordinate_table())
         if is_middle:
             parts["cosines"].append(space.cosine_table(layer))
+            parts["role_loadings"].append(space.loading_table(layer))
     for name, tables_of_layers in parts.items():
         table = tables.assemble(tables_of_layers, name)
-    cells = load_cells(kept, space.rows, middle_layer)
-    layers = [
-        layer_table(
-            space.at(layer),
-            float(reliability[place]),
-            null,
-            cells if layer == middle_layer else None,
-            settings,
-        )
-        for place, (layer, null) in enumerate(_nulls(space, kept, settings))
-    ]
-    results = {
-        "space_layers": tables.assemble(layers, "space_layers"),
-        **at_every_layer(space),
-        "cosines": space.cosine_table(middle_layer),
-        "role_loadings": space.loading_table(middle_layer),
-    }
-    for name, table in results.items():
         tables.write(table, paths_out[name], name, provenance)
 
 

@@ -18,7 +18,7 @@ _FOLDS = 6
 
 def trait_space_tables(plan: Planted) -> dict[str, pa.Table]:
     """Traits of the Assistant toward the axis and theatrical ones away, and traits between."""
-    rng = plan.rng("trait space")
+    rng = plan.rng("traits of the space")
     axis = unit(rng.normal(size=HIDDEN))
     between = [f"trait_{i}" for i in range(12)]
     places = dict.fromkeys(ASSISTANT, 3.0) | dict.fromkeys(PERSONAS, -3.0)
