@@ -18,7 +18,7 @@ from personae.data import tables
 from personae.data.vector_stacks import stack
 from personae.science.resampling import Bootstrap
 from personae.science.space_sums import read_space_sums
-from personae.science.trait_space import (
+from personae.science.trait_space_alignment import (
     MIN_TRAITS,
     component_table,
     components,

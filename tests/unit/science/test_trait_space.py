@@ -17,7 +17,7 @@ from personae.science.alignment_nulls import isotropic_cosine
 from personae.science.projection import unit
 from personae.science.space_sums import SpaceSums, read_space_sums, sum_table
 from personae.science.trait_filter import Ratings
-from personae.science.trait_space import components, cosine_table
+from personae.science.trait_space_alignment import components, cosine_table
 from personae.science.trait_vectors import TraitContrast, TraitFilter, TraitSide
 
 from .planted import PLAN

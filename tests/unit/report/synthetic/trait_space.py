@@ -9,7 +9,12 @@ from personae.report.scorecard.trait_space_claims import ASSISTANT, PERSONAS
 from personae.science.projection import unit
 from personae.science.resampling import Bootstrap
 from personae.science.space_sums import SpaceSums
-from personae.science.trait_space import component_table, components, cosine_table, plane_table
+from personae.science.trait_space_alignment import (
+    component_table,
+    components,
+    cosine_table,
+    plane_table,
+)
 
 from .basics import HIDDEN, MIDDLE, ROLES, Planted
 
