@@ -261,12 +261,15 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scratch", type=Path, default=Path("results/bench/scale"))
     parser.add_argument("--shape", choices=SHAPES, default="gemma2_27b")
+    parser.add_argument("--layers", type=int, help="draw so many of the model's layers")
     parser.add_argument("--roles", type=int, default=275)
     parser.add_argument("--traits", type=int, default=240, help="traits of the trait space")
     parser.add_argument("--gigabytes", type=float, default=40.0, help="most scratch to use")
     parser.add_argument("--only", default="", help="run nodes whose line holds this; draw nothing")
     options = parser.parse_args(arguments)
-    study = ScaleStudy(options.scratch, SHAPES[options.shape], options.roles, options.traits)
+    shape = SHAPES[options.shape]
+    shape = shape._replace(layers=options.layers or shape.layers)
+    study = ScaleStudy(options.scratch, shape, options.roles, options.traits)
     try:
         if study.gigabytes() > options.gigabytes:
             raise PersonaeError(
