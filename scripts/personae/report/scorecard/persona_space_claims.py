@@ -7,15 +7,14 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from personae.data.effect_tables import AXIS
 from personae.data.table_values import DEFAULT
 from personae.report.scorecard.axis_claims import layers, point
 from personae.report.scorecard.claim import Claim, CrossClaim, Finding, Outcome, Untestable
 from personae.report.scorecard.evidence import Evidence
 from personae.report.scorecard.expectations import Above, Below
 from personae.report.wording import count, listed, readable
-from personae.science.alignment_nulls import isotropic_cosine
 from personae.science.cluster_inference import mean_of_clusters
 from personae.science.geometry import rsa
 from personae.science.model_comparison import matched_components
@@ -65,19 +64,42 @@ def _default_at_the_edge(evidence: Evidence) -> Outcome:
 
 
 def _theatrical_traits(evidence: Evidence) -> Outcome:
-    cosines = evidence.read("trait_cosines", filters=evidence.at_middle)
-    along = cosines[(cosines.right == AXIS) & cosines.left.isin(AWAY_FROM_ASSISTANT)]
-    if along.empty:
+    """Cosine of every theatrical trait with an axis that no role of its own name is part of."""
+    columns = ["trait", "variant", "vector"]
+    traits = evidence.read("trait_vectors", columns, evidence.at_middle)
+    traits = traits[(traits.variant == "response_mean") & traits.trait.isin(AWAY_FROM_ASSISTANT)]
+    if traits.empty:
         return Untestable(
             f"none of {listed([readable(t) for t in AWAY_FROM_ASSISTANT])} was studied"
         )
-    vectors = evidence.read("directions", ["vector"], evidence.at_middle).vector
-    null = isotropic_cosine(len(vectors.iloc[0]) // 4, 0.95)
-    each = [f"{readable(t)} {c:+.2f}" for t, c in zip(along.left, along.cosine, strict=True)]
-    found = mean_of_clusters(along.cosine, along.left)
-    return Finding(
-        found.interval, found.p_less, found.clusters, found.n, -null, detail=", ".join(each)
-    )
+    roles = evidence.read("role_vectors", ["role", "kind", "vector"], evidence.at_middle)
+    roles = roles[roles.kind.isin(("fully", DEFAULT))].set_index("role").vector.map(_numbers)
+    cosines = pd.Series(
+        {
+            str(row.trait): _cosine(_numbers(row.vector), _axis_without(roles, str(row.trait)))
+            for row in traits.itertuples()
+        }
+    ).dropna()
+    found = mean_of_clusters(cosines, cosines.index)
+    each = ", ".join(f"{readable(str(t))} {c:+.2f}" for t, c in cosines.items())
+    return Finding(found.interval, found.p_less, found.clusters, found.n, detail=each)
+
+
+def _numbers(vector: bytes) -> NDArray[np.float64]:
+    return np.frombuffer(vector, "<f4").astype(np.float64)
+
+
+def _axis_without(roles: pd.Series, trait: str) -> NDArray[np.float64]:
+    """Axis of all roles but those that a trait is named after: pirate speech and the pirate."""
+    others = [r for r in roles.index if r != DEFAULT and trait[:4] != str(r)[:4]]
+    if not others:
+        return np.zeros_like(roles[DEFAULT])
+    return np.asarray(roles[DEFAULT] - np.mean(roles[others].tolist(), axis=0), dtype=np.float64)
+
+
+def _cosine(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    lengths = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float(a @ b) / lengths if lengths else float("nan")
 
 
 def _shared_loadings(models: Sequence[Evidence]) -> Outcome:
@@ -190,7 +212,8 @@ CLAIMS = (
         paper="AA",
         section="6 Trait space",
         text="Theatrical traits point away from the Assistant.",
-        estimand="Mean cosine of theatrical traits with the axis, middle layer",
+        estimand="Mean cosine of theatrical traits with the axis of the other roles (a trait named "
+        "after a role is held against an axis without it), middle layer",
         published="negative",
         unit="traits",
         null="the signs of traits flipped",
