@@ -239,6 +239,9 @@ def model_manifest(wildcards):
     return f"results/models/{wildcards.model}/manifest.json"
 
 
+EMBEDDER_MANIFEST = f"results/models/{study.config.embedder}/manifest.json"
+
+
 def judge_models(wildcards):
     """Return the models of offline judges; judges behind endpoints need none."""
     if not any(name in OFFLINE for name in study.config.judging.names):

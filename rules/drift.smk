@@ -107,3 +107,36 @@ rule summarize_drift:
         code=code_digest("drift/summarize_drift"),
     script:
         "../scripts/drift/summarize_drift.py"
+
+
+rule predict_drift:
+    input:
+        model=model_manifest,
+        embedder=EMBEDDER_MANIFEST,
+        projections="results/{study}/{model}/drift/projections.parquet",
+        replays="results/{study}/{model}/drift/replays.parquet",
+        simulated=simulated_conversations,
+    output:
+        "results/{study}/{model}/drift/predictions.parquet",
+    log:
+        "results/{study}/{model}/logs/predict_drift.log",
+    benchmark:
+        "results/{study}/{model}/benchmarks/predict_drift.tsv"
+    group:
+        batch_group("predict_drift")
+    conda:
+        "../envs/personae.yaml"
+    resources:
+        gres=model_gres,
+        mem_mb=model_memory,
+        runtime=model_minutes,
+        slurm_partition=model_partition,
+    params:
+        engine=engine_params,
+        conversations=node_params.drift_conversations(study),
+        axis=study.config.axis.model_dump(),
+        middle_layer=middle_layer,
+        seed=study.config.seed,
+        code=code_digest("drift/predict_drift"),
+    script:
+        "../scripts/drift/predict_drift.py"

@@ -586,6 +586,30 @@ rule plot_drift:
         "../scripts/report/plot_drift.py"
 
 
+rule plot_drift_predictions:
+    input:
+        "results/{study}/{model}/drift/predictions.parquet",
+    output:
+        report(
+            "results/{study}/{model}/figures/drift_predictions.svg",
+            caption="report/plot_drift_predictions.rst",
+            category="Drift",
+            labels={"model": "{model}", "figure": "Prediction from user messages"},
+        ),
+    log:
+        "results/{study}/{model}/logs/plot_drift_predictions.log",
+    benchmark:
+        "results/{study}/{model}/benchmarks/plot_drift_predictions.tsv"
+    group:
+        batch_group("plot_drift_predictions")
+    conda:
+        "../envs/personae.yaml"
+    params:
+        code=code_digest("report/plot_drift_predictions"),
+    script:
+        "../scripts/report/plot_drift_predictions.py"
+
+
 rule plot_judges:
     input:
         agreement="results/{study}/{model}/judging/agreement.parquet",

@@ -1,4 +1,4 @@
-"""Columns of the tables about trait space and role loadings.
+"""Columns of the tables about trait space, role loadings and the prediction of drift.
 
 `personae.data.schemas` registers them; its conventions hold here too.
 """
@@ -53,5 +53,17 @@ TABLES: Final[dict[str, dict[str, pa.DataType]]] = {
         "role": _TEXT,
         "kind": _TEXT,
         "loading": _NUMBER,
+    },
+    "drift_predictions": {
+        "arm": _TEXT,
+        "target": _TEXT,
+        "layer": _INDEX,
+        "n": _COUNT,
+        "n_conversations": _COUNT,
+        "r2": _NUMBER,
+        "r2_low": _NUMBER,
+        "r2_high": _NUMBER,
+        "null_p95": _NUMBER,
+        "p_value": _NUMBER,
     },
 }

@@ -40,6 +40,8 @@ PLANTED = [
     "axis-pc1-middle-layer",
     "axis-separates-held-out",
     "axis-separates-unseen-roles",
+    "message-predicts-projection",
+    "message-predicts-change",
     "trait-space-pc1-is-axis",
     "assistant-traits-at-the-end",
     "steering-away-adopts-personas",

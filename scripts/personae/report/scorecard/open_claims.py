@@ -13,13 +13,6 @@ OPEN_CLAIMS: Final = (
     OpenClaim(
         "AA",
         "8 Persona drift",
-        "The user's message predicts the projection of the next turn.",
-        "R2 of ridge regression 0.53 to 0.77",
-        "embeddings of user messages",
-    ),
-    OpenClaim(
-        "AA",
-        "8 Persona drift",
         "A model that has moved away from the Assistant gives more harmful responses.",
         "|r| = 0.39 to 0.52",
         "harmful questions and a harm judge",

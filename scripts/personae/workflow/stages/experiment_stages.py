@@ -340,6 +340,17 @@ _DRIFT: Final = (
         single("drift_summary", arm_target=True),
         {"": "drift_projections"},
     ),
+    Stage(
+        "predict_drift",
+        "drift",
+        "Predict turns from user messages",
+        "model",
+        single("drift_predictions", scorecard="drift_predictions", arm_target=True),
+        {"projections": "drift_projections", "replays": "replays", "simulated": "replays"},
+        runs="model",
+        work=lambda count, _: count.nothing(),
+        group="drift",
+    ),
 )
 
 EXPERIMENT_STAGES: Final = (*_STEERING, *_COMPARISON, *_MONITORING, *_CAPPING, *_DRIFT)

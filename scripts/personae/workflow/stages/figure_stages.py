@@ -151,6 +151,12 @@ FIGURE_STAGES: Final = (
         {"projections": "drift_projections", "summary": "drift_summary"},
     ),
     _figure(
+        "drift_predictions",
+        "Plot the prediction of drift",
+        "Persona drift",
+        {"": "drift_predictions"},
+    ),
+    _figure(
         "judges",
         "Plot agreement of judges",
         "Judge quality",

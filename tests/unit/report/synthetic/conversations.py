@@ -248,7 +248,29 @@ def drift_tables(plan: Planted) -> dict[str, pa.Table]:
         "drift/projections": table("drift_projections", rows),
         "drift/summary": table("drift_summary", summary),
         "drift/replays": table("replays", replays),
+        "drift/predictions": _predictions(plan),
     }
+
+
+def _predictions(plan: Planted) -> pa.Table:
+    """Prediction of turns from user messages: none without an effect."""
+    rows = [
+        {
+            "arm": arm,
+            "target": target,
+            "layer": MIDDLE,
+            "n": 100,
+            "n_conversations": 24,
+            "r2": size * plan.effect - 0.02,
+            "r2_low": size * plan.effect - 0.08,
+            "r2_high": size * plan.effect + 0.03,
+            "null_p95": 0.02,
+            "p_value": 0.005 if plan.effect else 0.6,
+        }
+        for arm in ("shipped", "replayed", "capped")
+        for target, size in (("projection", 0.6), ("change", 0.2))
+    ]
+    return table("drift_predictions", rows)
 
 
 def _simulated(rng: np.random.Generator) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

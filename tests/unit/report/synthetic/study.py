@@ -15,6 +15,7 @@ from scripts.report import (
     plot_case_studies,
     plot_comparison,
     plot_drift,
+    plot_drift_predictions,
     plot_finetuning,
     plot_harm,
     plot_heldout_roles,
@@ -85,6 +86,7 @@ _SCHEMAS = {
     "capping/capability_changes": "capability_changes",
     "drift/projections": "drift_projections",
     "drift/summary": "drift_summary",
+    "drift/predictions": "drift_predictions",
     "judging/study_pairs": "judge_pairs",
     "judging/study_confusion": "confusion",
 }
@@ -125,6 +127,7 @@ _PLACES = {
     "capability_changes": "capping/capability_changes",
     "monitoring_points": "monitoring/{trait}/points",
     "drift": "drift/projections",
+    "drift_predictions": "drift/predictions",
     "agreement": "judging/agreement",
     "confusion": "judging/confusion",
     "judge_pairs": "judging/judge_pairs",
@@ -331,6 +334,7 @@ def draw_figures(study: Study, model: str) -> None:
     )
     plot_screening.main(summary=at("screening/summary"), **out("screening"))
     plot_capping.main(table=at("capping/tradeoff"), judge=JUDGES[0], **out("capping"))
+    plot_drift_predictions.main(table=at("drift/predictions"), **out("drift_predictions"))
     plot_drift.main(
         projections=at("drift/projections"), summary=at("drift/summary"), **layer, **out("drift")
     )
