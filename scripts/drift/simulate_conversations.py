@@ -1,4 +1,7 @@
-"""Simulate conversations: an endpoint plays the user, the model answers without system prompt.
+"""Simulate conversations: an auditor plays the user, the model answers without system prompt.
+
+The auditor is the endpoint of ``assignments.auditor``. Without one the studied model plays the user
+too; ``user`` in the provenance says which.
 
 Every user of the study's domains brings up every topic; all conversations advance in step (AA,
 persona drift). One that ends early is named in the log and in the table's provenance, under
@@ -29,22 +32,27 @@ def main(
 ) -> None:
     """Write one row per conversation and turn."""
     sampling, talks = Sampling(**simulation["sampling"]), talks_of(simulation["users"])
+    endpoint = (config.get("assignments") or {}).get("auditor")
     auditor = Auditor(
-        endpoint=config["assignments"]["auditor"],
-        runtime=Runtime.of(config),
+        endpoint=endpoint,
+        runtime=Runtime.of(config) if endpoint else None,
         prompt=AuditorPrompt(**simulation["prompt"]),
         talks=talks,
         turns=simulation["turns"],
         engine=engine,
         max_new_tokens=sampling.max_new_tokens,
         seed=simulation["seed"],
+        sampling=sampling,
     )
     dialogues = [talk.dialogue for talk in talks]
     table = play(engine, dialogues, sampling, "replays", seed=simulation["seed"], users=auditor)
     if not table.num_rows:
         why = next(iter(auditor.ended.values()))
         raise PersonaeError(f"no conversation has a turn (the first one ended {why})")
-    facts = provenance | {"ended": json.dumps(auditor.ended, ensure_ascii=False)}
+    facts = provenance | {
+        "ended": json.dumps(auditor.ended, ensure_ascii=False),
+        "user": endpoint or "the studied model",
+    }
     tables.write(table, path_out, "replays", facts)
 
 

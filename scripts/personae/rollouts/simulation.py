@@ -1,5 +1,6 @@
-"""Simulated conversations: an endpoint, the auditor, plays the user (AA, persona drift).
+"""Simulated conversations: an auditor plays the user (AA, persona drift).
 
+The auditor is an endpoint, or without one the studied model itself on its own server, uncapped.
 The auditor's prompt gives it a user persona and a topic; it sees the conversation with roles
 swapped. The studied model gets no system prompt. If the auditor returns no usable message (it ends
 the conversation, or its message was filtered or refused), the conversation ends before that turn
@@ -14,12 +15,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from personae.api.requests import Message, RenderRow
+from personae.api.requests import GenerateRow, Message, RenderRow, Sampling
 from personae.api.rollout import seed_of
 from personae.base.errors import PersonaeError
 from personae.data.table_values import SIMULATED
 from personae.endpoints.ask import Outcome, ask_all
-from personae.endpoints.chat_answer import Failure
+from personae.endpoints.chat_answer import ChatAnswer, Failure
 from personae.endpoints.chat_request import SEEDS, make_body
 from personae.endpoints.runtime import Runtime
 from personae.inference.client import EngineClient
@@ -78,11 +79,14 @@ class Auditor:
 
     Attributes
     ----------
-    endpoint
-        Name of the endpoint that plays the user.
+    endpoint, runtime
+        Name of the endpoint that plays the user, and what it takes to ask it; None if the model
+        plays the user.
     max_new_tokens
         Maximum tokens of a response; a conversation ends when the model's context cannot hold
         another one.
+    sampling
+        Of the messages that the model itself writes as the user.
     seed
         Seed of the study. A request's seed derives from it, the conversation and the turn, so that
         all models of a study receive the same first message.
@@ -90,14 +94,15 @@ class Auditor:
         Maps ids of conversations that ended before ``turns`` to the reason.
     """
 
-    endpoint: str
-    runtime: Runtime
+    endpoint: str | None
+    runtime: Runtime | None
     prompt: AuditorPrompt
     talks: Sequence[SimulatedConversation]
     turns: int
     engine: EngineClient
     max_new_tokens: int
     seed: int
+    sampling: Sampling = field(default_factory=Sampling)
     ended: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -141,6 +146,8 @@ class Auditor:
         return True
 
     def _ask(self, histories: Mapping[str, Sequence[Message]], turn: int) -> list[Outcome]:
+        if self.endpoint is None or self.runtime is None:
+            return self._ask_model(histories, turn)
         endpoint = self.runtime.endpoint(self.endpoint)
         bodies = [
             make_body(
@@ -151,6 +158,22 @@ class Auditor:
             for name, history in histories.items()
         ]
         return ask_all(self.endpoint, bodies, self.runtime, most_failures=0, may_be_blank=True)
+
+    def _ask_model(self, histories: Mapping[str, Sequence[Message]], turn: int) -> list[Outcome]:
+        """Let the model write the messages, from the same view of the conversation."""
+        rows = [
+            GenerateRow(
+                id=name,
+                messages=self.view(name, history),
+                seed=seed_of(self.seed, "auditor", self._talks[name].id, turn),
+            )
+            for name, history in histories.items()
+        ]
+        if not rows:
+            return []
+        written = self.engine.generate(rows, self.sampling)
+        texts, reasons = (written[name].to_pylist() for name in ("response", "finish_reason"))
+        return [ChatAnswer(text, why) for text, why in zip(texts, reasons, strict=True)]
 
     def _message(self, name: str, outcome: Outcome, turn: int) -> str | None:
         """Return the auditor's message, or None if there is none to send.

@@ -115,6 +115,38 @@ def node(serve: Callable[..., Endpoint], tmp_path: Path) -> Node:
     return Node(serve, tmp_path)
 
 
+class Talker(Model):
+    """Answers with its view of the conversation, so that both sides can be told apart."""
+
+    def generate(self, rows: Any, sampling: Any, vectors: Any = None) -> Any:
+        self.asked = [*getattr(self, "asked", []), *rows]
+        return super().generate(rows, sampling, vectors)
+
+
+def test_without_an_endpoint_the_model_plays_the_user_and_says_so(tmp_path: Path) -> None:
+    path, engine = tmp_path / "simulated.parquet", Talker()
+    simulate_conversations.main(
+        simulation={**SIMULATION, "turns": 2},
+        config={"study": "s", "assignments": {}},
+        path_out=str(path),
+        engine=engine,  # type: ignore[arg-type]
+        provenance={},
+    )
+    rows = tables.read(path, "replays").to_pylist()
+    assert [(r["conversation"], r["turn"]) for r in rows] == [
+        ("coding-ann-c", 0), ("therapy-bob-d", 0), ("coding-ann-c", 1), ("therapy-bob-d", 1),
+    ]  # fmt: skip
+    assert tables.provenance(path)["user"] == "the studied model"
+    users = [row for row in engine.asked if row.messages[0].role == "system"]
+    assert users[0].messages[0].content == "You are Ann {x}. Talk of cats. Else BYE."
+    assert [m.role for m in users[2].messages] == ["system", "user", "assistant", "user"]
+    assert users[2].messages[2].content == rows[0]["question"]
+    assert users[2].messages[3].content == rows[0]["response"]
+    assert users[0].seed != users[1].seed != users[2].seed
+    model = [row for row in engine.asked if row.messages[0].role == "user"]
+    assert [m.role for m in model[2].messages] == ["user", "assistant", "user"]
+
+
 def test_messages_arrive_as_user_turns_and_the_auditor_sees_the_roles_flipped(node: Node) -> None:
     rows = node.run()
     assert [(r["conversation"], r["turn"], r["question"]) for r in rows] == [
@@ -253,6 +285,7 @@ def test_the_shipped_prompt_holds_persona_and_topic() -> None:
 
 def test_what_a_node_depends_on_is_neither_key_nor_limit() -> None:
     study = read_yaml(ROOT / "config/demo.yaml")
+    study["drift"]["simulated"] = None
     endpoint = {"base_url": "https://example.org/v1", "model": "m", "temperature": 1.0}
     study |= {"endpoints": {"user": endpoint}, "assignments": {"auditor": "user"}}
     assert node_params.simulation(load_study(study, ROOT)) is None

@@ -54,7 +54,6 @@ def test_what_cannot_run_is_named_before_any_job(
 @pytest.mark.parametrize(
     ("simulated", "auditor", "words"),
     [
-        ({"domains": "all"}, None, ["drift.simulated.domains", "assignments.auditor"]),
         ({"domains": ["therapi"]}, "gpt", ["domains[0]", "'therapi'", "did you mean 'therapy'"]),
         ({"domains": "all", "personas": 6}, "gpt", ["simulated.personas: 6 is too many", "has 5"]),
         ({"domains": "all", "topics": 21}, "gpt", ["simulated.topics: 21 is too many", "has 20"]),

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from personae.data.effect_tables import late_turns
+from personae.data.table_values import SIMULATED
 from personae.report.scorecard.claim import Claim, Finding, Outcome, Untestable
 from personae.report.scorecard.evidence import Evidence
 from personae.report.scorecard.expectations import Above, Below
@@ -74,15 +75,21 @@ def _slopes(evidence: Evidence) -> Outcome:
 
 
 def _by_domain(evidence: Evidence) -> Outcome:
-    """Roaming minus grounded domains: conversations are the units of an unpaired comparison."""
+    """Roaming minus grounded domains: conversations are the units of an unpaired comparison.
+
+    Of simulated conversations, as in the paper; a study without them has the shipped ones.
+    """
     rows = late_turns(_turns(evidence))
-    rows = rows[(rows.arm == "shipped") & (rows.direction == "axis") & (rows.kind == "drifting")]
+    simulated = rows.arm == SIMULATED
+    arm = simulated if simulated.any() else (rows.arm == "shipped") & (rows.kind == "drifting")
+    rows = rows[arm & (rows.direction == "axis")]
     means = rows.groupby(["domain", "conversation"]).projection.mean().reset_index()
     sides = [means[means.domain.isin(d)].projection.to_numpy() for d in (_ROAMING, _GROUNDED)]
     if not all(len(side) for side in sides):
         return Untestable("no conversation on one of the sides")
     found = welch(*sides)
-    return Finding(found.interval, found.p_less, found.clusters, found.n)
+    detail = "simulated conversations" if simulated.any() else "shipped conversations"
+    return Finding(found.interval, found.p_less, found.clusters, found.n, detail=detail)
 
 
 CLAIMS = (
@@ -116,8 +123,8 @@ CLAIMS = (
         paper="AA",
         section="8 Persona drift",
         text="Therapy and philosophy drift further than coding and writing.",
-        estimand="Projection of late drifting turns, therapy and philosophy minus coding and "
-        "writing",
+        estimand="Projection of late turns of simulated conversations (without them, of drifting "
+        "ones), therapy and philosophy minus coding and writing",
         published="negative",
         unit="conversations, of the smaller side",
         null="conversations shuffled between the sides",

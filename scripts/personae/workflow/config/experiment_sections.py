@@ -242,15 +242,15 @@ class CapabilitySection(Strict):
 
 
 class SimulatedSection(Strict):
-    """Conversations in which an endpoint plays the user (AA, persona drift).
+    """Conversations in which an auditor plays the user (AA, persona drift).
 
     Each topic of each persona of a domain is one conversation.
     """
 
     domains: NamesOrNone = Field(
         default="none",
-        description="Domains of the library, all or none. They need assignments.auditor, the "
-        "endpoint that plays the user.",
+        description="Domains of the library, all or none. assignments.auditor names the endpoint "
+        "that plays the user; without it the studied model does.",
     )
     personas: Count | None = Field(
         default=None, description="Number of personas per domain, from the first; null is all."

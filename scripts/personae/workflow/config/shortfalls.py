@@ -20,8 +20,17 @@ def shortfalls(study: Study) -> list[str]:
 
 
 def fewer_than_asked(study: Study) -> list[str]:
-    """Return one line per setting that some personas cannot meet."""
-    return [_line(place, asked, have) for place, asked, have, _ in _settings(study) if have]
+    """Return one line per setting that some personas cannot meet, which the report shows.
+
+    A study whose model plays the user of simulated conversations has a line too.
+    """
+    lines = [_line(place, asked, have) for place, asked, have, _ in _settings(study) if have]
+    if study.simulated and study.auditor is None:
+        lines.append(
+            "drift.simulated: the studied model plays the user as well; assignments.auditor names "
+            "no endpoint"
+        )
+    return lines
 
 
 def unmet(study: Study) -> Iterator[str]:

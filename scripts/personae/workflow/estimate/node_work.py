@@ -247,8 +247,8 @@ class WorkCounter:
     @property
     def _message(self) -> float:
         """Tokens of a simulated user's message."""
-        most = self.study.auditor.max_tokens if self.study.auditor else 0
-        return self.rates.response_fill * most
+        auditor, own = self.study.auditor, self.study.config.drift.sampling.max_new_tokens
+        return self.rates.response_fill * (auditor.max_tokens if auditor else own)
 
     @property
     def _arms(self) -> int:
@@ -362,6 +362,9 @@ class WorkCounter:
     def simulate(self, rows: ResponseCount) -> NodeWork:
         """Return the work of generating responses, each to a message that the auditor writes."""
         read = rows.number * (self._mean(self._talks) + rows.prompt)
+        if self.study.auditor is None:  # the model plays the user
+            own = NodeWork(generated=rows.number * self._message, read=read)
+            return self.generate(rows).plus(own)
         return self.generate(rows)._replace(
             messages=rows.number, auditor_read=read, auditor_written=rows.number * self._message
         )

@@ -13,10 +13,17 @@ def drift_conversations(study: Study) -> list[Record]:
 
 
 def simulation(study: Study) -> Record | None:
-    """Return simulated users, their topics and the endpoint that plays them, or None."""
+    """Return simulated users, their topics and who plays them, or None.
+
+    ``auditor`` is None where the studied model plays the user.
+    """
     section, auditor = study.simulated, study.auditor
-    if section is None or auditor is None:
+    if section is None:
         return None
+    # Each request has its own seed; log-probabilities are for judges.
+    unused = ("seed", "logprobs")
+    answering = auditor.answering() if auditor else {}
+    own = {name: value for name, value in answering.items() if name not in unused} or None
     return {
         "users": [
             {
@@ -30,8 +37,7 @@ def simulation(study: Study) -> Record | None:
         ],
         "turns": section.turns,
         "prompt": study.auditor_prompt.model_dump(),
-        # Each request has its own seed; log-probabilities are for judges.
-        "auditor": {k: v for k, v in auditor.answering().items() if k not in ("seed", "logprobs")},
+        "auditor": own,
         "seed": study.config.seed,
         "sampling": study.config.drift.sampling.model_dump(),
     }
