@@ -90,6 +90,7 @@ def test_a_broken_prompt_of_the_auditor_is_named_with_its_file(
 ) -> None:
     path = project / "config/conversations/auditor.yaml"
     path.write_text(path.read_text().replace("{topic}", "it"))
+    demo["drift"]["simulated"] = None
     load_study(demo, project)
     demo["endpoints"], demo["assignments"] = {"gpt": dict(ENDPOINT)}, {"auditor": "gpt"}
     demo["drift"]["simulated"] = {"domains": "all"}
@@ -115,6 +116,7 @@ def test_a_missing_key_is_found_before_any_job(
 
 def test_endpoints_that_nothing_uses_need_no_key(judged: dict[str, Any]) -> None:
     judged["judging"] = {}
+    judged["drift"]["simulated"] = None
     assert load_study(judged, ROOT).endpoint_names == []
     judged["assignments"] = {"auditor": "gpt", "artifact_writer": "gpt"}
     assert load_study(judged, ROOT).endpoint_names == []

@@ -147,9 +147,11 @@ def test_simulated_conversations_are_counted_with_the_auditors_tokens(
     assert "Auditor openai/gpt-5-chat: 30,000 user messages" in render(found)
     assert (STAGES["simulate_conversations"], at) in list(nodes_of(paper, "qwen3_32b"))
     assert "Auditor" not in render(estimate_study(demo))
-    nothing = WorkCounter(demo, "smollm2_135m", rates).node("simulate_conversations", at)
-    assert nothing is not None
-    assert nothing.messages == nothing.responses == 0
+    own = WorkCounter(demo, "smollm2_135m", rates).node("simulate_conversations", at)
+    assert own is not None
+    assert (own.messages, own.responses) == (0, 4 * 2 * 3)  # the model writes both sides
+    most = rates.response_fill * demo.config.drift.sampling.max_new_tokens
+    assert own.generated == pytest.approx(2 * own.responses * most)
 
 
 def test_a_role_costs_more_time_on_a_larger_model(paper: Study) -> None:

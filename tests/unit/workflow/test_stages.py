@@ -122,7 +122,13 @@ def test_nodes_are_those_of_the_study() -> None:
     assert count("import_published_vectors") == 0
     assert count("simulate_conversations") == 1
     demo = load_study(read_yaml(ROOT / "config/demo.yaml"), ROOT)
-    assert not list(nodes(STAGES["simulate_conversations"], demo, demo.model_names[0]))
+    assert list(nodes(STAGES["compare_trait_space"], demo, demo.model_names[0]))
+    without = read_yaml(ROOT / "config/demo.yaml")
+    without["drift"]["simulated"] = None
+    without["trait_space"]["names"] = "none"
+    plain = load_study(without, ROOT)
+    assert not list(nodes(STAGES["simulate_conversations"], plain, plain.model_names[0]))
+    assert not list(nodes(STAGES["compare_trait_space"], plain, plain.model_names[0]))
     model = demo.model_names[0]
     extracting = STAGES["extract_role_activations"]
     assert {"model": model, "role": DEFAULT} in list(nodes(extracting, demo, model))
