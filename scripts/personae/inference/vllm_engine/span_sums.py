@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from personae.inference.vllm_engine.stream_arithmetic import on_device
+
 _Ints = NDArray[np.int32]
 
 
@@ -49,8 +51,8 @@ class SpanSums:
         inside = (owner == row) & (start <= position) & (position < end) & fresh
         here, inside = here[inside.any(1)], inside[inside.any(1)]
         self._counted[here] += inside.sum(1)
-        self._here = torch.from_numpy(here).to(self._device)
-        self._inside = torch.from_numpy(inside).to(self._device)
+        self._here = on_device(here, self._device)
+        self._inside = on_device(inside, self._device)
 
     def add(self, layer: int, stream: Tensor) -> None:
         """Add the stream [tokens, hidden] after block ``layer``."""

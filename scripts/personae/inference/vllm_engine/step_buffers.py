@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from personae.inference.vllm_engine.intervention_tables import InterventionTables
-from personae.inference.vllm_engine.stream_arithmetic import DeviceTables, StepTokens
+from personae.inference.vllm_engine.stream_arithmetic import DeviceTables, StepTokens, on_device
 
 
 class Room(NamedTuple):
@@ -75,8 +75,9 @@ class StepBuffers:
             if each.name == "counts":
                 buffer[:counters] = 0
                 continue
-            array = torch.from_numpy(getattr(tables, each.name))
-            buffer[tuple(slice(length) for length in array.shape)] = array.to(buffer.device)
+            array = getattr(tables, each.name)
+            place = tuple(slice(length) for length in array.shape)
+            buffer[place] = on_device(array, buffer.device)
         return True
 
     def put(self, packed: NDArray[np.int32]) -> StepTokens:
@@ -86,7 +87,7 @@ class StepBuffers:
         """
         count = packed.shape[1]
         if count:
-            self._tokens[:, :count] = torch.from_numpy(packed).to(self._tokens.device)
+            self._tokens[:, :count] = on_device(packed, self._tokens.device)
         if count < self._used:
             self._tokens[0, count : self._used] = 0
         self._used = count

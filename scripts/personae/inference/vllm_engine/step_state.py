@@ -23,7 +23,8 @@ from personae.inference.vllm_engine.intervention_tables import (
 )
 from personae.inference.vllm_engine.span_sums import SpanSums, SpanTable
 from personae.inference.vllm_engine.step_buffers import StepBuffers
-from personae.inference.vllm_engine.stream_arithmetic import DeviceTables, StepTokens
+from personae.inference.vllm_engine.stream_arithmetic import DeviceTables, StepTokens, on_device
+from personae.inference.vllm_engine.token_scores import ScoreTable, TokenScores
 
 Ints = NDArray[np.int32]
 
@@ -42,6 +43,7 @@ class WorkerRequest:
     """One request, as sent to the workers before its rows are submitted.
 
     ``prefix`` numbers the rows' cache namespaces: only rows of one namespace share a prefix.
+    ``scores`` are continuations whose log-probabilities are wanted.
     ``given``, int32 [rows, new tokens], are taken instead of drawn tokens, and the logits are kept.
     """
 
@@ -50,6 +52,7 @@ class WorkerRequest:
     tables: InterventionTables
     draws: TokenDraws | None = None
     spans: SpanTable | None = None
+    scores: ScoreTable | None = None
     given: Ints | None = None
 
 
@@ -103,6 +106,9 @@ class StepState:
             DeviceTables.of(work.tables, device) if self._buffers is None else self._buffers.tables
         )
         self.spans = None if work.spans is None else SpanSums(work.spans, hidden_size, device)
+        self.scores = (
+            None if work.scores is None else TokenScores(work.scores, work.n_prompt, device)
+        )
         namespaces = int(work.prefix.max(initial=0)) + 1
         self._progress = _Progress(np.zeros(rows, np.int32), np.zeros(namespaces, np.int32))
         self._depths = work.tables.depth
@@ -122,6 +128,8 @@ class StepState:
         self._follow(rows, starts)
         if self.spans is not None:
             self.spans.at(row, position, fresh)
+        if self.scores is not None:
+            self.scores.at(row, position)
         self._describe(row, position, fresh)
 
     def _follow(self, rows: Ints, starts: Ints) -> None:
@@ -170,7 +178,7 @@ class StepState:
         if self._buffers is not None:
             self.tokens = self._buffers.put(packed)
         elif packed.size:
-            self.tokens = StepTokens(*torch.from_numpy(packed).to(self.device))
+            self.tokens = StepTokens(*on_device(packed, self.device))
 
     def uniform(self) -> Tensor:
         """Return the random number of every row of the step, float32 [rows]; 0 inside a prompt."""
@@ -193,7 +201,7 @@ class StepState:
     def _of_step(self, numbers: NDArray[Any]) -> Tensor:
         """Return every row's number for the token that it draws, of [rows, new tokens]."""
         chosen = numbers[self._rows, self._steps().clip(0, numbers.shape[1] - 1)]
-        return torch.from_numpy(chosen).to(self.device)
+        return on_device(chosen, self.device)
 
     def acted(self, rows: Sequence[int]) -> list[InterventionCounts]:
         """Return the counts of some rows' interventions, in one transfer."""

@@ -69,8 +69,7 @@ def act_by_step(state: StepState, hidden: Tensor, residual: Tensor | None, layer
         if residual is None:
             hidden.copy_(stream)
         else:
-            where = acted.unsqueeze(1)
-            torch.where(where, stream, hidden, out=hidden)
-            residual.masked_fill_(where, 0)
+            torch.where(acted, stream, hidden, out=hidden)
+            residual.masked_fill_(acted, 0)
     if state.spans is not None:
         state.spans.add(layer, stream)

@@ -18,15 +18,12 @@ _PULSE = 16
 class Submitted:
     """A row as vLLM gets it: its token ids and how many new ones it may have.
 
-    With ``whole`` every position is computed, even where the cache has it; with ``scores`` the
-    log-probabilities of its token ids are wanted, with ``best`` also those of the likeliest ones.
+    With ``whole`` every position is computed, even where the cache has it.
     """
 
     ids: Sequence[int]
     max_new_tokens: int = 1
     whole: bool = False
-    scores: bool = False
-    best: bool = False
 
 
 class FinishedOutput(NamedTuple):
@@ -104,7 +101,6 @@ class Submitter:
             ignore_eos=True,
             detokenize=False,
             output_kind=RequestOutputKind.FINAL_ONLY,
-            prompt_logprobs=int(row.best) if row.scores else None,
             skip_reading_prefix_cache=row.whole,
             extra_args={ROW: number},
         )

@@ -33,6 +33,7 @@ from personae.inference.vllm_engine.graph_check import why_not_graphs
 from personae.inference.vllm_engine.span_sums import SpanTable
 from personae.inference.vllm_engine.step_state import TokenDraws
 from personae.inference.vllm_engine.submission import Submitted, Submitter
+from personae.inference.vllm_engine.token_scores import ScoreTable
 from personae.inference.vllm_engine.vllm_job import Job, Report
 from personae.inference.vllm_engine.vllm_loading import VllmModel, load_vllm_model, vllm_version
 
@@ -98,9 +99,8 @@ class VllmEngine(EngineBase):
         vectors = {name: unpack_vector(text) for name, text in request.vectors.items()}
         job = Job(self.loaded, plan, vectors, draws=TokenDraws(sampling, uniform))
         submitted = [Submitted(p, new) for p, new in zip(prompts, most, strict=True)]
-        for number, drawn, output in job.run(self._submitter, submitted, _told(progress, rows)):
-            asked, reason = rows[number], output.outputs[0].finish_reason
-            ids = drawn[:-1] if reason == "stop" else drawn
+        for number, drawn, reason, _ in job.run(self._submitter, submitted, _told(progress, rows)):
+            asked, ids = rows[number], drawn[:-1] if reason == "stop" else drawn
             self.counters["responses"] += 1
             self.counters["response_tokens"] += len(ids)
             yield GenerationResult(
@@ -152,7 +152,10 @@ class VllmEngine(EngineBase):
     def loglikelihood(
         self, request: LikelihoodRequest, progress: Progress | None = None
     ) -> Iterator[LikelihoodResult]:
-        """Yield the score of every row's continuation, from vLLM's prompt log-probabilities.
+        """Yield the score of every row's continuation.
+
+        Rows that begin alike share what the cache keeps of it. Where a row took even the position
+        from which its continuation is drawn, it is run once more without the cache.
 
         Raises
         ------
@@ -168,25 +171,35 @@ class VllmEngine(EngineBase):
             for row, item in zip(rows, items, strict=True)
         ]
         vectors = {name: unpack_vector(text) for name, text in request.vectors.items()}
-        job = Job(self.loaded, plan, vectors)
-        submitted = [
-            Submitted(item.prompt + item.continuation, scores=True, best=request.per_token)
-            for item in items
-        ]
-        for number, _, output in job.run(self._submitter, submitted, _told(progress, rows)):
-            continuation = items[number].continuation
-            scores = output.prompt_logprobs[-len(continuation) :]
-            logprobs = [at[token].logprob for at, token in zip(scores, continuation, strict=True)]
-            best = [max(one.logprob for one in at.values()) for at in scores]
-            self.counters["continuations"] += 1
-            yield LikelihoodResult(
-                id=rows[number].id,
-                sum_logprob=float(sum(logprobs)),
-                n_tokens=len(continuation),
-                logprobs=logprobs if request.per_token else [],
-                best_logprobs=best if request.per_token else [],
-            )
-        job.require_action()
+        report, numbers, fired, done = _told(progress, rows), list(range(len(rows))), 0, 0
+        for whole in (False, True):
+            table = ScoreTable.of([items[i].continuation for i in numbers])
+            job = Job(self.loaded, [plan[i] for i in numbers], vectors, scores=table)
+            submitted = [
+                Submitted(items[i].prompt + items[i].continuation, whole=whole) for i in numbers
+            ]
+            missed = []
+            for row in job.run(self._submitter, submitted, lambda _: report(done)):  # noqa: B023
+                number = numbers[row.number]
+                assert row.scores is not None, "the job has continuations"
+                if not whole and np.isnan(row.scores).any():
+                    missed.append(number)
+                    continue
+                done += 1
+                self.counters["continuations"] += 1
+                chosen, best = row.scores
+                yield LikelihoodResult(
+                    id=rows[number].id,
+                    sum_logprob=float(chosen.sum(dtype=np.float64)),
+                    n_tokens=len(chosen),
+                    logprobs=chosen.tolist() if request.per_token else [],
+                    best_logprobs=best.tolist() if request.per_token else [],
+                )
+            fired += sum(job.fired)
+            if not (numbers := missed):
+                break
+        if not fired and any(row.interventions for row in rows):
+            raise InterventionError("no intervention of the request ever acted")
 
 
 def _told(progress: Progress | None, rows: Sequence[object]) -> Report:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,8 @@ from personae.inference.torch_engine.intervention_slots import PlanRow
 from personae.inference.vllm_engine.intervention_tables import build_tables
 from personae.inference.vllm_engine.span_sums import SpanTable
 from personae.inference.vllm_engine.step_state import InterventionCounts, TokenDraws, WorkerRequest
-from personae.inference.vllm_engine.submission import Submitted, Submitter
+from personae.inference.vllm_engine.submission import FinishedOutput, Submitted, Submitter
+from personae.inference.vllm_engine.token_scores import ScoreTable
 from personae.inference.vllm_engine.verification import verify_row
 
 Report = Callable[[int], None]
@@ -22,11 +23,16 @@ Report = Callable[[int], None]
 
 
 class FinishedRow(NamedTuple):
-    """A row's number, the tokens drawn for it with the one that ended it, and vLLM's output."""
+    """A row's number, the tokens drawn for it with the one that ended it, and why it ended.
+
+    ``scores`` [2, tokens] are the log-probabilities of its continuation's tokens and of the
+    likeliest in their place, if they are wanted; NaN where the cache had the position.
+    """
 
     number: int
     drawn: list[int]
-    output: Any
+    reason: str
+    scores: NDArray[np.float32] | None
 
 
 class Job:
@@ -50,6 +56,7 @@ class Job:
         *,
         draws: TokenDraws | None = None,
         spans: SpanTable | None = None,
+        scores: ScoreTable | None = None,
         given: NDArray[np.int32] | None = None,
     ) -> None:
         self._plan = plan
@@ -60,6 +67,7 @@ class Job:
             tables=tables,
             draws=draws,
             spans=spans,
+            scores=scores,
             given=given,
         )
         self.fired = [0] * len(plan)
@@ -73,10 +81,7 @@ class Job:
         done = 0
         submitter.call("begin_work", self.work)
         for names in submitter.run(rows, self.work.prefix.tolist()):
-            finished = [
-                FinishedRow(number, list(output.outputs[0].token_ids), output)
-                for number, output in names
-            ]
+            finished = self._finished(submitter, names)
             self._verify(submitter, rows, finished)
             yield from finished
             done += len(finished)
@@ -91,6 +96,18 @@ class Job:
         """Raise `InterventionError` if there were interventions and none ever acted."""
         if any(row.interventions for row in self._plan) and not any(self.fired):
             raise InterventionError("no intervention of the request ever acted")
+
+    def _finished(
+        self, submitter: Submitter, outputs: Sequence[FinishedOutput]
+    ) -> list[FinishedRow]:
+        scores: list[NDArray[np.float32] | None] = [None] * len(outputs)
+        if self.work.scores is not None and outputs:
+            scores = submitter.call("row_scores", [number for number, _ in outputs])[0]
+        return [
+            FinishedRow(number, list(completion.token_ids), completion.finish_reason, found)
+            for (number, output), found in zip(outputs, scores, strict=True)
+            for completion in output.outputs
+        ]
 
     def _verify(
         self, submitter: Submitter, rows: Sequence[Submitted], finished: Sequence[FinishedRow]

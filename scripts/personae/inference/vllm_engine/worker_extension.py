@@ -55,6 +55,7 @@ class ExtendedWorker:
         self._prepare, runner._prepare_inputs = runner._prepare_inputs, self._announce
         self._choose = runner._determine_batch_execution_and_padding
         runner._determine_batch_execution_and_padding = self._may_replay
+        self._forward, runner._model_forward = runner._model_forward, self._scored_forward
         runner.sampler.sample = self._sample
 
     def _step_buffers(self) -> StepBuffers | None:
@@ -97,6 +98,12 @@ class ExtendedWorker:
         assert self._state.spans is not None, "the work asks for spans"
         return self._state.spans.take()
 
+    def row_scores(self, rows: Sequence[int]) -> list[NDArray[np.float32]]:
+        """Return the log-probabilities of some rows' continuations."""
+        assert self._state is not None, "there is work"
+        assert self._state.scores is not None, "the work has continuations"
+        return self._state.scores.take(rows)
+
     def kept_logits(self) -> NDArray[np.float32]:
         """Return the logits at given tokens, [rows, new tokens, vocabulary]."""
         assert self._state is not None, "there is work"
@@ -123,6 +130,13 @@ class ExtendedWorker:
         """Let vLLM replay a graph only where the graph does all that the step needs."""
         forced = kwargs.pop("force_eager", False) or not self._site.replayable()
         return self._choose(*args, force_eager=forced, **kwargs)
+
+    def _scored_forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the model, and score the tokens of continuations from its final hidden states."""
+        hidden = self._forward(*args, **kwargs)
+        if self._state is not None and self._state.scores is not None:
+            self._state.scores.add(hidden, self.model_runner.model.compute_logits)
+        return hidden
 
     def _row(self, name: str) -> int:
         row = self._rows.get(name)

@@ -14,7 +14,7 @@ from personae.inference.vllm_engine.step_state import StepState, WorkerRequest
 from personae.inference.vllm_engine.stream_arithmetic import intervene_on
 from personae.inference.vllm_engine.vllm_job import _namespaces
 
-from .arithmetic_cases import HIDDEN, PLAN, STEPS, VECTORS, TinyModel, exact
+from .arithmetic_cases import HIDDEN, PLAN, STEPS, VECTORS, TinyModel, as_step, exact
 
 
 @pytest.fixture(params=["cpu", "cuda"])
@@ -56,6 +56,32 @@ def test_every_token_of_a_mixed_step_is_float64s(device: torch.device, dtype: to
     acted_rows = state.acted([0, 1, 2])
     assert [list(row.counts) for row in acted_rows] == [[0, 0, 0], [6, 0, 0], [4, 2, 3]]
     assert [row.reach for row in acted_rows] == [7, 6, 6]
+
+
+def test_what_decoding_keeps_from_step_to_step_is_given_up_when_rows_change(
+    device: torch.device,
+) -> None:
+    state = _state(device)
+    steps = [((2, 1), (0, 0), (4, 3)), ((2, 1), (4, 3), (1, 1)), ((2, 1), (5, 4), (1, 1)),
+             ((1, 2), (5, 6), (1, 1)), ((1,), (6,), (1,))]  # fmt: skip
+    tables = []
+    for rows, starts, lengths in steps:
+        state.at(*as_step((rows, starts, lengths)))
+        tables.append(state.tokens)
+        stream = torch.randn(sum(lengths), HIDDEN, generator=torch.Generator().manual_seed(1))
+        after, _ = intervene_on(
+            stream.to(device), state.tables, state.tokens, 0, int(state.depth[0])
+        )
+        if set(lengths) == {1}:
+            for place, (row, position) in enumerate(zip(rows, starts, strict=True)):
+                np.testing.assert_allclose(
+                    after[place].double().cpu().numpy(),
+                    exact(stream[place].double().numpy(), row, position, 0),
+                    atol=1e-5,
+                )
+    assert tables[1] is tables[2]
+    assert len({id(each) for each in tables}) == 4
+    assert [list(row.counts) for row in state.acted([1, 2])] == [[7, 0, 0], [0, 3, 4]]
 
 
 def test_tokens_that_are_computed_again_act_again_but_count_once(device: torch.device) -> None:

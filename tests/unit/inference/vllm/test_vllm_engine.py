@@ -8,19 +8,29 @@ from typing import Any
 import numpy as np
 import pytest
 
-from personae.api.requests import EngineSpec, GenerateRow, Intervention, Message, Sampling, Span
+from personae.api.requests import (
+    EngineSpec,
+    GenerateRow,
+    Intervention,
+    LikelihoodRow,
+    Message,
+    Sampling,
+    Span,
+)
+from personae.inference.chat_templates import render_prompt
 from personae.inference.engine_errors import EngineError, InterventionError, ModelError
 from personae.inference.server.backend import Backend, GeneratedResponse
 from personae.inference.vllm_engine import (
     step_state,
     stream_site,
+    submission,
     vllm_job,
     vllm_loading,
 )
 
 from ..engine.asking import GREEDY, generate_request, generate_rows, prompts, user
 from ..engine.streams import token_row
-from .asking_engines import VECTORS, generate, means, silent, tokens
+from .asking_engines import VECTORS, generate, means, scores, silent, tokens
 from .conftest import TinyFamily, needs_vllm
 from .test_engine_kinds import MANY, WARM
 
@@ -114,6 +124,36 @@ def test_without_namespaces_the_same_test_would_fail(
     )
     request = generate_request(_rows_of_one_prompt(), WARM, VECTORS)
     assert tokens(generate(pieces, request)) != tokens(generate(torch_engine, request))
+
+
+def test_scores_share_prefixes_and_rows_that_skip_too_much_are_run_again(
+    pieces: Backend, torch_engine: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talk = [Message(role="user", content="Why is the sky blue? " * 7)]
+    prompt = len(render_prompt(pieces.loaded.tokenizer, talk))  # type: ignore[attr-defined]
+    edge = 32 - prompt % 32  # of these, the second has the first's whole prompt in cached blocks
+    shared = [7] * (edge + 40)
+    rows = [
+        LikelihoodRow(
+            id=f"{i}",
+            messages=talk,
+            continuation_ids=[*shared, *range(1, 3 + i)],
+            interventions=list(([], STEER, LATE)[i % 3]),
+        )
+        for i in range(9)
+    ]
+    whole: list[int] = []
+    submit = submission.Submitter.run
+
+    def watched(self: Any, asked: Any, namespaces: Any) -> Any:
+        whole.append(sum(row.whole for row in asked))
+        return submit(self, asked, namespaces)
+
+    monkeypatch.setattr(submission.Submitter, "run", watched)
+    ours, theirs = scores(pieces, rows), scores(torch_engine, rows)
+    np.testing.assert_allclose(ours, theirs, atol=1e-4 * len(shared))
+    assert whole[0] == 0
+    assert 0 < whole[1] < len(rows)
 
 
 def test_means_of_prompts_in_pieces_are_those_of_whole_prompts(
