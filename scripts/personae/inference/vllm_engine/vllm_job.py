@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from personae.inference.chat_model import ChatModel, Vectors
 from personae.inference.engine_errors import InterventionError
+from personae.inference.torch_engine.decoding import FinishReason
 from personae.inference.torch_engine.intervention_slots import PlanRow
 from personae.inference.vllm_engine.intervention_tables import build_tables
 from personae.inference.vllm_engine.span_sums import SpanTable
@@ -31,7 +32,7 @@ class FinishedRow(NamedTuple):
 
     number: int
     drawn: list[int]
-    reason: str
+    reason: FinishReason
     scores: NDArray[np.float32] | None
 
 
