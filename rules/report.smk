@@ -668,6 +668,19 @@ rule write_report:
         unpack(read_by("report")),
         page=shipped("scripts/personae/report/page.html.j2"),
         style=shipped("scripts/personae/report/page.css"),
+        scripts=[
+            shipped(f"scripts/personae/report/{name}.js")
+            for name in (
+                "vendor/d3.min",
+                "vendor/plot.umd.min",
+                "page_scripts/core",
+                "page_scripts/claims",
+                "page_scripts/responses",
+                "page_scripts/persona_map",
+                "page_scripts/explorers",
+                "page_scripts/transcripts",
+            )
+        ],
         captions=expand(
             shipped("rules/report/plot_{figure}.rst"),
             figure=registry.figure_names(),
@@ -689,6 +702,8 @@ rule write_report:
             "judges": study.config.judging.names,
             "transcripts": study.config.report.transcripts,
             "coherence_floor": study.config.layer_sweep.coherence_floor,
+            "middle_layers": {model: study.models[model].middle_layer for model in MODELS},
+            "descriptions": {name: role.description for name, role in study.roles.items()},
         },
         fewer_than_asked=from_study(fewer_than_asked),
         sections=registry.figure_sections(),

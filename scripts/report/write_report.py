@@ -25,7 +25,9 @@ def main(
     target = Path(path_out)
     report = assemble(inputs, target.parent, benchmarks, ReportSettings(**settings), provenance)
     with replace_atomically(target) as partial:
-        partial.write_text(render(report, inputs["page"][0], inputs["style"][0]), "utf-8")
+        partial.write_text(
+            render(report, inputs["page"][0], inputs["style"][0], inputs["scripts"]), "utf-8"
+        )
 
 
 if __name__ == "__main__":

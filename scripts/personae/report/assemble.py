@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import Final
 
 from personae.data.data_frames import read_frame
+from personae.report.browsable_responses import browsable_responses
+from personae.report.embedded_data import EmbeddedData, embed
 from personae.report.embedded_figures import load_captions, load_figure
+from personae.report.explorer_data import (
+    capping_grid,
+    persona_map,
+    steering_grid,
+    turn_projections_on_axis,
+)
 from personae.report.judge_quality import read_judges
 from personae.report.node_timings import collect_timings
 from personae.report.page import ModelPart, Report
@@ -51,6 +59,10 @@ class ReportSettings:
         Maximum number of transcripts per model.
     coherence_floor
         Minimum mean coherence (0-100) of the coefficient shown in steered transcripts.
+    middle_layers
+        Layer by model at which persona space and projections are shown.
+    descriptions
+        What each role is, in a sentence.
     """
 
     title: str
@@ -61,6 +73,8 @@ class ReportSettings:
     judges: Sequence[str]
     transcripts: int
     coherence_floor: float
+    middle_layers: Mapping[str, int]
+    descriptions: Mapping[str, str]
 
 
 def assemble(
@@ -113,10 +127,23 @@ def _model_part(
         figures={Path(path).stem: load_figure(path, captions) for path in files["figures"]},
         transcripts=_transcripts(files, settings),
         judges=read_judges(files),
+        data=_data(name, files, settings),
         facts=model_facts(
             (path, kinds[input_]) for input_ in _RESPONSES for path in files.get(input_, ())
         ),
     )
+
+
+def _data(name: str, files: Files, settings: ReportSettings) -> list[EmbeddedData]:
+    """Return the data of the interactive parts of one model."""
+    layer, judge = settings.middle_layers[name], settings.judges[0]
+    turns = turn_projections_on_axis(files, layer)
+    return [
+        embed(f"{name}-map", persona_map(files, layer, settings.descriptions)),
+        embed(f"{name}-steering", {"cells": steering_grid(files, judge)}),
+        embed(f"{name}-capping", {"cells": capping_grid(files, judge)}),
+        embed(f"{name}-responses", browsable_responses(files, turns)),
+    ]
 
 
 def _transcripts(files: Files, settings: ReportSettings) -> list[ArmComparison]:

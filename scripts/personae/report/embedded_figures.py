@@ -26,6 +26,10 @@ class FigureView(NamedTuple):
         Sentence computed from the data that states the result.
     caption
         How to read the figure.
+    path
+        Its file.
+    sources
+        The tables that it was drawn from, with ``*`` for names that vary; empty if not recorded.
     source
         The SVG as a data URI for an ``img`` element, so that ids and styles of figures cannot
         clash.
@@ -35,6 +39,8 @@ class FigureView(NamedTuple):
     title: str
     finding: str
     caption: str
+    path: str
+    sources: str
     source: str
 
 
@@ -66,7 +72,30 @@ def load_figure(path: str, captions: Mapping[str, str]) -> FigureView:
     name = Path(path).stem
     encoded = base64.b64encode(Path(path).read_bytes()).decode("ascii")
     source = f"data:image/svg+xml;base64,{encoded}"
-    return FigureView(name, texts["title"], texts["description"], captions[name], source)
+    tables = root.findtext(".//dc:relation", default="", namespaces=_DUBLIN_CORE)
+    return FigureView(
+        name, texts["title"], texts["description"], captions[name], path, patterns(tables), source
+    )
+
+
+def patterns(paths: str) -> str:
+    """Shorten a list of paths, joined by ``; ``: what varies among files of one name is ``*``.
+
+    >>> patterns("a/x/t.parquet; a/y/t.parquet; b.parquet")
+    'a/*/t.parquet, b.parquet'
+    """
+    groups: dict[tuple[int, str], list[tuple[str, ...]]] = {}
+    for path in filter(None, paths.split("; ")):
+        parts = Path(path).parts
+        groups.setdefault((len(parts), parts[-1]), []).append(parts)
+    merged = (
+        "/".join(
+            names.pop() if len(names := set(column)) == 1 else "*"
+            for column in zip(*group, strict=True)
+        )
+        for group in groups.values()
+    )
+    return ", ".join(merged)
 
 
 def load_captions(paths: Iterable[str]) -> dict[str, str]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +15,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 
+from personae.report.embedded_data import EmbeddedData
 from personae.report.embedded_figures import FigureView
 from personae.report.judge_quality import OFFLINE_LABELS, JudgeTables
 from personae.report.node_timings import Timing
@@ -29,6 +33,26 @@ PAPERS = {
 }
 
 
+class PageScript:
+    """A script that the page embeds as it is, not escaped and with all of its characters."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __html__(self) -> str:
+        return self._text
+
+    @property
+    def source(self) -> str:
+        """The expression by which a content-security policy allows it."""
+        digest = base64.b64encode(hashlib.sha256(self._text.encode("utf-8")).digest())
+        return f"'sha256-{digest.decode('ascii')}'"
+
+
+HIGHLIGHTS = ("persona_space", "steering", "capping")
+"""Figures that the page shows first."""
+
+
 @dataclass(frozen=True)
 class ModelPart:
     """Content of the page about one model.
@@ -43,6 +67,8 @@ class ModelPart:
         Responses side by side.
     judges
         Tables about the judges.
+    data
+        Data of the interactive parts.
     facts
         Provenance.
     """
@@ -52,6 +78,7 @@ class ModelPart:
     figures: Mapping[str, FigureView]
     transcripts: Sequence[ArmComparison]
     judges: JudgeTables
+    data: Sequence[EmbeddedData]
     facts: ModelFacts
 
     @property
@@ -105,14 +132,17 @@ class Report:
     provenance: Mapping[str, str]
 
 
-def render(report: Report, page: str, style: str) -> str:
-    """Render the template ``page`` with the style sheet ``style``; all text is escaped.
+def render(report: Report, page: str, style: str, scripts: Sequence[str]) -> str:
+    """Render the template ``page``; all text is escaped.
 
     Parameters
     ----------
     page, style
         Paths of the Jinja2 template and of the CSS to embed.
+    scripts
+        Paths of the scripts to embed, in order: the page's policy lets these alone run.
     """
+    embedded = [PageScript(f"\n{Path(path).read_text('utf-8')}\n") for path in scripts]
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(page).parent),
         autoescape=True,
@@ -123,12 +153,16 @@ def render(report: Report, page: str, style: str) -> str:
     )
     environment.filters |= {
         "number": number, "readable": readable, "capital": capital, "duration": duration,
-        "with_interval": with_interval,
+        "with_interval": with_interval, "slug": slug,
     }  # fmt: skip
     template = environment.get_template(Path(page).name)
     return template.render(
         report=report,
         style=Path(style).read_text("utf-8"),
+        scripts=embedded,
+        script_hashes=" ".join(script.source for script in embedded),
+        highlights=HIGHLIGHTS,
+        models={part.name: part.display_name for part in report.models},
         claims=claims_by_paper(report.scorecard),
         verdicts=verdict_counts(report.scorecard),
         registry=DIGEST[:16],
@@ -139,6 +173,11 @@ def render(report: Report, page: str, style: str) -> str:
         arms=arm_totals(report.timings),
         offline=OFFLINE_LABELS,
     )
+
+
+def slug(text: str) -> str:
+    """Return a text as part of an id: letters, digits and hyphens."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
 def claims_by_paper(scorecard: pd.DataFrame) -> list[tuple[str, list[tuple[str, list[Any]]]]]:

@@ -23,7 +23,7 @@ from personae.report.wording import visible
 from personae.workflow.stages.registry import figure_names
 
 from .synthetic.basics import TRAITS
-from .synthetic.study import FEWER, PROJECT, Study
+from .synthetic.study import FEWER, PAGE_SCRIPTS, PROJECT, Study
 
 SCRIPTS = sorted(path.stem for path in (PROJECT / "scripts").glob("report/plot_*.py"))
 
@@ -79,13 +79,18 @@ def test_the_page_is_well_formed_and_ids_are_unique(elements: Elements) -> None:
 
 
 def test_the_page_is_self_contained(page: str, elements: Elements) -> None:
-    assert not elements.all("script")
+    scripts = [attributes for attributes in elements.all("script") if not attributes]
+    (policy,) = [a["content"] for a in elements.all("meta") if "Content-Security" in str(a)]
+    assert len(re.findall("'sha256-", policy)) == len(scripts) == len(PAGE_SCRIPTS)
+    assert "script-src 'sha256-" in policy
     for _, attributes in elements.found:
         for key in ("src", "href", "srcset", "data", "action"):
             value = attributes.get(key, "#")
             assert value.startswith(("#", "data:"))
-    assert "url(" not in page
-    assert "@import" not in page
+    style = re.search(r"<style>(.*?)</style>", page, re.DOTALL)
+    assert style is not None
+    assert "url(" not in style[1]
+    assert "@import" not in style[1]
     assert "default-src 'none'" in page
 
 
@@ -98,10 +103,12 @@ def test_every_figure_is_embedded_with_its_finding(elements: Elements, study: St
         assert content.lstrip().startswith(b"<?xml")
 
 
-def test_the_scorecard_comes_first_and_holds_every_row(page: str, elements: Elements) -> None:
+def test_findings_come_first_and_the_scorecard_holds_every_claim(
+    page: str, elements: Elements
+) -> None:
     sections = [attributes["id"] for attributes in elements.all("section")]
-    assert sections[0] == "scorecard"
-    rows = [a for a in elements.all("tr") if "data-verdict" in a]
+    assert sections[:2] == ["found", "scorecard"]
+    rows = [a for a in elements.all("details") if "data-verdict" in a]
     counts = re.findall(r"<strong>(\d+)</strong>", page)
     assert len(rows) == sum(map(int, counts))
 
@@ -115,7 +122,7 @@ def test_headings_do_not_skip_a_level(elements: Elements) -> None:
 
 def test_model_text_is_escaped(page: str) -> None:
     assert "&lt;b&gt;more&lt;/b&gt;" in page
-    assert "<b>" not in page
+    assert "<b>" not in re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)
 
 
 def test_invisible_characters_are_escaped() -> None:
@@ -144,7 +151,7 @@ def test_transcripts_show_plain_steered_and_capped_in_turn(page: str) -> None:
 
 
 def test_the_page_shows_the_agreement_between_judges(page: str) -> None:
-    text = plain(section(page, "good"))
+    text = plain(section(page, "judges"))
     assert "likelihood and embedding labelled set trait 0.50 [0.30, 0.70] 0.50 [0.30, 0.70]" in text
     # On the study's own responses as well, with n and what one of them left unscored.
     assert "likelihood and embedding alpha sweep trait 0.50 [0.30, 0.70]" in text
@@ -154,7 +161,7 @@ def test_the_page_shows_the_agreement_between_judges(page: str) -> None:
 
 
 def test_the_page_shows_biases_and_unscored_responses(page: str) -> None:
-    text = plain(section(page, "good"))
+    text = plain(section(page, "judges"))
     assert "embedding trait length 0.10 [\u22120.10, 0.30] 20" in text
     assert re.search(
         r"likelihood alpha sweep trait \(offline\) \d+\.\d\d \(38\.00 to 44\.00\)", text

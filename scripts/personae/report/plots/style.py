@@ -11,6 +11,7 @@ Text is drawn as paths, so that a figure does not depend on installed fonts.
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple, ParamSpec
@@ -158,6 +159,7 @@ def save(illustration: Illustration, path: str | Path, provenance: Mapping[str, 
         "Description": typeset(illustration.finding),
         "Creator": "personae",
         "Source": "; ".join(f"{name}={provenance[name]}" for name in _FACTS if name in provenance),
+        "Relation": "; ".join(json.loads(provenance.get("inputs", "{}"))),
         "Date": None,
     }
     with mpl.rc_context(_THEME), replace_atomically(Path(path)) as partial:

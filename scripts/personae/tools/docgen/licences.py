@@ -15,6 +15,7 @@ _LONGEST: Final = 60  # characters: some packages put the whole licence there
 _ROW: Final = re.compile(
     r"^\| (?P<name>[^|]+?) \| (?P<version>[^|]+?) \| (?P<licence>[^|]+?) \|$", re.M
 )
+_VENDORED: Final = "scripts/personae/report/vendor/README.md"
 _HEAD: Final = """\
 # Licences
 
@@ -42,6 +43,10 @@ def licences(root: Path) -> str:
     lines += [_line(name, version, licence_of(name) or kept) for name, version, kept in packages]
     lines += ["", "## Models", "", *_table("model", "where from", "licence of the weights")]
     lines += [_line(row.name, _origin(row), row.license) for row in models]
+    vendored = (root / _VENDORED).read_text("utf-8")
+    embedded = [line.split("|")[2:4] for line in vendored.splitlines() if line.startswith("| `")]
+    lines += ["", "## Embedded in the report", "", *_table("npm package", "licence")]
+    lines += [_line(*(cell.strip() for cell in cells)) for cells in embedded]
     return _HEAD + "\n" + "\n".join(lines) + "\n"
 
 

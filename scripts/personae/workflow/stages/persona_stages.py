@@ -117,8 +117,10 @@ _AXIS: Final = (
         "Compute the Assistant Axis",
         "model",
         {
-            "directions": Output("directions", scorecard="directions", arm_target=True),
-            "role_vectors": Output("role_vectors", scorecard="role_vectors"),
+            "directions": Output(
+                "directions", scorecard="directions", report="directions", arm_target=True
+            ),
+            "role_vectors": Output("role_vectors", scorecard="role_vectors", report="role_vectors"),
         },
         {"vectors": "role_vectors", "default": "activation_sums"},
     ),
@@ -129,8 +131,10 @@ _AXIS: Final = (
         "model",
         {
             "layers": Output("space_layers", scorecard="space_layers", arm_target=True),
-            "components": Output("space_components"),
-            "coordinates": Output("space_coordinates", scorecard="space_coordinates"),
+            "components": Output("space_components", report="space_components"),
+            "coordinates": Output(
+                "space_coordinates", scorecard="space_coordinates", report="space_coordinates"
+            ),
             "cosines": Output("cosines", scorecard="role_cosines"),
             "loadings": Output("role_loadings", scorecard="role_loadings"),
         },

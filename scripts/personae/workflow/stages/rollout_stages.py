@@ -49,7 +49,7 @@ def judges(
         arm,
         title,
         per,
-        single("scores"),
+        single("scores", report=f"{arm.removesuffix('s')}_scores"),
         {"responses": responses_of(arm), "calibration": "calibration"},
         runs="judge",
         work=lambda count, at: count.judge(rows(count, at), rubrics(count, at)),

@@ -53,6 +53,12 @@ from .traits import contrast_tables, steering_tables, trait_tables
 PROJECT = Path(__file__).resolve().parents[4]
 MODELS = {"good": "Good model", "flat": "Flat model"}
 COHERENCE_FLOOR = 50.0
+PAGE_SCRIPTS = (
+    "vendor/d3.min", "vendor/plot.umd.min", "page_scripts/core", "page_scripts/claims",
+    "page_scripts/responses", "page_scripts/persona_map", "page_scripts/explorers",
+    "page_scripts/transcripts",
+)  # fmt: skip
+"""The page's scripts, in the order of the rule write_report."""
 FEWER = "roles.prompts: 5 asked for; 1 has less and is used with what is there: sea_cook 3"
 
 _SCHEMAS = {
@@ -139,6 +145,12 @@ _PLACES = {
     "trait_responses": "traits/{trait}/{polarity}/responses",
     "capped_responses": "capping/responses",
     "capped_scores": "capping/scores",
+    "role_scores": "roles/{role}/scores",
+    "sweep_responses": "steering/{trait}/layer_sweep/responses",
+    "sweep_scores": "steering/{trait}/layer_sweep/scores",
+    "space_components": "axis/space_components",
+    "capping_tradeoff": "capping/tradeoff",
+    "drift_projections": "drift/projections",
     "replays": "drift/replays",
 }
 
@@ -389,11 +401,16 @@ def write_page(study: Study) -> None:
         "role_responses", "trait_responses", "steered_responses", "steered_scores",
         "steering_effects", "capped_responses", "capped_scores", "replays", "agreement",
         "confusion", "judge_pairs", "study_pairs", "study_confusion", "judge_bias", "score_summary",
+        "role_scores", "sweep_responses", "sweep_scores", "sweep_effects", "space_coordinates",
+        "space_components", "role_vectors", "directions", "capping_tradeoff", "drift_projections",
     ]  # fmt: skip
     write_report.main(
         inputs={
             "page": [str(PROJECT / "scripts/personae/report/page.html.j2")],
             "style": [str(PROJECT / "scripts/personae/report/page.css")],
+            "scripts": [
+                str(PROJECT / f"scripts/personae/report/{name}.js") for name in PAGE_SCRIPTS
+            ],
             "captions": [str(PROJECT / f"rules/report/plot_{name}.rst") for name in figure_names()],
             "figures": [
                 study.figure(model, name) for model in study.models for name in figure_names()
@@ -413,6 +430,8 @@ def write_page(study: Study) -> None:
             "judges": JUDGES,
             "transcripts": 6,
             "coherence_floor": COHERENCE_FLOOR,
+            "middle_layers": dict.fromkeys(study.models, MIDDLE),
+            "descriptions": {role: f"One who lives as a {role} does." for role in ROLES},
         },
         provenance=provenance("all"),
     )

@@ -102,6 +102,14 @@ def contrast_tables(plan: Planted) -> dict[str, pa.Table]:
             for q in QUESTIONS
         ]
         result[f"roles/{role}/responses"] = table("role_responses", rows)
+        # The second judge differs by two levels on the first question alone.
+        levels = [
+            score(row["response_id"], "role_adherence", role, 3.0 - 2 * (i + j == 1), judge)
+            for i, row in enumerate(rows)
+            for j, judge in enumerate(JUDGES)
+            if i == 0 or j == 0
+        ]
+        result[f"roles/{role}/scores"] = table("scores", levels)
     return result
 
 

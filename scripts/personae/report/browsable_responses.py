@@ -1,0 +1,174 @@
+"""All responses of a model with their scores, in columns, for the page's browser of responses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from personae.data.data_frames import read_frame
+from personae.report.wording import visible
+
+MOST: Final = 20_000
+"""Responses that the page carries: what is beyond is left out, evenly over their subjects."""
+
+_SHARED: Final = ("response_id", "messages", "system_inserted", "response", "question")
+_EXTRAS: Final = ("layer", "coefficient", "direction", "band", "percentile", "turn")
+
+
+class _Source(NamedTuple):
+    """One of the report's inputs.
+
+    Attributes
+    ----------
+    responses, scores
+        Names of the inputs; no scores if empty.
+    kind
+        Kind of table of the responses.
+    arm
+        What the page calls it.
+    subject
+        Column with the role, trait or conversation.
+    side
+        Column that tells sides apart: a polarity, a suite, how a turn was made; empty if none.
+    case
+        Columns that name one question or conversation, asked under several interventions.
+    """
+
+    responses: str
+    scores: str
+    kind: str
+    arm: str
+    subject: str
+    side: str
+    case: tuple[str, ...]
+
+
+_SOURCES: Final = (
+    _Source("role_responses", "role_scores", "role_responses", "roles", "role", "",
+            ("role", "prompt_index", "question_id")),
+    _Source("trait_responses", "trait_scores", "trait_responses", "traits", "trait", "polarity",
+            ("trait", "pair", "question_id")),
+    _Source("sweep_responses", "sweep_scores", "steered_responses", "layer sweep", "trait", "",
+            ("trait", "question_id", "sample")),
+    _Source("steered_responses", "steered_scores", "steered_responses", "steering", "trait", "",
+            ("trait", "question_id", "sample")),
+    _Source("capped_responses", "capped_scores", "capped_responses", "capping", "subject", "suite",
+            ("suite", "subject", "question_id")),
+    _Source("replays", "", "replays", "conversations", "conversation", "arm", ("conversation",)),
+    _Source("simulated", "", "replays", "simulated conversations", "conversation", "arm",
+            ("conversation",)),
+)  # fmt: skip
+
+
+def browsable_responses(
+    files: Mapping[str, Sequence[str]], projections: Mapping[tuple[str, str, int], float]
+) -> dict[str, Any]:
+    """Return the responses of a model as columns of equal length.
+
+    Parameters
+    ----------
+    files
+        The report's inputs of one model, by name.
+    projections
+        ``<h, u>`` on the Assistant Axis by conversation, how the turn was made, and turn.
+
+    Returns
+    -------
+    dict
+        ``columns``; ``texts``, to which ``system``, ``inserted`` and ``question`` point; ``scores``
+        by rubric and judge; ``total``, the number of responses before any was left out.
+    """
+    frames = [frame for source in _SOURCES if (frame := _frame(source, files)) is not None]
+    if not frames:
+        return {"columns": {}, "texts": [], "scores": {}, "total": 0}
+    everything = pd.concat(frames, ignore_index=True)
+    kept = _evenly(everything, MOST)
+    texts: dict[str, int] = {}
+    pointed = {
+        name: [texts.setdefault(visible(text), len(texts)) for text in kept[name]]
+        for name in ("system", "inserted", "question")
+    }
+    plain = {
+        name: _plain(kept[name]) for name in ("arm", "subject", "side", "case", "id", *_EXTRAS)
+    }
+    keys = zip(kept.subject, kept.side, kept.turn, strict=True)
+    columns = {
+        **plain,
+        **pointed,
+        "text": [visible(text) for text in kept.response],
+        "projection": [_rounded(projections.get(_turn_key(key))) for key in keys],
+    }
+    return {
+        "columns": columns,
+        "texts": list(texts),
+        "scores": _scores(kept, files),
+        "total": len(everything),
+    }
+
+
+def _turn_key(key: tuple[Any, Any, Any]) -> tuple[str, str, int]:
+    subject, side, turn = key
+    return str(subject), str(side), -1 if pd.isna(turn) else int(turn)
+
+
+def _frame(source: _Source, files: Mapping[str, Sequence[str]]) -> pd.DataFrame | None:
+    """Return the rows of one input with the columns that all inputs share."""
+    paths = files.get(source.responses, ())
+    if not paths:
+        return None
+    found = read_frame(paths, source.kind)
+    asked = [json.loads(messages) for messages in found.messages]
+    shared = found[[*_SHARED, *(name for name in _EXTRAS if name in found)]].rename(
+        columns={"response_id": "id", "system_inserted": "inserted"}
+    )
+    return shared.assign(
+        arm=source.arm,
+        subject=found[source.subject],
+        side=found[source.side] if source.side else "",
+        case=["/".join(map(str, key)) for key in found[list(source.case)].itertuples(index=False)],
+        system=["".join(m["content"] for m in each if m["role"] == "system") for each in asked],
+        **{name: np.nan for name in _EXTRAS if name not in found},
+    )
+
+
+def _evenly(rows: pd.DataFrame, most: int) -> pd.DataFrame:
+    """Keep the first rows of every subject of every arm, as many of each as fit."""
+    rank = rows.groupby(["arm", "subject", "side"], sort=False).cumcount()
+    sizes = np.bincount(rank)
+    limit = int(np.searchsorted(np.cumsum(sizes), most, side="right"))
+    return rows[rank < max(limit, 1)].reset_index(drop=True)
+
+
+def _plain(column: pd.Series[Any]) -> list[Any]:
+    """Return values for JSON: whole numbers as such, none for a missing one."""
+    return [None if pd.isna(v) else v.item() if hasattr(v, "item") else v for v in column]
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None or not np.isfinite(value) else round(float(value), 2)
+
+
+def _scores(kept: pd.DataFrame, files: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """Return scores by rubric and judge, each in the order of the responses; null is unscored."""
+    found: dict[str, dict[str, list[float | None]]] = {}
+    for source, scores in _score_tables(files):
+        ids = kept.id[kept.arm == source.arm]
+        places = dict(zip(ids, ids.index, strict=True))
+        for row in scores[scores.response_id.isin(places)].itertuples():
+            judges = found.setdefault(str(row.rubric), {})
+            column = judges.setdefault(str(row.judge), [None] * len(kept))
+            column[places[row.response_id]] = _rounded(row.score)
+    return found
+
+
+def _score_tables(
+    files: Mapping[str, Sequence[str]],
+) -> Iterator[tuple[_Source, pd.DataFrame]]:
+    for source in _SOURCES:
+        if source.scores and (paths := files.get(source.scores)):
+            columns = ["response_id", "rubric", "judge", "score"]
+            yield source, read_frame(paths, "scores", columns)

@@ -1,0 +1,118 @@
+"""What the page carries for its interactive parts, and the libraries that it embeds."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+import re
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from personae.report.browsable_responses import _evenly, browsable_responses
+from personae.report.embedded_data import embed
+from personae.report.embedded_figures import patterns
+
+from .synthetic.basics import MIDDLE, ROLES
+from .synthetic.study import PAGE_SCRIPTS, PROJECT
+
+REPORT = PROJECT / "scripts/personae/report"
+
+
+def block(page: str, name: str) -> Any:
+    """Return the content of one block of data."""
+    found = re.search(rf'id="data-{name}">([^<]*)<', page)
+    assert found is not None
+    return json.loads(gzip.decompress(base64.b64decode(found[1])))
+
+
+def test_data_is_compressed_the_same_each_time_and_without_nan() -> None:
+    one = embed("a", {"x": [float("nan"), 1.5, float("inf")], "y": {"z": "é"}})
+    assert one == embed("a", {"x": [float("nan"), 1.5, float("inf")], "y": {"z": "é"}})
+    content = json.loads(gzip.decompress(base64.b64decode(one.text)))
+    assert content == {"x": [None, 1.5, None], "y": {"z": "é"}}
+
+
+def test_the_map_has_every_role_with_its_projection_and_description(page: str) -> None:
+    content = block(page, "good-map")
+    assert content["layer"] == MIDDLE
+    roles = {role["name"]: role for role in content["roles"]}
+    assert set(roles) == {*ROLES, "default"}
+    assert roles["default"]["kind"] == "default"
+    assert roles["pirate"]["about"] == "One who lives as a pirate does."
+    assert all(isinstance(role["axis"], float) for role in roles.values())
+    assert len(roles["pirate"]["at"]) <= 6
+    assert len(content["variance"]) == len(roles["pirate"]["at"])
+
+
+def test_steering_has_both_sweeps_with_intervals(page: str) -> None:
+    cells = block(page, "good-steering")["cells"]
+    assert {cell["sweep"] for cell in cells} == {"layer sweep", "steering"}
+    [cell] = [
+        c for c in cells
+        if (c["trait"], c["direction"], c["coefficient"], c["sweep"])
+        == ("poetic", "trait", 2.0, "steering")
+    ]  # fmt: skip
+    mean, low, high, n, unscored = cell["scores"]["trait"]
+    assert low <= mean <= high
+    assert (n > 0, unscored) == (True, 0)
+
+
+def test_capping_has_a_cell_a_band_and_percentile(page: str) -> None:
+    cells = [c for c in block(page, "good-capping")["cells"] if c["measure"] == "roles_played"]
+    arms = [(c["band"], c["percentile"]) for c in cells if c["direction"] == "axis"]
+    assert len(set(arms)) == len(arms) == 8
+    assert [c["change"] for c in cells if c["direction"] == "none"] == [0.0]
+
+
+def test_responses_have_scores_of_both_judges_and_projections_of_turns(page: str) -> None:
+    content = block(page, "good-responses")
+    columns = content["columns"]
+    n = len(columns["id"])
+    assert n == content["total"]
+    assert all(len(column) == n for column in columns.values())
+    at = columns["id"].index("pirate-q00")
+    scores = content["scores"]["role_adherence"]
+    assert (scores["likelihood"][at], scores["embedding"][at]) == (3.0, 1.0)
+    assert content["texts"][columns["question"][at]] == "Question q00?"
+    turns = [i for i, arm in enumerate(columns["arm"]) if arm == "conversations"]
+    assert turns
+    assert all(columns["projection"][i] is not None for i in turns)
+    assert columns["projection"][at] is None
+
+
+def test_of_too_many_responses_the_first_of_every_subject_are_kept() -> None:
+    rows = pd.DataFrame(
+        {"arm": "roles", "side": "", "subject": ["a"] * 6 + ["b"] * 2 + ["c"], "n": range(9)}
+    )
+    assert list(_evenly(rows, 9).n) == list(range(9))
+    assert list(_evenly(rows, 5).n) == [0, 1, 6, 7, 8]
+    assert list(_evenly(rows, 1).n) == [0, 6, 8]
+
+
+def test_a_model_without_responses_has_none() -> None:
+    assert browsable_responses({}, {})["total"] == 0
+
+
+def test_varying_names_in_paths_become_stars() -> None:
+    assert patterns("a/x/t.parquet; a/y/t.parquet; b.parquet") == "a/*/t.parquet, b.parquet"
+    assert patterns("") == ""
+
+
+@pytest.mark.parametrize("line", (REPORT / "vendor/SHA256SUMS").read_text().splitlines())
+def test_embedded_libraries_are_those_that_were_published(line: str) -> None:
+    digest, name = line.split()
+    assert hashlib.sha256((REPORT / "vendor" / name).read_bytes()).hexdigest() == digest
+
+
+def test_the_rule_embeds_the_scripts_that_are_tested_here() -> None:
+    rule = (PROJECT / "rules/report.smk").read_text("utf-8")
+    named = re.findall(r'"((?:vendor|page_scripts)/[\w./]+)"', rule)
+    assert tuple(named) == PAGE_SCRIPTS
+    files = {path.relative_to(REPORT).with_suffix("").as_posix() for path in REPORT.rglob("*.js")}
+    assert files == set(PAGE_SCRIPTS)
+    for name in PAGE_SCRIPTS:
+        assert "</script" not in (REPORT / f"{name}.js").read_text("utf-8")
