@@ -73,7 +73,7 @@ def elements(page: str) -> Elements:
 def test_the_page_is_well_formed_and_ids_are_unique(elements: Elements) -> None:
     assert elements.open == []
     ids = [attributes["id"] for _, attributes in elements.found if "id" in attributes]
-    assert len(set(ids)) == len(ids)
+    assert sorted(set(ids)) == sorted(ids)
     targets = [a["href"][1:] for a in elements.all("a") if a["href"].startswith("#")]
     assert set(targets) <= set(ids)
 

@@ -43,7 +43,8 @@ def licences(root: Path) -> str:
     lines += [_line(name, version, licence_of(name) or kept) for name, version, kept in packages]
     lines += ["", "## Models", "", *_table("model", "where from", "licence of the weights")]
     lines += [_line(row.name, _origin(row), row.license) for row in models]
-    vendored = (root / _VENDORED).read_text("utf-8")
+    page = root / _VENDORED
+    vendored = page.read_text("utf-8") if page.is_file() else ""
     embedded = [line.split("|")[2:4] for line in vendored.splitlines() if line.startswith("| `")]
     lines += ["", "## Embedded in the report", "", *_table("npm package", "licence")]
     lines += [_line(*(cell.strip() for cell in cells)) for cells in embedded]
