@@ -29,6 +29,11 @@ function el(tag, properties = {}, ...children) {
   return made;
 }
 
+/** Replace an element's content; what is null is left out. */
+function fill(element, ...children) {
+  element.replaceChildren(...children.flat().filter((child) => child !== null));
+}
+
 const readable = (slug) => (slug === "default" ? "default Assistant" : slug === "axis" ? "Assistant Axis" : String(slug).replaceAll("_", " "));
 const number = (value, digits = 1) => (value === null || value === undefined ? "–" : value.toFixed(digits).replace(/^-(?=0(\.0+)?$)/, "").replace("-", "−"));
 const unique = (values) => [...new Set(values)];

@@ -21,7 +21,7 @@
     return select;
   }
 
-  const shown = (panel, title, rows, href) => panel.replaceChildren(
+  const shown = (panel, title, rows, href) => fill(panel,
     el("h3", {}, title), rows.length ? null : el("p", { class: "how" }, "No responses of this cell in the page."),
     el("div", { class: "answers wide" }, ...rows.slice(0, 6).map((row) => article(row, row.question))), el("a", { href }, "All responses of this persona"));
 

@@ -76,12 +76,12 @@
     const said = (await responses(model)).filter((row) => row.arm === "roles" && row.subject === role.name);
     if (panel.dataset.role !== role.name) return;
     const levels = d3.rollups(said.map((row) => Object.values(row.scores.role_adherence ?? {})[0]).filter((v) => v !== undefined), (v) => v.length, (v) => Math.round(v)).sort((a, b) => a[0] - b[0]);
-    panel.replaceChildren(
+    fill(panel,
       el("h3", {}, readable(role.name)),
       role.about ? el("p", {}, role.about) : null,
       el("p", { class: "how" }, `${role.kind === "default" ? "Default Assistant" : `Vector of ${role.kind} played responses`}; projection on the axis ${number(role.axis)}.`),
       levels.length ? el("p", { class: "how" }, `Role adherence (0 to 3), responses: ${levels.map(([level, n]) => `${level}: ${n}`).join(", ")}.`) : null,
-      ...said.slice(0, 2).map((row) => { const made = article(row, row.question); return made; }),
+      ...said.slice(0, 2).map((row) => article(row, row.question)),
       el("a", { href: link("responses", { model, arm: "roles", subject: role.name }) }, `All ${said.length} responses`));
   }
 
