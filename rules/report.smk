@@ -702,8 +702,12 @@ rule write_report:
             "judges": study.config.judging.names,
             "transcripts": study.config.report.transcripts,
             "coherence_floor": study.config.layer_sweep.coherence_floor,
-            "middle_layers": {model: study.models[model].middle_layer for model in MODELS},
-            "descriptions": {name: role.description for name, role in study.roles.items()},
+            "middle_layers": {
+                model: study.models[model].middle_layer for model in MODELS
+            },
+            "descriptions": {
+                name: role.description for name, role in study.roles.items()
+            },
         },
         fewer_than_asked=from_study(fewer_than_asked),
         sections=registry.figure_sections(),
