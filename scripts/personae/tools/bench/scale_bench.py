@@ -25,6 +25,7 @@ from personae.tools.bench.scale_tables import (
     draw_trait_side,
     draw_vectors,
 )
+from personae.workflow.stages.registry import STAGES
 
 SHAPES: Final = {
     "gemma2_27b": ScaleShape(46, 4608, 5, 240, 60),
@@ -184,14 +185,12 @@ class ScaleStudy:
             "kept": self.like(roles, "kept"),
             "middle_layer": self.middle,
         }
-        names = (
-            "space_layers", "space_components", "space_coordinates", "cosines", "role_loadings",
-        )  # fmt: skip
+        kinds = [output.kind for output in STAGES["analyze_persona_space"].writes.values()]
         yield f"analyze_persona_space, {number} roles", "axis.analyze_persona_space", {
             **space,
             **shared,
             "sums": self.like(roles, "sums"),
-            "paths_out": {name: self.path(name) for name in names},
+            "paths_out": {kind: self.path(kind) for kind in kinds},
         }  # fmt: skip
         yield f"measure_heldout_roles, {number} roles", "axis.measure_heldout_roles", {
             **space, **shared, "path_out": self.path("heldout_roles"),
