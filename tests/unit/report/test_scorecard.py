@@ -43,7 +43,6 @@ PLANTED = [
     "message-predicts-projection",
     "message-predicts-change",
     "trait-space-pc1-is-axis",
-    "assistant-traits-at-the-end",
     "steering-away-adopts-personas",
     "steering-toward-drops-personas",
     "steering-toward-resists-jailbreaks",
@@ -116,6 +115,12 @@ def test_a_planted_effect_is_reproduced_and_its_absence_is_not(
 ) -> None:
     assert row(scorecard, claim_id).verdict == REPRODUCED
     assert row(scorecard, claim_id, "flat").verdict == NOT_REPRODUCED
+
+
+def test_ends_of_trait_space_are_found_and_not_made_up(scorecard: pd.DataFrame) -> None:
+    assert row(scorecard, "assistant-traits-at-the-end").verdict == REPRODUCED
+    flat = row(scorecard, "assistant-traits-at-the-end", "flat")
+    assert flat.verdict in (NOT_REPRODUCED, INCONCLUSIVE)
 
 
 @pytest.mark.parametrize(
