@@ -4,7 +4,8 @@
 questions, and a null that respects the anisotropy of the residual stream.
 ``trait_space_components``: PCA of the trait vectors (mean-subtracted only) and |cos| of each
 component with the axis. ``trait_space_plane``: roles and traits in the plane of the axis and the
-first component (AA, trait space). Without three traits the tables have no rows.
+first component (AA, trait space). Without three traits, or two questions,
+the tables have no rows.
 """
 
 import logging
@@ -19,10 +20,10 @@ from personae.data.vector_stacks import stack
 from personae.science.resampling import Bootstrap
 from personae.science.space_sums import read_space_sums
 from personae.science.trait_space_alignment import (
-    MIN_TRAITS,
     component_table,
     components,
     cosine_table,
+    is_space,
     plane_table,
 )
 
@@ -45,8 +46,10 @@ def main(
     found = read_space_sums(sums, middle_layer)
     known = stack(tables.read(directions, "directions", filters=at_layer), "direction")
     direction = known.select(["axis"]).vectors[0, 0].astype(np.float64)
-    if len(found.traits) < MIN_TRAITS:
-        LOG.warning("the filter keeps %d traits; a trait space needs 3", len(found.traits))
+    if not is_space(found):
+        LOG.warning(
+            "the filter keeps %d traits; a trait space needs 3, and 2 questions", len(found.traits)
+        )
         results = {name: tables.assemble([], name) for name in paths_out}
     else:
         saved = tables.read(role_vectors, "role_vectors", filters=at_layer)

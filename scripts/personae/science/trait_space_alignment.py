@@ -31,7 +31,7 @@ from personae.science.space_sums import SpaceSums
 
 FloatArray = NDArray[np.float64]
 
-MIN_TRAITS: Final = 3
+_MIN_TRAITS: Final = 3
 """With fewer traits there is no trait space."""
 
 _MOST_DEVIATIONS: Final = 1024
@@ -44,6 +44,12 @@ class SpaceComponent(NamedTuple):
     cosine: Interval
     null_p95: float | None
     p_value: float | None
+
+
+def is_space(found: SpaceSums) -> bool:
+    """Whether there are three traits, and a side with rollouts on two folds for the null."""
+    several = ((found.counts > 0).sum(axis=2) > 1).any()
+    return len(found.traits) >= _MIN_TRAITS and bool(several)
 
 
 def cosine_table(

@@ -17,7 +17,7 @@ from personae.science.alignment_nulls import isotropic_cosine
 from personae.science.projection import unit
 from personae.science.space_sums import SpaceSums, read_space_sums, sum_table
 from personae.science.trait_filter import Ratings
-from personae.science.trait_space_alignment import components, cosine_table
+from personae.science.trait_space_alignment import components, cosine_table, is_space
 from personae.science.trait_vectors import TraitContrast, TraitFilter, TraitSide
 
 from .planted import PLAN
@@ -134,6 +134,17 @@ def test_the_first_component_is_the_axis_where_traits_spread_along_it() -> None:
     assert rows[0].p_value < 0.05
     assert basis[0] @ AXIS > 0.95
     assert sum(row.variance_ratio for row in rows) == pytest.approx(1.0)
+
+
+def test_traits_with_a_single_question_each_are_no_space() -> None:
+    found = noise_traits(5)
+    assert is_space(found)
+    assert not is_space(found._replace(traits=found.traits[:2], counts=found.counts[:2]))
+    single = found.counts.copy()
+    single[:, :, 1:] = 0.0
+    assert not is_space(found._replace(counts=single))
+    single[0, 1, 1] = 1.0
+    assert is_space(found._replace(counts=single))
 
 
 @pytest.mark.parametrize("n_kept", [5, 2])

@@ -25,7 +25,7 @@ PERSONAS: Final = (
 )  # fmt: skip
 """Traits with which AA describes the other end, and their neighbours."""
 
-_TOO_FEW = "fewer than 3 traits of the trait space passed the filter"
+_TOO_FEW = "the filter keeps fewer than 3 traits of the trait space, or a single question"
 
 
 def _first_component(evidence: Evidence) -> Outcome:
