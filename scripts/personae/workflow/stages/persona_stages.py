@@ -54,7 +54,7 @@ _JUDGES: Final = (
             "pairs": Output("judge_pairs", report="study_pairs"),
             "confusion": Output("confusion", report="study_confusion"),
         },
-        {"": "scores", "labelled": "labelled_scores"},
+        {"": "scores", "labelled_scores": "labelled_scores"},
     ),
 )
 
