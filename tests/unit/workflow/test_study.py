@@ -117,7 +117,7 @@ def test_defaults_are_the_papers_where_a_sampling_is_written_in_part() -> None:
         ("roles.prompts", 6, ["roles.prompts", "6 is too many", "has 5"]),
         ("roles.min_fully", 500, ["roles.min_fully", "500", "25"]),
         ("judging.primary", "openai", ["judging.primary", "no judge 'openai'", "likelihood"]),
-        ("judging.second", "classifier", ["judging", "second", "is the primary judge"]),
+        ("judging.second", "embedding", ["judging", "second", "is the primary judge"]),
         ("model_table", "config/modells.tsv", ["config/modells.tsv", "no such file"]),
         ("library.traits", "config/trait", ["config/trait", "no .yaml file"]),
     ],
