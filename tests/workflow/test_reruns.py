@@ -83,7 +83,7 @@ def test_a_question_added_to_one_trait_reruns_that_trait(project: Project, edit:
 
 
 def test_changed_judges_generate_no_rollouts(project: Project, edit: Edit) -> None:
-    edit(MINI, "report:", "judging: {primary: embedding, second: null}\nreport:")
+    edit(MINI, "primary: likelihood, second: embedding", "primary: embedding, second: null")
     jobs = project.planned()
     assert not GENERATION & set(counts(jobs))
     assert counts(jobs)["calibrate_judges"] == 1
