@@ -92,7 +92,8 @@ def normal_thresholds(
     frame: pd.DataFrame, datasets: Mapping[str, tuple[str, str]], percentile: float
 ) -> dict[tuple[str, str], float]:
     """Return the threshold by trained trait and measured trait; of all normal rows under ``""``."""
-    normal = frame[[datasets[name][1] == NORMAL for name in frame.dataset]]
+    levels = frame.dataset.map(lambda name: datasets[name][1]).astype(str)
+    normal = frame[levels == NORMAL]
     found: dict[tuple[str, str], float] = {}
     for trait, part in normal.groupby("trait"):
         found["", str(trait)] = float(np.percentile(part.difference, percentile))
