@@ -7,18 +7,16 @@ the vectors as saved. ``random<i>`` has the axis' length at every layer. Columns
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from personae.base.errors import PersonaeError
 from personae.data import tables
-from personae.data.vector_stacks import Stack, stack, vector_rows
+from personae.data.vector_stacks import vector_rows
 from personae.science.activation_sums import read_sums
+from personae.science.axis_at_layer import axis_at_layer
 from personae.science.reliability import random_direction
-from personae.science.vectors import assistant_axis, check_axis
 
 
 def main(
@@ -43,7 +41,7 @@ def main(
 
     del parts, gathered
     layers = np.unique(tables.read(path_role_vectors, "role_vectors", ["layer"])["layer"])
-    found = [_at_layer(path_role_vectors, layer) for layer in layers.tolist()]
+    found = [axis_at_layer(path_role_vectors, layer) for layer in layers.tolist()]
     axis, integrity = (np.concatenate(rows) for rows in zip(*(f[:2] for f in found), strict=True))
     _, rollouts = read_sums(default)
     families = {"axis": axis}
@@ -62,38 +60,10 @@ def main(
     tables.write(tables.assemble(rows, "directions"), path_directions, "directions", provenance)
 
 
-class AxisAtLayer(NamedTuple):
-    """The axis ``[1, hidden]`` at one layer, its integrity ``[1]``, and the roles it is made of."""
-
-    axis: np.ndarray
-    integrity: np.ndarray
-    n_roles: int
-
-
-def _at_layer(path: str, layer: int) -> AxisAtLayer:
-    """Compute the axis from the role vectors as saved."""
-    saved = tables.read(path, "role_vectors", filters=[("layer", "==", layer)])
-    roles, assistant = of_kind(saved, "fully"), of_kind(saved, "default")
-    if len(roles.keys) < 2:
-        raise PersonaeError(
-            f"{path}: {len(roles.keys)} roles have a fully-role vector, at least 2 "
-            "are needed for an axis; lower roles.min_fully or generate more rollouts"
-        )
-    default = assistant.vectors[0].astype(np.float64)
-    axis = assistant_axis(default, roles.vectors)
-    integrity = check_axis(axis.astype(np.float32), default, roles.vectors, first_layer=layer)
-    return AxisAtLayer(axis, integrity, len(roles.keys))
-
-
 def enough(vectors: pa.Table, least: Mapping[str, int]) -> pa.Table:
     """Keep the vectors that are means of enough rollouts (AA, role vectors)."""
     needed = [least.get(kind, 1) for kind in vectors["kind"].to_pylist()]
     return vectors.filter(pc.greater_equal(vectors["n"], pa.array(needed, pa.int32())))
-
-
-def of_kind(table: pa.Table, kind: str) -> Stack:
-    """Return the role vectors of one kind."""
-    return stack(table.filter(pc.equal(table["kind"], kind)), "role")
 
 
 def _rows(

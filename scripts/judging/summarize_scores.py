@@ -10,11 +10,8 @@ responses that both were asked about, with intervals over questions.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pyarrow as pa
-
 from personae.data import tables
 from personae.data.judge_scores import summary_rows
-from personae.data.table_values import SCALES
 from personae.judging.judge_pairs import (
     Pairs,
     add_pairs,
@@ -22,10 +19,8 @@ from personae.judging.judge_pairs import (
     pair_rows,
     study_opinions,
 )
-from personae.science.misclassification import ScoreLine, corrected_for_judge, score_line
-from personae.science.resampling import DRAWS, Bootstrap
+from personae.science.corrected_means import corrected_rows, judge_lines
 
-_LINE_COLUMNS = ("score", "label", "question")
 SCHEMAS = {"summary": "score_summary", "pairs": "judge_pairs", "confusion": "confusion"}
 
 
@@ -67,50 +62,6 @@ def main(
         rows["confusion"] += pair_confusion_rows(pairs, arm)
     for name, schema in SCHEMAS.items():
         tables.write(tables.from_rows(rows[name], schema), paths_out[name], schema, provenance)
-
-
-def judge_lines(labelled: pa.Table, seed: int) -> dict[tuple[str, str], ScoreLine | None]:
-    """Return every judge's expected score as a line in the label, by judge and rubric."""
-    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for row in labelled.to_pylist():
-        if row["score"] is not None:
-            groups.setdefault((row["judge"], row["rubric"]), []).append(row)
-    plan = Bootstrap(DRAWS, seed)
-    return {
-        key: score_line(
-            *([m[name] for m in members] for name in ("score", "label", "question")), plan
-        )
-        for key, members in groups.items()
-    }
-
-
-def corrected_rows(
-    summary: list[dict[str, Any]],
-    judged: Sequence[pa.Table],
-    lines: Mapping[tuple[str, str], ScoreLine | None],
-    seed: int,
-) -> list[dict[str, Any]]:
-    """Add to every row of one arm its mean corrected for the judge's errors."""
-    scores: dict[tuple[str, str, str], list[float]] = {}
-    for table in judged:
-        for row in table.select(["judge", "rubric", "target", "score"]).to_pylist():
-            if row["score"] is not None:
-                key = (row["judge"], row["rubric"], row["target"])
-                scores.setdefault(key, []).append(row["score"])
-    made = []
-    for row in summary:
-        values = scores.get((row["judge"], row["rubric"], row["target"]), [])
-        line = lines.get((row["judge"], row["rubric"]))
-        found = corrected_for_judge(values, line, SCALES[row["rubric"]], seed)
-        made.append(
-            row
-            | {
-                "corrected": found.estimate,
-                "corrected_low": found.low,
-                "corrected_high": found.high,
-            }
-        )
-    return made
 
 
 def as_list(paths: str | Sequence[str]) -> list[str]:

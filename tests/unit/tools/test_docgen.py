@@ -138,7 +138,8 @@ def imports() -> set[str]:
 
 def test_every_import_is_declared() -> None:
     owners = importlib.metadata.packages_distributions()
-    optional = set(project()["project"]["optional-dependencies"])
+    groups = project()["project"]["optional-dependencies"]
+    optional = {name for group in groups.values() for name in group}
     missing = [name for name in imports() - optional
                if not {normal(owner) for owner in owners.get(name, [])} & declared()]  # fmt: skip
     assert missing == []
