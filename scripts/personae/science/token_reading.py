@@ -8,12 +8,13 @@ when it exceeds the largest logit that 95% of the shuffled directions reach for 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from personae.science.chosen_vectors import ChosenVector
+if TYPE_CHECKING:  # imports pyarrow, and configs need the kinds of autoencoders alone
+    from personae.science.chosen_vectors import ChosenVector
 
 FloatArray = NDArray[np.floating]
 Read = Callable[[FloatArray], NDArray[np.float32]]

@@ -33,6 +33,9 @@ def test_the_command_finds_and_mends_drift(
         shutil.copytree(ROOT / name, tmp_path / name)
     for name in ("requirements.lock", "requirements-vllm.lock", "pyproject.toml", "Makefile"):
         shutil.copy(ROOT / name, tmp_path)
+    vendored = Path("scripts/personae/report/vendor/README.md")
+    (tmp_path / vendored).parent.mkdir(parents=True)
+    shutil.copy(ROOT / vendored, tmp_path / vendored)
     assert main(["--check", "--root", str(tmp_path)]) == 0
     (tmp_path / "config/schema.json").write_text("{}", encoding="utf-8")
     assert main(["--check", "--root", str(tmp_path)]) == 1

@@ -15,8 +15,6 @@ from typing import NamedTuple
 
 from threadpoolctl import threadpool_limits
 
-logging.disable(logging.WARNING)
-
 
 class NodeCost(NamedTuple):
     """CPU seconds, peak memory and bytes read of a node, its imports included."""
@@ -28,6 +26,7 @@ class NodeCost(NamedTuple):
 
 def main() -> None:
     """Run the node with one BLAS thread."""
+    logging.disable(logging.WARNING)
     spec = json.load(sys.stdin)
     with threadpool_limits(1):
         importlib.import_module(spec["module"]).main(**spec["arguments"], provenance={})

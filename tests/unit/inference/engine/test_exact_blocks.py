@@ -21,7 +21,7 @@ def _list(count: int) -> nn.ModuleList:
 def test_two_lists_that_fit_are_refused_with_both_named(name: str, second: str) -> None:
     model = make_model(name)
     model.get_decoder().add_module(second, _list(4))
-    found = rf"cannot tell .*{type(model).__name__}.*'layers': 4, '{second}': 4"
+    found = rf"cannot find .*{type(model).__name__}.*'layers': 4, '{second}': 4"
     with pytest.raises(ModelError, match=found):
         find_blocks(model)
     with pytest.raises(ModelError, match=found):

@@ -103,6 +103,7 @@ class Node:
             log=["logs/node.log"],
             rule="generate_role_responses",
             wildcards={"role": "pirate"},
+            threads=1,
             params=Params(code="c0de", engine={"model": servers.spec().model}),
             config={"study": "s", "seed": 3},
             input=[],
