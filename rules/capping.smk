@@ -76,7 +76,7 @@ rule judge_capping:
     params:
         engine=engine_params,
         judging=judging_params("role_adherence", "coherence"),
-        labelled=study.config.library.judging,
+        labelled=shipped(study.config.library.judging),
         personas=node_params.capping_personas(study),
         code=code_digest("capping/judge_capping"),
     script:

@@ -53,7 +53,7 @@ rule judge_cases:
     params:
         engine=engine_params,
         judging=judging_params("delusion_risk", "harm"),
-        labelled=study.config.library.judging,
+        labelled=shipped(study.config.library.judging),
         code=code_digest("cases/judge_cases"),
     script:
         "../scripts/cases/judge_cases.py"

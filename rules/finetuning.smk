@@ -84,7 +84,7 @@ rule judge_finetuned:
     params:
         engine=engine_params,
         judging=node_params.judging(study, {"trait": TRAITS, "coherence": [""]}),
-        labelled=study.config.library.judging,
+        labelled=shipped(study.config.library.judging),
         traits={trait: node_params.judged_trait(study, trait) for trait in TRAITS},
         code=code_digest("finetuning/judge_finetuned"),
     script:

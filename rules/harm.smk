@@ -54,7 +54,7 @@ rule judge_harm:
     params:
         engine=engine_params,
         judging=judging_params("harm"),
-        labelled=study.config.library.judging,
+        labelled=shipped(study.config.library.judging),
         code=code_digest("harm/judge_harm"),
     script:
         "../scripts/harm/judge_harm.py"

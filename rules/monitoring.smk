@@ -51,7 +51,7 @@ rule judge_monitored_responses:
     params:
         engine=engine_params,
         judging=judging_params("trait", "coherence"),
-        labelled=study.config.library.judging,
+        labelled=shipped(study.config.library.judging),
         trait=from_study(node_params.judged_trait),
         code=code_digest("monitoring/judge_monitored_responses"),
     script:

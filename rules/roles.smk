@@ -53,7 +53,7 @@ rule judge_role_responses:
     params:
         engine=engine_params,
         judging=judging_params("role_adherence"),
-        labelled=study.config.library.judging,
+        labelled=shipped(study.config.library.judging),
         role=from_study(node_params.role_record),
         code=code_digest("roles/judge_role_responses"),
     script:

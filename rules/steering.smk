@@ -53,7 +53,7 @@ rule judge_layer_sweep:
     params:
         engine=engine_params,
         judging=judging_params("trait", "coherence"),
-        labelled=study.config.library.judging,
+        labelled=shipped(study.config.library.judging),
         trait=from_study(node_params.judged_trait),
         code=code_digest("steering/judge_layer_sweep"),
     script:
@@ -178,7 +178,7 @@ rule judge_steering:
     params:
         engine=engine_params,
         judging=judging_params("trait", "coherence"),
-        labelled=study.config.library.judging,
+        labelled=shipped(study.config.library.judging),
         trait=from_study(node_params.judged_trait),
         code=code_digest("steering/judge_steering"),
     script:
@@ -266,7 +266,7 @@ rule judge_compared_arms:
     params:
         engine=engine_params,
         judging=node_params.judging(study, {"trait": TRAITS, "coherence": [""]}),
-        labelled=study.config.library.judging,
+        labelled=shipped(study.config.library.judging),
         traits={trait: node_params.judged_trait(study, trait) for trait in TRAITS},
         code=code_digest("steering/judge_compared_arms"),
     script:

@@ -52,7 +52,7 @@ rule judge_speakers:
     params:
         engine=engine_params,
         judging=judging_params("role_label", "coherence"),
-        labelled=study.config.library.judging,
+        labelled=shipped(study.config.library.judging),
         code=code_digest("susceptibility/judge_speakers"),
     script:
         "../scripts/susceptibility/judge_speakers.py"

@@ -53,7 +53,7 @@ rule judge_trait_responses:
     params:
         engine=engine_params,
         judging=judging_params("trait", "coherence"),
-        labelled=study.config.library.judging,
+        labelled=shipped(study.config.library.judging),
         trait=from_study(node_params.judged_trait),
         rubrics=from_study(node_params.trait_rubrics),
         code=code_digest("traits/judge_trait_responses"),

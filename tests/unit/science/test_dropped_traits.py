@@ -110,10 +110,11 @@ def test_nodes_after_a_dropped_trait_ask_no_model_and_write_empty_tables(tmp_pat
     engine: Any = None  # a call would fail
     path = {name: str(tmp_path / f"{name}.parquet") for name in (
         "sweep", "layer", "steered", "effects", "scores", "projected", "monitoring", "points",
+        "alerts",
     )}  # fmt: skip
     model = {"engine": engine, "provenance": {}}
     sweep_trait_layers.main(
-        trait="cold", vectors=vectors, sweep={}, path_out=path["sweep"], **model
+        trait="cold", vectors=vectors, directions=None, sweep={}, path_out=path["sweep"], **model
     )
     tables.write(tables.from_rows([], "scores"), path["scores"], "scores", {})
     judged = {"trait": "cold", "scores": path["scores"], **NO_SCORES}
@@ -130,8 +131,11 @@ def test_nodes_after_a_dropped_trait_ask_no_model_and_write_empty_tables(tmp_pat
     )
     measure_monitoring.main(
         responses="unread", scores=path["scores"], projections=path["projected"],
-        layer=path["layer"], draws=100, **NO_SCORES,
-        paths_out={"monitoring": path["monitoring"], "monitoring_points": path["points"]},
+        layer=path["layer"], false_alarms=0.05, draws=100, **NO_SCORES,
+        paths_out={
+            "monitoring": path["monitoring"], "monitoring_points": path["points"],
+            "monitoring_alerts": path["alerts"],
+        },
     )  # fmt: skip
     for name, schema in (
         ("sweep", "steered_responses"),
@@ -140,6 +144,7 @@ def test_nodes_after_a_dropped_trait_ask_no_model_and_write_empty_tables(tmp_pat
         ("projected", "prompt_projections"),
         ("monitoring", "monitoring"),
         ("points", "monitoring_points"),
+        ("alerts", "monitoring_alerts"),
     ):
         assert tables.read(path[name], schema).num_rows == 0
     figures = {"judge": "j", "coherence_floor": 50, "provenance": {}}
@@ -147,7 +152,7 @@ def test_nodes_after_a_dropped_trait_ask_no_model_and_write_empty_tables(tmp_pat
         plot.main(effects=[path["effects"]], path_out=str(tmp_path / "f.svg"), **figures)
         assert "dropped every trait" in (tmp_path / "f.svg").read_text("utf-8")
     plot_monitoring.main(
-        points=[path["points"]], correlations=[path["monitoring"]],
+        points=[path["points"]], correlations=[path["monitoring"]], alerts=[path["alerts"]],
         path_out=str(tmp_path / "m.svg"), provenance={},
     )  # fmt: skip
 

@@ -36,7 +36,7 @@ def test_without_the_section_there_is_no_node_and_no_label_is_measured(
 def test_the_judge_that_decides_on_labels_is_the_first_that_knows_them(
     demo: dict[str, Any],
 ) -> None:
-    demo["judging"] |= {"primary": "likelihood", "second": "embedding"}
+    demo["judging"] |= {"primary": "likelihood", "second": "embedding", "sampled": []}
     assert node_params.deciding_judge(load_study(demo, ROOT), "role_label") == "embedding"
     assert node_params.deciding_judge(load_study(demo, ROOT), "coherence") == "likelihood"
     demo["judging"] |= {"primary": "embedding", "second": "likelihood"}
@@ -64,7 +64,7 @@ def test_a_wrong_setting_is_one_line(
 
 
 def test_labels_need_a_judge_that_gives_them(demo: dict[str, Any]) -> None:
-    demo["judging"] |= {"primary": "likelihood", "second": None}
+    demo["judging"] |= {"primary": "likelihood", "second": None, "sampled": []}
     with pytest.raises(ConfigError, match=r"susceptibility: the likelihood judge does not score"):
         load_study(demo, ROOT)
 

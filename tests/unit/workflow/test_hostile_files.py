@@ -92,9 +92,9 @@ def test_what_is_no_file_is_named(
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        (b"SmolLM2\t", b'"SmolLM2\t', ":6: unexpected end of data"),
-        (b"SmolLM2\t", b"Smol\xffLM2\t", ":6: not UTF-8 at byte 17 of the line"),
-        (b"\t0\t4\t", b"\t0\tinf\t", ":6: mem_gb: must be less than"),
+        (b"SmolLM2\t", b'"SmolLM2\t', ":7: unexpected end of data"),
+        (b"SmolLM2\t", b"Smol\xffLM2\t", ":7: not UTF-8 at byte 17 of the line"),
+        (b"\t0\t4\t", b"\t0\tinf\t", ":7: mem_gb: must be less than"),
         (b"smollm2_135m\t", b"s" * 300 + b"\t", "name: 'ssssss"),
         (b"\thidden_size\t", b"\tn_layers\t", "names a column twice"),
     ],
@@ -222,6 +222,8 @@ def test_personas_with_less_are_used_counted_and_shown(project: Path) -> None:
         config = read_yaml(ROOT / "config" / f"{name}.yaml")
         config["roles"].pop("count", None)
         config["traits"]["names"] = ["briny", "poetic"]
+        if "finetuning" in config:
+            config["finetuning"]["traits"] = ["poetic"]
         study = load_study(config, project)
         said = shortfalls(study)
         assert (
@@ -243,6 +245,7 @@ def test_a_trait_that_no_question_is_left_to_steer_is_refused(
 ) -> None:
     thin_trait(project, evaluation=1)
     demo["traits"]["names"] = ["briny", "poetic"]
+    demo["finetuning"]["traits"] = ["poetic"]
     (line,) = problems(demo, project)
     assert "briny has 1 evaluation question; give it 2 at least" in line
 
@@ -251,9 +254,11 @@ def test_an_answer_that_is_labelled_twice_is_refused(
     project: Path, problems: Problems, demo: dict[str, Any]
 ) -> None:
     path = project / "config/judging/labelled/coherence.yaml"
-    path.write_text(path.read_text(encoding="utf-8") * 2, encoding="utf-8")
+    content = path.read_text(encoding="utf-8")
+    path.write_text(content * 2, encoding="utf-8")
     (line,) = problems(demo, project)
-    assert "coherence.yaml: [50] is labelled already, in [0]" in line
+    first_again = len(read_yaml(ROOT / "config/judging/labelled/coherence.yaml"))
+    assert f"coherence.yaml: [{first_again}] is labelled already, in [0]" in line
 
 
 def test_a_study_that_was_never_read_is_named_by_its_path(tmp_path: Path) -> None:

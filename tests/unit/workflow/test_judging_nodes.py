@@ -147,10 +147,13 @@ def test_a_node_judged_by_an_endpoint_needs_no_model_server(
 def summarized(folder: Path, scores: str, responses: str) -> dict[str, list[dict[str, Any]]]:
     """Summarise one table of role scores."""
     paths = {name: str(folder / f"{name}.parquet") for name in summarize_scores.SCHEMAS}
+    labelled = str(folder / "labelled_scores.parquet")
+    tables.write(tables.from_rows([], "labelled_scores"), labelled, "labelled_scores", {})
     summarize_scores.main(
         scores={"roles": [scores]},
         responses={"roles": [responses]},
         kinds={"roles": "role_responses"},
+        labelled=labelled,
         seed=0,
         paths_out=paths,
         provenance={},
