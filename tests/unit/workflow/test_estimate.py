@@ -149,7 +149,7 @@ def test_simulated_conversations_are_counted_with_the_auditors_tokens(
     assert "Auditor" not in render(estimate_study(demo))
     own = WorkCounter(demo, "smollm2_135m", rates).node("simulate_conversations", at)
     assert own is not None
-    assert (own.messages, own.responses) == (0, 4 * 3 * 3)  # the model writes both sides
+    assert (own.messages, own.responses) == (0, 4 * 2 * 2)  # the model writes both sides
     most = rates.response_fill * demo.config.drift.sampling.max_new_tokens
     assert own.generated == pytest.approx(2 * own.responses * most)
 
