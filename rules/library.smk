@@ -20,6 +20,7 @@ rule write_library_card:
         engine=node_params.engine_record(study, MODELS[0]),
         judging=node_params.card_judging(study),
         library=study.config.library.model_dump(),
+        base=shipped("."),
         scope=study.card_scope,
         # The node reads the files; their digest reruns it after an edit.
         digest=library_digest(study.config.library, ROOT),

@@ -7,6 +7,7 @@ a judge of the study asks its model at all. Columns: those of ``library_card``.
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from personae.data import tables
@@ -20,16 +21,21 @@ from personae.report.library_card.measured_checks import Opposing
 def main(
     *,
     library: Mapping[str, Any],
+    base: str,
     scope: Mapping[str, Sequence[str]] | None,
     judge: str,
     path_out: str,
     engine: EngineClient,
     provenance: dict[str, str],
 ) -> None:
-    """Write one row per part of the library and check."""
+    """Write one row per part of the library and check.
+
+    The paths of ``library`` are relative to ``base``.
+    """
     asks_model = judge == "likelihood"
     judges: tuple[Opposing, ...] = ("embedding", "likelihood") if asks_model else ("embedding",)
-    rows = card_rows(Library(LibrarySection(**library)), engine, scope, judges)
+    opened = Library(LibrarySection(**library), Path(base))
+    rows = card_rows(opened, engine, scope, judges)
     tables.write(tables.from_rows(rows, "library_card"), path_out, "library_card", provenance)
 
 
@@ -40,6 +46,7 @@ if __name__ == "__main__":
         snakemake,
         main,
         library=snakemake.params.library,
+        base=snakemake.params.base,
         scope=snakemake.params.scope,
         judge=snakemake.params.judging["primary"],
         path_out=snakemake.output[0],

@@ -45,6 +45,14 @@ def test_rules_leave_threads_and_retries_to_profiles_and_hold_no_lambda() -> Non
         assert "lambda" not in text, name
 
 
+def test_rules_give_folders_of_the_library_from_the_working_directory() -> None:
+    assert any("shipped(study.config.library.judging)" in text for text in rules().values())
+    for name, text in rules().items():
+        # A bare folder is absent under --directory; whole sections come with their base.
+        assert not re.search(r"(?<!shipped\()study\.config\.library\.(?!model_dump)", text), name
+        assert ("library.model_dump()" in text) == ('base=shipped(".")' in text), name
+
+
 def test_no_node_imports_torch() -> None:
     code = (
         "import importlib, sys\n"

@@ -245,10 +245,11 @@ def test_the_card_states_its_scope(library: Library, tmp_path: Path) -> None:
 def test_the_node_uses_a_model_only_if_a_judge_needs_one(
     judge: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(ROOT)
+    monkeypatch.chdir(tmp_path)  # as with --directory, the library lies elsewhere
     path = tmp_path / "card.parquet"
     write_library_card.main(
         library=LibrarySection().model_dump(),
+        base=str(ROOT),
         scope={"roles": ["pirate"], "traits": ["poetic"]},
         judge=judge,
         path_out=str(path),
