@@ -51,7 +51,7 @@ def documented(tmp_path_factory: pytest.TempPathFactory) -> Path:
     study = yaml.safe_load(path.read_text(encoding="utf-8"))
     study["models"] = ["qwen3_32b"]
     study["roles"]["count"] = study["trait_space"]["count"] = 4
-    study["traits"]["names"] = ["evil"]
+    study["traits"]["names"], study["finetuning"]["traits"] = ["evil"], "none"
     path.write_text(yaml.safe_dump(study), encoding="utf-8")
     return root
 
@@ -99,7 +99,7 @@ def test_a_documented_personae_command_is_understood(
     monkeypatch.chdir(documented)
     arguments = shlex.split(command)[1:]
     # These read results or ask an endpoint.
-    reading = {"--model", "draft", "export", "import", "serve", "chat", "steer", "project"}
+    reading = {"--model", "draft", "export", "import", "serve", "chat", "steer", "project", "label"}
     unmade = reading & set(arguments)
     assert main(arguments) == (1 if unmade else 0)
     said = capsys.readouterr()
