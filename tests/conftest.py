@@ -6,9 +6,11 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 FINISHED_STUDY = frozenset(
-    f"tests/workflow/test_{name}.py" for name in ("endpoints", "processes", "reruns")
+    f"tests/workflow/test_{name}.py"
+    for name in ("endpoints", "needed_activations", "processes", "reruns")
 )
-"""Files whose tests mutate one study that was run to its end."""
+"""Files whose tests use one study that was run to its end; most mutate it."""
+_FIRST = "tests/workflow/test_needed_activations.py"
 
 
 class ByFile(LoadScopeScheduling):  # type: ignore[misc]
@@ -28,5 +30,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the tests of the finished study, which take longest."""
-    items.sort(key=lambda item: item.nodeid.partition("::")[0] not in FINISHED_STUDY)
+    """Begin with the tests of the finished study, which take longest; those that read it first."""
+    paths = {item: item.nodeid.partition("::")[0] for item in items}
+    items.sort(key=lambda item: (paths[item] not in FINISHED_STUDY, paths[item] != _FIRST))

@@ -99,7 +99,18 @@ def test_a_documented_personae_command_is_understood(
     monkeypatch.chdir(documented)
     arguments = shlex.split(command)[1:]
     # These read results or ask an endpoint.
-    reading = {"--model", "draft", "export", "import", "serve", "chat", "steer", "project", "label", "forget"}
+    reading = {
+        "--model",
+        "draft",
+        "export",
+        "import",
+        "serve",
+        "chat",
+        "steer",
+        "project",
+        "label",
+        "forget",
+    }
     unmade = reading & set(arguments)
     assert main(arguments) == (1 if unmade else 0)
     said = capsys.readouterr()
