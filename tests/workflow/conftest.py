@@ -55,7 +55,7 @@ class Project:
         """Run Snakemake in the project's root and return its output."""
         command, environment = self.command(*arguments, **extra)
         return subprocess.run(
-            command, cwd=self.root, env=environment, capture_output=True, text=True, timeout=600
+            command, cwd=self.root, env=environment, capture_output=True, text=True, timeout=1800
         )
 
     def command(self, *arguments: str, **extra: str) -> tuple[list[str], dict[str, str]]:

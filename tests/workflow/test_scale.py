@@ -86,7 +86,9 @@ def test_one_model_of_the_full_study_plans_in_seconds(fresh: Project) -> None:
 def test_every_model_plans_the_same_jobs(fresh: Project) -> None:
     """The study of all models, with fewer personas."""
     fewer = ("roles={count: 5}", "trait_space={count: 4}", "traits={names: [evil]}")
-    text, _, _ = plan(fresh, "--config", *fewer, "capping={roles: all}")
+    text, _, _ = plan(
+        fresh, "--config", *fewer, "capping={roles: all}", "finetuning={traits: none}"
+    )
     assert jobs(text, "prepare_model") == MODELS + 1
     assert jobs(text, "generate_role_responses") == MODELS * 6
     assert jobs(text, "generate_trait_responses") == MODELS * 2 * 5
