@@ -75,7 +75,7 @@ def test_the_paper_study_has_the_papers_numbers(paper: Study) -> None:
     assert bands == {"qwen3_32b": ["46-53"], "llama33_70b": ["56-71"]}
     assert paper.config.capping.percentiles == [1, 25, 50, 75]
     monitored = node_params.monitoring(paper, "evil")
-    assert monitored["shots"] == [5, 10, 15, 20]
+    assert monitored["shots"] == [0, 5, 10, 15, 20]
     assert (len(monitored["prompts"]), len(monitored["examples"])) == (8, 20)
     seven = {"evil", "sycophantic", "hallucinating", "optimistic", "impolite", "apathetic"}
     assert seven | {"humorous"} <= set(paper.trait_names)
