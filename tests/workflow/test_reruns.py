@@ -88,7 +88,7 @@ def test_changed_judges_generate_no_rollouts(project: Project, edit: Edit) -> No
     assert not GENERATION & set(counts(jobs))
     assert counts(jobs)["calibrate_judges"] == 1
     assert counts(jobs)["judge_role_responses"] == 3
-    assert counts(jobs)["judge_trait_responses"] == 4
+    assert counts(jobs)["judge_trait_responses"] == 10  # both sides of 2 traits, 3 of trait space
 
 
 def test_an_edited_plot_reruns_figures_and_report(project: Project, edit: Edit) -> None:
@@ -108,7 +108,7 @@ def test_an_edited_engine_reruns_everything_it_made(project: Project, edit: Edit
     edit("scripts/personae/inference/torch_engine/sampling.py", IMPORT, EDITED)
     found = counts(project.planned())
     assert found["generate_role_responses"] == 4
-    assert found["generate_trait_responses"] == 4
+    assert found["generate_trait_responses"] == 10
     assert found["extract_role_activations"] == 4
     assert "prepare_model" not in found
 
