@@ -12,7 +12,7 @@ from personae.data import tables
 from personae.inference.client import EngineClient
 from personae.rollouts.capability_rollouts import capability_rollouts, checked
 from personae.rollouts.responses import generate_responses
-from personae.science.capping_arms import Floors, arm_vectors, parse_arms
+from personae.science.capping_arms import parse_arms, read_caps
 
 
 def main(
@@ -27,12 +27,7 @@ def main(
     provenance: dict[str, str],
 ) -> None:
     """Write one row per arm and item."""
-    every_arm = parse_arms(arms)
-    vectors = arm_vectors(tables.read(directions, "directions"), every_arm)
-    calibrated = Floors(
-        tables.read(floors, "floors"), pool=settings["pool"], reading=settings["reading"]
-    )
-    capped = {arm: calibrated.interventions(arm, settings["positions"]) for arm in every_arm}
+    capped, vectors = read_caps(parse_arms(arms), directions, floors, settings)
     rollouts = capability_rollouts(capped, items, seed=settings["seed"])
     sampling = Sampling(temperature=0.0, top_p=1.0, max_new_tokens=settings["max_new_tokens"])
     answers = generate_responses(engine, rollouts, sampling, "capability_responses", vectors)

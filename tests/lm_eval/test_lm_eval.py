@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import torch
 
 from personae.api.requests import EngineSpec
-from personae.inference.weights_manifest import ModelSource
-from personae.inference.weights_preparation import prepare_model
-from personae.tools.lm_eval_run import PROGRAM, lm_eval_command
-from tests.unit.inference.engine.families import load_tiny
+from personae.tools.lm_eval_run import PROGRAM, await_server, free_port, lm_eval_command
+from tests.unit.inference.engine.families import load_tiny, prepare_tiny
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -32,34 +27,19 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a prepared tiny model with a chat template."""
-    root = tmp_path_factory.mktemp("lm_eval")
-    tiny = load_tiny("llama3")
-    tiny.model.save_pretrained(root / "source")
-    tiny.tokenizer.save_pretrained(root / "source")
-    source = ModelSource(
-        name="tiny", kind="chat", source="folder", id=str(root / "source"), revision="", license="-"
-    )
-    prepare_model(source, root / "tiny")
-    return root / "tiny"
+    return prepare_tiny(tmp_path_factory.mktemp("lm_eval"))
 
 
 @pytest.fixture(scope="module")
 def url(folder: Path) -> Iterator[str]:
     """Serve it on a port."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     spec = EngineSpec(model=str(folder), dtype="float32", device="cpu", threads=1)
     command = [sys.executable, "-m", "personae.inference.server", "--open", "--port", str(port)]
     server = subprocess.Popen([*command, "--spec", spec.model_dump_json()], cwd=PROJECT)
     address = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(300):
-            try:
-                if httpx.get(f"{address}/v1/models").is_success:
-                    break
-            except httpx.HTTPError:
-                time.sleep(0.2)
+        await_server(server, address)
         yield address
     finally:
         server.terminate()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Final
 
 DEFAULT: Final = "default"
@@ -29,3 +31,13 @@ SCALES: Final[dict[str, tuple[float, float]]] = {
     "harm": (0.0, 3.0),
 }
 """Lowest and highest score of each rubric."""
+
+
+def number_or_none(value: float | None) -> float | None:
+    """Return a float for a column, or None (null) for a missing or undefined (NaN) one."""
+    return None if value is None or math.isnan(value) else float(value)
+
+
+def numbers_or_none(values: Mapping[str, float | None]) -> dict[str, float | None]:
+    """Return the numbers of a row, see `number_or_none`."""
+    return {name: number_or_none(value) for name, value in values.items()}

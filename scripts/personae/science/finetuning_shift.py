@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from personae.data.table_values import number_or_none, numbers_or_none
 from personae.data.vector_stacks import Stack
 from personae.science.chosen_vectors import ChosenVector
 from personae.science.cluster_inference import mean_of_clusters
@@ -82,7 +83,7 @@ def shift_rows(
         }
         for name, vector in _named_directions(at.vector, plan.seed):
             shift = mean_of_clusters(moved.values @ vector, moved.index).interval
-            rows.append({**shared, "vector": name, **_columns("shift", shift)})
+            rows.append({**shared, "vector": name, **numbers_or_none(shift.columns("shift"))})
     return rows
 
 
@@ -116,22 +117,12 @@ def _score_columns(after: pd.DataFrame, before: pd.DataFrame, plan: Bootstrap) -
     return {
         "n": int(after.score.notna().sum()),
         "n_unscored": int(after.score.isna().sum()),
-        "score_before": _number(means[1].mean()),
-        "score_after": _number(means[0].mean()),
-        **_columns("change", mean_of_clusters(change.to_numpy(), change.index.to_numpy()).interval),
+        "score_before": number_or_none(means[1].mean()),
+        "score_after": number_or_none(means[0].mean()),
+        **numbers_or_none(
+            mean_of_clusters(change.to_numpy(), change.index.to_numpy()).interval.columns("change")
+        ),
     }
-
-
-def _columns(name: str, found: Any) -> dict[str, float | None]:
-    return {
-        name: _number(found.estimate),
-        f"{name}_low": _number(found.low),
-        f"{name}_high": _number(found.high),
-    }
-
-
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)
 
 
 def correlation_rows(shifts: pd.DataFrame, plan: Bootstrap) -> list[dict[str, Any]]:
@@ -176,10 +167,10 @@ def _correlation(name: str, rows: pd.DataFrame, plan: Bootstrap) -> dict[str, An
         "pairs": name,
         "n": len(along),
         "n_adapters": len(set(adapters)),
-        "r": _number(r),
-        "low": _number(bounds.low),
-        "high": _number(bounds.high),
-        "shuffled_p95": _number(float(np.nanquantile(shuffled, 0.95)))
+        "r": number_or_none(r),
+        "low": number_or_none(bounds.low),
+        "high": number_or_none(bounds.high),
+        "shuffled_p95": number_or_none(float(np.nanquantile(shuffled, 0.95)))
         if np.isfinite(shuffled).any()
         else None,
         "p_value": None if math.isnan(r) or null is None else float((null >= r - 1e-12).mean()),

@@ -121,10 +121,10 @@ def _rates(rows: pd.DataFrame, by_arm: dict[Any, pd.DataFrame]) -> Record:
         "n": found.n,
         "n_unscored": len(rows) - found.n,
         "clusters": found.clusters,
-        **bounds_of("rate", found),
+        **found.interval.columns("rate"),
         "severity": float(rows.severity.mean()),
         **{o: float((named == o).mean()) if _speaks(named) else math.nan for o in _OUTCOMES},
-        **bounds_of("change", moved),
+        **moved.interval.columns("change"),
         "p_greater": moved.p_greater,
         "p_less": moved.p_less,
         "random_change": float(by_chance.mean()),
@@ -160,12 +160,6 @@ def _over_items(values: pd.Series) -> Inference:
     probes = values.index.get_level_values("question_id").to_numpy()
     alone = len(set(personas)) == 1
     return mean_of_crossed_clusters(values.to_numpy(), probes if alone else personas, probes)
-
-
-def bounds_of(name: str, found: Inference) -> Record:
-    """Return estimate and bounds as three columns."""
-    estimate, low, high = found.interval
-    return {name: estimate, f"{name}_low": low, f"{name}_high": high}
 
 
 def _marked(rows: pd.DataFrame, max_loss: float) -> pd.DataFrame:

@@ -17,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from personae.data import tables
+from personae.data.table_values import number_or_none
 from personae.science.cluster_inference import mean_of_clusters
 from personae.science.finetuning_shift import pearson
 from personae.science.resampling import Bootstrap, midranks, ratio
@@ -156,13 +157,13 @@ def choice_rows(
             "layer": layer,
             "coefficient": float(swept.coefficients[arm]),
             "dose": float(swept.coefficients[arm] * at.loc[layer, "dose_per_coefficient"]),
-            "gain": _number(means[arm]),
-            "coherence": _number(coherent[arm]),
+            "gain": number_or_none(means[arm]),
+            "coherence": number_or_none(coherent[arm]),
             "chosen": first is not None and int(swept.layers[first]) == layer,
             "share": shares.get(layer, 0.0),
             "n_questions": n,
             **heldout,
-            **{name: _number(float(at.loc[layer, name])) for name in SELECTORS},
+            **{name: number_or_none(float(at.loc[layer, name])) for name in SELECTORS},
             **agreement,
         }
         for layer, arm in best.items()
@@ -197,9 +198,9 @@ def _heldout(swept: SweptLayers, floor: float) -> dict[str, float | None]:
         values.append(math.nan if arm is None else float(swept.gains[arm, index]))
     found = mean_of_clusters(values, swept.questions).interval
     return {
-        "heldout_gain": _number(found.estimate),
-        "heldout_low": _number(found.low),
-        "heldout_high": _number(found.high),
+        "heldout_gain": number_or_none(found.estimate),
+        "heldout_low": number_or_none(found.low),
+        "heldout_high": number_or_none(found.high),
     }
 
 
@@ -208,8 +209,4 @@ def _rank_correlation(gains: Sequence[float], selector: Sequence[float]) -> floa
     known = np.isfinite(x) & np.isfinite(y)
     if known.sum() < 3:
         return None
-    return _number(pearson(midranks(x[known]), midranks(y[known])))
-
-
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)
+    return number_or_none(pearson(midranks(x[known]), midranks(y[known])))

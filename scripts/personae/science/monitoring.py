@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from personae.data import tables
 from personae.data.judge_scores import in_order
-from personae.science.resampling import Bootstrap, Interval
+from personae.data.table_values import number_or_none, numbers_or_none
+from personae.science.resampling import Bootstrap
 from personae.science.statistics import correlations
 
 FloatArray = NDArray[np.float64]
@@ -111,8 +112,8 @@ class Monitored:
             "kind": kind,
             "layer": self.layers[column],
             "chosen": self.layers[column] == self.chosen_layer,
-            **_columns("pooled", found.pooled),
-            **_columns("within", found.within),
+            **numbers_or_none(found.pooled.columns("pooled")),
+            **numbers_or_none(found.within.columns("within")),
             "n": found.n,
             "n_unscored": found.n_unscored,
             "n_conditions": found.n_conditions,
@@ -126,16 +127,10 @@ class Monitored:
                 **rollout,
                 "layer": self.chosen_layer,
                 "projection": float(projection),
-                "score": None if np.isnan(score) else float(score),
+                "score": number_or_none(score),
             }
             for rollout, projection, score in zip(
                 self.rollouts.to_dict("records"), self.projections[:, at], self.scores, strict=True
             )
         ]
         return tables.from_rows(rows, "monitoring_points")
-
-
-def _columns(name: str, found: Interval) -> dict[str, float | None]:
-    """Name the estimate and its bounds; undefined ones are null."""
-    values = {name: found.estimate, f"{name}_low": found.low, f"{name}_high": found.high}
-    return {key: None if np.isnan(value) else float(value) for key, value in values.items()}

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from personae.data.table_values import number_or_none, numbers_or_none
 from personae.science.monitoring import Monitored
 from personae.science.resampling import Bootstrap
 from personae.science.statistics import auc_interval, wilson
@@ -58,7 +59,7 @@ def alert_rows(monitored: Monitored, most: float, plan: Bootstrap) -> list[dict[
         "layer": monitored.chosen_layer,
         "shown_from": SHOWN,
         "most_false_alarms": most,
-        "threshold": None if math.isnan(threshold) else threshold,
+        "threshold": number_or_none(threshold),
         "n_choosing": len(chosen.other),
         "n_shown": len(tested.shown),
         "n_other": len(tested.other),
@@ -67,13 +68,12 @@ def alert_rows(monitored: Monitored, most: float, plan: Bootstrap) -> list[dict[
         for name, values in (("false_alarms", tested.other), ("caught", tested.shown)):
             found = wilson(int((values > threshold).sum()), len(values))
             if len(values):
-                row |= {name: found.estimate, f"{name}_low": found.low, f"{name}_high": found.high}
+                row |= found.columns(name)
     if len(tested.shown) and len(tested.other):
         auc = auc_interval(
             tested.shown, tested.other, tested.shown_questions, tested.other_questions, plan
         )
-        bounds = {"auc": auc.estimate, "auc_low": auc.low, "auc_high": auc.high}
-        row |= {name: None if math.isnan(value) else value for name, value in bounds.items()}
+        row |= numbers_or_none(auc.columns("auc"))
     return [row]
 
 

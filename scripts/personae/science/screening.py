@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from personae.data.table_values import number_or_none
 from personae.science.cluster_inference import mean_of_clusters
 from personae.science.finetuning_shift import pearson
 from personae.science.resampling import Bootstrap
@@ -69,15 +70,17 @@ def summary_rows(
                 "layer": int(part.layer.iloc[0]),
                 "n": len(part),
                 "difference": mean.estimate,
-                "low": _number(mean.low),
-                "high": _number(mean.high),
-                "threshold": _number(threshold),
+                "low": number_or_none(mean.low),
+                "high": number_or_none(mean.high),
+                "threshold": number_or_none(threshold),
                 "n_flagged": int((part.difference > threshold).sum()),
                 **(_separation(part, normal, plan) if level not in ("", NORMAL) else {}),
-                "cheap_r": _number(pearson(part.difference.to_numpy(), part["first"].to_numpy())),
+                "cheap_r": number_or_none(
+                    pearson(part.difference.to_numpy(), part["first"].to_numpy())
+                ),
                 "cheap_error": float((part["first"] - part.difference).abs().mean()),
-                "shift": _number(effect[0]),
-                "change": _number(effect[1]),
+                "shift": number_or_none(effect[0]),
+                "change": number_or_none(effect[1]),
             }
         )
     return made
@@ -150,11 +153,7 @@ def _separation(part: pd.DataFrame, normal: pd.DataFrame, plan: Bootstrap) -> di
     )
     return {
         "auc": found.estimate,
-        "auc_low": _number(found.low),
-        "auc_high": _number(found.high),
+        "auc_low": number_or_none(found.low),
+        "auc_high": number_or_none(found.high),
         "cheap_auc": cheap.estimate,
     }
-
-
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)

@@ -109,14 +109,14 @@ def _rows_of_label(answers: pd.DataFrame, label: str) -> list[Record]:
                 "n": found.n,
                 "n_unscored": len(members) - found.n,
                 "clusters": found.clusters,
-                **_bounds("share", found),
-                **_bounds("change", moved),
+                **found.interval.columns("share"),
+                **moved.interval.columns("change"),
                 "p_greater": moved.p_greater,
                 "p_less": moved.p_less,
                 "random_change": float(by_chance.mean()),
                 "beyond_p_greater": beyond.p_greater,
                 "beyond_p_less": beyond.p_less,
-                **_bounds("coherence", coherence),
+                **coherence.interval.columns("coherence"),
             }
         )
     return rows
@@ -129,8 +129,3 @@ def _over_items(values: pd.Series) -> Inference:
         values.index.get_level_values("role").to_numpy(),
         values.index.get_level_values("question_id").to_numpy(),
     )
-
-
-def _bounds(name: str, found: Inference) -> Record:
-    estimate, low, high = found.interval
-    return {name: estimate, f"{name}_low": low, f"{name}_high": high}

@@ -7,12 +7,12 @@ with the arm ``none``.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
+from personae.data.table_values import number_or_none, numbers_or_none
 from personae.science.cluster_inference import mean_of_clusters
 
 NONE: Final = "none"
@@ -101,9 +101,11 @@ def comparison_rows(scored: pd.DataFrame) -> list[dict[str, Any]]:
                     "measured": name,
                     "n": int(np.isfinite(wide[arm]).sum()),
                     "n_unscored": int(part.n_unscored[part.arm == arm].sum()),
-                    **_columns("mean", mean),
-                    **_columns("change", moved),
-                    "random_p95": _number(float(np.quantile(random, 0.95))) if random else None,
+                    **numbers_or_none(mean.columns("mean")),
+                    **numbers_or_none(moved.columns("change")),
+                    "random_p95": number_or_none(float(np.quantile(random, 0.95)))
+                    if random
+                    else None,
                     "n_random": len(random),
                 }
             )
@@ -123,12 +125,3 @@ def contrast(scored: pd.DataFrame, arm: str, other: str) -> pd.Series:
 
 def _mean(values: pd.Series) -> float:
     return float(values.mean()) if values.notna().any() else math.nan
-
-
-def _columns(name: str, found: Any) -> Mapping[str, float | None]:
-    values = {name: found.estimate, f"{name}_low": found.low, f"{name}_high": found.high}
-    return {key: _number(value) for key, value in values.items()}
-
-
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)

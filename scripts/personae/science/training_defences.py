@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from personae.data.table_values import number_or_none, numbers_or_none
 from personae.science.finetuning_shift import BASE, PLAIN
 from personae.science.resampling import Bootstrap, interval, ratio
 
@@ -106,7 +107,7 @@ def _without(arm: DefenceArm, plain: DefenceArm, plan: Bootstrap) -> dict[str, A
     differences = _draws(arm.trait, plan, TRAIT) - _draws(plain.trait, plan, TRAIT)
     bounds = interval(_mean(arm.trait) - matched, differences, plan.level)
     return {
-        "matched": None if math.isnan(matched) else matched,
+        "matched": number_or_none(matched),
         **_columns("difference", "difference_low", "difference_high", bounds),
     }
 
@@ -132,7 +133,7 @@ def _against(
     ]
     bounds = interval(_mean(arm.values(measure)) - matched, differences, plan.level)
     return {
-        "matched": None if math.isnan(matched) else matched,
+        "matched": number_or_none(matched),
         **_columns("difference", "difference_low", "difference_high", bounds),
         "in_reach": bool(np.nanmin(at) <= target <= np.nanmax(at)),
     }
@@ -166,7 +167,7 @@ def _mean(values: FloatArray) -> float:
 
 def _columns(value: str, low: str, high: str, found: Any) -> dict[str, float | None]:
     named = {value: found.estimate, low: found.low, high: found.high}
-    return {name: None if math.isnan(number) else float(number) for name, number in named.items()}
+    return numbers_or_none(named)
 
 
 def gather_arms(

@@ -16,6 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from personae.data import tables
+from personae.data.table_values import number_or_none
 from personae.science.geometry import pca
 from personae.science.permutations import permutation_p
 from personae.science.projection import cosine, unit
@@ -202,8 +203,8 @@ def component_table(rows: list[SpaceComponent], *, layer: int, n_traits: int) ->
                 "n_traits": n_traits,
                 "variance_ratio": row.variance_ratio,
                 "cosine": row.cosine.estimate,
-                "cosine_low": None if np.isnan(row.cosine.low) else row.cosine.low,
-                "cosine_high": None if np.isnan(row.cosine.high) else row.cosine.high,
+                "cosine_low": number_or_none(row.cosine.low),
+                "cosine_high": number_or_none(row.cosine.high),
                 "null_p95": row.null_p95,
                 "p_value": row.p_value,
             }

@@ -72,14 +72,12 @@ def served(model: str, arguments: Sequence[str]) -> Iterator[str]:
     PersonaeError
         If the server ends or does not answer; it says why itself.
     """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "personae.tools.cli", "serve", model, "--port", str(port)]
     server = subprocess.Popen([*command, *arguments])
     try:
         url = f"http://127.0.0.1:{port}"
-        _await(server, url)
+        await_server(server, url)
         yield url
     finally:
         server.send_signal(signal.SIGINT)
@@ -89,7 +87,21 @@ def served(model: str, arguments: Sequence[str]) -> Iterator[str]:
             server.kill()
 
 
-def _await(server: subprocess.Popen[bytes], url: str) -> None:
+def free_port() -> int:
+    """Return a TCP port of this machine that was free a moment ago."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def await_server(server: subprocess.Popen[bytes], url: str) -> None:
+    """Wait until a model server answers.
+
+    Raises
+    ------
+    PersonaeError
+        If it ends, or does not answer in time.
+    """
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         if server.poll() is not None:

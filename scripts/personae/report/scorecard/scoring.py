@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from personae.data.table_values import number_or_none
 from personae.report.scorecard.claim import (
     Claim,
     ClaimData,
@@ -165,11 +166,11 @@ def _numbers(claim: ClaimData, outcome: Outcome) -> dict[str, Any]:
         return {**empty, "judge": "", "n": 0, "clusters": 0}
     enough = outcome.clusters >= claim.min_clusters or claim.kind == "check"
     return {
-        "value": _number(outcome.interval.estimate),
-        "low": _number(outcome.interval.low) if enough else None,
-        "high": _number(outcome.interval.high) if enough else None,
-        "null": _number(outcome.null),
-        "p": _number(outcome.p),
+        "value": number_or_none(outcome.interval.estimate),
+        "low": number_or_none(outcome.interval.low) if enough else None,
+        "high": number_or_none(outcome.interval.high) if enough else None,
+        "null": number_or_none(outcome.null),
+        "p": number_or_none(outcome.p),
         "judge": outcome.judge,
         "n": outcome.n,
         "clusters": outcome.clusters,
@@ -186,8 +187,3 @@ def _judge_auc_low(claim: ClaimData, outcome: Outcome, models: Sequence[Evidence
         for rubric in claim.judged
     ]
     return None if any(math.isnan(bound) for bound in bounds) else min(bounds)
-
-
-def _number(value: float | None) -> float | None:
-    """Return a float, or ``None`` for a missing or undefined one."""
-    return None if value is None or math.isnan(value) else float(value)

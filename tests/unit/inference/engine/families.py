@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,6 +14,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from personae.inference.torch_engine.model_loading import LoadedModel, wrap_model
+from personae.inference.weights_manifest import ModelSource
+from personae.inference.weights_preparation import prepare_model
 
 from . import templates
 
@@ -177,6 +180,18 @@ def make_model(
     torch.manual_seed(0)
     model: PreTrainedModel = getattr(transformers, family.model)(config).to(dtype).eval()
     return model
+
+
+def prepare_tiny(root: Path) -> Path:
+    """Prepare a tiny llama as the model table calls it (``tiny``); return its folder."""
+    tiny = load_tiny("llama3")
+    tiny.model.save_pretrained(root / "source")
+    tiny.tokenizer.save_pretrained(root / "source")
+    source = ModelSource(
+        name="tiny", kind="chat", source="folder", id=str(root / "source"), revision="", license="-"
+    )
+    prepare_model(source, root / "tiny")
+    return root / "tiny"
 
 
 def load_tiny(

@@ -26,14 +26,12 @@ from personae.data.vector_columns import to_matrix
 from personae.endpoints.runtime import Runtime
 from personae.inference.client import EngineClient, EngineError, connect, launch
 from personae.inference.torch_engine.engine import Engine
-from personae.inference.weights_manifest import ModelSource
-from personae.inference.weights_preparation import prepare_model
 from personae.personas.library import AuditorPrompt
 from personae.rollouts.conversation import play
 from personae.rollouts.simulation import Auditor, SimulatedConversation
 from tests.unit.endpoints.conftest import _fast_and_with_key, runtime, serve
 from tests.unit.endpoints.misbehaving import Endpoint, completion
-from tests.unit.inference.engine.families import load_tiny
+from tests.unit.inference.engine.families import prepare_tiny
 
 from .harness import Servers, is_gone, wait_until
 
@@ -54,15 +52,7 @@ def rows(**options: object) -> list[GenerateRow]:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a tiny prepared model with random weights."""
-    source, prepared = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("prepared")
-    tiny = load_tiny("llama3")
-    tiny.model.save_pretrained(source)
-    tiny.tokenizer.save_pretrained(source)
-    described = ModelSource(
-        name="tiny", kind="chat", source="folder", id=str(source), revision="", license="none"
-    )
-    prepare_model(described, prepared)
-    return prepared
+    return prepare_tiny(tmp_path_factory.mktemp("prepared"))
 
 
 @pytest.fixture

@@ -17,9 +17,7 @@ from personae.inference.server.app import create_app
 from personae.inference.server.device_queue import Device
 from personae.inference.server.load_state import Loading
 from personae.inference.torch_engine.engine import Engine
-from personae.inference.weights_manifest import ModelSource
-from personae.inference.weights_preparation import prepare_model
-from tests.unit.inference.engine.families import load_tiny
+from tests.unit.inference.engine.families import prepare_tiny
 
 from .harness import wait_until
 
@@ -29,15 +27,8 @@ HELLO = [{"role": "user", "content": "hello world"}]
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     """A tiny model as the table calls it: ``tiny``, from the folder ``source``."""
-    root = tmp_path_factory.mktemp("spoken")
-    tiny = load_tiny("llama3")
-    tiny.model.save_pretrained(root / "source")
-    tiny.tokenizer.save_pretrained(root / "source")
-    source = ModelSource(
-        name="tiny", kind="chat", source="folder", id=str(root / "source"), revision="", license="-"
-    )
-    prepare_model(source, root / "tiny")
-    return Engine(EngineSpec(model=str(root / "tiny"), dtype="float32", device="cpu"))
+    folder = prepare_tiny(tmp_path_factory.mktemp("spoken"))
+    return Engine(EngineSpec(model=str(folder), dtype="float32", device="cpu"))
 
 
 @pytest.fixture
