@@ -19,7 +19,7 @@ MOST_BY_CHANCE = 2
 @pytest.mark.full_size
 def test_random_weights_reproduce_no_more_than_chance_allows(fresh: Project) -> None:
     target = "results/null_mini/scorecard.parquet"
-    done = fresh.snakemake(target, "--config", *OVERRIDES)
+    done = fresh.snakemake("--config", *OVERRIDES, "--", target)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     card = tables.read(Path(fresh.root / target), "scorecard").to_pandas()
     claims = card[card.kind == "claim"]
