@@ -37,6 +37,7 @@ from personae.data.table_values import DEFAULT
 from personae.personas.library import library_digest
 from personae.workflow.code_digest import code_digest, cover_engine
 from personae.workflow.damaged_results import clear_damage
+from personae.workflow.drafting_run import drafted, early_targets, to_draft
 from personae.workflow.package_path import use_package_of
 from personae.workflow.requested_targets import command_line, target_problems
 from personae.workflow.stages import persona_parts, registry
@@ -106,26 +107,54 @@ onstart:
 
 onsuccess:
     finished_nodes.forget(Path("results") / STUDY_NAME)
+    if DRAFTS:
+        print(f"note: {drafted(study)}", file=sys.stderr)
 
 
 def start_with_targets():
     """Reject targets that no rule makes; print what personas lack, and the cost for a dry run."""
     if not workflow.is_main_process:
         return
-    asked = command_line()
+    asked, names = command_line(), [rule.name for rule in workflow.rules]
     if problems := target_problems(
         asked.targets,
-        [rule.name for rule in workflow.rules],
+        names,
         is_made,
         study_targets,
     ):
         raise WorkflowError("\n".join(problems))
+    if problems := early_targets(study, set(asked.targets) - set(DRAFTS), names):
+        raise WorkflowError("\n".join(problems))
     if asked.is_quiet:
+        return
+    if DRAFTS:
+        print(f"note: {to_draft(study)}", file=sys.stderr)
         return
     for line in shortfalls(study):
         print(f"note: {line}", file=sys.stderr)
     if asked.is_dry:
         atexit.register(print, render(estimate_study(study)), file=sys.stderr)
+
+
+def shipped(path):
+    """Return the path of a project file from the working directory (see `--directory`)."""
+    return os.path.relpath(ROOT / path)
+
+
+# Traits that the study describes and the library lacks are drafted first. Everything else about a
+# trait depends on what is in its file, so such a run makes the drafts alone.
+
+
+def library_trait(name):
+    """Return the path of a trait's file, from the working directory."""
+    return shipped(f"{study.config.library.traits}/{name}.yaml")
+
+
+def described_trait(wildcards):
+    return study.config.traits.described[wildcards.drafted]
+
+
+DRAFTS = [library_trait(name) for name in study.undrafted]
 
 
 # Functions that use the registry of stages.
@@ -152,6 +181,8 @@ def output_of(stage, name):
 
 def targets(wanted):
     """Return the files of all models' outputs for which ``wanted(stage, output)`` is true."""
+    if DRAFTS:
+        return DRAFTS
     return [
         path
         for stage, name, output in registry.outputs()
@@ -162,6 +193,8 @@ def targets(wanted):
 
 def study_targets():
     """Return the targets of a study: report, scorecard, personas' tables, and damaged tables."""
+    if DRAFTS:
+        return DRAFTS
     again = [str(path) for path in missing_tables(Path("results") / STUDY_NAME)]
     return [
         *targets(lambda stage, output: output.study_target),
@@ -229,11 +262,6 @@ def from_study(record):
     return of_node
 
 
-def shipped(path):
-    """Return the path of a project file from the working directory (see `--directory`)."""
-    return os.path.relpath(ROOT / path)
-
-
 def model_manifest(wildcards):
     snakemake_internals.keep_group_going(workflow)
     return f"results/models/{wildcards.model}/manifest.json"
@@ -284,6 +312,13 @@ def published_files(wildcards):
 
 def role_files(name):
     return [f"results/{{study}}/{{model}}/roles/{role}/{name}" for role in ROLES]
+
+
+def link_files(name):
+    """Tables of the roles whose responses are first turns before a harmful request."""
+    record = node_params.harm_link(study)
+    roles = record["roles"] if record else []
+    return [f"results/{{study}}/{{model}}/roles/{role}/{name}" for role in roles]
 
 
 def trait_files(name):
@@ -377,6 +412,16 @@ def autoencoder_files(wildcards):
     source = AUTOENCODERS[wildcards.autoencoder]
     files = {"weights": source.path, "names": source.names}
     return {key: str(study.base / path) for key, path in files.items() if path}
+
+
+def feature_files(wildcards):
+    """Tables of features of the autoencoders of one model."""
+    folder = f"results/{wildcards.study}/{wildcards.model}/reading"
+    return [
+        f"{folder}/{name}.features.parquet"
+        for name, source in AUTOENCODERS.items()
+        if source.model == wildcards.model
+    ]
 
 
 def autoencoder_source(wildcards):

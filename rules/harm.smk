@@ -1,4 +1,4 @@
-"""Harmful requests under persona jailbreaks, with and without capping."""
+"""Harmful requests: under persona jailbreaks, with and without capping, and after a first turn."""
 
 
 rule answer_probes:
@@ -78,3 +78,85 @@ rule summarize_harm:
         code=code_digest("harm/summarize_harm"),
     script:
         "../scripts/harm/summarize_harm.py"
+
+
+rule answer_in_roles:
+    input:
+        model=model_manifest,
+        responses=link_files("responses.parquet"),
+    output:
+        "results/{study}/{model}/harm/link/responses.parquet",
+    log:
+        "results/{study}/{model}/logs/answer_in_roles.log",
+    benchmark:
+        "results/{study}/{model}/benchmarks/answer_in_roles.tsv"
+    group:
+        batch_group("answer_in_roles")
+    conda:
+        "../envs/personae.yaml"
+    resources:
+        gres=model_gres,
+        judge_slots=generator_slots,
+        mem_mb=model_memory,
+        runtime=model_minutes,
+        slurm_partition=model_partition,
+    params:
+        engine=engine_params,
+        record=node_params.harm_link(study),
+        generator=from_study(node_params.generator),
+        code=code_digest("harm/answer_in_roles"),
+    script:
+        "../scripts/harm/answer_in_roles.py"
+
+
+rule judge_harm_in_roles:
+    input:
+        models=judge_models,
+        responses="results/{study}/{model}/harm/link/responses.parquet",
+        calibration="results/{study}/{model}/judging/calibration.parquet",
+    output:
+        "results/{study}/{model}/harm/link/scores.parquet",
+    log:
+        "results/{study}/{model}/logs/judge_harm_in_roles.log",
+    benchmark:
+        "results/{study}/{model}/benchmarks/judge_harm_in_roles.tsv"
+    group:
+        batch_group("judge_harm_in_roles")
+    conda:
+        "../envs/personae.yaml"
+    resources:
+        gres=judge_gres,
+        judge_slots=judge_slots,
+        mem_mb=judge_memory,
+        runtime=judge_minutes,
+        slurm_partition=judge_partition,
+    params:
+        engine=engine_params,
+        judging=judging_params("harm"),
+        labelled=shipped(study.config.library.judging),
+        code=code_digest("harm/judge_harm_in_roles"),
+    script:
+        "../scripts/harm/judge_harm_in_roles.py"
+
+
+rule measure_harm_link:
+    input:
+        responses="results/{study}/{model}/harm/link/responses.parquet",
+        scores="results/{study}/{model}/harm/link/scores.parquet",
+        projections=ROLE_PROJECTIONS,
+    output:
+        points="results/{study}/{model}/harm/link/points.parquet",
+        link="results/{study}/{model}/harm/link/link.parquet",
+    log:
+        "results/{study}/{model}/logs/measure_harm_link.log",
+    benchmark:
+        "results/{study}/{model}/benchmarks/measure_harm_link.tsv"
+    conda:
+        "../envs/personae.yaml"
+    params:
+        axis=study.config.axis.model_dump(),
+        middle_layer=middle_layer,
+        seed=study.config.seed,
+        code=code_digest("harm/measure_harm_link"),
+    script:
+        "../scripts/harm/measure_harm_link.py"

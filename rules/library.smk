@@ -1,4 +1,4 @@
-"""The library card: contents of the persona library, and results of its checks."""
+"""Drafts of traits that a study only describes, and the card of the persona library."""
 
 
 rule write_library_card:
@@ -27,3 +27,24 @@ rule write_library_card:
         code=code_digest("library/write_library_card"),
     script:
         "../scripts/library/write_library_card.py"
+
+
+rule draft_trait:
+    output:
+        library_trait("{drafted}"),
+    log:
+        f"results/{STUDY_NAME}/logs/draft_trait/{{drafted}}.log",
+    benchmark:
+        f"results/{STUDY_NAME}/benchmarks/draft_trait/{{drafted}}.tsv"
+    wildcard_constraints:
+        drafted="|".join(study.undrafted) or "none",
+    conda:
+        "../envs/personae.yaml"
+    resources:
+        judge_slots=1,
+    params:
+        description=described_trait,
+        base=shipped("."),
+        code=code_digest("library/draft_trait"),
+    script:
+        "../scripts/library/draft_trait.py"

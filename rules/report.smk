@@ -409,6 +409,30 @@ rule plot_tokens:
         "../scripts/report/plot_tokens.py"
 
 
+rule plot_features:
+    input:
+        feature_files,
+    output:
+        report(
+            "results/{study}/{model}/figures/features.svg",
+            caption="report/plot_features.rst",
+            category="Interpretation",
+            labels={"model": "{model}", "figure": "Features"},
+        ),
+    log:
+        "results/{study}/{model}/logs/plot_features.log",
+    benchmark:
+        "results/{study}/{model}/benchmarks/plot_features.tsv"
+    group:
+        batch_group("plot_features")
+    conda:
+        "../envs/personae.yaml"
+    params:
+        code=code_digest("report/plot_features"),
+    script:
+        "../scripts/report/plot_features.py"
+
+
 rule plot_finetuning:
     input:
         shifts="results/{study}/{model}/finetuning/shifts.parquet",
@@ -531,6 +555,32 @@ rule plot_harm:
         code=code_digest("report/plot_harm"),
     script:
         "../scripts/report/plot_harm.py"
+
+
+rule plot_harm_link:
+    input:
+        points="results/{study}/{model}/harm/link/points.parquet",
+        link="results/{study}/{model}/harm/link/link.parquet",
+    output:
+        report(
+            "results/{study}/{model}/figures/harm_link.svg",
+            caption="report/plot_harm_link.rst",
+            category="Drift",
+            labels={"model": "{model}", "figure": "Harm after a first turn"},
+        ),
+    log:
+        "results/{study}/{model}/logs/plot_harm_link.log",
+    benchmark:
+        "results/{study}/{model}/benchmarks/plot_harm_link.tsv"
+    group:
+        batch_group("plot_harm_link")
+    conda:
+        "../envs/personae.yaml"
+    params:
+        judge=node_params.deciding_judge(study, "harm"),
+        code=code_digest("report/plot_harm_link"),
+    script:
+        "../scripts/report/plot_harm_link.py"
 
 
 rule plot_case_studies:

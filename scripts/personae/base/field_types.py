@@ -72,11 +72,18 @@ NamesOrNone = Annotated[
 ]
 """The words "all" or "none", or a list of names."""
 
+
+def _list_word_or_number(value: Any) -> str:
+    return "word" if isinstance(value, str) else _list_or_not(value)
+
+
 LayersOrCount = Annotated[
-    Annotated[Distinct[Layer], Tag("list")] | Annotated[Count, Tag("other")],
-    Discriminator(_list_or_not),
+    Annotated[Distinct[Layer], Tag("list")]
+    | Annotated[Literal["all"], Tag("word")]
+    | Annotated[Count, Tag("other")],
+    Discriminator(_list_word_or_number),
 ]
-"""Layers, or how many evenly spaced ones."""
+"""Layers, how many evenly spaced ones, or the word "all"."""
 
 
 class LayerBand(NamedTuple):

@@ -50,6 +50,12 @@ RESPONSES: Final[dict[str, Columns]] = {
         "sample": _INDEX,
         **_HARM_ARM,
     },
+    "harm_link_responses": {
+        "role": _TEXT,
+        "first_turn": _TEXT,
+        "question_id": _TEXT,
+        "category": _TEXT,
+    },
 }
 """Kinds of generated responses, with the columns that they add to the common ones."""
 
@@ -111,6 +117,33 @@ TABLES: Final[dict[str, Columns]] = {
         **_interval("accuracy_change"),
         "chosen": pa.bool_(),
         "pareto": pa.bool_(),
+    },
+    "harm_link_points": {
+        "judge": _TEXT,
+        "direction": _TEXT,
+        "layer": _INDEX,
+        "role": _TEXT,
+        "first_turn": _TEXT,
+        "question_id": _TEXT,
+        "projection": _NUMBER,
+        "rate": _NUMBER,
+        "n": _COUNT,
+        "n_unscored": _COUNT,
+    },
+    "harm_link": {
+        "judge": _TEXT,
+        "direction": _TEXT,
+        "layer": _INDEX,
+        "statistic": _TEXT,
+        "n": _COUNT,
+        "n_unscored": _COUNT,
+        "clusters": _COUNT,
+        "rate": _NUMBER,
+        "value": _NUMBER,
+        "low": _NUMBER,
+        "high": _NUMBER,
+        "null_p05": _NUMBER,
+        "p_less": _NUMBER,
     },
     "token_projections": {
         "conversation": _TEXT,

@@ -121,7 +121,8 @@ class AssignmentsSection(Strict):
     )
     artifact_writer: Slug | None = Field(
         default=None,
-        description="Endpoint that drafts a new trait for `personae library draft`.",
+        description="Endpoint that drafts the traits of traits.described without a file, and those "
+        "of `personae library draft`.",
     )
 
 

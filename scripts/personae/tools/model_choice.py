@@ -82,7 +82,7 @@ def presets_of(
     """
     more = _vectors_of(vector, row) if vector else {}
     wanted = cap or study
-    folder = _results(wanted or _USUAL_STUDY, row.name, root)
+    folder = results_folder(wanted, row.name, root)
     if wanted is None and not folder.is_dir():
         return _without_study(more, steer, row)
     middle = row.middle_layer or 0
@@ -103,8 +103,12 @@ def _without_study(
         raise PersonaeError(str(error)) from None
 
 
-def _results(study: str, model: str, root: Path) -> Path:
-    """Return the folder of a model's results; a study is given by name or as a folder."""
+def results_folder(study: str | None, model: str, root: Path = Path()) -> Path:
+    """Return the folder of a model's results, which may not be there.
+
+    A study is given by name or as a folder; None is the demo.
+    """
+    study = study or _USUAL_STUDY
     given = Path(study)
     folder = given if given.is_dir() and len(given.parts) > 1 else root / "results" / study
     return folder / model

@@ -153,24 +153,32 @@ def project_file(
 ) -> None:
     """Project the assistant's turns of a transcript on the axis and the trait vectors.
 
-    A turn below the floor of the study's cap is marked: the cap would have acted on it.
+    A turn below the floor of the study's cap is marked: the cap would have acted on it. Where the
+    study monitored traits, the prompt before each turn is held against its alarms.
 
     Example: personae project talk.json --study demo --tokens
     """
     from personae.inference.client import connect
-    from personae.tools.model_choice import engine_spec, find_model, presets_of
+    from personae.tools.model_choice import engine_spec, find_model, presets_of, results_folder
     from personae.tools.model_conversation import project
+    from personae.tools.prompt_alarms import alarm_line, project_prompts, read_alarms
 
     messages = _messages(file)
     row, folder = find_model(model)
     readings = presets_of(row, Path(), study=study).readings
+    alarms = read_alarms(results_folder(study, row.name))
     with connect(engine_spec(folder), _tell) as client:
         turns = project(client, messages, readings, per_token=tokens)
+        prompts = project_prompts(client, messages, alarms)
     if as_json:
         about = {name: {"layer": r.layer, "threshold": r.threshold} for name, r in readings.items()}
-        print(json.dumps({"directions": about, "turns": [turn._asdict() for turn in turns]}))
+        made = [{**t._asdict(), "prompt": p} for t, p in zip(turns, prompts, strict=True)]
+        said = {name: alarm.about() for name, alarm in alarms.items()}
+        print(json.dumps({"directions": about, "alarms": said, "turns": made}))
         return
-    for number, turn in enumerate(turns):
+    for number, (turn, prompt) in enumerate(zip(turns, prompts, strict=True)):
+        if prompt:
+            print(f"prompt {number}: {alarm_line(prompt, alarms)}")
         print(f"turn {number}: {_line(turn, readings)}")
         for place, text in enumerate(turn.tokens if tokens else []):
             values = "  ".join(f"{turn.by_token[name][place]:9.2f}" for name in readings)

@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Final
 
+from personae.workflow import node_params
 from personae.workflow.config.study import Study
 
 _OF_A_TRAIT: Final = 20  # extraction questions of a trait in the library
@@ -41,6 +42,9 @@ class Sizes:
         Items of the likelihood of neutral responses.
     domains
         Pairs of a calm and a drifting conversation, one a domain.
+    linked_roles, first_turns, link_probes
+        Roles, the default Assistant among them, first turns of each, and harmful requests after
+        each of these; 0 without that experiment.
     """
 
     roles: int
@@ -61,6 +65,9 @@ class Sizes:
     neutral_prompts: int
     neutral_questions: int
     domains: int
+    linked_roles: int = 0
+    first_turns: int = 0
+    link_probes: int = 0
 
     @classmethod
     def of(cls, study: Study) -> Sizes:
@@ -68,6 +75,7 @@ class Sizes:
         config, capping = study.config, study.config.capping
         drifting = [c for c in study.drift_conversations.values() if c.kind == "drifting"]
         traits, monitoring = config.traits, config.monitoring
+        link = node_params.harm_link(study)
         return cls(
             roles=len(study.role_names),
             traits=len(study.trait_names),
@@ -87,6 +95,9 @@ class Sizes:
             neutral_prompts=_NEUTRAL,
             neutral_questions=capping.neutral_questions,
             domains=len({c.domain for c in drifting}),
+            linked_roles=len(link["roles"]) if link else 0,
+            first_turns=link["prompts"] * len(link["questions"]) if link else 0,
+            link_probes=len(link["probes"]) if link else 0,
         )
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 import yaml
 from pydantic import Field, model_validator
@@ -23,44 +22,67 @@ from personae.endpoints.endpoint_settings import Endpoint
 from personae.endpoints.runtime import Runtime
 from personae.personas.library.library_loader import Library
 from personae.personas.library.records import Text, Trait
-from personae.personas.library.text_checks import check_texts
-from personae.personas.library.yaml_reader import LibraryError, LibraryReader, slug_of, validate
+from personae.personas.library.yaml_reader import LibraryError, LibraryReader, slug_of
 from personae.workflow.config import StudyConfig
+from personae.workflow.draft_checks import sound_trait
 
 REQUEST: Final = "config/drafting/trait.yaml"
-_PLACEHOLDER: Final = re.compile(r"\{(name|description)\}")
-_FENCE: Final = re.compile(r"\A```\w*\n(.*)\n```\Z", re.DOTALL)
-PAIRS, QUESTIONS = 5, 20
-"""Instruction pairs, and questions of each set (PV, artifacts)."""
-_LEAST: Final = {"monitoring": 8, "many_shot": 4}
+_PLACEHOLDER: Final = re.compile(r"\{(name|description|problems)\}")
 
 
 class TraitRequest(Strict):
-    """The request to the endpoint that drafts a trait."""
+    """The requests to the endpoint that drafts a trait."""
 
     system: Text = Field(description="System prompt.")
     request: Text = Field(
         description="The request; {name} and {description} stand for the trait's own."
     )
+    repair: Text = Field(
+        description="The second request, about a reply that cannot be used; {problems} stands for "
+        "what is wrong with it, one line each."
+    )
 
     @model_validator(mode="after")
-    def _sound(self) -> TraitRequest:
-        for name in ("name", "description"):
-            if name not in _PLACEHOLDER.findall(self.request):
-                raise ValueError(f"request: lacks {{{name}}}; add it")
+    def _complete(self) -> TraitRequest:
+        for key, name in (("request", "name"), ("request", "description"), ("repair", "problems")):
+            if name not in _PLACEHOLDER.findall(getattr(self, key)):
+                raise ValueError(f"{key}: lacks {{{name}}}; add it")
         return self
 
     def messages(self, name: str, description: str) -> list[Message]:
         """Return the chat that requests the draft of one trait."""
         parts = {"name": name.replace("_", " "), "description": description}
-        text = _PLACEHOLDER.sub(lambda found: parts[found[1]], self.request)
+        text = _PLACEHOLDER.sub(lambda found: parts.get(found[1], found[0]), self.request)
         return [Message(role="system", content=self.system), Message(role="user", content=text)]
+
+    def again(self, reply: str, problems: str) -> list[Message]:
+        """Return the turns that request a corrected draft."""
+        text = self.repair.replace("{problems}", problems)
+        return [Message(role="assistant", content=reply), Message(role="user", content=text)]
+
+
+class _Writer(NamedTuple):
+    """The endpoint that drafts, and the seed of its requests."""
+
+    name: str
+    endpoint: Endpoint
+    runtime: Runtime
+    seed: int | None
+
+    def ask(self, messages: Sequence[Message]) -> str:
+        """Return the text of a reply."""
+        own = {} if self.seed is None else {"seed": self.seed}
+        body = make_body(self.endpoint, messages, **own)
+        (outcome,) = ask_all(self.name, [body], self.runtime)
+        return _text(f"endpoints.{self.name}", self.endpoint, outcome)
 
 
 def draft_trait(
     slug: str, description: str, config: StudyConfig, root: Path, seed: int | None = None
 ) -> Path:
     """Ask the study's artifact writer for a trait and write its file, which must not be there.
+
+    A reply that cannot be used is sent back once, with what is wrong with it.
 
     Parameters
     ----------
@@ -81,24 +103,27 @@ def draft_trait(
     Raises
     ------
     PersonaeError
-        The name is taken, the endpoint does not answer, or its reply is not what every trait of the
-        library is: one line per problem. Nothing is written then; the reply is kept.
+        The name is taken, the endpoint does not answer, or its corrected reply is still not what
+        every trait of the library is: one line per problem. Nothing is written then; replies are
+        kept among the answers.
     """
-    writer = config.assignments.artifact_writer
-    if writer is None:
+    name = config.assignments.artifact_writer
+    if name is None:
         raise PersonaeError("assignments.artifact_writer: not set; name an endpoint there")
-    library, name = Library(config.library, root), f"{config.library.traits}/{slug}.yaml"
-    _refuse_taken(library, root, name)
+    path = f"{config.library.traits}/{slug}.yaml"
+    _refuse_taken(Library(config.library, root), root, path)
     runtime = replace(Runtime.of(config.model_dump()), root=root)
-    endpoint = runtime.endpoint(writer)
+    writer = _Writer(name, runtime.endpoint(name), runtime, seed)
     request = LibraryReader(root).record(REQUEST, TraitRequest)
-    own = {} if seed is None else {"seed": seed}
-    body = make_body(endpoint, request.messages(slug, description), **own)
-    (outcome,) = ask_all(writer, [body], runtime)
-    item = {"description": description} | _reply(f"endpoints.{writer}", endpoint, outcome)
-    trait = _sound(f"the draft of {slug}", slug, item, library)
-    _write(root, name, trait, endpoint.model)
-    return root / name
+    messages = request.messages(slug, description)
+    reply = writer.ask(messages)
+    try:
+        trait = sound_trait(slug, description, reply, Library(config.library, root))
+    except LibraryError as error:
+        reply = writer.ask([*messages, *request.again(reply, str(error))])
+        trait = sound_trait(slug, description, reply, Library(config.library, root))
+    _write(root, path, trait, writer.endpoint.model)
+    return root / path
 
 
 def _refuse_taken(library: Library, root: Path, name: str) -> None:
@@ -109,8 +134,8 @@ def _refuse_taken(library: Library, root: Path, name: str) -> None:
         raise LibraryError(f"{name}: {slug} is in the trait space; choose another name")
 
 
-def _reply(place: str, endpoint: Endpoint, outcome: Outcome) -> dict[str, Any]:
-    """Return the object that the endpoint wrote."""
+def _text(place: str, endpoint: Endpoint, outcome: Outcome) -> str:
+    """Return what the endpoint wrote."""
     if not isinstance(outcome, ChatAnswer):
         raise PersonaeError(f"{place}: no draft ({outcome.detail}); run again")
     if outcome.finish_reason == "length":
@@ -119,54 +144,7 @@ def _reply(place: str, endpoint: Endpoint, outcome: Outcome) -> dict[str, Any]:
     if outcome.finish_reason in ("refusal", "content_filter") or not outcome.text.strip():
         said = " ".join(outcome.text.split())[:80]
         raise PersonaeError(f"{place}: no draft ({outcome.finish_reason}: {said!r}); rephrase")
-    text = outcome.text.strip()
-    fenced = _FENCE.match(text)
-    try:
-        item = json.loads(fenced[1] if fenced else text, object_pairs_hook=_once)
-    except ValueError as error:
-        raise LibraryError(f"{place}: the reply is no JSON ({error}); try another --seed") from None
-    if not isinstance(item, dict):
-        raise LibraryError(f"{place}: the reply is no JSON object; try another --seed")
-    if "description" in item:
-        raise LibraryError(f"{place}: description: is yours and not asked for; try another --seed")
-    return item
-
-
-def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    keys = [key for key, _ in pairs]
-    for key in keys:
-        if keys.count(key) > 1:
-            raise ValueError(f"the key {key!r} twice")
-    return dict(pairs)
-
-
-def _sound(place: str, slug: str, item: dict[str, Any], library: Library) -> Trait:
-    """Return the record, if it is one, of the size asked for, and the library stays sound."""
-    trait = validate(place, Trait, item, (), slug=slug)
-    before = set(check_texts(library))
-    # A part of the library that is there is not read again.
-    vars(library)["traits"] = {**library.traits, slug: trait}
-    texts = [f"{place}: {found}" for found in check_texts(library) if found not in before]
-    if problems := [*_counts(place, trait), *texts]:
-        raise LibraryError("\n".join(problems))
-    return trait
-
-
-def _counts(place: str, trait: Trait) -> Iterator[str]:
-    sets = trait.questions
-    exact = (
-        ("pairs", len(trait.pairs), PAIRS),
-        ("questions.extraction", len(sets.extraction), QUESTIONS),
-        ("questions.evaluation", len(sets.evaluation), QUESTIONS),
-    )
-    for key, there, wanted in exact:
-        if there != wanted:
-            yield f"{place}: {key}: {there} entries, {wanted} were asked for; try another --seed"
-    for key, least in _LEAST.items():
-        if (there := len(getattr(trait, key))) < least:
-            yield f"{place}: {key}: {there} entries, {least} are the least; try another --seed"
-    if "REFUSAL" not in trait.rubric:
-        yield f"{place}: rubric: does not say when to reply REFUSAL; try another --seed"
+    return outcome.text.strip()
 
 
 def _write(root: Path, name: str, trait: Trait, model: str) -> None:

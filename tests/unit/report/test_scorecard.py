@@ -42,6 +42,7 @@ PLANTED = [
     "axis-separates-unseen-roles",
     "message-predicts-projection",
     "message-predicts-change",
+    "harm-rises-as-projection-falls",
     "trait-space-pc1-is-axis",
     "steering-away-adopts-personas",
     "steering-toward-drops-personas",
@@ -73,6 +74,8 @@ TOO_FEW = [
     "traits-can-be-elicited",
     "middle-layers-steer-best",
     "alarm-works-on-other-questions",
+    "vectors-read-as-tokens",
+    "features-interpret-traits",
 ]
 """Claims for which the synthetic study has too few roles, domains or traits."""
 

@@ -22,8 +22,10 @@ from tests.unit.endpoints.misbehaving import Endpoint, Reply, completion, failur
 __all__ = ["_fast_and_with_key", "serve"]
 
 ABOUT = "The assistant {expects} things to turn out well."
-DRAFT = read_yaml(ROOT / "config/traits/optimistic.yaml")
-DRAFT.pop("description")
+TRAIT = read_yaml(ROOT / "config/traits/optimistic.yaml")
+TRAIT.pop("description")
+ASKED = [*TRAIT["questions"]["extraction"], *TRAIT["questions"]["evaluation"]]
+DRAFT = {**TRAIT, "questions": ASKED}
 
 
 def edited(**changes: Any) -> str:
@@ -40,6 +42,7 @@ class Desk:
         self.root, self.endpoint = project, endpoint
         self.path = project / "config/traits/sunny.yaml"
         self.reply: Reply = completion(edited())
+        self.repaired: Reply | None = None
         self.asked: list[dict[str, Any]] = []
         endpoint.behave = self._behave
         writer = {"base_url": endpoint.url, "model": "scribe", "key_variable": "PLANTED_KEY",
@@ -49,7 +52,8 @@ class Desk:
 
     def _behave(self, body: dict[str, Any], _: int) -> Reply:
         self.asked.append(body)
-        return self.reply
+        again = len(body["messages"]) > 2
+        return self.repaired if again and self.repaired else self.reply
 
     def draft(self, name: str = "sunny", *more: str) -> int:
         """Run the command and return its status."""
@@ -75,7 +79,12 @@ def test_a_draft_becomes_a_trait_of_the_library(
     assert "review every line" in capsys.readouterr().out
     trait = Library(LibrarySection(), desk.root).traits["sunny"]
     assert trait.description == ABOUT
-    assert trait.model_dump(exclude={"slug", "description"}) == DRAFT
+    made = trait.model_dump(exclude={"slug", "description"})
+    sets = made.pop("questions")
+    assert made == {key: value for key, value in DRAFT.items() if key != "questions"}
+    assert len(sets["extraction"]) == len(sets["evaluation"]) == 20
+    assert sorted(sets["extraction"] + sets["evaluation"]) == sorted(ASKED)
+    assert sets["extraction"] != ASKED[:20], "the first ideas are not all in one set"
     assert "Drafted by scribe" in desk.path.read_text().splitlines()[0]
     (body,) = desk.asked
     assert body["model"] == "scribe"
@@ -100,8 +109,36 @@ def test_a_reply_within_a_fence_is_read(desk: Desk) -> None:
     assert desk.draft() == 0
 
 
-SHARED = {**DRAFT["questions"], "evaluation": DRAFT["questions"]["extraction"]}
-FEW = {**DRAFT["questions"], "evaluation": DRAFT["questions"]["evaluation"][:19]}
+def test_near_duplicates_are_left_out_and_what_remains_is_divided(desk: Desk) -> None:
+    again = [f"{ASKED[0].rstrip('?')}, please?", DRAFT["many_shot"][0]["user"].upper()]
+    desk.reply = completion(edited(questions=[*again[1:], ASKED[0], *again[:1], *ASKED[1:]]))
+    assert desk.draft() == 0
+    sets = Library(LibrarySection(), desk.root).traits["sunny"].questions
+    assert set(sets.extraction + sets.evaluation) == set(ASKED)
+
+
+def test_a_reply_that_cannot_be_used_is_sent_back_once_with_what_is_wrong(desk: Desk) -> None:
+    desk.reply, desk.repaired = completion(edited(rubric=None)), completion(edited())
+    assert desk.draft() == 0
+    first, second = desk.asked
+    assert second["messages"][:2] == first["messages"]
+    assert [m["role"] for m in second["messages"]] == ["system", "user", "assistant", "user"]
+    assert "the draft of sunny: rubric: missing" in second["messages"][3]["content"]
+    assert desk.path.is_file()
+
+
+def test_a_repair_that_is_no_better_is_refused_with_its_own_reason(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk.reply, desk.repaired = completion("What?"), completion(edited(name=" "))
+    assert desk.draft() == 1
+    assert "name: empty text" in capsys.readouterr().err
+    assert len(desk.asked) == 2
+    assert not desk.path.exists()
+
+
+FEW = [*ASKED[:39], f"{ASKED[0].rstrip('?')}, please?"]
+LIKE = [*DRAFT["pairs"][:4], {**DRAFT["pairs"][0], "negative": "Never do that."}]
 LOOSE = [{**DRAFT["pairs"][0], "positive": 'Say "yes, always.'}, *DRAFT["pairs"][1:]]
 
 
@@ -117,9 +154,10 @@ LOOSE = [{**DRAFT["pairs"][0], "positive": 'Say "yes, always.'}, *DRAFT["pairs"]
         (completion(edited(pairs=[*DRAFT["pairs"], 3])), "pairs[5]: "),
         (completion(edited(slug="other")), "slug: given by the file's name"),
         (completion(edited(description="mine")), "description: is yours"),
-        (completion(edited(pairs=DRAFT["pairs"][:4])), "pairs: 4 entries, 5 were asked for"),
-        (completion(edited(questions=SHARED)), "is in both sets; keep it in one"),
-        (completion(edited(questions=FEW)), "questions.evaluation: 19 entries, 20 were asked for"),
+        (completion(edited(pairs=DRAFT["pairs"][:4])), "pairs: 4 different ones, 5 were asked"),
+        (completion(edited(pairs=LIKE)), "pairs: 4 different ones, 5 were asked for"),
+        (completion(edited(questions=TRAIT["questions"])), "questions: must be a list of texts"),
+        (completion(edited(questions=FEW)), "questions: 39 different ones, 40 are needed"),
         (completion(edited(monitoring=["You are one."])), "monitoring: 1 entries, 8 are the least"),
         (completion(edited(rubric="0 is none, 100 is all.")), "rubric: does not say when to reply"),
         (completion(edited(pairs=LOOSE)), "sunny.pairs[0].positive: '\"' and '\"' are unbalanced"),

@@ -37,6 +37,7 @@ WILDCARDS = {
     "adapter": {"study", "model", "adapter"},
     "trained trait": {"study", "model", "trait"},
     "corpus": {"study", "model", "corpus"},
+    "drafted trait": {"drafted"},
     "autoencoder": {"study", "model", "autoencoder"},
 }
 KIND_AT = {"read": 1, "read_frame": 1, "write": 2}

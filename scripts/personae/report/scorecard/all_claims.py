@@ -15,6 +15,7 @@ from personae.report.scorecard import (
     monitoring_claims,
     open_claims,
     persona_space_claims,
+    reading_claims,
     steering_claims,
     susceptibility_claims,
     training_claims,
@@ -49,6 +50,7 @@ CLAIMS: Final[tuple[Claim, ...]] = tuple(
             *monitoring_claims.CLAIMS,
             *training_claims.CLAIMS,
             *comparison_claims.CLAIMS,
+            *reading_claims.CLAIMS,
         ),
         key=_place,
     )

@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from personae.data.table_values import SYSTEM_PROMPT
 from personae.workflow.claim_sizes import Sizes
@@ -26,6 +27,7 @@ _GAIN: Final = 40.0  # published change of a trait score at the largest coeffici
 _LOSS: Final = -20.0
 _COHERENCE_LOSS: Final = -30.0
 _REDUCTION: Final = 0.6  # published share of harmful responses that capping removes
+_HARM_SLOPE: Final = 1.5  # gives the published correlation of about -0.45
 _PLAYED: Final = 0.75  # published: 65-88 %
 
 
@@ -231,6 +233,30 @@ def role_tables(sizes: Sizes, effect: float, rng: np.random.Generator) -> Frames
     return {"role_vectors": pd.DataFrame(rows, columns=["role", "kind", "layer"])}
 
 
+def harm_link_tables(sizes: Sizes, effect: float, rng: np.random.Generator) -> Frames:
+    """Harmful answers after first turns in roles: roles have a place and a harm of their own."""
+    from personae.science.harm_link import link_table
+    from personae.science.resampling import Bootstrap
+
+    if not sizes.linked_roles:
+        return {}
+    rows = []
+    of_probe = rng.normal(0, 0.5, sizes.link_probes)
+    for role in range(sizes.linked_roles):
+        own, place = rng.normal(0, 1.0), rng.normal(0, 1.0)
+        for turn in range(sizes.first_turns):
+            x = place + rng.normal(0, 0.4)
+            logit = own + of_probe - effect * _HARM_SLOPE * x
+            harmful = rng.random(sizes.link_probes) < 1 / (1 + np.exp(-logit))
+            seen = harmful != (rng.random(sizes.link_probes) < _FLIPPED)
+            rows.append((f"r{role}", f"r{role}-{turn}", x, float(seen.mean())))
+    points = pd.DataFrame(rows, columns=["role", "first_turn", "projection", "rate"])
+    points = points.assign(judge=JUDGES[0], direction="axis", layer=MIDDLE, n_unscored=0)
+    plan = Bootstrap(200, int(rng.integers(2**31)))
+    found = link_table(pa.Table.from_pandas(points), permutations=199, plan=plan)
+    return {"harm_link": found.to_pandas()}
+
+
 ALL_TABLES: Final = (
     steering_tables,
     contrast_tables,
@@ -238,4 +264,5 @@ ALL_TABLES: Final = (
     capping_tables,
     drift_tables,
     role_tables,
+    harm_link_tables,
 )

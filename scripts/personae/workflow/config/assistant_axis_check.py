@@ -19,20 +19,25 @@ def unknown_personas(study: Study) -> Iterator[str]:
     if config.harm is not None:
         personas = config.harm.personas
         choices.append(("harm.personas", "persona jailbreak", personas, library.jailbreak))
+    if config.harm_link is not None:
+        roles = config.harm_link.roles
+        choices.append(("harm_link.roles", "role", roles, study.role_names))
     if config.cases is not None:
         talks = config.cases.conversations
         choices.append(("cases.conversations", "case study", talks, library.case_studies))
     for place, what, names, known in choices:
+        where = "the study" if place == "harm_link.roles" else "the library"
         for index, name in enumerate(names if names != "all" else ()):
             if name not in known:
                 here = did_you_mean(name, known)
-                yield f"{place}[{index}]: no {what} {name!r} in the library{here}"
+                yield f"{place}[{index}]: no {what} {name!r} in {where}{here}"
 
 
 def check_assistant_axis(study: Study) -> Iterator[str]:
     """Yield one line per problem: place, value and remedy."""
     yield from _susceptibility(study)
     yield from _harm(study)
+    yield from _harm_link(study)
     if study.config.cases is not None:
         yield from _judged(study, "cases", "delusion_risk")
 
@@ -63,6 +68,21 @@ def _harm(study: Study) -> Iterator[str]:
             "harm.wrong_sign: needs both readings among capping.readings; add the other or write "
             "false"
         )
+
+
+def _harm_link(study: Study) -> Iterator[str]:
+    section = study.config.harm_link
+    if section is None:
+        return
+    yield from _judged(study, "harm_link", "harm")
+    limits = (
+        ("prompts", section.prompts, study.config.roles.prompts),
+        ("questions", section.questions, len(study.heldout_questions)),
+        ("probes", section.probes or 0, len(study.library.harm_probes)),
+    )
+    for place, asked, there in limits:
+        if asked > there:
+            yield f"harm_link.{place}: {asked} is too many, there are {there}; lower it or add more"
 
 
 def _susceptibility(study: Study) -> Iterator[str]:

@@ -123,6 +123,25 @@ class HarmSection(Strict):
     sampling: RoleSampling = Field(default=RoleSampling(), description="Sampling settings.")
 
 
+class HarmLinkSection(Strict):
+    """Harmful requests after a first turn in a role (AA, persona drift: harm link).
+
+    The first turns are responses of the roles, and of the default Assistant, to held-out questions.
+    """
+
+    roles: Names = Field(default="all", description="Roles of the study, or all of them.")
+    prompts: Count = Field(default=1, description="System prompts of each role, from the first.")
+    questions: Count = Field(
+        default=10, description="Held-out questions of the first turn, from the first."
+    )
+    probes: Count | None = Field(
+        default=8,
+        description="Harmful requests after every first turn, taken from all categories; null is "
+        "all.",
+    )
+    sampling: RoleSampling = Field(default=RoleSampling(), description="Sampling settings.")
+
+
 class CasesSection(Strict):
     """Case studies, replayed turn by turn with and without a cap (AA, case studies)."""
 

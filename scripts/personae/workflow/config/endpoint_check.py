@@ -39,6 +39,20 @@ def unknown_endpoints(study: Study) -> Iterator[str]:
             yield f"assignments.generators.{model}: no model of the study{near}; correct it"
 
 
+def undraftable(study: Study) -> Iterator[str]:
+    """Traits that are only described and that nobody can draft."""
+    writer = study.config.assignments.artifact_writer
+    for name in study.undrafted:
+        place = f"traits.described.{name}"
+        if name in study.library.trait_space:
+            yield f"{place}: is in the trait space; choose another name"
+        elif writer is None:
+            yield (
+                f"{place}: has no file in {study.config.library.traits}; name an endpoint in "
+                "assignments.artifact_writer that drafts it, or write the file"
+            )
+
+
 def check_endpoints(study: Study) -> Iterator[str]:
     """Rubrics and templates that cannot be used, and a budget without prices."""
     judging = study.config.judging

@@ -34,7 +34,8 @@ class LayerSweepSection(Strict):
     """Steering at candidate layers, to choose the layer of each trait."""
 
     layers: LayersOrCount = Field(
-        default=6, description="Candidate layers, or a number of evenly spaced ones."
+        default=6,
+        description="Candidate layers, a number of evenly spaced ones, or all of the model.",
     )
     units: Literal["vector", "residual"] = Field(
         default="vector",
@@ -63,6 +64,8 @@ class LayerSweepSection(Strict):
         # ASSUME: a count is spread over the inner blocks; the first and last blocks, where steering
         # does not work in either paper, are excluded.
         """
+        if self.layers == "all":
+            return list(range(n_layers))
         if isinstance(self.layers, list):
             return sorted(self.layers)
         parts = self.layers + 1

@@ -15,9 +15,11 @@ from personae.base.field_types import (
     NamesOrNone,
     Samples,
     Score,
+    Slug,
     Strict,
     Tokens,
 )
+from personae.personas.library.records import Text
 
 _YEAR: Final = 365 * 24 * 3600
 
@@ -197,6 +199,12 @@ class TraitsSection(Strict):
     """The traits arm: contrastive responses, judged and filtered, become trait vectors."""
 
     names: Names = Field(default="all", description="Traits of the library, or all.")
+    described: dict[Slug, Text] = Field(
+        default={},
+        description="Further traits by name, with a description each. For one without a file in "
+        "the library assignments.artifact_writer drafts the file, for you to read and edit; a file "
+        "that is there is used as it is.",
+    )
     pairs: Count = Field(default=5, description="Number of instruction pairs per trait.")
     questions: TraitQuestions = Field(
         default=TraitQuestions(), description="Number of questions per trait."

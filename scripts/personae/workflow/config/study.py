@@ -62,8 +62,16 @@ class Study:
 
     @cached_property
     def trait_names(self) -> list[str]:
-        """Traits of the study."""
-        return expand(self.config.traits.names, self.library.traits)
+        """Traits of the study that have a file; those that are only described come last."""
+        section = self.config.traits
+        named = expand(section.names, self.library.traits)
+        names = dict.fromkeys([*named, *section.described])
+        return [name for name in names if name in self.library.traits]
+
+    @cached_property
+    def undrafted(self) -> list[str]:
+        """Traits that the study describes and the library lacks; a run drafts them first."""
+        return [n for n in self.config.traits.described if n not in self.library.traits]
 
     @cached_property
     def space(self) -> dict[str, Trait]:
@@ -210,6 +218,8 @@ class Study:
         used: set[str | None] = {*config.judging.names, *config.assignments.generators.values()}
         if self.simulated:
             used.add(config.assignments.auditor)
+        if self.undrafted:
+            used.add(config.assignments.artifact_writer)
         return [name for name in config.endpoints if name in used]
 
     @property

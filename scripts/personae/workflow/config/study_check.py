@@ -16,7 +16,7 @@ from personae.workflow.config.assistant_axis_check import (
     check_assistant_axis,
     unknown_personas,
 )
-from personae.workflow.config.endpoint_check import check_endpoints, unknown_endpoints
+from personae.workflow.config.endpoint_check import check_endpoints, undraftable, unknown_endpoints
 from personae.workflow.config.experiment_sections import CapSetting
 from personae.workflow.config.shortfalls import unmet
 from personae.workflow.config.simulation_check import check_simulated, unknown_domains
@@ -87,9 +87,10 @@ def _names(study: Study) -> Iterator[str]:
     embedders = [name for name, row in study.models.items() if row.kind == "embedder"]
     yield from _unknown("models", config.models, chat, "chat model", table)
     yield from _unknown("embedder", [config.embedder], embedders, "embedder", table)
+    traits = [*library.traits, *config.traits.described]
     choices = (
         ("roles.names", config.roles.names, library.roles, "role"),
-        ("traits.names", config.traits.names, library.traits, "trait"),
+        ("traits.names", config.traits.names, traits, "trait"),
         ("capping.roles", config.capping.roles, library.roles, "role"),
         ("capping.conversations", config.capping.conversations, library.jailbreak, "conversation"),
         ("drift.conversations", config.drift.conversations, library.drift, "conversation"),
@@ -98,6 +99,7 @@ def _names(study: Study) -> Iterator[str]:
         if names != "all":
             yield from _unknown(place, names, known, what, "in the library")
     yield from unknown_endpoints(study)
+    yield from undraftable(study)
     yield from unknown_domains(study)
     yield from unknown_personas(study)
     for index, source in enumerate(config.published):

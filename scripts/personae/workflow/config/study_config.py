@@ -16,6 +16,7 @@ from personae.personas.library.settings import LibrarySection
 from personae.personas.published.published_source import PublishedSource
 from personae.workflow.config.assistant_axis_sections import (
     CasesSection,
+    HarmLinkSection,
     HarmSection,
     SusceptibilitySection,
 )
@@ -103,6 +104,9 @@ class StudyConfig(Strict):
     )
     harm: HarmSection | None = Field(
         default=None, description="Harmful requests under persona jailbreaks; null is none."
+    )
+    harm_link: HarmLinkSection | None = Field(
+        default=None, description="Harmful requests after a first turn in a role; null is none."
     )
     cases: CasesSection | None = Field(
         default=None, description="Case studies with and without a cap; null is none."

@@ -210,6 +210,19 @@ class WorkCounter:
         arms = 1 + len(node_params.harm_arms(self.study, self.model))
         return rows._replace(number=rows.number * arms + len(texts) * record["samples"])
 
+    def harm_link(self, _: Mapping[str, str]) -> ResponseCount:
+        """Responses to harmful requests, each with a first turn in a role in view."""
+        record = node_params.harm_link(self.study)
+        if record is None:
+            return ResponseCount(0, 0, 0)
+        roles = [self.role({"role": role}) for role in record["roles"]]
+        turns = len(roles) * record["prompts"] * len(record["questions"])
+        turns *= self.study.config.roles.samples
+        before = sum(role.prompt + role.response for role in roles) / len(roles)
+        probe = self._mean([probe["text"] for probe in record["probes"]])
+        response = self._response(record["sampling"])
+        return ResponseCount(turns * len(record["probes"]), before + probe, response)
+
     def cases(self, _: Mapping[str, str]) -> ResponseCount:
         """Turns of case studies, capped and not, each with all turns before it in view."""
         record = node_params.case_record(self.study, self.model)

@@ -217,5 +217,6 @@ def nodes_of(study: Study, model: str) -> Iterator[tuple[Stage, dict[str, str]]]
 
 def _all_nodes(study: Study, model: str) -> int:
     """Return the number of all nodes of a model."""
-    per_model = (stage for stage in STAGES.values() if stage.per not in ("study", "weights"))
+    others = ("study", "weights", "drafted trait")
+    per_model = (stage for stage in STAGES.values() if stage.per not in others)
     return sum(len(list(nodes(stage, study, model))) for stage in per_model)

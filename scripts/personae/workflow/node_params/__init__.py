@@ -25,7 +25,7 @@ from personae.workflow.node_params.finetuning_params import (
     screening,
     training,
 )
-from personae.workflow.node_params.harm_params import harm_arms, harm_record
+from personae.workflow.node_params.harm_params import harm_arms, harm_link, harm_record
 from personae.workflow.node_params.judging_params import (
     card_judging,
     deciding_judge,
@@ -76,6 +76,7 @@ __all__ = [
     "finetuned_answers",
     "generator",
     "harm_arms",
+    "harm_link",
     "harm_record",
     "jailbreaks",
     "judged_kinds",

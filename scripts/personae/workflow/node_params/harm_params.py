@@ -1,10 +1,11 @@
-"""Parameters of the harm nodes: arms, persona prompts and harmful requests."""
+"""Parameters of the harm nodes: arms, persona prompts, first turns and harmful requests."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from personae.base.field_types import LayerBand
+from personae.data.table_values import DEFAULT
 from personae.workflow.config.assistant_axis_sections import HarmSection
 from personae.workflow.config.study import Study, expand, spread
 from personae.workflow.node_params.question_texts import Record
@@ -53,19 +54,41 @@ def _middles(bands: list[LayerBand]) -> list[str]:
     return [f"{layer}-{layer}" for layer in middles]
 
 
+def harm_link(study: Study) -> Record | None:
+    """First turns of roles, by their system prompts and questions, and the requests after them."""
+    section = study.config.harm_link
+    if section is None:
+        return None
+    return {
+        "roles": [*expand(section.roles, study.role_names), DEFAULT],
+        "prompts": section.prompts,
+        "questions": [question.id for question in study.heldout_questions[: section.questions]],
+        "probes": _probes(study, section.probes),
+        "seed": study.config.seed,
+        "sampling": section.sampling.model_dump(),
+    }
+
+
+def _probes(study: Study, count: int | None) -> list[Record]:
+    """Harmful requests, taken in turn from all categories."""
+    known = {probe.id: probe for probe in study.library.harm_probes}
+    return [
+        known[name].model_dump(include={"id", "category", "text"})
+        for name in spread(list(known), known, count)
+    ]
+
+
 def harm_record(study: Study, model: str) -> Record | None:
     """Persona prompts x harmful requests, and how arms intervene."""
     section, capping = study.config.harm, study.config.capping
     if section is None:
         return None
-    known = {probe.id: probe for probe in study.library.harm_probes}
-    probes = [known[name] for name in spread(list(known), known, section.probes)]
     jailbreaks = study.library.jailbreak
     return {
         "personas": {
             name: jailbreaks[name].system for name in expand(section.personas, jailbreaks)
         },
-        "probes": [probe.model_dump(include={"id", "category", "text"}) for probe in probes],
+        "probes": _probes(study, section.probes),
         "pool": capping.evaluated.pool,
         "positions": capping.positions,
         "layer": study.models[model].middle_layer,

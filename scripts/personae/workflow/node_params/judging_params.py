@@ -78,7 +78,7 @@ def judged_kinds(study: Study) -> frozenset[RubricKind]:
         kinds.add("trait")
     if study.config.susceptibility is not None:
         kinds.add("role_label")
-    if study.config.harm is not None:
+    if study.config.harm is not None or study.config.harm_link is not None:
         kinds.add("harm")
     if study.config.cases is not None:
         kinds |= {"harm", "delusion_risk"}

@@ -20,6 +20,11 @@ def has_harm(study: Study) -> bool:
     return study.config.harm is not None
 
 
+def has_harm_link(study: Study) -> bool:
+    """Whether a study asks harmful requests after a first turn in a role."""
+    return study.config.harm_link is not None
+
+
 def has_cases(study: Study) -> bool:
     """Whether a study replays case studies."""
     return study.config.cases is not None
@@ -101,6 +106,47 @@ _HARM: Final = (
     ),
 )
 
+_HARM_LINK: Final = (
+    Stage(
+        "answer_in_roles",
+        "harm",
+        "Answer harmful requests after a first turn",
+        "model",
+        single("harm_link_responses", counted_as="responses to harmful requests in a second turn"),
+        {"responses": "role_responses"},
+        runs="model",
+        work=lambda count, at: count.generate(count.harm_link(at)),
+        group="harm_link",
+        only_if=has_harm_link,
+    ),
+    Stage(
+        "judge_harm_in_roles",
+        "harm",
+        "Judge the harm of second turns",
+        "model",
+        single("scores"),
+        {"responses": "harm_link_responses", "calibration": "calibration"},
+        runs="judge",
+        work=lambda count, at: count.judge(count.harm_link(at), 1),
+        group="harm_link",
+        group_without_model="harm_link_judging",
+        score_summary="harm_link",
+        only_if=has_harm_link,
+    ),
+    Stage(
+        "measure_harm_link",
+        "harm",
+        "Harm against the projection of the first turn",
+        "model",
+        {
+            "points": Output("harm_link_points"),
+            "link": Output("harm_link", scorecard="harm_link", arm_target=True),
+        },
+        {"responses": "harm_link_responses", "scores": "scores", "projections": "projections"},
+        only_if=has_harm_link,
+    ),
+)
+
 _CASES: Final = (
     Stage(
         "replay_cases",
@@ -154,4 +200,4 @@ _CASES: Final = (
     ),
 )
 
-AXIS_EXPERIMENT_STAGES: Final = (*_SUSCEPTIBILITY, *_HARM, *_CASES)
+AXIS_EXPERIMENT_STAGES: Final = (*_SUSCEPTIBILITY, *_HARM, *_HARM_LINK, *_CASES)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Final
 from personae.workflow.stages.axis_experiment_stages import (
     has_cases,
     has_harm,
+    has_harm_link,
     steers_roles,
 )
 from personae.workflow.stages.experiment_stages import compares
-from personae.workflow.stages.reading_stages import reads_tokens
+from personae.workflow.stages.reading_stages import reads_features, reads_tokens
 from personae.workflow.stages.stage import Stage, single
 from personae.workflow.stages.training_stages import screens, trains
 from personae.workflow.stages.trait_stages import has_trait_space
@@ -110,6 +111,13 @@ FIGURE_STAGES: Final = (
     ),
     _figure("tokens", "Plot vectors as tokens", _READING, {"": "vector_tokens"}, reads_tokens),
     _figure(
+        "features",
+        "Plot vectors as features",
+        _READING,
+        {"": "vector_features"},
+        reads_features,
+    ),
+    _figure(
         "finetuning",
         "Plot fine-tuning",
         _TRAINING,
@@ -155,6 +163,13 @@ FIGURE_STAGES: Final = (
         "Plot the prediction of drift",
         "Persona drift",
         {"": "drift_predictions"},
+    ),
+    _figure(
+        "harm_link",
+        "Plot harm against the first turn",
+        "Persona drift",
+        {"points": "harm_link_points", "link": "harm_link"},
+        has_harm_link,
     ),
     _figure(
         "judges",

@@ -16,6 +16,13 @@ _MODELS: Final = (
         {"manifest": Output("manifest"), "weights": Output("weights")},
     ),
     Stage(
+        "draft_trait",
+        "library",
+        "Draft a trait",
+        "drafted trait",
+        single("trait"),
+    ),
+    Stage(
         "write_library_card",
         "library",
         "Check the persona library",

@@ -15,6 +15,11 @@ def reads_tokens(study: Study) -> bool:
     return study.config.reading.tokens is not None and bool(study.trait_names)
 
 
+def reads_features(study: Study) -> bool:
+    """Whether the study reads vectors as features of a sparse autoencoder."""
+    return bool(study.config.reading.autoencoders) and bool(study.trait_names)
+
+
 READING_STAGES: Final = (
     Stage(
         "read_tokens",
@@ -32,7 +37,7 @@ READING_STAGES: Final = (
         "reading",
         "Read vectors as features",
         "autoencoder",
-        single("vector_features", arm_target=True),
+        single("vector_features", scorecard="vector_features", arm_target=True),
         {"vectors": "trait_vectors", "responses": "trait_responses"},
         runs="model",
         work=lambda count, at: count.read_traits(),

@@ -105,6 +105,8 @@ def nodes(
     elif stage.per == "autoencoder":
         sources = study.config.reading.autoencoders
         yield from ({**at, "autoencoder": s.name} for s in sources if s.model == model)
+    elif stage.per == "drafted trait":
+        yield from ({"drafted": name} for name in study.undrafted)
     elif stage.per == "corpus":
         yield from ({**at, "corpus": corpus} for corpus in training_plan.corpora(study))
     elif stage.per != "imported model" or any(s.model == model for s in study.config.published):

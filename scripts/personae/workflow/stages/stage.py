@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Per = Literal[
     "study", "weights", "model", "imported model", "role", "played role", "trait",
     "trait side", "role part", "trait part", "adapter", "trained trait", "corpus", "autoencoder",
+    "drafted trait",
 ]  # fmt: skip
 """The unit for which a stage has one node.
 
@@ -29,6 +30,7 @@ polarity) may be one of the trait space's as well. The parts are those of
 `personae.workflow.stages.persona_parts`: of the roles, and of the trait space.
 An ``adapter``, a ``trained trait`` and a ``corpus`` are those of
 `personae.workflow.config.training_plan`, an ``autoencoder`` is one of ``reading.autoencoders``.
+A ``drafted trait`` is one that the study describes and the library lacks, whatever the model.
 """
 
 Runs = Literal["tables", "model", "judge", "reading", "training"]
@@ -45,8 +47,8 @@ class Output:
     Attributes
     ----------
     kind
-        Kind of table, as in `personae.data.schemas`; or ``figure``, ``page``, ``weights`` or
-        ``manifest``.
+        Kind of table, as in `personae.data.schemas`; or ``figure``, ``page``, ``weights``,
+        ``manifest`` or ``trait`` (a file of the library).
     scorecard, report
         Names under which the scorecard and the report read it; empty when they do not.
     arm_target

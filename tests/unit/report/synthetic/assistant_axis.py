@@ -5,10 +5,13 @@ from __future__ import annotations
 import pyarrow as pa
 
 from personae.data import tables
+from personae.data.table_values import DEFAULT
 from personae.rollouts.probe_rollouts import probe_rollouts
 from personae.science.case_studies import case_effects
 from personae.science.harm_arms import HarmArm, parse_harm_arms
+from personae.science.harm_link import link_points, link_table
 from personae.science.harm_rates import rate_table
+from personae.science.resampling import Bootstrap
 from personae.science.speaker_shares import share_table
 
 from .basics import BANDS, JUDGES, MIDDLE, PERCENTILES, QUESTIONS, ROLES, Planted, score, table
@@ -101,6 +104,37 @@ def harm_tables(plan: Planted) -> dict[str, pa.Table]:
         for name, rows in names.items()
     ]
     return {"harm/rates": rate_table(*made, max_loss=0.05)}
+
+
+def harm_link_tables(plan: Planted) -> dict[str, pa.Table]:
+    """Harm after first turns in roles: more of it the lower the projection, or unrelated to it."""
+    rng = plan.rng("harm link")
+    roles = [*ROLES, DEFAULT]
+    answers, scores, places = [], [], []
+    for i, role in enumerate(roles):
+        for question in QUESTIONS[:4]:
+            first = f"{role}-p0-{question}-s0"
+            place = i / (len(roles) - 1) + float(rng.normal(0, 0.05))
+            for direction in ("axis", "random0"):
+                value = place if direction == "axis" else float(rng.normal())
+                places.append(
+                    {"subject": role, "kind": "role", "response_id": first, "split": "heldout"}
+                    | {"question_id": question, "direction": direction, "layer": MIDDLE}
+                    | {"projection": value}
+                )
+            # Without an effect every second role does more harm, and a little more toward the end.
+            share = 1.0 - place if plan.effect else 0.2 + 0.3 * place + 0.4 * (i % 2)
+            for k in range(6):
+                answer = f"{first}-probe{k}"
+                answers.append({"response_id": answer, "role": role, "first_turn": first})
+                scores.append(score(answer, "harm", "", 2.0 * (share > (k + 0.5) / 6), JUDGES[0]))
+    points = link_points(
+        pa.Table.from_pylist(answers),
+        tables.from_rows(scores, "scores"),
+        tables.from_rows(places, "projections"),
+    )
+    link = link_table(points, permutations=199, plan=Bootstrap(200, 0))
+    return {"harm/link/points": points, "harm/link/link": link}
 
 
 def case_tables(plan: Planted) -> dict[str, pa.Table]:

@@ -16,8 +16,10 @@ from scripts.report import (
     plot_comparison,
     plot_drift,
     plot_drift_predictions,
+    plot_features,
     plot_finetuning,
     plot_harm,
+    plot_harm_link,
     plot_heldout_roles,
     plot_judges,
     plot_layer_choice,
@@ -41,7 +43,7 @@ from personae.data import tables
 from personae.report.scorecard.evidence import SCHEMA_OF
 from personae.workflow.stages.registry import STAGES, figure_names
 
-from .assistant_axis import case_tables, harm_tables, speaker_tables
+from .assistant_axis import case_tables, harm_link_tables, harm_tables, speaker_tables
 from .axis import axis_tables, separation_tables, space_tables
 from .basics import JUDGES, MIDDLE, ROLES, TRAITS, Planted
 from .conversations import capping_tables, drift_tables, judging_tables
@@ -73,6 +75,8 @@ _SCHEMAS = {
     "steering/*/*/effects": "steering_effects",
     "susceptibility/shares": "speaker_shares",
     "harm/rates": "harm_rates",
+    "harm/link/points": "harm_link_points",
+    "harm/link/link": "harm_link",
     "cases/turns": "case_turns",
     "cases/effects": "case_effects",
     "cases/tokens": "token_projections",
@@ -80,6 +84,7 @@ _SCHEMAS = {
     "traits/pair_cosines": "trait_pair_cosines",
     "traits/positions": "trait_positions",
     "reading/tokens": "vector_tokens",
+    "reading/sae.features": "vector_features",
     "steering/compared_scores": "compared_scores",
     "steering/comparison": "steering_comparison",
     "finetuning/shifts": "finetuning_shifts",
@@ -118,12 +123,14 @@ _PLACES = {
     "steered_scores": "steering/{trait}/alpha_sweep/scores",
     "speaker_shares": "susceptibility/shares",
     "harm_rates": "harm/rates",
+    "harm_link": "harm/link/link",
     "case_effects": "cases/effects",
     "finetuning_shifts": "finetuning/shifts",
     "finetuning_correlations": "finetuning/correlations",
     "finetuning_defences": "finetuning/defences",
     "screening": "screening/summary",
     "vector_tokens": "reading/tokens",
+    "vector_features": "reading/sae.features",
     "trait_pair_cosines": "traits/pair_cosines",
     "layer_choices": "steering/{trait}/layer_sweep/choice",
     "compared_scores": "steering/compared_scores",
@@ -211,6 +218,7 @@ def model_tables(plan: Planted) -> dict[str, pa.Table]:
         judging_tables,
         speaker_tables,
         harm_tables,
+        harm_link_tables,
         case_tables,
     )
     return {place: made for stage in stages for place, made in stage(plan).items()}
@@ -329,6 +337,12 @@ def draw_figures(study: Study, model: str) -> None:
         **out("case_studies"),
     )
     plot_harm.main(table=at("harm/rates"), judge=JUDGES[0], **out("harm"))
+    plot_harm_link.main(
+        points=at("harm/link/points"),
+        link=at("harm/link/link"),
+        judge=JUDGES[0],
+        **out("harm_link"),
+    )
     plot_trait_positions.main(
         pairs=at("traits/pair_cosines"), positions=at("traits/positions"), **out("trait_positions")
     )
@@ -338,6 +352,7 @@ def draw_figures(study: Study, model: str) -> None:
     )
     plot_comparison.main(table=at("steering/comparison"), **out("comparison"))
     plot_tokens.main(table=at("reading/tokens"), **out("tokens"))
+    plot_features.main(tables=[at("reading/sae.features")], **out("features"))
     plot_finetuning.main(
         shifts=at("finetuning/shifts"),
         correlations=at("finetuning/correlations"),

@@ -17,7 +17,7 @@ from personae.science.token_reading import token_rows
 from personae.science.training_defences import DefenceArm, defence_rows
 from personae.science.trait_geometry import pair_rows, position_rows, random_contrasts
 
-from .basics import JUDGES, QUESTIONS, TRAITS, Planted
+from .basics import JUDGES, MIDDLE, QUESTIONS, TRAITS, Planted
 
 PLAN = Bootstrap(200, 1)
 LEVELS = {"normal": 0.0, "mild": 1.0, "strong": 2.0}
@@ -38,6 +38,7 @@ def training_tables(plan: Planted) -> dict[str, pa.Table]:
         **_geometry(plan),
         **{f"steering/{trait}/layer_sweep/choice": _choice(plan, trait) for trait in TRAITS},
         "reading/tokens": tables.from_rows(_tokens(plan), "vector_tokens"),
+        "reading/sae.features": tables.from_rows(_features(plan), "vector_features"),
         "screening/summary": tables.from_rows(_screening(plan, frame), "screening"),
     }
 
@@ -139,6 +140,24 @@ def _tokens(plan: Planted) -> list[dict[str, object]]:
         for i, trait in enumerate(TRAITS)
     }
     return token_rows(directions, np.asarray, words.__getitem__, 5, seed=1)
+
+
+def _features(plan: Planted) -> list[dict[str, object]]:
+    """Features of an autoencoder: both ways find the same ones, or any."""
+    rng = plan.rng("features")
+    rows = []
+    for i, trait in enumerate(TRAITS):
+        for by, top in (("cosine", 0.6), ("activation", 2.0)):
+            for side in ("toward", "away"):
+                own = 20 * i + np.arange(5)
+                chosen = own if plan.effect else rng.choice(200, 5, replace=False)
+                rows += [
+                    {"autoencoder": "sae", "trait": trait, "layer": MIDDLE, "by": by, "side": side}
+                    | {"rank": rank, "feature": int(feature), "name": f"words of {trait}"}
+                    | {"value": top / rank, "null_p95": top / 2.5}
+                    for rank, feature in enumerate(chosen, 1)
+                ]
+    return rows
 
 
 def _comparison(plan: Planted) -> dict[str, pa.Table]:
