@@ -94,3 +94,26 @@ rule measure_heldout_roles:
         code=code_digest("axis/measure_heldout_roles"),
     script:
         "../scripts/axis/measure_heldout_roles.py"
+
+
+rule compare_models:
+    input:
+        cosines=expand("results/{{study}}/{model}/axis/cosines.parquet", model=MODELS),
+        loadings=expand(
+            "results/{{study}}/{model}/axis/role_loadings.parquet", model=MODELS
+        ),
+    output:
+        "results/{study}/model_comparison.parquet",
+    log:
+        "results/{study}/logs/compare_models.log",
+    benchmark:
+        "results/{study}/benchmarks/compare_models.tsv"
+    conda:
+        "../envs/personae.yaml"
+    params:
+        models=node_params.compared_models(study),
+        axis=study.config.axis.model_dump(),
+        seed=study.config.seed,
+        code=code_digest("axis/compare_models"),
+    script:
+        "../scripts/axis/compare_models.py"

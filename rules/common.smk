@@ -163,6 +163,8 @@ DRAFTS = [library_trait(name) for name in study.undrafted]
 def files_of(stage, patterns, *models, trait_space=True):
     """Return the files of all nodes of a stage for these models, one or more per node."""
     patterns = [patterns] if isinstance(patterns, str) else list(patterns)
+    if stage.only_if is not None and not stage.only_if(study):
+        return []
     if stage.per == "study":
         return [str(pattern).format(study=STUDY_NAME) for pattern in patterns]
     return [
@@ -518,7 +520,8 @@ def role_scores(wildcards):
 
 
 def model_row(wildcards):
-    return study.models[wildcards.model].model_dump(mode="json")
+    # Which model is whose base changes no weights.
+    return study.models[wildcards.model].model_dump(mode="json", exclude={"base"})
 
 
 def middle_layer(wildcards):

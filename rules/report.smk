@@ -53,6 +53,30 @@ rule plot_axis_layers:
         "../scripts/report/plot_axis_layers.py"
 
 
+rule plot_model_comparison:
+    input:
+        "results/{study}/model_comparison.parquet",
+    output:
+        report(
+            "results/{study}/{model}/figures/model_comparison.svg",
+            caption="report/plot_model_comparison.rst",
+            category="Persona space",
+            labels={"model": "{model}", "figure": "Other models"},
+        ),
+    log:
+        "results/{study}/{model}/logs/plot_model_comparison.log",
+    benchmark:
+        "results/{study}/{model}/benchmarks/plot_model_comparison.tsv"
+    group:
+        batch_group("plot_model_comparison")
+    conda:
+        "../envs/personae.yaml"
+    params:
+        code=code_digest("report/plot_model_comparison"),
+    script:
+        "../scripts/report/plot_model_comparison.py"
+
+
 rule plot_role_cosines:
     input:
         "results/{study}/{model}/axis/cosines.parquet",
@@ -708,6 +732,7 @@ rule build_scorecard:
             "seed": study.config.seed,
         },
         sizes=claim_sizes(study),
+        bases={model: study.models[model].base for model in MODELS},
         code=code_digest("report/build_scorecard"),
     script:
         "../scripts/report/build_scorecard.py"

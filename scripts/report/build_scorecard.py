@@ -24,12 +24,20 @@ def main(
     n_roles: int,
     criteria: Mapping[str, Any],
     sizes: Mapping[str, Any],
+    bases: Mapping[str, str],
     provenance: dict[str, str],
 ) -> None:
     """Write one row per claim and model; ``inputs`` hold the files of all models by name."""
     folder = Path(path_out).parent
     models = [
-        Evidence(model, layer, n_roles, files_of_model(inputs, folder, model), Criteria(**criteria))
+        Evidence(
+            model,
+            layer,
+            n_roles,
+            files_of_model(inputs, folder, model),
+            Criteria(**criteria),
+            bases.get(model, ""),
+        )
         for model, layer in middle_layers.items()
     ]
     rows = score_claims(CLAIMS, CROSS_CLAIMS, models, rates_at(sizes))
@@ -49,4 +57,5 @@ if __name__ == "__main__":
         n_roles=snakemake.params.n_roles,
         criteria=dict(snakemake.params.criteria),
         sizes=dict(snakemake.params.sizes),
+        bases=dict(snakemake.params.bases),
     )

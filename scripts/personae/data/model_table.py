@@ -84,6 +84,11 @@ class ModelRow(BaseModel):
         description="Jinja file, relative to the project root, in place of the model's own chat "
         "template; base models have none. The column may be left out.",
     )
+    base: str = Field(
+        default="",
+        description="Name in this table of the base model that this one was trained from; a study "
+        "of both compares them. The column may be left out.",
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -130,6 +135,11 @@ def read_models(path: Path, source: str | None = None) -> dict[str, ModelRow]:
         if row.name in rows:
             problems.append(f"{where}: name: {row.name!r} is there twice; rename one of them")
         rows[row.name] = row
+    for row in rows.values():
+        if row.base and (row.base not in rows or row.base == row.name):
+            problems.append(
+                f"{source}: {row.name}: base: no other model {row.base!r} in this table; correct it"
+            )
     if problems:
         raise RegistryError("\n".join(problems))
     return rows

@@ -32,11 +32,12 @@ def agreement_table(features: pd.DataFrame) -> pd.DataFrame:
     for autoencoder, part in features.groupby("autoencoder"):
         active = _by_trait(part[part.by == DIFFERENCE])
         for trait, close in _by_trait(part[part.by == COSINE]).items():
-            shares = {name: len(close & other) / len(close) for name, other in active.items()}
-            if trait not in shares:
+            shared = {name: len(close & other) for name, other in active.items()}
+            if trait not in shared:
                 continue
-            own = shares.pop(trait)
-            other = sum(shares.values()) / len(shares) if shares else math.nan
+            own, n = shared.pop(trait) / len(close), len(close) * len(shared)
+            # Counts are divided once, so that equal shares are equal numbers.
+            other = sum(shared.values()) / n if n else math.nan
             rows.append({"autoencoder": autoencoder, "trait": trait, "own": own, "other": other})
     return pd.DataFrame(rows, columns=["autoencoder", "trait", "own", "other"])
 

@@ -19,7 +19,7 @@ TOKENS, FEATURES = CLAIMS
 
 def evidence(name: str, frame: pd.DataFrame) -> SimulatedEvidence:
     """Return evidence with one table."""
-    return SimulatedEvidence("m", 3, 8, {}, CRITERIA, {name: frame})
+    return SimulatedEvidence("m", 3, 8, {}, CRITERIA, frames={name: frame})
 
 
 def features(shared: int, seed: int = 0) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from personae.science.geometry import cosine_matrix, rsa
 from personae.science.model_comparison import matched_components
+from personae.science.model_pairs import BASE_AND_INSTRUCT, MODELS, ComparedModel, pair_rows
 from personae.science.persona_space import PersonaRow, PersonaSpace
 
 from .planted import PLAN
@@ -104,3 +105,46 @@ def test_loadings_are_cosines_of_every_role_with_every_component() -> None:
     expected = vectors @ first / np.linalg.norm(vectors, axis=1)
     found = centred[centred.component == 0].set_index("role").loading.loc[ROLES]
     assert found.to_numpy() == pytest.approx(expected, abs=1e-6)
+
+
+def compared(name: str, space: PersonaSpace, base: str = "") -> ComparedModel:
+    """Return a model with cosines of roles, and of roles with the direction of the first one."""
+    centred = (space.vectors - space.vectors.mean(axis=0)).astype(float)
+    axis = space.fits["centred"].components[:, 0]
+    axis = axis * np.sign((centred[:, 0] @ axis[0]) @ SHARED[:, 0])
+    named = [*ROLES, "assistant_axis"]
+    rows = np.concatenate([centred, axis[np.newaxis]])
+    table = pd.DataFrame(cosine_matrix(rows, rows)[0], named, named).rename_axis("left")
+    cosines = table.melt(var_name="right", value_name="cosine", ignore_index=False)
+    return ComparedModel(name, base, cosines.reset_index(), loadings(space))
+
+
+def test_every_pair_of_models_is_compared_and_a_base_model_is_marked() -> None:
+    models = [
+        compared("instruct", model(SHARED, 16, 2), base="base"),
+        compared("base", model(SHARED, 40, 3)),
+        compared("stranger", model(draw_places(5), 24, 4)),
+    ]
+    rows = pd.DataFrame(pair_rows(models, permutations=200, plan=PLAN))
+    assert set(zip(rows.left, rows.right, strict=True)) == {
+        ("instruct", "base"), ("instruct", "stranger"), ("base", "stranger"),
+    }  # fmt: skip
+    alike = rows[(rows.left == "instruct") & (rows.right == "base")]
+    assert set(alike.relation) == {BASE_AND_INSTRUCT}
+    assert set(rows[rows.right == "stranger"].relation) == {MODELS}
+    planted = alike[(alike.statistic != "component") | (alike.component < 2)]
+    assert planted.value.min() > 0.9
+    assert planted.p_value.max() < 0.05
+    assert (planted.value > planted.null_p95).all()
+    strange = rows[(rows.right == "stranger") & (rows.statistic != "component")]
+    assert strange.p_value.min() > 0.05
+    along = alike.set_index("statistic").loc["places on the axis"]
+    assert along.low < along.value <= along.high <= 1.0
+
+
+def test_models_with_few_roles_in_common_are_not_compared() -> None:
+    left, right = (compared(n, model(SHARED, 16, 2)) for n in ("a", "b"))
+    few = set(ROLES[:5])
+    some = right.cosines[right.cosines.left.isin(few) & right.cosines.right.isin(few)]
+    right = right._replace(cosines=some, loadings=right.loadings.loc[ROLES[:5]])
+    assert pair_rows([left, right], permutations=20, plan=PLAN) == []

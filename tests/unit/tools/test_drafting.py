@@ -145,7 +145,7 @@ LOOSE = [{**DRAFT["pairs"][0], "positive": 'Say "yes, always.'}, *DRAFT["pairs"]
 @pytest.mark.parametrize(
     ("reply", "words"),
     [
-        (completion("Here is your trait!"), "endpoints.writer: the reply is no JSON"),
+        (completion("Here is your trait!"), "the draft of sunny: the reply is no JSON"),
         (completion("[1]"), "no JSON object"),
         (completion('{"name": "a", "name": "b"}'), "the key 'name' twice"),
         (completion(edited(rubric=None)), "the draft of sunny: rubric: missing; add it"),

@@ -12,6 +12,7 @@ from personae.report.scorecard import (
     drift_claims,
     drift_prediction_claims,
     harm_claims,
+    model_claims,
     monitoring_claims,
     open_claims,
     persona_space_claims,
@@ -55,7 +56,7 @@ CLAIMS: Final[tuple[Claim, ...]] = tuple(
         key=_place,
     )
 )
-CROSS_CLAIMS: Final[tuple[CrossClaim, ...]] = persona_space_claims.CROSS_CLAIMS
+CROSS_CLAIMS: Final[tuple[CrossClaim, ...]] = model_claims.CROSS_CLAIMS
 OPEN_CLAIMS: Final[tuple[OpenClaim, ...]] = tuple(sorted(open_claims.OPEN_CLAIMS, key=_place))
 DIGEST: Final = registry_digest((*CLAIMS, *CROSS_CLAIMS))
 """Of all claims' data; it changes when a claim is added or its rule is altered."""

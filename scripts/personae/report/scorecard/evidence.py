@@ -82,6 +82,8 @@ class Evidence:
         Maps an input, as in `SCHEMA_OF`, to its files: one, or one per trait.
     criteria
         Settings of the study.
+    base
+        Name of the base model that it was trained from; empty if the model table names none.
     """
 
     model: str
@@ -89,6 +91,7 @@ class Evidence:
     n_roles: int
     files: Mapping[str, Sequence[str]]
     criteria: Criteria
+    base: str = ""
 
     def read(
         self, name: str, columns: list[str] | None = None, filters: Any = None

@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import combinations
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from personae.data.table_values import DEFAULT
-from personae.report.scorecard.axis_claims import layers, point
-from personae.report.scorecard.claim import Claim, CrossClaim, Finding, Outcome, Untestable
+from personae.report.scorecard.axis_claims import layers
+from personae.report.scorecard.claim import Claim, Finding, Outcome, Untestable
 from personae.report.scorecard.evidence import Evidence
-from personae.report.scorecard.expectations import Above, Below
-from personae.report.wording import count, listed, readable
+from personae.report.scorecard.expectations import Below
+from personae.report.wording import listed, readable
 from personae.science.cluster_inference import mean_of_clusters
-from personae.science.geometry import rsa
-from personae.science.model_comparison import matched_components
 from personae.science.permutations import permutation_p
-from personae.science.resampling import Interval, interval
+from personae.science.resampling import Interval
 
 AWAY_FROM_ASSISTANT = ("dramatic", "enigmatic", "mystical", "pirate_speech", "poetic", "subversive")
 """Traits with which AA describes the end of the axis away from the Assistant, and the demo's."""
-
-_MIN_COMMON_ROLES = 8
-
-_COMPARED = 3
-"""Leading components that are compared between models; AA interprets three."""
 
 
 def _dimension(evidence: Evidence) -> Outcome:
@@ -46,7 +36,7 @@ def _dimension(evidence: Evidence) -> Outcome:
     return Finding(share, None, n, rows, detail=detail)
 
 
-def _first_component(evidence: Evidence) -> pd.Series:
+def first_component(evidence: Evidence) -> pd.Series:
     """Coordinates of fully-played roles and default on PC 1 at the middle layer."""
     rows = evidence.read("space_coordinates", filters=evidence.at_middle)
     rows = rows[(rows.scaling == "centred") & (rows.kind != "somewhat")]
@@ -55,7 +45,7 @@ def _first_component(evidence: Evidence) -> pd.Series:
 
 
 def _default_at_the_edge(evidence: Evidence) -> Outcome:
-    first = _first_component(evidence)
+    first = first_component(evidence)
     edge = np.minimum(first - first.min(), first.max() - first) / (first.max() - first.min())
     value, others = float(edge[DEFAULT]), edge.drop(index=DEFAULT)
     p = float(permutation_p(value, others.to_numpy(), "less"))
@@ -102,82 +92,6 @@ def _cosine(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     return float(a @ b) / lengths if lengths else float("nan")
 
 
-def _shared_loadings(models: Sequence[Evidence]) -> Outcome:
-    if len(models) < 2:
-        return Untestable(f"{count(len(models), 'model')} in this study; at least 2 are needed")
-    frame = (
-        pd.DataFrame({e.model: _first_component(e) for e in models}).drop(index=DEFAULT).dropna()
-    )
-    if len(frame) < _MIN_COMMON_ROLES:
-        return Untestable(f"{count(len(frame), 'role')} common to all models; 8 are needed")
-    values, plan = frame.to_numpy(dtype=np.float64), models[0].criteria.plan
-    rng = np.random.default_rng(plan.seed)
-    drawn = [values[rng.integers(len(values), size=len(values))] for _ in range(plan.draws)]
-    shuffled = [np.apply_along_axis(rng.permutation, 0, values) for _ in range(plan.draws)]
-    worst = _lowest_correlation(values)
-    null = np.asarray([_lowest_correlation(draw) for draw in shuffled])
-    bounds = interval(worst, [_lowest_correlation(draw) for draw in drawn], plan.level)
-    p, n = float(permutation_p(worst, null)), len(frame)
-    return Finding(bounds, p, n, n, float(np.quantile(null, 0.95)))
-
-
-def _shared_geometry(models: Sequence[Evidence]) -> Outcome:
-    if len(models) < 2:
-        return Untestable(f"{count(len(models), 'model')} in this study; at least 2 are needed")
-    tables = [evidence.read("role_cosines", filters=evidence.at_middle) for evidence in models]
-    roles = sorted(set.intersection(*(set(rows.left) for rows in tables)) - {"assistant_axis"})
-    if len(roles) < _MIN_COMMON_ROLES:
-        return Untestable(f"{count(len(roles), 'role')} common to all models; 8 are needed")
-    matrices = [
-        rows.pivot(index="left", columns="right", values="cosine").loc[roles, roles].to_numpy()
-        for rows in tables
-    ]
-    plan = models[0].criteria.plan
-    compared = [
-        rsa(a, b, permutations=plan.draws, seed=plan.seed) for a, b in combinations(matrices, 2)
-    ]
-    worst = min(compared, key=lambda found: found.rho)
-    # No interval: entries of a similarity matrix share roles, so they are not independent.
-    return Finding(point(worst.rho), worst.p, len(roles), len(roles), worst.null_high)
-
-
-def _shared_components(models: Sequence[Evidence]) -> Outcome:
-    if len(models) < 2:
-        return Untestable(f"{count(len(models), 'model')} in this study; at least 2 are needed")
-    tables = []
-    for evidence in models:
-        rows = evidence.read("role_loadings")
-        rows = rows[(rows.scaling == "centred") & (rows.kind == "fully")]
-        tables.append(rows.pivot(index="role", columns="component", values="loading"))
-    shared = len(set.intersection(*(set(table.index) for table in tables)))
-    if shared < _MIN_COMMON_ROLES:
-        return Untestable(f"{count(shared, 'role')} common to all models; 8 are needed")
-    plan = models[0].criteria.plan
-    found = [
-        row
-        for left, right in combinations(tables, 2)
-        for row in matched_components(
-            left, right, n_components=_COMPARED, permutations=plan.draws, plan=plan
-        )
-    ]
-    worst = min(found, key=lambda row: row.correlation.estimate)
-    each = [f"PC {row.component + 1} {row.correlation.estimate:.2f}" for row in found]
-    return Finding(
-        worst.correlation,
-        max(row.p_value for row in found),
-        worst.n_roles,
-        worst.n_roles,
-        worst.null_p95,
-        detail=", ".join(each),
-    )
-
-
-def _lowest_correlation(loadings: np.ndarray) -> float:
-    """Lowest correlation between two models' columns of ``loadings [roles, models]``."""
-    correlations = np.corrcoef(loadings, rowvar=False)
-    return float(correlations[np.triu_indices(len(correlations), 1)].min())
-
-
 CLAIMS = (
     Claim(
         id="few-components",
@@ -219,49 +133,5 @@ CLAIMS = (
         null="the signs of traits flipped",
         expect=Below(bound=0.0, smallest=-0.1),
         measure=_theatrical_traits,
-    ),
-)
-
-CROSS_CLAIMS = (
-    CrossClaim(
-        id="models-share-pc1",
-        paper="AA",
-        section="5 Persona space",
-        text="Different models order the roles similarly on PC 1.",
-        estimand="Lowest correlation between two models' role coordinates on PC 1",
-        published="> 0.92",
-        published_size=0.95,
-        unit="roles",
-        null="roles shuffled in every model",
-        expect=Above(bound=0.0, smallest=0.92),
-        min_clusters=_MIN_COMMON_ROLES,
-        measure=_shared_loadings,
-    ),
-    CrossClaim(
-        id="models-share-components",
-        paper="AA",
-        section="5 Persona space",
-        text="Different models have the same leading components of persona space.",
-        estimand="Lowest |correlation| of role loadings on the first three components with those "
-        "on the best matching one of another model, middle layers",
-        published="interpreted alike",
-        unit="roles",
-        null="roles of one model shuffled; the best match is chosen again",
-        expect=Above(bound=0.0, smallest=0.5),
-        min_clusters=_MIN_COMMON_ROLES,
-        measure=_shared_components,
-    ),
-    CrossClaim(
-        id="models-share-geometry",
-        paper="AA",
-        section="5 Persona space",
-        text="Role vectors have a similar geometry in different models.",
-        estimand="Lowest rank correlation between two models' role cosines (RSA), middle layers",
-        published="not reported",
-        unit="roles",
-        null="roles of one model relabelled",
-        expect=Above(bound=0.0, smallest=0.3),
-        min_clusters=_MIN_COMMON_ROLES,
-        measure=_shared_geometry,
     ),
 )

@@ -49,7 +49,9 @@ def simulate(
             frames: Frames = {}
             for tables in ALL_TABLES:
                 frames |= tables(sizes, float(effect), rng)
-            evidence = SimulatedEvidence("simulated", MIDDLE, sizes.roles, {}, _CRITERIA, frames)
+            evidence = SimulatedEvidence(
+                "simulated", MIDDLE, sizes.roles, {}, _CRITERIA, frames=frames
+            )
             for claim in claims:
                 outcome = measured(claim, evidence)
                 if isinstance(outcome, Finding):

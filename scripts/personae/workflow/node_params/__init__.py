@@ -38,6 +38,7 @@ from personae.workflow.node_params.judging_params import (
     role_record,
 )
 from personae.workflow.node_params.persona_params import (
+    compared_models,
     engine_record,
     generator,
     kept_of_roles,
@@ -69,6 +70,7 @@ __all__ = [
     "case_record",
     "closed_answers",
     "compared_arms",
+    "compared_models",
     "deciding_judge",
     "drift_cap",
     "drift_conversations",

@@ -124,3 +124,9 @@ def kept_of_roles(study: Study, model: str) -> Record:
         "sampled": study.config.axis.null_rollouts,
         "layers": study.kept_layers(model),
     }
+
+
+def compared_models(study: Study) -> list[Record]:
+    """Name, base model and middle layer of every model of the study."""
+    rows = [study.models[name] for name in study.model_names]
+    return [row.model_dump(include={"name", "base", "middle_layer"}) for row in rows]

@@ -12,6 +12,7 @@ from personae.workflow.stages.axis_experiment_stages import (
     steers_roles,
 )
 from personae.workflow.stages.experiment_stages import compares
+from personae.workflow.stages.persona_stages import has_several_models
 from personae.workflow.stages.reading_stages import reads_features, reads_tokens
 from personae.workflow.stages.stage import Stage, single
 from personae.workflow.stages.training_stages import screens, trains
@@ -56,6 +57,13 @@ FIGURE_STAGES: Final = (
     ),
     _figure("axis_layers", "Plot the axis by layer", _SPACE, {"": "space_layers"}),
     _figure("role_loadings", "Plot role loadings", _SPACE, {"": "role_loadings"}),
+    _figure(
+        "model_comparison",
+        "Plot the comparison of models",
+        _SPACE,
+        {"": "model_comparison"},
+        has_several_models,
+    ),
     _figure("role_cosines", "Plot cosines between roles", _SPACE, {"": "cosines"}),
     _figure(
         "separation",

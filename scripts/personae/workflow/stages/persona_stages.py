@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from personae.workflow.stages.rollout_stages import extracts, generates, judges
 from personae.workflow.stages.stage import Output, Stage, single
+
+if TYPE_CHECKING:
+    from personae.workflow.config import Study
+
+
+def has_several_models(study: Study) -> bool:
+    """Whether a study has models to compare with each other."""
+    return len(study.model_names) > 1
+
 
 _MODELS: Final = (
     Stage(
@@ -171,6 +180,15 @@ _AXIS: Final = (
             "directions": "directions",
             "kept": "kept_activations",
         },
+    ),
+    Stage(
+        "compare_models",
+        "axis",
+        "Compare the models' persona spaces",
+        "study",
+        single("model_comparison", arm_target=True, study_target=True),
+        {"cosines": "cosines", "loadings": "role_loadings"},
+        only_if=has_several_models,
     ),
 )
 

@@ -115,7 +115,35 @@ def space_tables(plan: Planted) -> dict[str, pa.Table]:
         "axis/space_coordinates": table("space_coordinates", coordinates),
         "axis/cosines": table("cosines", cosines),
         "axis/role_loadings": _loadings(plan, truth),
+        "axis/model_comparison": _comparison(plan),
     }
+
+
+def _comparison(plan: Planted) -> pa.Table:
+    """One pair of models, the model trained from its base: alike, or not."""
+    rows = []
+    for i, (statistic, component) in enumerate(
+        [("geometry", None), ("places on the axis", None), *(("component", c) for c in range(3))]
+    ):
+        value = (0.9 - 0.1 * i) * plan.effect
+        bounded = statistic != "geometry"
+        rows.append(
+            {
+                "left": "good",
+                "right": "flat",
+                "relation": "base and instruct",
+                "statistic": statistic,
+                "component": component,
+                "matched": component,
+                "n_roles": len(ROLES),
+                "value": value,
+                "low": value - 0.2 if bounded else None,
+                "high": value + 0.1 if bounded else None,
+                "null_p95": 0.45,
+                "p_value": 0.01 if plan.effect else 0.6,
+            }
+        )
+    return table("model_comparison", rows)
 
 
 def _loadings(plan: Planted, truth: np.ndarray) -> pa.Table:

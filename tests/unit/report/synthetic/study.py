@@ -24,6 +24,7 @@ from scripts.report import (
     plot_judges,
     plot_layer_choice,
     plot_layer_sweep,
+    plot_model_comparison,
     plot_monitoring,
     plot_persona_space,
     plot_role_cosines,
@@ -124,6 +125,7 @@ _PLACES = {
     "speaker_shares": "susceptibility/shares",
     "harm_rates": "harm/rates",
     "harm_link": "harm/link/link",
+    "model_comparison": "axis/model_comparison",
     "case_effects": "cases/effects",
     "finetuning_shifts": "finetuning/shifts",
     "finetuning_correlations": "finetuning/correlations",
@@ -298,6 +300,9 @@ def draw_figures(study: Study, model: str) -> None:
     plot_axis_layers.main(table=at("axis/space_layers"), **layer, **out("axis_layers"))
     plot_role_cosines.main(table=at("axis/cosines"), **layer, **out("role_cosines"))
     plot_role_loadings.main(table=at("axis/role_loadings"), **out("role_loadings"))
+    plot_model_comparison.main(
+        table=at("axis/model_comparison"), model=model, **out("model_comparison")
+    )
     plot_separation.main(
         aucs=at("axis/separation"),
         projections=[at(f"roles/{role}/projections") for role in [*ROLES, "default"]],
@@ -406,6 +411,7 @@ def score(study: Study) -> None:
             "seed": 0,
         },
         sizes={"roles": len(ROLES)},
+        bases={"good": "flat"},
         provenance=provenance("all"),
     )
 

@@ -1,0 +1,154 @@
+"""Every pair of a study's models compared over the roles of both (AA, persona space).
+
+Three numbers need no common hidden space: the rank correlation of the cosines between roles (RSA),
+the correlation of the places of roles along each model's own axis, and that of the loadings of
+roles on matched components. Each has a null in which one model's roles change places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from personae.data.table_values import number_or_none
+from personae.science.finetuning_shift import pearson
+from personae.science.geometry import rsa
+from personae.science.model_comparison import matched_components
+from personae.science.permutations import permutation_p
+from personae.science.resampling import Bootstrap, interval
+
+MODELS: Final = "models"
+BASE_AND_INSTRUCT: Final = "base and instruct"
+
+RSA_STATISTIC: Final = "geometry"
+ALONG_AXIS: Final = "places on the axis"
+COMPONENT: Final = "component"
+
+COMPARED: Final = 3
+"""Leading components that are compared; AA interprets three."""
+LEAST_ROLES: Final = 8
+
+_AXIS: Final = "assistant_axis"
+
+Record = dict[str, Any]
+
+
+class ComparedModel(NamedTuple):
+    """One model at its middle layer.
+
+    Attributes
+    ----------
+    name, base
+        Its name, and that of the base model that it was trained from; empty if none is named.
+    cosines
+        Rows of ``cosines``: between roles, and of roles with the axis (``assistant_axis``).
+    loadings
+        Centred loadings of fully played roles, roles as rows and components as columns.
+    """
+
+    name: str
+    base: str
+    cosines: pd.DataFrame
+    loadings: pd.DataFrame
+
+
+def pair_rows(
+    models: Sequence[ComparedModel], *, permutations: int, plan: Bootstrap
+) -> list[Record]:
+    """Compare every two models. Rows of ``model_comparison``.
+
+    Parameters
+    ----------
+    models
+        Models of a study, in its order.
+    permutations, plan
+        Shuffles of one model's roles, and the bootstrap over roles.
+
+    Returns
+    -------
+    list of dict
+        ``value`` with its interval over roles (none for the geometry: entries of a similarity
+        matrix share roles) and the null's 95th percentile. ``relation`` tells a base model and the
+        model that was trained from it from any two models. Pairs with fewer than `LEAST_ROLES`
+        roles in common have no rows.
+    """
+    rows = []
+    for left, right in combinations(models, 2):
+        related = left.base == right.name or right.base == left.name
+        place = {
+            "left": left.name,
+            "right": right.name,
+            "relation": BASE_AND_INSTRUCT if related else MODELS,
+        }
+        rows += [{**place, **row} for row in _compared(left, right, permutations, plan)]
+    return rows
+
+
+def _compared(
+    left: ComparedModel, right: ComparedModel, permutations: int, plan: Bootstrap
+) -> Iterator[Record]:
+    shared = set(left.cosines.left) & set(right.cosines.left)
+    roles = sorted(shared - {_AXIS})
+    if len(roles) >= LEAST_ROLES:
+        matrices = [_matrix(model.cosines, roles) for model in (left, right)]
+        found = rsa(*matrices, permutations=permutations, seed=plan.seed)
+        yield {
+            "statistic": RSA_STATISTIC,
+            "n_roles": len(roles),
+            "value": found.rho,
+            "null_p95": found.null_high,
+            "p_value": found.p,
+        }
+        if _AXIS in shared:
+            places = [_along_axis(model.cosines, roles) for model in (left, right)]
+            yield {
+                "statistic": ALONG_AXIS,
+                "n_roles": len(roles),
+                **_correlated(*places, permutations, plan),
+            }
+    if len(left.loadings.index.intersection(right.loadings.index)) < LEAST_ROLES:
+        return
+    for match in matched_components(
+        left.loadings, right.loadings, n_components=COMPARED, permutations=permutations, plan=plan
+    ):
+        yield {
+            "statistic": COMPONENT,
+            "component": match.component,
+            "matched": match.matched,
+            "n_roles": match.n_roles,
+            "value": match.correlation.estimate,
+            "low": number_or_none(match.correlation.low),
+            "high": number_or_none(match.correlation.high),
+            "null_p95": match.null_p95,
+            "p_value": match.p_value,
+        }
+
+
+def _matrix(cosines: pd.DataFrame, roles: Sequence[str]) -> np.ndarray:
+    wide = cosines.pivot(index="left", columns="right", values="cosine")
+    return wide.loc[roles, roles].to_numpy(dtype=np.float64)
+
+
+def _along_axis(cosines: pd.DataFrame, roles: Sequence[str]) -> np.ndarray:
+    """Cosine of every role with the model's own axis."""
+    rows = cosines[cosines.right == _AXIS].set_index("left").cosine
+    return rows.loc[roles].to_numpy(dtype=np.float64)
+
+
+def _correlated(x: np.ndarray, y: np.ndarray, permutations: int, plan: Bootstrap) -> Record:
+    rng, n = np.random.default_rng(plan.seed), len(x)
+    value = pearson(x, y)
+    drawn = [pearson(x[some], y[some]) for some in rng.integers(n, size=(plan.draws, n))]
+    null = [pearson(x, rng.permutation(y)) for _ in range(permutations)]
+    bounds = interval(value, drawn, plan.level)
+    return {
+        "value": value,
+        "low": number_or_none(bounds.low),
+        "high": number_or_none(bounds.high),
+        "null_p95": float(np.quantile(null, 0.95)),
+        "p_value": float(permutation_p(value, null)),
+    }
