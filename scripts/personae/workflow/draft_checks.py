@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from personae.personas.library.library_loader import Library
-from personae.personas.library.near_duplicates import without_near_duplicates
+from personae.personas.library.near_duplicates import distinct_places
 from personae.personas.library.records import Trait
 from personae.personas.library.text_checks import check_texts
 from personae.personas.library.yaml_reader import LibraryError, validate
@@ -53,15 +53,15 @@ def _divided(place: str, slug: str, item: dict[str, Any]) -> dict[str, Any]:
         raise LibraryError(f"{place}: questions: must be a list of texts; {_AGAIN}")
     shown = item.get("many_shot")
     examples = [e for e in shown if isinstance(e, dict)] if isinstance(shown, list) else []
-    kept = without_near_duplicates(asked, (str(example.get("user")) for example in examples))
+    known = (str(example.get("user")) for example in examples)
+    kept = [asked[place] for place in distinct_places(asked, known)]
     random.Random(slug).shuffle(kept)
     halves = {"extraction": kept[:QUESTIONS], "evaluation": kept[QUESTIONS : 2 * QUESTIONS]}
     if not (pairs := item.get("pairs")) or not isinstance(pairs, list):
         return {**item, "questions": halves}
     sides = [str(pair.get("positive")) if isinstance(pair, dict) else "" for pair in pairs]
-    different = without_near_duplicates(sides)
-    own = [pair for i, pair in enumerate(pairs) if sides[i] in different or not sides[i]]
-    return {**item, "questions": halves, "pairs": own}
+    different = [pairs[place] for place in distinct_places(sides)]
+    return {**item, "questions": halves, "pairs": different}
 
 
 def _counts(place: str, trait: Trait) -> Iterator[str]:

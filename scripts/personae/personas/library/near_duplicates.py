@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 _WORD: Final = re.compile(r"\w+")
@@ -13,20 +13,25 @@ _WORD: Final = re.compile(r"\w+")
 MOST_ALIKE: Final = 0.75
 
 
-def without_near_duplicates(texts: Iterable[str], known: Iterable[str] = ()) -> list[str]:
-    """Return the texts in order, without those that nearly repeat an earlier or a known one.
+def distinct_places(texts: Sequence[str], known: Iterable[str] = ()) -> list[int]:
+    """Return the places of the texts that do not nearly repeat an earlier or a known one.
 
     Two texts are alike by the share of their different words that both have, ignoring case and
-    punctuation; from `MOST_ALIKE` on the later one is left out.
+    punctuation; from `MOST_ALIKE` on the later one is left out. A text without words repeats none.
     """
     before = [_words(text) for text in known]
-    kept = []
-    for text in texts:
+    places = []
+    for place, text in enumerate(texts):
         words = _words(text)
-        if not any(len(words & other) >= MOST_ALIKE * len(words | other) for other in before):
-            kept.append(text)
-            before.append(words)
-    return kept
+        if words and any(_alike(words, other) for other in before):
+            continue
+        places.append(place)
+        before.append(words)
+    return places
+
+
+def _alike(words: frozenset[str], other: frozenset[str]) -> bool:
+    return len(words & other) >= MOST_ALIKE * len(words | other)
 
 
 def _words(text: str) -> frozenset[str]:
