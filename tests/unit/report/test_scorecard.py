@@ -355,6 +355,18 @@ def test_models_are_compared_only_when_there_are_several(
         assert "1 model in this study" in single["reason"]
 
 
+def test_a_model_is_compared_with_its_base_where_the_table_names_one(
+    scorecard: pd.DataFrame, study: Study
+) -> None:
+    # The synthetic `good` is said to be trained from `flat`, whose roles lie elsewhere.
+    found = row(scorecard, "base-shares-geometry", "all models")
+    assert found.verdict in (INCONCLUSIVE, NOT_REPRODUCED)
+    assert found.value == row(scorecard, "models-share-geometry", "all models").value
+    strangers = [evidence(study), evidence(study, "flat")]
+    rows = {r["claim"]: r for r in score_claims((), CROSS_CLAIMS, strangers)}
+    assert "trained from another one" in rows["base-shares-geometry"]["reason"]
+
+
 def test_without_a_second_judge_or_coherent_coefficient_claims_are_untestable(
     study: Study,
 ) -> None:

@@ -34,24 +34,24 @@ def model_comparison(table: pd.DataFrame, model: str) -> Illustration:
     rows = rows.assign(other=np.where(rows.left == model, rows.right, rows.left))
     others = list(dict.fromkeys(rows.other))
     figure, grid = panels(1, len(others), width=2.4 + 2.6 * len(others), height=3.0, sharey=True)
-    for axes, other in zip(grid[0], others, strict=True):
-        _panel(axes, rows[rows.other == other], model)
-        related = (rows[rows.other == other].relation == BASE_AND_INSTRUCT).any()
+    for place, (axes, other) in enumerate(zip(grid[0], others, strict=True)):
+        here = rows[rows.other == other]
+        _panel(axes, here, model, labelled=place == 0)
+        related = (here.relation == BASE_AND_INSTRUCT).any()
         axes.set_title(f"{other} ({BASE_AND_INSTRUCT})" if related else other)
     figure.legend(loc="outside lower center", ncols=2)
     return Illustration(figure, _TITLE, _finding(rows, others))
 
 
-def _panel(axes: Axes, rows: pd.DataFrame, model: str) -> None:
+def _panel(axes: Axes, rows: pd.DataFrame, model: str, *, labelled: bool) -> None:
     """Draw one line per statistic with its interval and its null."""
     names = [_named(row, model) for _, row in rows.iterrows()]
     places = -np.arange(len(rows), dtype=float)
     lengths = np.nan_to_num([rows.value - rows.low, rows.high - rows.value])
     bars: style.Look = {"fmt": "o", "color": style.ASSISTANT, "elinewidth": 1.4, "ms": 6}
-    first = axes.get_subplotspec() is None or axes.get_subplotspec().is_first_col()  # type: ignore[union-attr]
-    label = "correlation, 95% interval over roles" if first else None
+    label = "correlation, 95% interval over roles" if labelled else None
     axes.errorbar(rows.value, places, xerr=np.clip(lengths, 0, None), label=label, **bars)
-    null = "roles shuffled, 95th %" if first else None
+    null = "roles shuffled, 95th %" if labelled else None
     axes.plot(rows.null_p95, places, "|", color=style.MUTED, ms=10, mew=1.4, ls="", label=null)
     style.rule(axes, 0.0, vertical=True)
     axes.set_yticks(places, names)

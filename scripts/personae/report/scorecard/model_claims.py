@@ -48,6 +48,8 @@ def _shared_geometry(models: Sequence[Evidence]) -> Outcome:
 
 
 def _base_geometry(models: Sequence[Evidence]) -> Outcome:
+    if len(models) < 2:
+        return Untestable(f"{count(len(models), 'model')} in this study; at least 2 are needed")
     places = {evidence.model: place for place, evidence in enumerate(models)}
     pairs = [(places[e.model], places[e.base]) for e in models if e.base in places]
     if not pairs:
