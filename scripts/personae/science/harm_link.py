@@ -109,8 +109,10 @@ def _correlations(part: pd.DataFrame, permutations: int, plan: Bootstrap) -> Ite
     orders = [rng.permutation(len(means)) for _ in range(permutations)]
     centred = pairs - pairs.groupby(codes).transform("mean")
     shuffled = permuted_labels(centred.rate.to_numpy(), permutations, plan.seed, codes)
-    turns = correlations(*pairs.to_numpy().T, codes, codes, plan)
-    of_means = correlations(*means.to_numpy().T, means.index * 0, means.index, plan).pooled
+    x, y = pairs.projection.to_numpy(), pairs.rate.to_numpy()
+    turns = correlations(x, y, codes, codes, plan)
+    x, y = means.projection.to_numpy(), means.rate.to_numpy()
+    of_means = correlations(x, y, np.zeros(len(means)), np.arange(len(means)), plan).pooled
     found = (
         (FIRST_TURNS, len(pairs), turns.pooled, pairs, _dealt_out(pairs, codes, orders)),
         (ROLE_MEANS, len(means), of_means, means, (means.rate.to_numpy()[o] for o in orders)),

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from personae.data.table_values import number_or_none
 from personae.science.finetuning_shift import pearson
@@ -34,6 +35,7 @@ LEAST_ROLES: Final = 8
 
 _AXIS: Final = "assistant_axis"
 
+FloatArray = NDArray[np.float64]
 Record = dict[str, Any]
 
 
@@ -104,11 +106,11 @@ def _compared(
             "p_value": found.p,
         }
         if _AXIS in shared:
-            places = [_along_axis(model.cosines, roles) for model in (left, right)]
+            x, y = (_along_axis(model.cosines, roles) for model in (left, right))
             yield {
                 "statistic": ALONG_AXIS,
                 "n_roles": len(roles),
-                **_correlated(*places, permutations, plan),
+                **_correlated(x, y, permutations, plan),
             }
     if len(left.loadings.index.intersection(right.loadings.index)) < LEAST_ROLES:
         return
@@ -128,18 +130,18 @@ def _compared(
         }
 
 
-def _matrix(cosines: pd.DataFrame, roles: Sequence[str]) -> np.ndarray:
+def _matrix(cosines: pd.DataFrame, roles: Sequence[str]) -> FloatArray:
     wide = cosines.pivot(index="left", columns="right", values="cosine")
-    return wide.loc[roles, roles].to_numpy(dtype=np.float64)
+    return np.asarray(wide.loc[roles, roles], dtype=np.float64)
 
 
-def _along_axis(cosines: pd.DataFrame, roles: Sequence[str]) -> np.ndarray:
+def _along_axis(cosines: pd.DataFrame, roles: Sequence[str]) -> FloatArray:
     """Cosine of every role with the model's own axis."""
     rows = cosines[cosines.right == _AXIS].set_index("left").cosine
-    return rows.loc[roles].to_numpy(dtype=np.float64)
+    return np.asarray(rows.loc[roles], dtype=np.float64)
 
 
-def _correlated(x: np.ndarray, y: np.ndarray, permutations: int, plan: Bootstrap) -> Record:
+def _correlated(x: FloatArray, y: FloatArray, permutations: int, plan: Bootstrap) -> Record:
     rng, n = np.random.default_rng(plan.seed), len(x)
     value = pearson(x, y)
     drawn = [pearson(x[some], y[some]) for some in rng.integers(n, size=(plan.draws, n))]

@@ -40,7 +40,8 @@ def features(table: pd.DataFrame) -> Illustration:
     columns = min(_PER_ROW, len(keys))
     rows = 2 * int(np.ceil(len(keys) / columns))
     figure, grid = panels(rows, columns, height=2.6 * rows)
-    for axes in grid.flat:
+    panes: list[Any] = list(grid.flat)
+    for axes in panes:
         axes.set_axis_off()
     several = table.autoencoder.nunique() > 1
     for place, (autoencoder, trait) in enumerate(keys):
