@@ -31,6 +31,11 @@ def reply(body: dict[str, Any], _before: int) -> Reply:
     return completion(json.dumps(item))
 
 
+def said(done: subprocess.CompletedProcess[str]) -> str:
+    """Return both streams: a dry run writes to the other one."""
+    return done.stdout + done.stderr
+
+
 @dataclass
 class Desk:
     """A project whose study describes a trait, and the endpoint that drafts it."""
@@ -68,24 +73,23 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 def test_a_described_trait_is_drafted_alone_and_used_by_the_next_run(desk: Desk) -> None:
     early = desk.run("-n", "results/mini/smollm2_135m/axis/directions.parquet")
     assert early.returncode != 0
-    assert "comes after the drafts of sunny; run without targets first" in early.stderr
+    assert "comes after the drafts of sunny; run without targets first" in said(early)
     for targets in ((), ("axis",)):
         planned = desk.run("-n", *targets)
-        assert counts(parse_jobs(planned.stdout + planned.stderr))["draft_trait"] == 1
-        assert "1 trait described, without a file in config/traits" in planned.stderr
+        assert counts(parse_jobs(said(planned)))["draft_trait"] == 1
+        assert "1 trait described, without a file in config/traits" in said(planned)
     assert not desk.endpoint.asked
 
     done = desk.run()
-    said = done.stdout + done.stderr
-    assert done.returncode == 0, said[-3000:]
-    assert "1 trait drafted: read config/traits/sunny.yaml" in said
+    assert done.returncode == 0, said(done)[-3000:]
+    assert "1 trait drafted: read config/traits/sunny.yaml" in said(done)
     assert not list(desk.project.root.glob("results/mini/**/*.parquet")), "nothing else is made"
     drafted = read_yaml(desk.file)
     assert drafted["description"] == ABOUT
     assert drafted["rubric"] == TRAIT["rubric"], "the first reply lacked it and was sent back"
 
     again = desk.run("-n")
-    jobs = parse_jobs(again.stdout + again.stderr)
+    jobs = parse_jobs(said(again))
     assert "draft_trait" not in counts(jobs)
     assert {job.wildcards.get("trait") for job in jobs} >= {"poetic", "sunny"}
 
@@ -95,7 +99,7 @@ def test_an_edited_file_is_neither_drafted_again_nor_removed(desk: Desk) -> None
     edited = desk.file.read_text()
     planned = desk.run("-n", "--forceall")
     assert planned.returncode == 0, planned.stderr[-2000:]
-    assert "draft_trait" not in counts(parse_jobs(planned.stdout + planned.stderr))
+    assert "draft_trait" not in counts(parse_jobs(said(planned)))
     assert desk.file.read_text() == edited
 
 
@@ -110,4 +114,4 @@ def test_a_trait_that_nobody_can_draft_is_one_line(desk: Desk) -> None:
     done = desk.project.run("--cores", "1", "--configfile", "nobody.yaml", "-n")
     assert done.returncode != 0
     line = "traits.described.gloomy: has no file in config/traits; name an endpoint in"
-    assert line in done.stderr
+    assert line in said(done)

@@ -82,7 +82,12 @@ def _correlations(axes: Axes, link: pd.DataFrame) -> None:
     axis, random = link[link.direction == "axis"], link[link.direction != "axis"]
     chance = random[random.value.notna()]
     look: style.Look = {"s": 18, "color": style.NULL, "alpha": 0.6, "lw": 0}
-    axes.scatter(chance.value, chance.statistic.map(places) - 0.2, label="random direction", **look)
+    axes.scatter(
+        chance.value,
+        chance.statistic.map(places).astype(float) - 0.2,
+        label="random direction",
+        **look,
+    )
     for row in axis[axis.value.notna()].itertuples():
         lengths = np.nan_to_num([[row.value - row.low], [row.high - row.value]])
         bars: style.Look = {"fmt": "o", "color": style.ASSISTANT, "elinewidth": 1.4, "ms": 6}
