@@ -16,7 +16,7 @@ from personae.personas.library.yaml_reader import LibraryError, validate
 
 PAIRS, QUESTIONS = 5, 20
 """Instruction pairs, and questions of each set (PV, artifacts)."""
-_LEAST: Final = {"monitoring": 8, "many_shot": 4}
+_LEAST: Final = {"monitoring": 8, "many_shot": 20}
 _FENCE: Final = re.compile(r"\A```\w*\n(.*)\n```\Z", re.DOTALL)
 _AGAIN: Final = "draft it again with another --seed (personae library draft)"
 
