@@ -8,6 +8,8 @@ import pytest
 
 from personae.workflow import node_params
 from personae.workflow.config import ConfigError, load_study
+from personae.workflow.estimate.node_work import WorkCounter
+from personae.workflow.estimate.rates import load_rates
 from personae.workflow.stages.registry import STAGES, nodes
 from tests.unit.conftest import ROOT
 
@@ -139,3 +141,70 @@ def test_a_wrong_setting_of_case_studies_is_one_line(
     with pytest.raises(ConfigError) as refused:
         load_study(demo, ROOT)
     assert [said in problem for problem in refused.value.problems] == [True]
+
+
+def test_first_turns_of_the_harm_link_are_counted_as_they_are_asked(demo: dict[str, Any]) -> None:
+    demo["harm_link"] |= {"roles": ["pirate", "cat"], "prompts": 2, "questions": 3, "probes": 5}
+    study = load_study(demo, ROOT)
+    record = node_params.harm_link(study)
+    assert record is not None
+    assert record["roles"] == ["pirate", "cat", "default"]
+    assert len({probe["category"] for probe in record["probes"]}) == 5
+    count = WorkCounter(study, "smollm2_135m", load_rates(ROOT / "config/rates.yaml"))
+    asked = count.harm_link({})
+    assert asked.number == 3 * 2 * 3 * 5
+    assert asked.prompt > count.role({"role": "pirate"}).response
+    demo["harm"] = demo["cases"] = None
+    assert "harm" in node_params.measuring(load_study(demo, ROOT))["kinds"]
+    demo["harm_link"] = None
+    without = load_study(demo, ROOT)
+    assert node_params.harm_link(without) is None
+    assert "harm" not in node_params.measuring(without)["kinds"]
+    assert not list(nodes(STAGES["answer_in_roles"], without, "smollm2_135m"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"roles": ["bishop"]}, "harm_link.roles[0]: no role 'bishop' in the study"),
+        ({"prompts": 6}, "harm_link.prompts: 6 is too many, there are 5"),
+        ({"questions": 4}, "harm_link.questions: 4 is too many, there are 3"),
+        ({"probes": 1000}, "harm_link.probes: 1000 is too many"),
+    ],
+)
+def test_a_wrong_setting_of_the_harm_link_is_one_line(
+    demo: dict[str, Any], changes: dict[str, Any], said: str
+) -> None:
+    demo["harm_link"] |= changes
+    with pytest.raises(ConfigError) as refused:
+        load_study(demo, ROOT)
+    assert len(refused.value.problems) == 1
+    assert said in refused.value.problems[0]
+
+
+def test_all_layers_are_those_of_the_model(demo: dict[str, Any]) -> None:
+    demo["layer_sweep"]["layers"] = "all"
+    assert load_study(demo, ROOT).candidate_layers("smollm2_135m") == list(range(30))
+    demo["layer_sweep"]["layers"] = "every"
+    with pytest.raises(ConfigError, match=r"layer_sweep\.layers"):
+        load_study(demo, ROOT)
+
+
+def test_a_trait_that_is_only_described_is_drafted_first(demo: dict[str, Any]) -> None:
+    demo["traits"] |= {"described": {"sunny": "Expects the best.", "poetic": "Not used."}}
+    with pytest.raises(ConfigError) as refused:
+        load_study(demo, ROOT)
+    assert refused.value.problems == [
+        "config: traits.described.sunny: has no file in config/traits; name an endpoint in "
+        "assignments.artifact_writer that drafts it, or write the file"
+    ]
+    demo["endpoints"] = {"scribe": {"base_url": "http://127.0.0.1:1/v1", "model": "m"}}
+    demo["assignments"] = {"artifact_writer": "scribe"}
+    study = load_study(demo, ROOT)
+    assert study.undrafted == ["sunny"]
+    assert study.trait_names == ["poetic", "pirate_speech", "formal", "sycophantic"]
+    assert study.endpoint_names == ["scribe"]
+    assert list(nodes(STAGES["draft_trait"], study, "smollm2_135m")) == [{"drafted": "sunny"}]
+    demo["traits"]["described"] = {"frugal": "Spends little."}
+    with pytest.raises(ConfigError, match=r"traits\.described\.frugal: is in the trait space"):
+        load_study(demo, ROOT)
