@@ -6,12 +6,15 @@ once more while it is steered against its trait. All in one process, so that arm
 and steering alone. Tables: ``finetuned_responses``, ``activations``, ``closed_answers``.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from personae.api.requests import EngineSpec
 from personae.data import tables
+from personae.inference.client.row_cache import KeptRows
+from personae.inference.weights_manifest import file_digests
 from personae.rollouts.finetuned_rollouts import AskedAdapter, ask_adapter
 from personae.science.chosen_vectors import ChosenVector, chosen_vector
 
@@ -24,6 +27,7 @@ def main(
     layers: Sequence[str],
     paths_out: Mapping[str, str],
     machine: EngineSpec,
+    kept: KeptRows,
     provenance: dict[str, str],
 ) -> None:
     """Write the answers of all arms.
@@ -36,6 +40,8 @@ def main(
         Folders of the adapters, in the order of ``asked["adapters"]``.
     vectors, layers
         Vectors and chosen layers of all traits, in the order of ``asked["questions"]``.
+    kept
+        Rows of an attempt that was ended before.
     """
     chosen = {
         trait: chosen_vector(*files)
@@ -43,7 +49,7 @@ def main(
     }
     parts = [
         ask_adapter(engine, arm, asked, {t: v for t, v in chosen.items() if v is not None})
-        for engine, arm in _arms(asked, adapters, chosen, machine)
+        for engine, arm in _arms(asked, adapters, chosen, machine, kept)
     ]
     for kind, path in paths_out.items():
         made = tables.assemble([getattr(part, kind) for part in parts], kind)
@@ -55,6 +61,7 @@ def _arms(
     adapters: Sequence[str],
     chosen: Mapping[str, ChosenVector | None],
     machine: EngineSpec,
+    kept: KeptRows,
 ) -> Iterator[tuple[Any, AskedAdapter]]:
     """Yield every arm with its engine, one model in memory at a time."""
     # Imported here: torch, which only the running node needs.
@@ -62,20 +69,21 @@ def _arms(
     from personae.inference.torch_engine.engine import Engine
 
     trained = asked["trained"]
-    yield LocalEngine(Engine(machine)), AskedAdapter.base(trained)
+    yield LocalEngine(Engine(machine), kept), AskedAdapter.base(trained)
     for (name, arm), folder in zip(asked["adapters"].items(), adapters, strict=True):
         if not (Path(folder) / "adapter_config.json").is_file():
             continue  # the filter dropped the trait whose vector it was to be trained with
         steered = name == asked["steered"] and chosen[trained] is not None
         coefficients = (0.0, *asked["coefficients"]) if steered else (0.0,)
         arm = AskedAdapter(name, trained, arm["level"], arm["arm"], coefficients)
-        yield LocalEngine(Engine(machine, Path(folder))), arm
+        files = json.dumps(file_digests(Path(folder)), sort_keys=True)
+        yield LocalEngine(Engine(machine, Path(folder)), kept, files), arm
 
 
 if __name__ == "__main__":
-    from personae.workflow.node import run_training_node
+    from personae.workflow.node import run_local_model_node
 
-    run_training_node(
+    run_local_model_node(
         snakemake,
         main,
         asked=dict(snakemake.params.asked),

@@ -7,10 +7,12 @@ import os
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from .answers import damage_answers
 from .endpoint_modes import MODES, check_modes
 from .files import cut, flip_bits, swap
 from .hostile import refuse_hostile
@@ -18,10 +20,10 @@ from .inputs import mutate
 from .judge import JudgingEndpoint
 from .kills import finish, kill_often
 from .node_kills import kill_node
-from .nodes import Bench, Found, nodes_of, rounds
+from .nodes import Bench, Kill, nodes_of, rounds, table_of
 from .study import JUDGES, RESULTS, TortureStudy, found_study, make_study, port_of
 
-PARTS = ("inputs", "hostile", "endpoints", "files", "remade", "nodes", "study")
+PARTS = ("inputs", "hostile", "endpoints", "answers", "files", "remade", "nodes", "study")
 # Requests that may be on the way when a process is killed: they are asked again.
 _IN_FLIGHT = 8
 
@@ -77,7 +79,7 @@ def _folder(kept: Path | None) -> Iterator[Path]:
 
 def _part(part: str, root: Path, options: argparse.Namespace) -> list[Row]:
     seed = options.seed
-    if part in ("inputs", "hostile", "endpoints"):
+    if part in ("inputs", "hostile", "endpoints", "answers"):
         with tempfile.TemporaryDirectory(prefix=part) as folder:
             return _without_study(part, Path(folder).resolve(), options)
     with _finished(root / "whole") as (study, endpoint):
@@ -98,6 +100,9 @@ def _without_study(part: str, folder: Path, options: argparse.Namespace) -> list
         return [("a mutated input is read or refused by a line", options.inputs, wrong)]
     if part == "hostile":
         return [("a hostile file is refused by a line", *refuse_hostile(folder))]
+    if part == "answers":
+        wrong = damage_answers(folder, options.flips, options.seed)
+        return [("a damaged answer is never read", options.flips, wrong)]
     return [("an endpoint's way to answer is understood", len(MODES), check_modes(folder))]
 
 
@@ -148,21 +153,37 @@ def nodes_killed(
     part, parts = map(int, share.split("/"))
     bench = Bench(study.project, study.arguments, RESULTS.as_posix(), endpoint)
     drawn = list(enumerate(rounds(nodes_of(bench), n, seed)))
-    found = Found()
+    kills, late = list[Kill](), []
     for number, (node, victim) in drawn[part - 1 :: parts]:
-        before = set(found.wrong)
-        kill_node(bench, node, victim, seed * 1000 + number, found)
-        outcome = "; ".join(line for line in found.wrong if line not in before) or "passed"
-        print(f"  {number}: {node.rule} (asks {node.asks}, kill {victim}): {outcome}", flush=True)
-    hits = found.hit.total()
-    print(f"killed: {dict(found.victims)} in {dict(found.hit)}; too late: {found.missed}")
-    print(f"rows used again: {dict(found.rows_kept)}; servers replaced: {found.replaced}")
-    print(f"answers used again: {dict(found.answers_kept)}; asked again: {found.asked_again}")
+        name = f"{number}: {node.rule} {node.outputs[0]} (kill {victim})"
+        kill = kill_node(bench, node, victim, seed * 1000 + number)
+        print(f"  {name}: {_outcome(kill)}", flush=True)
+        if kill is None:
+            late.append(name)
+            continue
+        for lines in (kill.failures, kill.differing, kill.lost):
+            lines[:] = [f"{name}: {line}" for line in lines]
+        kills.append(kill)
+    print("\n".join(table_of(kills)))
+    print(f"killed: {dict(Counter(kill.victim for kill in kills))}; too late: {late}")
+    print(f"servers replaced: {sum(kill.replaced for kill in kills)}")
+    print(f"answers asked for again: {sum(kill.asked_again for kill in kills)}")
     return [
-        ("a node goes on after a kill without a manual step", hits, found.failures),
-        ("its tables are those of a quiet run", hits, found.differing),
-        ("rows and answers that were there are used", hits, found.lost),
+        (name, len(kills), [line for kill in kills for line in getattr(kill, what)[:1]])
+        for name, what in (
+            ("a node goes on after a kill without a manual step", "failures"),
+            ("its tables are those of a quiet run", "differing"),
+            ("rows and answers that were there are used", "lost"),
+        )
     ]
+
+
+def _outcome(kill: Kill | None) -> str:
+    """Return one line about a kill."""
+    if kill is None:
+        return "too late"
+    used = f"{kill.rows_kept} rows and {kill.answers_kept} answers used again"
+    return "; ".join(kill.wrong) or f"passed, {used}"
 
 
 def study_killed(root: Path, whole: TortureStudy, n: int, seed: int) -> list[Row]:

@@ -6,9 +6,10 @@ import json
 import random
 import subprocess
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from personae.data import tables
 
@@ -17,7 +18,15 @@ from ..workflow.conftest import Project
 from .judge import JudgingEndpoint
 from .processes import VICTIMS, Victim
 
-Asks = Literal["model", "judge", "nothing"]
+Asks = Literal["model", "local", "judge", "training", "nothing"]
+"""What a node asks: the model server, a model of its own, judges, one that it trains, nothing."""
+
+_ASKING: dict[str, Asks] = {
+    "run_model_node": "model",
+    "run_local_model_node": "local",
+    "run_judge_node": "judge",
+    "run_training_node": "training",
+}
 
 
 @dataclass(frozen=True)
@@ -33,27 +42,67 @@ class Node:
         """What can be killed while it runs: only some nodes use a model server."""
         return tuple(v for v in VICTIMS if self.asks == "model" or v != "server")
 
+    @property
+    def keeps_rows(self) -> bool:
+        """Whether rows of the model are stored as they come."""
+        return self.asks in ("model", "local")
+
 
 @dataclass
-class Found:
-    """What the rounds showed."""
+class Kill:
+    """One kill and what came of it.
 
-    hit: Counter[str] = field(default_factory=Counter)
-    victims: Counter[str] = field(default_factory=Counter)
-    missed: list[str] = field(default_factory=list)  # nodes that had ended before
-    replaced: int = 0  # servers
-    rows_kept: Counter[str] = field(default_factory=Counter)
-    answers_kept: Counter[str] = field(default_factory=Counter)
+    Attributes
+    ----------
+    rule, asks, victim
+        The node, what it asks, and which process was ended.
+    rows_kept, answers_kept
+        Rows of the model and answers of the judge from before the kill, used by the plain rerun.
+    asked_again
+        Answers that were there and were asked for once more.
+    replaced
+        Whether the node got a new server within its attempt.
+    failures, differing, lost
+        A run that failed or needs a manual step, tables that are not those of a quiet run, rows or
+        answers that were not used.
+    """
+
+    rule: str
+    asks: Asks
+    victim: Victim
+    rows_kept: int = 0
+    answers_kept: int = 0
     asked_again: int = 0
+    replaced: bool = False
     failures: list[str] = field(default_factory=list)
     differing: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
 
     @property
     def wrong(self) -> list[str]:
-        """Everything that must not be, and the kills that came too late."""
-        late = [f"too late for {rule}" for rule in self.missed]
-        return [*self.failures, *self.differing, *self.lost, *late]
+        """Everything that must not be."""
+        return [*self.failures, *self.differing, *self.lost]
+
+
+def table_of(kills: Sequence[Kill]) -> list[str]:
+    """Return the lines of a table in Markdown: one row per kind of node."""
+    lines = [
+        "| node | asks | kills | went on | identical | rows used again | answers used again |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    by_rule = defaultdict(list)
+    for kill in kills:
+        by_rule[kill.rule].append(kill)
+    for rule, found in by_rule.items():
+        counts = (
+            len(found),
+            sum(not kill.failures for kill in found),
+            sum(not kill.differing for kill in found),
+            sum(kill.rows_kept for kill in found),
+            sum(kill.answers_kept for kill in found),
+        )
+        lines.append("| " + " | ".join([rule, found[0].asks, *map(str, counts)]) + " |")
+    return lines
 
 
 @dataclass(frozen=True)
@@ -87,7 +136,7 @@ def nodes_of(bench: Bench) -> list[Node]:
         facts = tables.provenance(path)
         outputs, rule = tuple(json.loads(facts["outputs"])), facts["rule"]
         found[outputs] = Node(rule, _asks(bench.project.root, rule), outputs)
-    order = ("model", "judge", "nothing")
+    order = get_args(Asks)
     return sorted(found.values(), key=lambda node: (order.index(node.asks), node.rule))
 
 
@@ -108,6 +157,6 @@ def rounds(nodes: list[Node], n: int, seed: int) -> list[tuple[Node, Victim]]:
 def _asks(root: Path, rule: str) -> Asks:
     (script,) = (root / "scripts").glob(f"*/{rule}.py")
     text = script.read_text(encoding="utf-8")
-    if "run_model_node(" in text:
-        return "model"
-    return "judge" if "run_judge_node(" in text else "nothing"
+    if rule == "write_library_card":  # its model is the embedder
+        return "nothing"
+    return next((asks for name, asks in _ASKING.items() if f"{name}(" in text), "nothing")

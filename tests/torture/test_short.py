@@ -11,6 +11,7 @@ import pytest
 
 from personae.data import tables
 
+from .answers import damage_answers
 from .files import cut, flip_bits, swap
 
 _SEED = 5
@@ -49,3 +50,7 @@ def test_every_cut_is_found(written: list[Path]) -> None:
 
 def test_every_swap_is_refused(written: list[Path], tmp_path: Path) -> None:
     assert swap(tmp_path, written, 200, _SEED) == []
+
+
+def test_no_damaged_answer_is_read(tmp_path: Path) -> None:
+    assert damage_answers(tmp_path, 300, _SEED) == []

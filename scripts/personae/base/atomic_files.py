@@ -43,6 +43,8 @@ def replace_atomically(path: Path) -> Iterator[Path]:
 def replacing_folder(path: Path) -> Iterator[Path]:
     """Yield an empty folder beside ``path`` that takes its place when the block succeeds.
 
+    One process at a time may write ``path``: what others have left unfinished is removed.
+
     Raises
     ------
     WriteError
@@ -50,6 +52,8 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     with explained(path):
+        for left in path.parent.glob(f".{path.name}.*.partial"):  # of a process that was killed
+            shutil.rmtree(left, ignore_errors=True)
         partial.mkdir(parents=True)
         try:
             yield partial

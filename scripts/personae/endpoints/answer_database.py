@@ -7,6 +7,7 @@ memory, so on a network disk a rollback journal is used instead.
 
 from __future__ import annotations
 
+import logging
 import secrets
 import shutil
 import sqlite3
@@ -19,11 +20,13 @@ from typing import Any, Final, Self
 
 import psutil
 
-from personae.base.errors import PersonaeError
 from personae.base.process_identity import ProcessIdentity
 from personae.endpoints.chat_answer import ChatAnswer
+from personae.endpoints.database_errors import DatabaseError, explain
 from personae.endpoints.spending import Budget, Charge
+from personae.endpoints.stored_answer import from_stored, to_stored
 
+LOG: Final = logging.getLogger("personae")
 FILE: Final = "answers.sqlite"
 _BUSY_SECONDS: Final = 120.0
 _LOOKUP: Final = 500  # keys per query
@@ -53,10 +56,6 @@ ON CONFLICT (study) DO UPDATE SET requests = requests + :requests, cost = cost +
 """
 
 
-class DatabaseError(PersonaeError):
-    """Answers cannot be stored, so no request may be sent."""
-
-
 class AnswerDatabase:
     """A context manager; each object is one asker, such as a node.
 
@@ -77,6 +76,8 @@ class AnswerDatabase:
             self._connection = sqlite3.connect(
                 folder / FILE, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
+            # A damaged text is told by its checksum.
+            self._connection.text_factory = lambda data: data.decode(errors="replace")
             _prepare(self._connection, is_local(folder) if wal is None else wal)
 
     def __enter__(self) -> Self:
@@ -94,24 +95,32 @@ class AnswerDatabase:
             )
 
     def known(self, keys: Iterable[str], since: float = 0.0) -> dict[str, ChatAnswer]:
-        """Return the answers stored under ``keys`` since a time (seconds since 1970)."""
-        wanted, found = list(dict.fromkeys(keys)), {}
+        """Return the answers stored under ``keys`` since a time (seconds since 1970).
+
+        Damaged ones are left out, with a warning.
+        """
+        wanted, found, damaged = list(dict.fromkeys(keys)), dict[str, ChatAnswer](), 0
         for start in range(0, len(wanted), _LOOKUP):
             part = wanted[start : start + _LOOKUP]
             query = f"SELECT key, answer FROM answers WHERE key IN ({_marks(part)}) AND time >= ?"
-            rows = self._rows(query, [*part, since])
-            found.update({key: ChatAnswer.from_json(text) for key, text in rows})
+            for key, text in self._rows(query, [*part, since]):
+                if (answer := from_stored(key, text)) is not None:
+                    found[key] = answer
+                else:
+                    damaged += 1
+        if damaged:
+            LOG.warning("%s: damaged answers (%d) are asked for again", self.folder / FILE, damaged)
         return found
 
     def spent(self, study: str) -> Charge:
         """Return the requests and cost of a study so far."""
         columns = "requests, cost, prompt_tokens, completion_tokens"
-        rows = self._rows(f"SELECT {columns} FROM ledger WHERE study = ?", [study])
-        return Charge(*rows[0]) if rows else Charge()
+        with self._explained():
+            return _charge(self._rows(f"SELECT {columns} FROM ledger WHERE study = ?", [study]))
 
     def keep(self, key: str, answer: ChatAnswer, endpoint: str, study: str, charge: Charge) -> None:
         """Store an answer and its cost in one transaction."""
-        row = (key, answer.to_json(), endpoint, time.time())
+        row = (key, to_stored(key, answer), endpoint, time.time())
         with self._transaction() as connection:
             connection.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)", row)
             connection.execute("DELETE FROM asked WHERE key = ?", (key,))
@@ -122,7 +131,8 @@ class AnswerDatabase:
         with self._transaction() as connection:
             query = "SELECT key, answer FROM answers WHERE endpoint = ?"
             rows = connection.execute(query, (endpoint,)).fetchall()
-            keys = [(key,) for key, text in rows if ChatAnswer.from_json(text).text in texts]
+            read = ((key, from_stored(key, text)) for key, text in rows)
+            keys = [(key,) for key, answer in read if answer and answer.text in texts]
             connection.executemany("DELETE FROM answers WHERE key = ?", keys)
             return len(keys)
 
@@ -130,8 +140,8 @@ class AnswerDatabase:
         """Charge a request of at most ``cost``; return False if that would exceed the budget."""
         with self._transaction() as connection:
             query = "SELECT requests, cost FROM ledger WHERE study = ?"
-            row = connection.execute(query, (study,)).fetchone()
-            if not budget.allows(Charge(*row) if row else Charge(), cost):
+            spent = _charge(connection.execute(query, (study,)).fetchall())
+            if not budget.allows(spent, cost):
                 return False
             connection.execute(_SPEND, {"study": study, **vars(Charge(1, cost))})
             return True
@@ -194,8 +204,15 @@ class AnswerDatabase:
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, OSError) as error:
-            raise DatabaseError(_explain(self.folder, error)) from None
+        except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
+            raise DatabaseError(explain(self.folder / FILE, error)) from None
+
+
+def _charge(rows: Sequence[Any]) -> Charge:
+    """Return the spending in the row of a study, if there is one."""
+    if any(not isinstance(value, int | float) for row in rows for value in row):
+        raise sqlite3.DatabaseError("the spending of a study is no number")
+    return Charge(*rows[0]) if rows else Charge()
 
 
 def _marks(values: Sequence[object]) -> str:
@@ -227,15 +244,3 @@ def is_local(folder: Path) -> bool:
 
 def _has_ended(asker: str) -> bool:
     return ProcessIdentity.parse(asker.rpartition(" ")[0]).is_gone
-
-
-def _explain(folder: Path, error: Exception) -> str:
-    if type(error) is sqlite3.DatabaseError:  # subclasses mean other errors
-        return (
-            f"{folder / FILE}: the database of answers is damaged ({error}); restore a copy, or "
-            "move it away, and its answers are asked for again"
-        )
-    return (
-        f"{folder}: answers cannot be kept ({error}), so that none is asked for; make room on the "
-        "disk, or correct judging.answers. All answers so far are kept: run again"
-    )

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from personae.api.arrow_stream import GENERATED
+from personae.api.arrow_stream import GENERATED, SCORED
+from personae.api.requests import LikelihoodResult
 from personae.data.vector_columns import from_matrix
 from personae.inference.server.backend import GeneratedResponse, SpanMeans
 
@@ -32,3 +33,8 @@ def means_batch(means: SpanMeans, layers: Sequence[int], schema: pa.Schema) -> p
     columns = [[means.id] * n, [means.span] * n, list(layers), [means.n_tokens] * n]
     arrays = [pa.array(column, schema.field(i).type) for i, column in enumerate(columns)]
     return pa.record_batch([*arrays, from_matrix(means.vectors)], schema=schema)
+
+
+def scored_batch(result: LikelihoodResult) -> pa.RecordBatch:
+    """Return one continuation in the schema `personae.api.arrow_stream.SCORED`."""
+    return pa.RecordBatch.from_pylist([result.model_dump()], schema=SCORED)

@@ -29,6 +29,7 @@ from personae.workflow.input_checks import check_inputs
 from personae.workflow.provenance import collect
 
 if TYPE_CHECKING:
+    from personae.api.requests import EngineSpec
     from personae.inference.client.row_cache import KeptRows
 
 LOG = logging.getLogger("personae")
@@ -64,14 +65,12 @@ def run_model_node(
 
     ``keeps_rows``: should the node not end well, its next attempt asks only for what is missing.
     """
-    from personae.api.requests import EngineSpec
     from personae.inference.client import connect
 
     with _node_frame(snakemake), _kept(snakemake) as restored:
         if restored:
             return
-        spec = EngineSpec(**snakemake.params.engine, **_runtime(snakemake.config))
-        with connect(spec, LOG) as engine:
+        with connect(_machine(snakemake), LOG) as engine:
             facts = engine.info().model_dump(mode="json")
             rows = _kept_rows(snakemake, facts) if keeps_rows else None
             keeping = engine.keeping(rows) if rows else contextlib.nullcontext()
@@ -80,16 +79,32 @@ def run_model_node(
 
 
 def run_training_node(snakemake: Any, main: Callable[..., None], **arguments: Any) -> None:
-    """Like `run_node`, with ``machine``: where a model is trained or run in this process.
+    """Like `run_node`, with ``machine``: where a model is trained or read in this process.
 
-    For models that no server holds. Its settings are those of the engine.
+    Its settings are those of the engine.
     """
     with _node_frame(snakemake), _kept(snakemake) as restored:
         if not restored:
-            from personae.api.requests import EngineSpec
+            main(**arguments, machine=_machine(snakemake), provenance=_provenance(snakemake))
 
-            machine = EngineSpec(**snakemake.params.engine, **_runtime(snakemake.config))
-            main(**arguments, machine=machine, provenance=_provenance(snakemake))
+
+def run_local_model_node(snakemake: Any, main: Callable[..., None], **arguments: Any) -> None:
+    """Like `run_training_node`, for models that run in this process, as no server holds them.
+
+    Their rows are stored in ``kept``, so that the next attempt runs only what is missing.
+    """
+    with _node_frame(snakemake), _kept(snakemake) as restored:
+        if not restored:
+            facts = {"machine": _machine(snakemake), "provenance": _provenance(snakemake)}
+            with _exits_on_sigterm(), _kept_rows(snakemake) as kept:
+                main(**arguments, **facts, kept=kept)
+
+
+def _machine(snakemake: Any) -> EngineSpec:
+    """Return the model of a node that loads it itself, and the settings of the engine."""
+    from personae.api.requests import EngineSpec
+
+    return EngineSpec(**snakemake.params.engine, **_runtime(snakemake.config))
 
 
 def run_judge_node(snakemake: Any, main: Callable[..., None], **arguments: Any) -> None:
@@ -165,10 +180,11 @@ def _exits_on_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _kept_rows(snakemake: Any, engine: Mapping[str, Any]) -> KeptRows:
+def _kept_rows(snakemake: Any, engine: Mapping[str, Any] | None = None) -> KeptRows:
     """Return the store of this node's rows, which survives a failure, unlike its outputs.
 
-    Prompts, seeds and vectors are part of the requests; code and model are added here.
+    Prompts, seeds and vectors are part of the requests; code and model are added here. Without
+    ``engine`` the requests name the model.
     """
     from personae.inference.client.row_cache import KeptRows
 
@@ -176,7 +192,7 @@ def _kept_rows(snakemake: Any, engine: Mapping[str, Any]) -> KeptRows:
         "rule": snakemake.rule,
         "wildcards": dict(snakemake.wildcards),
         "code": getattr(snakemake.params, "code", ""),
-        "model": [engine["weights_digest"], engine["dtype"], engine["engine"]],
+        "model": engine and [engine["weights_digest"], engine["dtype"], engine["engine"]],
     }
     return KeptRows(Path("results") / snakemake.config["study"] / FOLDER, node)
 

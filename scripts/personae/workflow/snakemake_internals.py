@@ -7,12 +7,14 @@ is upgraded, this is the module to check, with ``tests/workflow`` and ``tests/sl
 from __future__ import annotations
 
 import base64
+import json
 import os
 import sys
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-_RECORDS: Final = Path(".snakemake") / "metadata"
+_RECORDS: Final = Path(".snakemake")
+_KINDS: Final = ("metadata", "incomplete")
 
 
 def keep_group_going(workflow: Any) -> None:
@@ -39,27 +41,27 @@ def start_again(workflow: Any) -> NoReturn:
 
 
 def damaged_records(project: Path) -> dict[Path, Path]:
-    """Return Snakemake's records that are cut short or not text, each with the file it is about.
+    """Return Snakemake's records that are cut short or not JSON, each with the file it is about.
 
     A process that is killed while it writes a record leaves half of it. Snakemake then forgets
-    what the file was made from, or fails with a traceback. A record is JSON in a file whose name
-    is the base64 form of the path, in folders that begin with ``@`` where that is long.
+    what the file was made from, or that it is incomplete, or fails with a traceback. A record is
+    JSON in a file whose name is the base64 form of the path, in folders that begin with ``@`` where
+    that is long.
     """
-    folder = project / _RECORDS
     found = {}
-    for record in folder.rglob("*"):
-        if record.is_file() and not _is_whole(record.read_bytes()):
-            name = "".join(part.removeprefix("@") for part in record.relative_to(folder).parts)
-            try:
-                found[record] = Path(base64.urlsafe_b64decode(name).decode())
-            except ValueError:  # no record
-                continue
+    for folder in (project / _RECORDS / kind for kind in _KINDS):
+        for record in folder.rglob("*"):
+            if record.is_file() and not _is_whole(record.read_bytes()):
+                name = "".join(part.removeprefix("@") for part in record.relative_to(folder).parts)
+                try:
+                    found[record] = Path(base64.urlsafe_b64decode(name).decode())
+                except ValueError:  # no record
+                    continue
     return found
 
 
 def _is_whole(record: bytes) -> bool:
     try:
-        text = record.decode()
-    except UnicodeDecodeError:
+        return isinstance(json.loads(record), dict)
+    except (ValueError, RecursionError):
         return False
-    return text[:1] == "{" and text[-1:] == "}"

@@ -18,11 +18,13 @@ import pytest
 
 from personae.base.errors import PersonaeError
 from personae.base.process_identity import ProcessIdentity
-from personae.endpoints.answer_database import FILE, AnswerDatabase, DatabaseError, is_local
+from personae.endpoints.answer_database import FILE, AnswerDatabase, is_local
 from personae.endpoints.chat_answer import ChatAnswer
 from personae.endpoints.chat_request import answer_key, most_tokens
+from personae.endpoints.database_errors import DatabaseError
 from personae.endpoints.runtime import Runtime
 from personae.endpoints.spending import Budget, Charge
+from personae.endpoints.stored_answer import from_stored, to_stored
 
 from .asking import ask, texts
 from .misbehaving import Endpoint, Reply, completion
@@ -233,6 +235,30 @@ def test_a_damaged_database_is_named_and_no_full_disk(
     assert str(run.answers / FILE) in str(error.value)
     assert "make room" not in str(error.value)
     assert endpoint.asked.total() == 0
+
+
+def test_a_damaged_answer_is_asked_for_again_and_no_other(
+    serve: Callable[..., Endpoint],
+    runtime: Callable[..., Runtime],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    endpoint = serve(lambda body, _: completion(f"answer to {body['messages'][-1]['content']}"))
+    run = runtime(endpoint.url)
+    prompts = ["one", "two", "three"]
+    assert texts(ask(run, prompts)) == [f"answer to {prompt}" for prompt in prompts]
+    with closing(sqlite3.connect(run.answers / FILE)) as connection, connection:
+        connection.execute("UPDATE answers SET answer = replace(answer, 'answer to t', 'answer t')")
+    assert texts(ask(run, prompts)) == [f"answer to {prompt}" for prompt in prompts]
+    assert endpoint.asked == {"one": 1, "two": 2, "three": 2}
+    assert f"{run.answers / FILE}: damaged answers (2) are asked for again" in caplog.text
+
+
+def test_an_answer_of_an_earlier_version_is_read() -> None:
+    answer = ChatAnswer("fine", "stop", ("f", "ine"), (("f", -0.5),))
+    assert from_stored("k", answer.to_json()) == answer
+    assert from_stored("k", to_stored("k", answer)) == answer
+    assert from_stored("l", to_stored("k", answer)) is None
+    assert from_stored("k", answer.to_json()[:-5]) is None
 
 
 def test_a_budget_of_requests_is_never_exceeded(

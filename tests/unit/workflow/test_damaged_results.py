@@ -30,8 +30,8 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return Path(NAME)
 
 
-def record_of(name: str) -> Path:
-    return Path(".snakemake/metadata", base64.urlsafe_b64encode(name.encode()).decode())
+def record_of(name: str, kind: str = "metadata") -> Path:
+    return Path(".snakemake", kind, base64.urlsafe_b64encode(name.encode()).decode())
 
 
 def clear(is_dry: bool = False) -> list[str]:
@@ -56,9 +56,13 @@ def test_a_truncated_table_is_missing_until_it_is_made_again(table: Path) -> Non
     assert [path.name for path in table.parent.iterdir()] == [table.name]
 
 
-@pytest.mark.parametrize("left", [b"", b'{"rule": "ju', b"\xff{}"])
-def test_a_damaged_record_has_its_file_made_again(table: Path, left: bytes) -> None:
-    record = record_of(NAME)
+@pytest.mark.parametrize("kind", ["metadata", "incomplete"])
+@pytest.mark.parametrize(
+    "left", [b"", b'{"rule": "ju', b"\xff{}", b'{"rule" "judge"}', b"[" * 9999]
+)
+def test_a_damaged_record_has_its_file_made_again(table: Path, left: bytes, kind: str) -> None:
+    record = record_of(NAME, kind)
+    record.parent.mkdir(exist_ok=True)
     record.write_bytes(left)
     (said,) = clear()
     assert said == f"{record}: Snakemake's record of {NAME} is damaged; that is made again"

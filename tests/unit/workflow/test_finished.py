@@ -67,3 +67,23 @@ def test_kept_files_cost_no_space_and_go_when_the_run_ended_well(folder: Path) -
     forget(folder)
     assert (folder / "a.parquet").stat().st_nlink == 1
     assert not keeper(folder).restore()
+
+
+def test_folders_are_inputs_and_outputs_as_files_are(tmp_path: Path) -> None:
+    """As the adapters of fine-tuning."""
+    adapter, asked = tmp_path / "adapter", tmp_path / "asked"
+    for folder in (adapter, asked):
+        (folder / "deep").mkdir(parents=True)
+        (folder / "deep" / "weights").write_text(folder.name)
+
+    def node() -> KeptOutputs:
+        return keeper(tmp_path, inputs=[str(asked)], outputs=[str(adapter)])
+
+    node().keep()
+    (asked / ".snakemake_timestamp").touch()  # Snakemake's, which changes nothing
+    (adapter / "deep" / "weights").unlink()
+    assert node().restore()
+    assert (adapter / "deep" / "weights").read_text() == "adapter"
+    assert not list(tmp_path.glob(".*.partial"))
+    (asked / "deep" / "weights").write_text("another")
+    assert not node().restore()

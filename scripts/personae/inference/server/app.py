@@ -31,7 +31,7 @@ from personae.api.requests import (
 )
 from personae.data.vector_columns import from_matrix
 from personae.inference.client.launch import Health
-from personae.inference.result_batches import generated_batch, means_batch
+from personae.inference.result_batches import generated_batch, means_batch, scored_batch
 from personae.inference.server import chat_page, openai_api, projections_api
 from personae.inference.server.device_queue import Device, Emit
 from personae.inference.server.http_errors import (
@@ -125,7 +125,7 @@ async def loglikelihood(body: LikelihoodRequest, request: Request, warm: WarmSer
 
     def work(emit: Emit) -> None:
         for result in engine.loglikelihood(body, lambda done, total: emit(Progress(done, total))):
-            emit(pa.RecordBatch.from_pylist([result.model_dump()], schema=SCORED))
+            emit(scored_batch(result))
 
     return await warm.device.stream(request, SCORED, work)
 

@@ -23,6 +23,8 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = ".finished"
+# Snakemake's own file in a folder that is an output.
+_TIMESTAMP = ".snakemake_timestamp"
 
 
 def in_batch_job() -> bool:
@@ -40,9 +42,9 @@ class KeptOutputs:
     rule, wildcards, params
         The node, as Snakemake hands it over.
     inputs
-        Its input files, whose contents enter the key.
+        Its input files and folders, whose contents enter the key.
     outputs
-        Its output files.
+        Its output files and folders.
     """
 
     def __init__(
@@ -73,6 +75,9 @@ class KeptOutputs:
         for number, path in enumerate(self._outputs):
             path.parent.mkdir(parents=True, exist_ok=True)
             partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+            for left in (partial, path):  # a folder takes the place of no other
+                if left.is_dir():
+                    shutil.rmtree(left)
             partial.unlink(missing_ok=True)
             _link(self._place / str(number), partial)
             os.utime(partial)  # not older than the inputs
@@ -98,12 +103,21 @@ def forget(folder: Path) -> None:
 
 
 def _digest(path: Path) -> str:
+    """Return the digest of a file, or of the files of a folder by name."""
+    if path.is_dir():
+        files = (file for file in sorted(path.rglob("*")) if file.is_file())
+        parts = [f"{f.relative_to(path)} {_digest(f)}" for f in files if f.name != _TIMESTAMP]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _link(source: Path, target: Path) -> None:
+    """Link a file, or the files of a folder; copy where the file system knows no hard links."""
+    if source.is_dir():
+        shutil.copytree(source, target, copy_function=lambda s, t: _link(Path(s), Path(t)))
+        return
     try:
         os.link(source, target)
-    except OSError:  # a file system without hard links
+    except OSError:
         shutil.copyfile(source, target)

@@ -84,7 +84,7 @@ def _acquire(path: Path) -> None:
     try:
         lock.acquire()
     except Timeout:
-        holder = path.read_text(encoding="utf-8").strip() or "another Snakemake"
+        holder = path.read_text(encoding="utf-8", errors="replace").strip() or "another Snakemake"
         raise HeadError(
             f"{path.parent} is in use by {holder}; wait for it, or stop it with Ctrl-C, and start "
             "again"

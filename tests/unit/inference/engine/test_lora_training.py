@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import torch
 
-from personae.api.requests import EngineSpec, Sampling
+from personae.api.requests import EngineSpec, GenerateRequest, Sampling
+from personae.inference.client.row_cache import KeptRows
 from personae.inference.engine_errors import InterventionError, ModelError
 from personae.inference.local_engine import LocalEngine
 from personae.inference.lora_training import LoraSettings, _rate, train_adapter
@@ -137,6 +139,38 @@ def test_an_adapter_answers_otherwise_than_its_base(base: Path, tmp_path: Path) 
     # The base model is as it was.
     again = LocalEngine(Engine(spec)).generate(rows, greedy)["response_ids"].to_pylist()
     assert again == answers[0]
+
+
+class Dying(Engine):
+    """Counts the rows that it is asked for, and ends after the first of the first request."""
+
+    asked: ClassVar[list[int]] = []
+
+    def generate(self, request: GenerateRequest, progress: Any = None) -> Iterator[Any]:
+        self.asked.append(len(request.rows))
+        for result in super().generate(request, progress):
+            yield result
+            if len(self.asked) == 1:
+                raise KeyboardInterrupt
+
+
+def test_rows_of_an_ended_attempt_are_kept_for_the_next(base: Path, tmp_path: Path) -> None:
+    spec = EngineSpec(model=str(base), device="cpu", dtype="float32", threads=1)
+    rows, greedy = generate_rows(prompts(3)), Sampling(temperature=0.0, max_new_tokens=4)
+    whole = LocalEngine(Engine(spec)).generate(rows, greedy)
+    Dying.asked.clear()
+    engine = Dying(spec)
+
+    node = {"rule": "answer_finetuned"}
+    with pytest.raises(KeyboardInterrupt), KeptRows(tmp_path, node) as kept:
+        LocalEngine(engine, kept, "adapter").generate(rows, greedy)
+    assert list(tmp_path.rglob("rows-*"))
+    with KeptRows(tmp_path, node) as kept:
+        assert LocalEngine(engine, kept, "adapter").generate(rows, greedy).equals(whole)
+        # Another adapter's rows are not those of this one.
+        assert LocalEngine(engine, kept, "other").generate(rows, greedy).equals(whole)
+    assert Dying.asked == [3, 2, 3]
+    assert not list(tmp_path.rglob("rows-*"))
 
 
 def test_an_adapter_s_folder_is_a_model_of_the_table(base: Path, tmp_path: Path) -> None:

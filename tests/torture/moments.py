@@ -1,0 +1,99 @@
+"""When a node is killed: waiting for it, its progress, and the drawn moment."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import subprocess
+import time
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from .nodes import Bench, Node
+from .processes import processes_in, rule_of
+
+PATIENCE: Final = 240.0
+"""Longest time in seconds that one run of a node takes."""
+
+_MOST_ROWS: Final = 3  # a node is killed when one to so many more batches were written
+_MOST_ANSWERS: Final = 5
+_BY_TIME: Final = 0.7  # of the nodes without rows and answers; the others are killed as they write
+_SECONDS: Final = 1.0  # that a node takes if nothing is known
+
+
+def seconds_of(bench: Bench, node: Node) -> float:
+    """Return the longest time that a node of this rule took when the study was made."""
+    folder = bench.project.root / bench.results
+    files = [p for p in folder.rglob("*.tsv") if f"/benchmarks/{node.rule}" in p.as_posix()]
+    times = [float(path.read_text(encoding="utf-8").split()[-10]) for path in files]
+    return max(times, default=_SECONDS)
+
+
+def wait_for_node(root: Path, head: subprocess.Popen[bytes], rule: str) -> psutil.Process | None:
+    """Return the process of a node of the rule as soon as it runs."""
+    deadline = time.monotonic() + PATIENCE
+    while head.poll() is None and time.monotonic() < deadline:
+        for process in processes_in(root):
+            if rule_of(process) == rule and _is_python(process):
+                return process
+        time.sleep(0.02)
+    return None
+
+
+def _is_python(process: psutil.Process) -> bool:
+    """Tell the node from the shell that started it."""
+    try:
+        return "python" in Path(process.cmdline()[0]).name
+    except (psutil.Error, IndexError):
+        return False
+
+
+def reaches_moment(
+    bench: Bench,
+    node: Node,
+    process: psutil.Process,
+    seconds: float,
+    draw: random.Random | None,
+) -> bool:
+    """Wait until the node is to be killed, and stop it; False if it ended before."""
+    counts = node.keeps_rows or node.asks == "judge"
+    if not counts and (draw is None or draw.random() < _BY_TIME):
+        time.sleep(seconds)
+        return not _has_ended(process)
+    most = _MOST_ANSWERS if node.asks == "judge" else _MOST_ROWS if node.keeps_rows else 1
+    wanted = draw.randint(1, most) if draw else 1
+    reached, before = 0, progress(bench, node)
+    deadline = time.monotonic() + PATIENCE
+    while reached < wanted and time.monotonic() < deadline:
+        now = progress(bench, node)
+        if now > before:
+            reached, before = reached + (now - before if node.asks == "judge" else 1), now
+        if _has_ended(process):
+            return False
+        time.sleep(0.001)
+    with contextlib.suppress(psutil.Error):
+        process.suspend()
+    return not _has_ended(process)
+
+
+def _has_ended(process: psutil.Process) -> bool:
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def progress(bench: Bench, node: Node) -> int:
+    """Return how far a node is: bytes of rows kept, answers given, or files begun."""
+    if node.asks == "judge":
+        assert bench.judge is not None
+        return bench.judge.given.total()
+    if not node.keeps_rows:
+        return len(list((bench.project.root / node.outputs[0]).parent.glob(".*.partial")))
+    total = 0
+    for path in (bench.project.root / bench.results / ".finished").glob("rows-*/*"):
+        with contextlib.suppress(FileNotFoundError):
+            total += path.stat().st_size
+    return total
