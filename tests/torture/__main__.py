@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -21,9 +22,13 @@ from .judge import JudgingEndpoint
 from .kills import finish, kill_often
 from .node_kills import kill_node
 from .nodes import Bench, Kill, nodes_of, rounds, table_of
+from .processes import forbidden_words
+from .records import damage_records
+from .small import make_small_study, undefined_numbers
 from .study import JUDGES, RESULTS, TortureStudy, found_study, make_study, port_of
 
-PARTS = ("inputs", "hostile", "endpoints", "answers", "files", "remade", "nodes", "study")
+PARTS = ("inputs", "hostile", "endpoints", "answers", "small", "files", "remade", "nodes", "study")
+_RECORDS = 8
 # Requests that may be on the way when a process is killed: they are asked again.
 _IN_FLIGHT = 8
 
@@ -39,9 +44,9 @@ def main() -> int:
             rows += _part(part, root, options)
             print(f"{part}: done after {time.monotonic() - start:.0f} s", flush=True)
     print(f"\nseed {options.seed}, {time.monotonic() - start:.0f} s")
-    print(f"{'test':<58}{'n':>6}{'passed':>8}")
+    print(f"{'test':<66}{'n':>6}{'passed':>8}")
     for name, n, failures in rows:
-        print(f"{name:<58}{n:>6}{max(0, n - len(failures)):>8}")
+        print(f"{name:<66}{n:>6}{max(0, n - len(failures)):>8}")
     failed = [line for _, _, failures in rows for line in failures]
     print("\n".join(failed))
     return bool(failed)
@@ -82,12 +87,14 @@ def _part(part: str, root: Path, options: argparse.Namespace) -> list[Row]:
     if part in ("inputs", "hostile", "endpoints", "answers"):
         with tempfile.TemporaryDirectory(prefix=part) as folder:
             return _without_study(part, Path(folder).resolve(), options)
+    if part == "small":
+        return small(root / "small")
     with _finished(root / "whole") as (study, endpoint):
         match part:
             case "files":
                 return damage(study, options.flips, seed)
             case "remade":
-                return remade(study)
+                return remade(study, seed)
             case "nodes":
                 return nodes_killed(study, endpoint, options.kills, seed, options.share)
             case _:
@@ -117,6 +124,21 @@ def _finished(root: Path) -> Iterator[tuple[TortureStudy, JudgingEndpoint]]:
         yield study, endpoint
 
 
+def small(root: Path) -> list[Row]:
+    """Run the smallest study to its end and read its report."""
+    with JudgingEndpoint() as endpoint:
+        shutil.rmtree(root, ignore_errors=True)
+        study = make_small_study(root, endpoint.url)
+        done = study.run()
+    said = done.stdout + done.stderr
+    wrong = [f"the smallest study: {line}" for line in forbidden_words(said, "all")]
+    if done.returncode:
+        wrong.append(f"the smallest study fails: {said[-500:]}")
+    else:
+        wrong += undefined_numbers(study.results / "report.html")
+    return [("a study of two roles and one question reports no undefined number", 1, wrong)]
+
+
 def damage(study: TortureStudy, flips: int, seed: int) -> list[Row]:
     """Damage the tables of a finished study in every way, and undo it."""
     os.chdir(study.project.root)
@@ -132,7 +154,7 @@ def damage(study: TortureStudy, flips: int, seed: int) -> list[Row]:
     ]
 
 
-def remade(study: TortureStudy) -> list[Row]:
+def remade(study: TortureStudy, seed: int) -> list[Row]:
     """Truncate one table of every folder in a finished study: a plain run makes them again."""
     before, failures = study.contents(), []
     paths = {path.parent: path for path in sorted(study.results.rglob("*.parquet"))}
@@ -143,7 +165,11 @@ def remade(study: TortureStudy) -> list[Row]:
         failures.append(f"the run failed: {done.stderr[-500:]}")
     after = study.contents()
     failures += [f"{name} differs" for name in before if after.get(name) != before[name]]
-    return [("tables cut short are made again, identical", len(paths), failures)]
+    records = damage_records(study, _RECORDS, seed)
+    return [
+        ("tables cut short are made again, identical", len(paths), failures),
+        ("damaged records are named, their tables made again", _RECORDS, records),
+    ]
 
 
 def nodes_killed(

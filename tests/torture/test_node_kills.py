@@ -1,4 +1,4 @@
-"""The short form of the kills: nodes that ask the model, the judge, and nothing."""
+"""The short form of what needs a study: kills of single nodes, damaged records of Snakemake."""
 
 from __future__ import annotations
 
@@ -10,19 +10,34 @@ from .judge import JudgingEndpoint
 from .node_kills import kill_node
 from .nodes import Bench, nodes_of
 from .processes import Victim
-from .study import RESULTS, make_study
+from .records import damage_records
+from .study import RESULTS, TortureStudy, make_study
 
 _VECTORS = "results/mini/tiny/roles/pirate/vectors.parquet"
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    """The torture study, run as far as the vectors of one role."""
+def endpoint() -> Iterator[JudgingEndpoint]:
     with JudgingEndpoint() as endpoint:
-        study = make_study(tmp_path_factory.mktemp("torture") / "study", endpoint.url)
-        done = study.run("--", _VECTORS)
-        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-        yield Bench(study.project, study.arguments, RESULTS.as_posix(), endpoint)
+        yield endpoint
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory, endpoint: JudgingEndpoint) -> TortureStudy:
+    """The torture study, run as far as the vectors of one role."""
+    study = make_study(tmp_path_factory.mktemp("torture") / "study", endpoint.url)
+    done = study.run("--", _VECTORS)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return study
+
+
+@pytest.fixture(scope="module")
+def bench(study: TortureStudy, endpoint: JudgingEndpoint) -> Bench:
+    return Bench(study.project, study.arguments, RESULTS.as_posix(), endpoint)
+
+
+def test_damaged_records_are_named_and_their_tables_made_again(study: TortureStudy) -> None:
+    assert damage_records(study, 3, 1, _VECTORS) == []
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import importlib.util
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from personae.inference.server.chat_requests import ChatRequest
 from personae.tools.cli import main
 from tests.unit.tools.test_worked_example import follow, write_foreign_files
 
@@ -23,21 +25,48 @@ PAGES = sorted(
     for pattern in ("*.md", "docs/*.md", "config/*.md", "profiles/*/*.md")
     for path in ROOT.glob(pattern)
 )
-CODE = re.compile(r"^(?: {4}|\t)(?=\S)(.+)$|^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-SPAN = re.compile(r"`((?:snakemake|make|python -m) [^`]+)`")
+CODE = re.compile(r"^(?: {4}|\t)(?=\S)(.+)$|^```(?:sh|bash)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SPAN = re.compile(r"`((?:\.venv[\w-]*/bin/)?(?:snakemake|make|python -m|personae) [^`]+)`")
+ENVIRONMENT = re.compile(r"^\.venv[\w-]*/bin/")
+TRIED = ("snakemake", "make", "personae", "python", "curl")
+UNTRIED = {
+    "source .venv/bin/activate": "acts on the shell of the reader",
+    "python -m pip": "installs",
+    "pipx run pip-audit": "asks an index; the workflow on GitHub runs it",
+}
 
 
-def commands(program: str) -> list[str]:
+def code_lines(text: str) -> list[str]:
+    """Return the lines of the code blocks of a page."""
+    return [line for block in CODE.findall(text) for line in "\n".join(block).splitlines()]
+
+
+def page_text(page: str) -> str:
+    return (ROOT / page).read_text(encoding="utf-8").replace("\\\n", " ")
+
+
+def cleaned(line: str) -> str:
+    """Return a command without environment, comment and pipe."""
+    command = re.split(r"\s+#|\s\|\s", line.strip())[0]
+    return " ".join(ENVIRONMENT.sub("", command.strip()).split())
+
+
+def commands(program: str, *, spans: bool = True) -> list[str]:
     """Return the commands of one program in all pages, without comments and pipes."""
     found: dict[str, None] = {}
     for page in PAGES:
-        text = (ROOT / page).read_text(encoding="utf-8").replace("\\\n", " ")
-        lines = [line for block in CODE.findall(text) for line in "\n".join(block).splitlines()]
-        for line in lines + SPAN.findall(text.replace("\n", " ")):
-            command = re.split(r"\s+#|\s\|\s", line.strip())[0].strip()
-            if command.startswith(f"{program} "):
-                found[" ".join(command.split())] = None
+        text = page_text(page)
+        inline = SPAN.findall(text.replace("\n", " ")) if spans else []
+        for command in map(cleaned, [*code_lines(text), *inline]):
+            if command.startswith(f"{program} ") and not command.startswith(tuple(UNTRIED)):
+                found[command] = None
     return list(found)
+
+
+def mentions() -> list[str]:
+    """Return the commands of personae within sentences, which may lack arguments."""
+    found = {cleaned(span) for page in PAGES for span in SPAN.findall(page_text(page))}
+    return sorted(command for command in found if command.startswith("personae "))
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +87,17 @@ def documented(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_pages_hold_commands_of_every_kind() -> None:
     assert len(commands("snakemake")) > 9
-    assert len(commands("personae")) > 9
+    assert len(commands("personae", spans=False)) > 9
+    assert len(mentions()) > 5
     assert len(commands("make")) > 5
+
+
+def test_no_command_of_the_pages_is_left_out() -> None:
+    lines = [line for page in PAGES for line in map(cleaned, code_lines(page_text(page)))]
+    programs = {line.split()[0] for line in lines if line}
+    known = {name for name in programs if shutil.which(name) or name in ("source", *TRIED)}
+    started = {line for line in lines if line and line.split()[0] in known - set(TRIED)}
+    assert {line for line in started if not line.startswith(tuple(UNTRIED))} == set()
 
 
 @pytest.mark.parametrize("command", commands("snakemake"))
@@ -89,7 +127,7 @@ def test_a_documented_make_target_exists(command: str) -> None:
         assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("command", commands("personae"))
+@pytest.mark.parametrize("command", commands("personae", spans=False))
 def test_a_documented_personae_command_is_understood(
     documented: Path,
     command: str,
@@ -117,10 +155,31 @@ def test_a_documented_personae_command_is_understood(
     assert (len(said.err.splitlines()) == 1) if unmade else said.out
 
 
+@pytest.mark.parametrize("command", mentions())
+def test_a_personae_command_of_a_sentence_exists(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*shlex.split(command)[1:], "--help"]) == 0
+    assert "Usage" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("command", commands("python"))
 def test_a_documented_module_is_there(command: str) -> None:
-    module = shlex.split(command)[2]
+    module, *arguments = shlex.split(command)[2:]
     assert importlib.util.find_spec(module)
+    if module.startswith("personae."):
+        called = [sys.executable, "-m", module, *arguments, "--help"]
+        done = subprocess.run(called, cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    assert [a for a in arguments if a.startswith("tests/") and not (ROOT / a).exists()] == []
+
+
+def test_documented_requests_are_those_of_the_server() -> None:
+    text = "\n".join(re.sub(r"\n +", " ", page_text(page)) for page in PAGES)
+    bodies = re.findall(r"curl [^\n]*?/v1/chat/completions[^\n]*? -d '([^']+)'", text)
+    assert bodies
+    for body in bodies:
+        ChatRequest.model_validate_json(body)
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -6,11 +6,14 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from peft import PeftModel
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from peft import PeftModel, get_peft_model_state_dict
+from safetensors import safe_open
+from transformers import AutoTokenizer, PreTrainedModel
 
 from personae.base.atomic_files import replace_atomically
 from personae.inference.engine_errors import ModelError
+from personae.inference.tensor_names import check_tensors
+from personae.inference.torch_engine.model_class import read_weights
 from personae.inference.weights_manifest import file_digests, weights_digest
 
 BASE: Final = "base_weights.json"
@@ -27,7 +30,7 @@ def merge_adapter(adapter: Path, base: Path, out: Path) -> None:
     ModelError
         When the adapter does not fit the base model, or was trained on other weights.
     """
-    model = AutoModelForCausalLM.from_pretrained(base, dtype="auto", local_files_only=True)
+    model = read_weights(base, base, dtype="auto")
     merged = apply_adapter(model, adapter, weights_digest(file_digests(base)))
     merged.save_pretrained(out)
     has_own = (adapter / "tokenizer_config.json").is_file()
@@ -62,6 +65,7 @@ def apply_adapter(model: PreTrainedModel, adapter: Path, digest: str) -> PreTrai
             )
     try:
         merged: Any = PeftModel.from_pretrained(model, str(adapter))
+        _check_tensors(adapter, merged)
         found: PreTrainedModel = merged.merge_and_unload(safe_merge=True)
     except (ValueError, RuntimeError, KeyError, OSError) as error:
         reason = " ".join(str(error).split())[:200]
@@ -69,6 +73,21 @@ def apply_adapter(model: PreTrainedModel, adapter: Path, digest: str) -> PreTrai
             f"adapter {adapter} does not fit its base model: {reason}; correct it"
         ) from None
     return found
+
+
+def _check_tensors(adapter: Path, model: PeftModel) -> None:
+    """Refuse an adapter some of whose tensors did not come from its file, or the other way.
+
+    PEFT fills those that are missing with random numbers and only warns.
+    """
+    path = adapter / "adapter_model.safetensors"
+    if not path.is_file():  # another format, whose names PEFT maps itself
+        return
+    with safe_open(path, framework="numpy") as file:
+        there = set(file.keys())
+    wanted = set(get_peft_model_state_dict(model, save_embedding_layers=False))
+    unknown = there - wanted - set(model.state_dict())  # embeddings may be saved as they are
+    check_tensors(adapter, {"missing_keys": wanted - there, "unexpected_keys": unknown})
 
 
 def pin_base(adapter: Path, digest: str) -> None:

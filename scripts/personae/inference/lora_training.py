@@ -23,7 +23,7 @@ from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from personae.api.requests import Message, RenderRow
 from personae.inference.adapter_merging import pin_base
 from personae.inference.chat_templates import render_chat
-from personae.inference.torch_engine.model_class import class_of
+from personae.inference.torch_engine.model_class import read_weights
 from personae.inference.torch_engine.model_loading import DtypeName, choose_device, choose_dtype
 from personae.inference.training_hooks import StreamHold, holding
 from personae.inference.weights_manifest import WEIGHTS, read_manifest, verify_contents
@@ -92,7 +92,7 @@ def train_adapter(
     Raises
     ------
     ModelError
-        If the base model cannot be loaded.
+        If the base model cannot be loaded, or its tensors are not those of its architecture.
     InterventionError
         If ``hold`` acted on fewer forward passes than there were.
     """
@@ -104,9 +104,7 @@ def train_adapter(
     kind = torch.float32 if place.type == "cpu" else choose_dtype(dtype, place)
     weights = base / WEIGHTS
     tokenizer = AutoTokenizer.from_pretrained(weights, local_files_only=True)
-    model = class_of(weights).from_pretrained(
-        weights, dtype=kind, device_map={"": place}, local_files_only=True
-    )
+    model = read_weights(weights, base, dtype=kind, device_map={"": place})
     torch.manual_seed(settings.seed)
     examples = [_tokenised(tokenizer, i, *pair) for i, pair in enumerate(exchanges)]
     wrapped = get_peft_model(model, _lora(settings))

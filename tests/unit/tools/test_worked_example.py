@@ -4,10 +4,14 @@ import json
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from personae.base.strict_yaml import read_yaml
+from personae.data import tables
 from personae.tools.cli import main
 from personae.workflow.config import load_study
 from tests.unit.conftest import ROOT
@@ -81,3 +85,21 @@ def test_the_studies_of_the_guide_load(prepared: Path) -> None:
     assert study.roles["aa_baker"].prompts == ["You are a baker.", "You bake at night."]
     assert [question.id for question in study.heldout_questions] == ["q000", "q001"]
     assert study.library.harm_probes[-1].category == "insult"
+
+
+def test_the_guide_reads_a_vector_in_python(tmp_path: Path) -> None:
+    (code,) = re.findall(r"^```python\n(.*?)^```$", GUIDE, re.DOTALL | re.MULTILINE)
+    place = "results/demo/smollm2_135m/axis/directions.parquet"
+    assert place in code
+    columns = {
+        "direction": ["random0"] * 16 + ["axis"] * 16,
+        "layer": [*range(16)] * 2,
+        **{name: [1.0] * 32 for name in ("norm", "residual_norm", "integrity")},
+        **{name: [2] * 32 for name in ("n_roles", "n_default")},
+        "vector": tables.from_matrix(np.arange(32.0)[:, None] * np.ones(4)),
+    }
+    table = tables.assemble([pa.table(columns)], "directions")
+    tables.write(table, tmp_path / "directions.parquet", "directions", {})
+    found: dict[str, Any] = {}
+    exec(code.replace(place, str(tmp_path / "directions.parquet")), found)
+    assert found["vector"].tolist() == [30.0] * 4  # 16 rows of the first direction, layer 14

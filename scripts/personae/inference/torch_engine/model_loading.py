@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import nn
@@ -19,10 +19,9 @@ from transformers import (
 
 from personae.inference.engine_errors import ModelError
 from personae.inference.model_config import config_problem, read_config
-from personae.inference.tensor_names import check_tensors, renaming
 from personae.inference.torch_engine.attention import use_fast_decoding
 from personae.inference.torch_engine.decoder_blocks import find_blocks
-from personae.inference.torch_engine.model_class import class_of
+from personae.inference.torch_engine.model_class import read_weights
 from personae.inference.torch_engine.weight_packing import pack_linears
 from personae.inference.weights_manifest import (
     WEIGHTS,
@@ -93,24 +92,18 @@ def load_model(
         raise ModelError(f"{folder}: {problem}")
     target = choose_device(device)
     several = device == "auto" and torch.cuda.device_count() > 1
-    weights = str(folder / WEIGHTS)
-    read: Any = class_of(folder / WEIGHTS).from_pretrained(
-        weights,
+    model = read_weights(
+        folder / WEIGHTS,
+        folder,
         dtype=choose_dtype(dtype, target),
         device_map="auto" if several else {"": target},
-        local_files_only=True,
-        key_mapping=renaming(folder / WEIGHTS),
-        ignore_mismatched_sizes=True,
-        output_loading_info=True,
     )
-    model, found = read
-    check_tensors(folder, found)
     if adapter is not None:
         # Imported here: slow, and most models have none.
         from personae.inference.adapter_merging import apply_adapter
 
         model = apply_adapter(model, adapter, manifest.weights_digest)
-    tokenizer = AutoTokenizer.from_pretrained(weights, local_files_only=True)
+    tokenizer = AutoTokenizer.from_pretrained(folder / WEIGHTS, local_files_only=True)
     loaded = wrap_model(model, tokenizer, manifest)
     logger.info("%s computes in %s (asked: %s) on %s", folder, loaded.dtype, dtype, loaded.device)
     return loaded

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -66,6 +67,31 @@ def test_training_lowers_the_loss_and_is_repeatable(base: Path, tmp_path: Path) 
     assert trained(base, tmp_path / "b") == losses
     first, second = weights_of(tmp_path / "a"), weights_of(tmp_path / "b")
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_base_with_a_wrapper_s_prefix_is_trained_as_itself(base: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(base / "weights", tmp_path / "model")
+    (path,) = (tmp_path / "model").glob("*.safetensors")
+    tensors = {f"language_model.{name}": value for name, value in load_file(path).items()}
+    path.unlink()
+    save_file(tensors, path, {"format": "pt"})
+    prepare_model(source(tmp_path / "model", "wrapped"), tmp_path / "wrapped")
+    assert trained(tmp_path / "wrapped", tmp_path / "a") == trained(base, tmp_path / "b")
+
+
+def test_a_base_without_some_of_its_tensors_is_refused(base: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(base / "weights", tmp_path / "model")
+    (path,) = (tmp_path / "model").glob("*.safetensors")
+    tensors = {k: v for k, v in load_file(path).items() if "layers.2.mlp.up_proj" not in k}
+    path.unlink()
+    save_file(tensors, path, {"format": "pt"})
+    prepare_model(source(tmp_path / "model", "cut"), tmp_path / "cut")
+    with pytest.raises(ModelError, match=r"1 missing \(model\.layers\.2\.mlp\.up_proj"):
+        trained(tmp_path / "cut", tmp_path / "a")
 
 
 def test_only_response_tokens_are_learned(base: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,33 @@ def test_an_adapter_folder_becomes_base_model_plus_adapter(tmp_path: Path) -> No
         without = tiny.model(input_ids=ids).logits[0, len(result.prompt_ids) - 1 : -1]
     assert logits.argmax(-1).tolist() == list(result.response_ids)
     assert without.argmax(-1).tolist() != list(result.response_ids)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("lora_A", None, "4 missing (base_model.model.model.layers.0.self_attn.q_proj.lora_A"),
+        ("q_proj", "k_proj", "8 unknown to the model"),
+    ],
+)
+def test_an_adapter_with_other_tensors_is_refused_by_name(
+    tmp_path: Path, old: str, new: str | None, words: str
+) -> None:
+    from peft import LoraConfig, get_peft_model
+    from safetensors.torch import load_file, save_file
+
+    tiny = load_tiny()
+    tiny.model.save_pretrained(tmp_path / "base")
+    tiny.tokenizer.save_pretrained(tmp_path / "base")
+    base = AutoModelForCausalLM.from_pretrained(tmp_path / "base")
+    config = LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False)
+    get_peft_model(base, config).save_pretrained(tmp_path / "adapter")
+    path = tmp_path / "adapter" / "adapter_model.safetensors"
+    tensors = load_file(path)
+    kept = {k.replace(old, new or old): v for k, v in tensors.items() if new or old not in k}
+    save_file(kept, path)
+    with pytest.raises(ModelError, match=re.escape(words)):
+        prepared(tmp_path / "adapter", tmp_path / "out")
 
 
 def test_a_base_model_takes_the_template_that_the_table_names(tmp_path: Path) -> None:
