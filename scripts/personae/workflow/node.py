@@ -10,8 +10,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import signal
-import sys
-import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,13 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from threadpoolctl import threadpool_limits
 
-from personae.base.atomic_files import explained, is_full, no_room
-from personae.base.errors import PersonaeError
-from personae.data.damaged_table import DamagedTableError
-from personae.data.integrity import set_aside
-from personae.endpoints.keys import Scrubber, scrub
+from personae.base.workflow_owner import ending_with_owner
 from personae.workflow.cluster.finished_nodes import FOLDER, KeptOutputs, in_batch_job
-from personae.workflow.input_checks import check_inputs
+from personae.workflow.node_frame import node_frame
 from personae.workflow.provenance import collect
 
 if TYPE_CHECKING:
@@ -41,7 +35,11 @@ def run_node(snakemake: Any, main: Callable[..., None], **arguments: Any) -> Non
     Linear algebra uses the threads of the job: by default BLAS would use every core of the machine
     in each of the concurrent jobs.
     """
-    with _node_frame(snakemake), threadpool_limits(snakemake.threads):
+    with (
+        node_frame(snakemake),
+        ending_with_owner(LOG.error),
+        threadpool_limits(snakemake.threads),
+    ):
         main(**arguments, provenance=_provenance(snakemake))
 
 
@@ -67,7 +65,7 @@ def run_model_node(
     """
     from personae.inference.client import connect
 
-    with _node_frame(snakemake), _kept(snakemake) as restored:
+    with node_frame(snakemake), _kept(snakemake) as restored:
         if restored:
             return
         with connect(_machine(snakemake), LOG) as engine:
@@ -83,7 +81,7 @@ def run_training_node(snakemake: Any, main: Callable[..., None], **arguments: An
 
     Its settings are those of the engine.
     """
-    with _node_frame(snakemake), _kept(snakemake) as restored:
+    with node_frame(snakemake), ending_with_owner(LOG.error), _kept(snakemake) as restored:
         if not restored:
             main(**arguments, machine=_machine(snakemake), provenance=_provenance(snakemake))
 
@@ -93,7 +91,7 @@ def run_local_model_node(snakemake: Any, main: Callable[..., None], **arguments:
 
     Their rows are stored in ``kept``, so that the next attempt runs only what is missing.
     """
-    with _node_frame(snakemake), _kept(snakemake) as restored:
+    with node_frame(snakemake), ending_with_owner(LOG.error), _kept(snakemake) as restored:
         if not restored:
             facts = {"machine": _machine(snakemake), "provenance": _provenance(snakemake)}
             with _exits_on_sigterm(), _kept_rows(snakemake) as kept:
@@ -120,7 +118,7 @@ def run_judge_node(snakemake: Any, main: Callable[..., None], **arguments: Any) 
         return
     from personae.judging.local_embedder import EmbedderAlone
 
-    with _node_frame(snakemake), _kept(snakemake) as restored:
+    with node_frame(snakemake), _kept(snakemake) as restored:
         if not restored:
             engine = None
             if names & {"classifier", "embedding"}:
@@ -215,56 +213,3 @@ def _provenance(snakemake: Any, engine: Mapping[str, Any] | None = None) -> dict
         inputs=[str(path) for path in snakemake.input],
         outputs=[str(path) for path in snakemake.output],
     )
-
-
-@contextmanager
-def _node_frame(snakemake: Any) -> Iterator[None]:
-    with _log_file(snakemake):
-        try:
-            check_inputs([str(path) for path in snakemake.input])
-            yield
-            LOG.info("done")
-        except DamagedTableError as error:
-            if str(error.path) in map(str, snakemake.input):
-                set_aside(error.path)
-                _fail(snakemake, f"{error.problem}; it was set aside; run again to recreate it")
-            _fail(snakemake, str(error))
-        except PersonaeError as error:
-            _fail(snakemake, str(error))
-        except KeyboardInterrupt:
-            _fail(snakemake, "interrupted by Ctrl-C; run the same command again to continue")
-        except OSError as error:
-            LOG.error("%s", traceback.format_exc())
-            full = is_full(error) and no_room(Path(snakemake.output[0]), error)
-            _fail(snakemake, full or f"{type(error).__name__}: {error}")
-        except Exception as error:  # unforeseen: the log gets the traceback, the console one line
-            LOG.error("%s", traceback.format_exc())
-            _fail(snakemake, f"{type(error).__name__}: {error}")
-
-
-@contextmanager
-def _log_file(snakemake: Any) -> Iterator[None]:
-    """Write the node's log; if the disk is full, log lines are lost but no result."""
-    path = Path(snakemake.log[0])
-    with explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handler = logging.FileHandler(path, mode="w", encoding="utf-8")
-    logging.raiseExceptions = False
-    handler.setFormatter(Scrubber("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
-    LOG.addHandler(handler)
-    LOG.setLevel(logging.INFO)
-    LOG.info("%s %s", snakemake.rule, " ".join(f"{k}={v}" for k, v in snakemake.wildcards.items()))
-    try:
-        yield
-    finally:
-        LOG.removeHandler(handler)
-        with contextlib.suppress(OSError):
-            handler.close()
-
-
-def _fail(snakemake: Any, message: str) -> None:
-    """Write ``message`` to the log and the console, and exit with status 1."""
-    line = scrub(" ".join(message.split()))
-    LOG.error("%s", line)
-    print(f"{snakemake.rule}: {line} (log: {snakemake.log[0]})", file=sys.stderr)
-    raise SystemExit(1)

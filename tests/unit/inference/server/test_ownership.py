@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -70,6 +72,30 @@ def test_a_slurm_job_claims_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     job = claim_ownership()
     assert job.job == "77"
     assert job != head
+
+
+_NODE = """
+import time
+from personae.base.workflow_owner import ending_with_owner
+
+with ending_with_owner(lambda line: print(line, flush=True)):
+    print("working", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_node_that_nobody_else_watches_ends_with_its_workflow() -> None:
+    workflow = subprocess.Popen(["sleep", "60"])
+    environment = {**os.environ, VARIABLE: str(ProcessIdentity.of(workflow.pid))}
+    command = [sys.executable, "-c", _NODE]
+    node = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    assert node.stdout is not None
+    assert node.stdout.readline() == "working\n"
+    workflow.kill()
+    workflow.wait()
+    said, _ = node.communicate(timeout=20)
+    assert node.returncode == -signal.SIGTERM
+    assert f"(process {workflow.pid}) has ended" in said
 
 
 def test_nonsense_is_named() -> None:
