@@ -20,8 +20,8 @@ from .hostile import refuse_hostile
 from .inputs import mutate
 from .judge import JudgingEndpoint
 from .kills import finish, kill_often
-from .node_kills import kill_node
-from .nodes import Bench, Kill, nodes_of, rounds, table_of
+from .lanes import kill_in_lanes
+from .nodes import nodes_of, rounds, table_of
 from .processes import forbidden_words
 from .records import damage_records
 from .small import make_small_study, undefined_numbers
@@ -42,8 +42,8 @@ def main() -> int:
     with _folder(options.folder) as root:
         for part in options.only or PARTS:
             rows += _part(part, root, options)
-            print(f"{part}: done after {time.monotonic() - start:.0f} s", flush=True)
-    print(f"\nseed {options.seed}, {time.monotonic() - start:.0f} s")
+            print(f"{part}: done after {_times(start)}", flush=True)
+    print(f"\nseed {options.seed}, {_times(start)}")
     print(f"{'test':<66}{'n':>6}{'passed':>8}")
     for name, n, failures in rows:
         print(f"{name:<66}{n:>6}{max(0, n - len(failures)):>8}")
@@ -52,11 +52,16 @@ def main() -> int:
     return bool(failed)
 
 
+def _times(start: float) -> str:
+    """Return the time since ``start``, and that of the processors without model servers."""
+    return f"{time.monotonic() - start:.0f} s, {sum(os.times()[:4]):.0f} s of processor time"
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make torture", description=__doc__)
     parser.add_argument("--seed", type=int, default=1, help="of every random choice")
-    parser.add_argument("--kills", type=int, default=45, help="of single nodes")
-    parser.add_argument("--study-kills", type=int, default=6, help="while a whole study runs")
+    parser.add_argument("--kills", type=int, default=40, help="of single nodes")
+    parser.add_argument("--study-kills", type=int, default=5, help="while a whole study runs")
     parser.add_argument("--flips", type=int, default=400)
     parser.add_argument("--inputs", type=int, default=800)
     parser.add_argument("--only", choices=PARTS, nargs="+", help="run these parts")
@@ -177,19 +182,11 @@ def nodes_killed(
 ) -> list[Row]:
     """Kill nodes of every kind at drawn moments, and make each again."""
     part, parts = map(int, share.split("/"))
-    bench = Bench(study.project, study.arguments, RESULTS.as_posix(), endpoint)
-    drawn = list(enumerate(rounds(nodes_of(bench), n, seed)))
-    kills, late = list[Kill](), []
-    for number, (node, victim) in drawn[part - 1 :: parts]:
-        name = f"{number}: {node.rule} {node.outputs[0]} (kill {victim})"
-        kill = kill_node(bench, node, victim, seed * 1000 + number)
-        print(f"  {name}: {_outcome(kill)}", flush=True)
-        if kill is None:
-            late.append(name)
-            continue
-        for lines in (kill.failures, kill.differing, kill.lost):
-            lines[:] = [f"{name}: {line}" for line in lines]
-        kills.append(kill)
+    nodes = nodes_of(study.project.root, RESULTS.as_posix())
+    drawn = [(number, *found) for number, found in enumerate(rounds(nodes, n, seed))]
+    found = kill_in_lanes(study, endpoint, drawn[part - 1 :: parts], seed)
+    kills = [kill for _, kill in found if kill]
+    late = [name for name, kill in found if kill is None]
     print("\n".join(table_of(kills)))
     print(f"killed: {dict(Counter(kill.victim for kill in kills))}; too late: {late}")
     print(f"servers replaced: {sum(kill.replaced for kill in kills)}")
@@ -202,14 +199,6 @@ def nodes_killed(
             ("rows and answers that were there are used", "lost"),
         )
     ]
-
-
-def _outcome(kill: Kill | None) -> str:
-    """Return one line about a kill."""
-    if kill is None:
-        return "too late"
-    used = f"{kill.rows_kept} rows and {kill.answers_kept} answers used again"
-    return "; ".join(kill.wrong) or f"passed, {used}"
 
 
 def study_killed(root: Path, whole: TortureStudy, n: int, seed: int) -> list[Row]:

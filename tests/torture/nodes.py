@@ -129,13 +129,13 @@ class Bench:
             )
 
 
-def nodes_of(bench: Bench) -> list[Node]:
+def nodes_of(root: Path, results: str) -> list[Node]:
     """Return the nodes that made the study's tables, those that ask the model first."""
     found: dict[tuple[str, ...], Node] = {}
-    for path in sorted((bench.project.root / bench.results).rglob("*.parquet")):
+    for path in sorted((root / results).rglob("*.parquet")):
         facts = tables.provenance(path)
         outputs, rule = tuple(json.loads(facts["outputs"])), facts["rule"]
-        found[outputs] = Node(rule, _asks(bench.project.root, rule), outputs)
+        found[outputs] = Node(rule, _asks(root, rule), outputs)
     order = get_args(Asks)
     return sorted(found.values(), key=lambda node: (order.index(node.asks), node.rule))
 

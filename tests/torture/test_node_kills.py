@@ -51,7 +51,7 @@ def test_damaged_records_are_named_and_their_tables_made_again(study: TortureStu
 def test_a_killed_node_is_made_again_from_what_is_there(
     bench: Bench, rule: str, victim: Victim
 ) -> None:
-    node = next(node for node in nodes_of(bench) if node.rule == rule)
+    node = next(node for node in nodes_of(bench.project.root, bench.results) if node.rule == rule)
     kill = kill_node(bench, node, victim, 1)
     assert kill is not None
     assert kill.wrong == []

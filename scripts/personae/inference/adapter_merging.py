@@ -67,6 +67,8 @@ def apply_adapter(model: PreTrainedModel, adapter: Path, digest: str) -> PreTrai
         merged: Any = PeftModel.from_pretrained(model, str(adapter))
         _check_tensors(adapter, merged)
         found: PreTrainedModel = merged.merge_and_unload(safe_merge=True)
+    except ModelError:
+        raise
     except (ValueError, RuntimeError, KeyError, OSError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ModelError(
