@@ -60,8 +60,10 @@ def test_the_labelled_set_is_counted_answer_by_answer(demo: Study, paper: Study)
     assert read_twice.verdicts == 2 * sum(item.rubric.kind in used for item in all_traits)
 
 
-def test_the_likelihood_judge_reads_every_response_under_two_prompts(demo: Study) -> None:
-    counter = WorkCounter(demo, "smollm2_135m", load_rates(ROOT / "config/rates.yaml"))
+def test_the_likelihood_judge_reads_every_response_under_two_prompts() -> None:
+    judged_by_likelihood = {"judging": {"primary": "likelihood", "second": "embedding"}}
+    study = load_study(read_yaml(ROOT / "config/demo.yaml") | judged_by_likelihood, ROOT)
+    counter = WorkCounter(study, "smollm2_135m", load_rates(ROOT / "config/rates.yaml"))
     at = {"model": "smollm2_135m", "role": "pirate"}
     generated, extracted, judged = (
         counter.node(rule, at)

@@ -115,7 +115,7 @@ def test_defaults_are_the_papers_where_a_sampling_is_written_in_part() -> None:
         ("capping.conversations", ["golden"], ["capping.conversations[0]", "'golden'"]),
         ("roles.questions.heldout", 9999, ["roles.questions.heldout", "9999", "too many"]),
         ("roles.prompts", 6, ["roles.prompts", "6 is too many", "has 5"]),
-        ("roles.min_fully", 500, ["roles.min_fully", "500", "25"]),
+        ("roles.min_fully", 500, ["roles.min_fully", "500", "24"]),
         ("judging.primary", "openai", ["judging.primary", "no judge 'openai'", "likelihood"]),
         ("judging.second", "embedding", ["judging", "second", "is the primary judge"]),
         ("model_table", "config/modells.tsv", ["config/modells.tsv", "no such file"]),
