@@ -108,9 +108,7 @@ class LocalEngine:
         kept = self._kept.of(key, request) if self._kept else RequestBatches(request, {})
         rest = kept.rest()
         if known := len(request.rows) - len(rest.rows):
-            LOG.info(
-                "%s: %d of %d rows are kept from an earlier attempt", path, known, len(request.rows)
-            )
+            LOG.info("%s: %d of %d rows were computed before", path, known, len(request.rows))
         try:
             for batch in run(rest) if rest.rows else ():
                 kept.take(batch)

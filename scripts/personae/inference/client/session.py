@@ -210,9 +210,7 @@ class EngineClient:
 
         kept = self._kept.of(path, request) if self._kept else RequestBatches(request, {})
         if known := len(request.rows) - len(kept.rest().rows):
-            self._say(
-                f"{path}: {known} of {len(request.rows)} rows are kept from an earlier attempt"
-            )
+            self._say(f"{path}: {known} of {len(request.rows)} rows were computed before")
         try:
             schema = self._asked(path, kept)
         except EngineError as error:
