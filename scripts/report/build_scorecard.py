@@ -36,7 +36,7 @@ def main(
             n_roles,
             files_of_model(inputs, folder, model),
             Criteria(**criteria),
-            bases.get(model, ""),
+            base=bases.get(model, ""),
         )
         for model, layer in middle_layers.items()
     ]

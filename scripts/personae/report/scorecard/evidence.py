@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -91,7 +91,7 @@ class Evidence:
     n_roles: int
     files: Mapping[str, Sequence[str]]
     criteria: Criteria
-    base: str = ""
+    base: str = field(default="", kw_only=True)
 
     def read(
         self, name: str, columns: list[str] | None = None, filters: Any = None
