@@ -44,7 +44,7 @@ rule draft_trait:
         judge_slots=1,
     params:
         description=described_trait,
-        base=shipped("."),
+        root=shipped("."),
         code=code_digest("library/draft_trait"),
     script:
         "../scripts/library/draft_trait.py"

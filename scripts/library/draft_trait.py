@@ -20,11 +20,11 @@ def main(
     trait: str,
     description: str,
     config: Mapping[str, Any],
-    base: str,
+    root: str,
     provenance: dict[str, str],
 ) -> None:
-    """Write the trait's file, which must not be there, below the project root ``base``."""
-    path = draft_trait(trait, description, load_config(config), Path(base))
+    """Write the trait's file, which must not be there, below the project root ``root``."""
+    path = draft_trait(trait, description, load_config(config), Path(root))
     LOG.info("wrote %s: read every line before a study uses it", path)
 
 
@@ -37,5 +37,5 @@ if __name__ == "__main__":
         trait=snakemake.wildcards.drafted,
         description=snakemake.params.description,
         config=snakemake.config,
-        base=snakemake.params.base,
+        root=snakemake.params.root,
     )
