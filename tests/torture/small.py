@@ -23,6 +23,7 @@ SMALLEST: Final[dict[str, Any]] = {
     "susceptibility": {"roles": ["pirate"]},
     "capability": {"items": 1},
     "harm": {"probes": 1},
+    "judging": {"max_unscored": 1.0},  # the judge has no verdict for one answer in ten
     "drift": {"conversations": ["coding_calm"], "simulated": {"turns": 1}},
 }
 """Changes to the mini study."""

@@ -42,6 +42,21 @@ def listed(items: Sequence[str]) -> str:
     return f"{', '.join(items[:-1])} and {items[-1]}"
 
 
+def both_ends(ordered: Sequence[str], most: int) -> tuple[list[str], list[str]]:
+    """Return the first and the last names of an order, outermost first, none of them in both.
+
+    Parameters
+    ----------
+    ordered
+        Names along a scale.
+    most
+        Names at each end; there are fewer where the order has less than twice as many. A single
+        name is at the first end.
+    """
+    half = min(most, len(ordered) // 2)
+    return [*ordered[: max(half, 1)]], [*ordered[::-1][:half]]
+
+
 def typeset(text: str) -> str:
     """Use the minus sign U+2212 for negative numbers, and drop the sign of a rounded zero."""
     unsigned = re.sub(r"(?<![\w.])[-+](?=0(?:\.0+)?(?![\d.]*[1-9]))", "", text)

@@ -20,12 +20,13 @@ from personae.report.plots import (
     heat_map,
     judges_figure,
     persona_space_figure,
+    role_loadings_figure,
     separation_figure,
     steering_figure,
 )
 from personae.report.plots.label_placement import select_extremes
 from personae.report.plots.style import Illustration, save
-from personae.report.wording import bounds, count, listed, readable, typeset
+from personae.report.wording import both_ends, bounds, count, listed, readable, typeset
 from personae.workflow.stages.registry import figure_names
 
 from .synthetic.basics import JUDGES, MIDDLE, ROLES, TRAITS
@@ -182,6 +183,33 @@ def test_two_roles_are_not_called_similar_and_one_is_alone(count: int) -> None:
     assert ("most similar roles are cat and poet" in finding) == (count == 3)
     assert ("range from" in finding) == (count > 1)
     assert "nan" not in finding
+
+
+@pytest.mark.parametrize(
+    ("n", "ends"),
+    [(0, ([], [])), (1, (["a"], [])), (2, (["a"], ["b"])), (3, (["a"], ["c"])),
+     (5, (["a", "b"], ["e", "d"])), (9, (["a", "b", "c"], ["i", "h", "g"]))],
+)  # fmt: skip
+def test_no_name_is_at_both_ends(n: int, ends: tuple[list[str], list[str]]) -> None:
+    assert both_ends("abcdefghi"[:n], 3) == ends
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_few_roles_and_traits_are_named_once(study: Study, n: int) -> None:
+    loadings = frame(study, "axis/role_loadings", "role_loadings")
+    some = loadings[loadings.role.isin(ROLES[:n])]
+    coordinates = frame(study, "axis/space_coordinates", "space_coordinates")
+    components = frame(study, "axis/space_components", "space_components")
+    space = persona_space_figure.persona_space(
+        coordinates[coordinates.role.isin([*ROLES[:n], "default"])],
+        components,
+        middle_layer=MIDDLE,
+        variance_threshold=0.7,
+    )
+    for said in (role_loadings_figure.role_loadings(some).finding, space.finding):
+        assert "nan" not in said
+        for part in said.split(";"):
+            assert all(part.count(readable(role)) <= 1 for role in ROLES[:n])
 
 
 def test_an_interval_that_cannot_be_told_is_said_to_be_missing() -> None:

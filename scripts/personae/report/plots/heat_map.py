@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from personae.data.effect_tables import AXIS
 from personae.report.plots import style
 from personae.report.plots.style import Illustration, illustrated, panels
-from personae.report.wording import capital, count, listed, readable, typeset
+from personae.report.wording import both_ends, capital, count, listed, readable, typeset
 
 _MOST_NAMED = 60
 _FEW_NAMED = 30
@@ -87,7 +87,7 @@ def role_cosines(cosines: pd.DataFrame, *, middle_layer: int) -> Illustration:
     style.color_bar(draw_matrix(axes[0, 0], square), axes[0, 0], "Cosine")
     axes[0, 0].set_title(f"Mean-subtracted role vectors, layer {middle_layer}")
     along = square[AXIS].drop(index=AXIS)
-    ends = [listed([readable(str(r)) for r in part.index]) for part in (along[:3], along[::-1][:3])]
+    ends = [listed(end) for end in both_ends([readable(str(r)) for r in along.index], 3)]
     roles = square.drop(index=AXIS, columns=AXIS).to_numpy(dtype=np.float64)
     finding = (
         f"Cosines with the Assistant Axis range from {along.iloc[0]:+.2f} ({ends[0]} highest) to "

@@ -12,7 +12,7 @@ from personae.data.table_values import DEFAULT
 from personae.report.plots import style
 from personae.report.plots.label_placement import place_labels, select_extremes, settle
 from personae.report.plots.style import Illustration, illustrated, panels
-from personae.report.wording import count, listed, readable
+from personae.report.wording import both_ends, count, listed, readable
 
 SCALINGS = {"centred": ("mean-subtracted", "-"), "z_scored": ("z-scored", (0, (4, 2)))}
 """Maps a scaling of the PCA to its name in figures and its line style."""
@@ -152,12 +152,11 @@ def _extreme(wide: pd.DataFrame) -> str:
     roles = first.drop(index=DEFAULT)
     below = int((roles < first[DEFAULT]).sum())
     position = pd.Series(_axis_position(wide), index=wide.index).drop(index=DEFAULT).sort_values()
-    far = [readable(str(role)) for role in position.index[:3]]
-    near = [readable(str(role)) for role in position.index[::-1][:3]]
+    near, far = both_ends([readable(str(role)) for role in position.index[::-1]], 3)
+    order = f"; along the axis they run from {listed(near)}, closest to it, to {listed(far)}"
     return (
         f"On PC 1 the default Assistant lies closer to the Assistant end than {below} of "
-        f"{count(len(roles), 'role')}; along the axis, {listed(near)} are closest to it and "
-        f"{listed(far)} are furthest away."
+        f"{count(len(roles), 'role')}{order if far else ''}."
     )
 
 

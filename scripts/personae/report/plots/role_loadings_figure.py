@@ -8,10 +8,11 @@ import pandas as pd
 from personae.report.plots import style
 from personae.report.plots.label_placement import select_extremes
 from personae.report.plots.style import Illustration, illustrated, panels
-from personae.report.wording import listed, readable
+from personae.report.wording import both_ends, listed, readable
 
 _COMPONENTS = 4
 _MOST_ROLES = 16
+_NAMED = 2
 
 
 @illustrated
@@ -44,7 +45,7 @@ def role_loadings(loadings: pd.DataFrame) -> Illustration:
 def _finding(rows: pd.DataFrame, shown: list[int]) -> str:
     parts = []
     for component in shown:
-        here = rows[rows.component == component].sort_values("loading").role.tolist()
-        ends = [listed([readable(role) for role in end]) for end in (here[::-1][:2], here[:2])]
-        parts.append(f"PC {component + 1} runs from {ends[0]} to {ends[1]}")
+        here = rows[rows.component == component].sort_values("loading", ascending=False)
+        near, far = both_ends([readable(role) for role in here.role], _NAMED)
+        parts.append(f"PC {component + 1} runs from {listed(near)} to {listed(far) or 'no other'}")
     return f"{'; '.join(parts)}. Components are signed toward the Assistant."

@@ -10,7 +10,7 @@ from matplotlib.transforms import Bbox
 from personae.report.plots import style
 from personae.report.plots.label_placement import place_labels, select_extremes, settle
 from personae.report.plots.style import Illustration, illustrated, panels
-from personae.report.wording import bounds, count, listed, readable
+from personae.report.wording import both_ends, bounds, count, listed, readable
 
 _MOST_TRAITS = 24
 _MOST_LABELS = 14
@@ -93,11 +93,16 @@ def _names(axes: Axes, plane: pd.DataFrame) -> None:
 
 def _finding(ordered: pd.DataFrame, first: pd.Series) -> str:
     beyond = int((ordered.cosine.abs() > ordered.null_p95).sum())
-    near = [readable(trait) for trait in ordered.trait[::-1][:3]]
-    far = [readable(trait) for trait in ordered.trait[:3]]
+    near, far = both_ends([readable(trait) for trait in ordered.trait[::-1]], 3)
+    order = (
+        f"{listed(near)} point{'s' if len(near) == 1 else ''} most toward the Assistant and "
+        f"{listed(far)} most away from it"
+    )
+    if not far:
+        order = f"{listed(near)} has a cosine of {ordered.cosine.iloc[0]:+.2f} with the axis"
     return (
-        f"Of {count(len(ordered), 'trait')}, {listed(near)} point most toward the Assistant and "
-        f"{listed(far)} most away from it; {beyond} exceed the null ({ordered.null_p95[0]:.2f}). "
+        f"Of {count(len(ordered), 'trait')}, {order}; {beyond} "
+        f"exceed{'s' if beyond == 1 else ''} the null ({ordered.null_p95[0]:.2f}). "
         f"The first component of trait space has |cos| {first.cosine:.2f} with the axis (95% "
         f"interval over traits {bounds(first.cosine_low, first.cosine_high)}; null "
         f"{first.null_p95:.2f})."
