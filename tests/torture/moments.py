@@ -6,6 +6,7 @@ import contextlib
 import random
 import subprocess
 import time
+from enum import Enum
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,18 @@ _MOST_ROWS: Final = 3  # a node is killed when one to so many more batches were 
 _MOST_ANSWERS: Final = 5
 _BY_TIME: Final = 0.7  # of the nodes without rows and answers; the others are killed as they write
 _SECONDS: Final = 1.0  # that a node takes if nothing is known
+
+
+class Moment(Enum):
+    """When a node is killed.
+
+    ``DRAWN``: after some of its rows or answers, or while it writes, or after a random part of its
+    running time. ``FIRST``: after its first row or answer, or at once. ``START``: at once.
+    """
+
+    DRAWN = "drawn"
+    FIRST = "first"
+    START = "start"
 
 
 def seconds_of(bench: Bench, node: Node) -> float:
@@ -50,20 +63,22 @@ def _is_python(process: psutil.Process) -> bool:
         return False
 
 
-def reaches_moment(
+def reaches(
+    moment: Moment,
     bench: Bench,
     node: Node,
     process: psutil.Process,
     seconds: float,
-    draw: random.Random | None,
+    draw: random.Random,
 ) -> bool:
     """Wait until the node is to be killed, and stop it; False if it ended before."""
-    counts = node.keeps_rows or node.asks == "judge"
-    if not counts and (draw is None or draw.random() < _BY_TIME):
+    is_drawn, counts = moment is Moment.DRAWN, node.keeps_rows or node.asks == "judge"
+    by_time = not counts and (not is_drawn or draw.random() < _BY_TIME)
+    if by_time or moment is Moment.START:
         time.sleep(seconds)
         return not _has_ended(process)
     most = _MOST_ANSWERS if node.asks == "judge" else _MOST_ROWS if node.keeps_rows else 1
-    wanted = draw.randint(1, most) if draw else 1
+    wanted = draw.randint(1, most) if is_drawn else 1
     reached, before = 0, progress(bench, node)
     deadline = time.monotonic() + PATIENCE
     while reached < wanted and time.monotonic() < deadline:

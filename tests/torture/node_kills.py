@@ -27,7 +27,7 @@ from personae.data.table_checksums import content_checksum
 from personae.inference.weights_manifest import file_digests
 
 from .judge import kept_answers
-from .moments import PATIENCE, progress, reaches_moment, seconds_of, wait_for_node
+from .moments import PATIENCE, Moment, progress, reaches, seconds_of, wait_for_node
 from .nodes import Bench, Kill, Node
 from .processes import Victim, forbidden_words, outliving, strike
 
@@ -41,14 +41,15 @@ def kill_node(bench: Bench, node: Node, victim: Victim, seed: int) -> Kill | Non
     Returns
     -------
     Kill | None
-        What came of it; None if the node ended before it could be killed, twice.
+        What came of it; None if the node ended each time before it could be killed.
     """
     kill = Kill(node.rule, node.asks, victim)
     with _taken_away(bench, node):
-        said = _killed(bench, node, kill, random.Random(seed))
-        if said is None:  # it ended before the drawn moment: the earliest one
-            _remove(bench, node)
-            said = _killed(bench, node, kill, None)
+        for moment in (Moment.DRAWN, Moment.FIRST, Moment.START):
+            said = _killed(bench, node, kill, moment, random.Random(seed))
+            if said is not None:
+                break
+            _remove(bench, node)  # it ended before: the next moment is earlier
         if said is None:
             return None
         kept = kept_answers(bench.project.root)
@@ -93,13 +94,10 @@ def _remove(bench: Bench, node: Node) -> None:
         shutil.rmtree(bench.project.root / "answers", ignore_errors=True)
 
 
-def _killed(bench: Bench, node: Node, kill: Kill, draw: random.Random | None) -> str | None:
+def _killed(
+    bench: Bench, node: Node, kill: Kill, moment: Moment, draw: random.Random
+) -> str | None:
     """Run a node's target and kill something in it.
-
-    Parameters
-    ----------
-    draw
-        Draws the moment; None is the earliest one.
 
     Returns
     -------
@@ -107,13 +105,13 @@ def _killed(bench: Bench, node: Node, kill: Kill, draw: random.Random | None) ->
         What the run said; None if the node ended before it could be killed.
     """
     root, log = bench.project.root, bench.project.root / "torture.log"
-    seconds = draw.uniform(0.0, seconds_of(bench, node)) if draw else 0.0
+    seconds = draw.uniform(0.0, seconds_of(bench, node)) if moment is Moment.DRAWN else 0.0
     if bench.judge:
         bench.judge.forget()
         bench.judge.is_slow = True
     head = bench.start(node.outputs[0], log)
     process = wait_for_node(root, head, node.rule)
-    is_hit = process is not None and reaches_moment(bench, node, process, seconds, draw)
+    is_hit = process is not None and reaches(moment, bench, node, process, seconds, draw)
     if process and is_hit:
         strike(root, head, kill.victim)
         with contextlib.suppress(psutil.Error):
