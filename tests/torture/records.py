@@ -13,22 +13,28 @@ _OWN = (".snakemake/code_digests.json", "results/.head")
 _MOST_BYTES = 3000
 
 
-def damage_records(study: TortureStudy, n: int, seed: int, *targets: str) -> list[str]:
+def damage_records(study: TortureStudy, n: int, seed: int, *, is_finished: bool) -> list[str]:
     """Overwrite ``n`` records of tables, and all files of the project's own; return what is wrong.
 
-    Right is that a plain run names every record, makes the tables again as they were, and ends
+    Right is that the next run names every record, makes the tables again as they were, and ends
     well.
+
+    Parameters
+    ----------
+    is_finished
+        Whether the study ran to its end: a plain run follows, otherwise one for these tables.
     """
     root, draw, before = study.project.root, random.Random(seed), study.contents()
     tables = draw.sample(sorted(before), min(n, len(before)))
-    records = []
-    for number, table in enumerate(tables):
-        name = f"{study.results.relative_to(root).as_posix()}/{table}"
-        records.append(_record(root, "incomplete" if number % 3 == 2 else "metadata", name))
+    names = [f"{study.results.relative_to(root).as_posix()}/{table}" for table in tables]
+    records = [
+        _record(root, "incomplete" if number % 3 == 2 else "metadata", name)
+        for number, name in enumerate(names)
+    ]
     for path in [*records, *(root / name for name in _OWN)]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(draw.randbytes(draw.randint(1, _MOST_BYTES)))
-    done = study.run("--", *targets) if targets else study.run()
+    done = study.run() if is_finished else study.run("--", *names)
     said = done.stdout + done.stderr
     wrong = [f"records: {line}" for line in forbidden_words(said, "all")]
     if done.returncode:

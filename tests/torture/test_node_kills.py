@@ -37,7 +37,7 @@ def bench(study: TortureStudy, endpoint: JudgingEndpoint) -> Bench:
 
 
 def test_damaged_records_are_named_and_their_tables_made_again(study: TortureStudy) -> None:
-    assert damage_records(study, 3, 1, _VECTORS) == []
+    assert damage_records(study, 3, 1, is_finished=False) == []
 
 
 @pytest.mark.parametrize(
