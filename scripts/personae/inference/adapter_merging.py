@@ -17,7 +17,8 @@ from personae.inference.torch_engine.model_class import read_weights
 from personae.inference.weights_manifest import file_digests, weights_digest
 
 BASE: Final = "base_weights.json"
-"""File of an adapter trained here: the digest of the weights that it was trained on."""
+"""File of an adapter trained here: digests of the weights that it was trained on, and of its own
+files."""
 
 
 def merge_adapter(adapter: Path, base: Path, out: Path) -> None:
@@ -53,16 +54,10 @@ def apply_adapter(model: PreTrainedModel, adapter: Path, digest: str) -> PreTrai
     Raises
     ------
     ModelError
-        When the adapter does not fit the base model, or was trained on other weights.
+        When the adapter does not fit the base model, was trained on other weights, or a file of it
+        is not as it was written.
     """
-    pinned = adapter / BASE
-    if pinned.is_file():
-        told = json.loads(pinned.read_bytes())["weights_digest"]
-        if told != digest:
-            raise ModelError(
-                f"adapter {adapter} was trained on weights {told[:12]}, but the base model has "
-                f"{digest[:12]}; name the base model of that version"
-            )
+    _check_pinned(adapter, digest)
     try:
         merged: Any = PeftModel.from_pretrained(model, str(adapter))
         _check_tensors(adapter, merged)
@@ -75,6 +70,29 @@ def apply_adapter(model: PreTrainedModel, adapter: Path, digest: str) -> PreTrai
             f"adapter {adapter} does not fit its base model: {reason}; correct it"
         ) from None
     return found
+
+
+def _check_pinned(adapter: Path, digest: str) -> None:
+    """Refuse an adapter trained here that belongs to other weights, or whose files changed."""
+    pinned = adapter / BASE
+    if not pinned.is_file():
+        return
+    try:
+        told = json.loads(pinned.read_bytes())
+        weights, files = told["weights_digest"], dict(told.get("files", {}))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ModelError(f"{pinned}: damaged; remove {adapter} and run again to train it") from None
+    if weights != digest:
+        raise ModelError(
+            f"adapter {adapter} was trained on weights {weights[:12]}, but the base model has "
+            f"{digest[:12]}; name the base model of that version"
+        )
+    found = file_digests(adapter)
+    if changed := sorted(name for name, sha in files.items() if found.get(name) != sha):
+        raise ModelError(
+            f"{adapter / changed[0]}: not as it was written; remove {adapter} and run again to "
+            "train it"
+        )
 
 
 def _check_tensors(adapter: Path, model: PeftModel) -> None:
@@ -93,6 +111,7 @@ def _check_tensors(adapter: Path, model: PeftModel) -> None:
 
 
 def pin_base(adapter: Path, digest: str) -> None:
-    """Record in an adapter's folder which weights it was trained on."""
+    """Record in an adapter's folder which weights it was trained on, and digests of its files."""
+    facts = {"weights_digest": digest, "files": file_digests(adapter)}
     with replace_atomically(adapter / BASE) as partial:
-        partial.write_text(json.dumps({"weights_digest": digest}) + "\n", encoding="utf-8")
+        partial.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")

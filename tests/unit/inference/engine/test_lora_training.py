@@ -199,6 +199,23 @@ def test_rows_of_an_ended_attempt_are_kept_for_the_next(base: Path, tmp_path: Pa
     assert not list(tmp_path.rglob("rows-*"))
 
 
+def test_a_changed_file_of_an_adapter_is_refused_by_name(base: Path, tmp_path: Path) -> None:
+    trained(base, tmp_path / "adapter")
+    (tmp_path / "adapter" / ".snakemake_timestamp").touch()
+    load_model(base, device="cpu", adapter=tmp_path / "adapter")
+    for name, flipped in (
+        ("adapter_model.safetensors", 1),
+        ("adapter_config.json", 1),
+        ("base_weights.json", 128),  # no text any more
+    ):
+        path = tmp_path / "adapter" / name
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-9] + bytes([whole[-9] ^ flipped]) + whole[-8:])
+        with pytest.raises(ModelError, match=rf"{name}: .*run again to train it"):
+            load_model(base, device="cpu", adapter=tmp_path / "adapter")
+        path.write_bytes(whole)
+
+
 def test_an_adapter_s_folder_is_a_model_of_the_table(base: Path, tmp_path: Path) -> None:
     trained(base, tmp_path / "adapter")
     config = json.loads((tmp_path / "adapter" / "adapter_config.json").read_text("utf-8"))
