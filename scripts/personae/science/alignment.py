@@ -18,6 +18,7 @@ from personae.science.geometry import PCA
 from personae.science.leading_eigenvector import LANCZOS_STEPS, leading_pairs
 from personae.science.projection import Activations
 from personae.science.resampling import (
+    MIN_CLUSTERS,
     Bootstrap,
     draw_clusters,
     percentile_bounds,
@@ -123,7 +124,8 @@ def bootstrap_roles(
     member = np.ones(n, dtype=bool) if in_axis is None else in_axis
     draws = draw_clusters(np.arange(n) if names is None else np.asarray(names), plan)
     counts = draws.counts[:, draws.codes]
-    undefined = bool(np.isnan(counts).any())
+    # PC1 of two roles is the line between them, in every resample that has both.
+    undefined = draws.counts.shape[1] < MIN_CLUSTERS
     weights = np.concatenate([np.ones((1, n)), counts[: 0 if undefined else None]])
     weights /= weights.sum(axis=1, keepdims=True)
     batches = _batches(weights, 3 * LANCZOS_STEPS * (n + 1))

@@ -71,6 +71,13 @@ def test_bootstrap_estimates_equal_the_pca() -> None:
         assert (intervals.low > 0.8).all()
 
 
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_two_roles_have_no_interval(n: int) -> None:
+    world = build_world()
+    found = bootstrap_roles(world.default_vector, world.role_vectors[:n], PLAN)
+    assert np.isnan(found.low).all() == np.isnan(found.high).all() == (n < 3)
+
+
 def test_role_draw_equals_a_pca_of_the_drawn_roles() -> None:
     world = build_world()
     plan = Bootstrap(draws=1, seed=3)
