@@ -28,9 +28,9 @@ def _gaps(
 ) -> dict[str, Inference] | Untestable:
     """Compare late turns of two (arm, kind) within domains, along every direction."""
     rows = late_turns(_turns(evidence))
-    means = rows.groupby(["direction", "arm", "kind", "domain"]).projection.mean()
-    pairs = [means.xs(side, level=("arm", "kind")) for side in (first, second)]
-    differences = (pairs[0] - pairs[1]).dropna()
+    sides = [rows[(rows.arm == arm) & (rows.kind == kind)] for arm, kind in (first, second)]
+    means = [side.groupby(["direction", "domain"]).projection.mean() for side in sides]
+    differences = (means[0] - means[1]).dropna()
     if differences.empty:
         return Untestable(f"no domain has both {' '.join(first)} and {' '.join(second)} turns")
     return {
