@@ -24,13 +24,14 @@ from personae.workflow.cluster import finished_nodes, head_process, resources
 from personae.workflow.config import training_plan
 from personae.workflow.config import (
     check_ready,
+    extend_in_place,
     fewer_than_asked,
     load_study,
     shortfalls,
 )
 from personae.data.integrity import missing_tables
 from personae.base.errors import PersonaeError
-from personae.workflow.estimate import estimate_study, node_seconds
+from personae.workflow.estimate import estimate_study, node_key, node_seconds
 from personae.workflow.estimate.estimate_table import render
 from personae.judging.judge_types import OFFLINE
 from personae.data.table_values import DEFAULT
@@ -39,6 +40,7 @@ from personae.workflow.code_digest import code_digest, cover_engine
 from personae.workflow.damaged_results import clear_damage
 from personae.workflow.drafting_run import drafted, early_targets, to_draft
 from personae.workflow.package_path import use_package_of
+from personae.workflow.progress import run_context
 from personae.workflow.requested_targets import command_line, target_problems
 from personae.workflow.stages import persona_parts, registry
 from personae.base.strict_yaml import restore_types
@@ -46,6 +48,7 @@ from personae.base.strict_yaml import restore_types
 use_package_of(ROOT / "scripts")
 try:
     restore_types(config, workflow.config_settings.config)
+    extend_in_place(config, ROOT, workflow.configfiles)
     study = load_study(config, ROOT, sources=workflow.configfiles)
 except PersonaeError as error:
     raise WorkflowError(str(error)) from None
@@ -101,6 +104,8 @@ onstart:
         if head_process.cancel_leftovers():
             # Those jobs deleted their outputs when they ended, so files must be checked again.
             snakemake_internals.start_again(workflow)
+        reused = snakemake_internals.reused_jobs(workflow)
+        run_context.begin(run_context.RunContext(study, reused, workflow.local_exec))
     except PersonaeError as error:
         raise WorkflowError(str(error)) from None
 
@@ -133,7 +138,15 @@ def start_with_targets():
     for line in shortfalls(study):
         print(f"note: {line}", file=sys.stderr)
     if asked.is_dry:
-        atexit.register(print, render(estimate_study(study)), file=sys.stderr)
+        atexit.register(print_estimate)
+
+
+def print_estimate():
+    """Print what the planned jobs cost; a plan that failed has no cost."""
+    if workflow.dag is not None:
+        planned = snakemake_internals.planned_nodes(workflow)
+        left = {node_key(rule, wildcards) for rule, wildcards in planned}
+        print(render(estimate_study(study, left=left)), file=sys.stderr)
 
 
 def shipped(path):

@@ -2,9 +2,10 @@
 
 Columns: those of ``scorecard``. A claim is ``reproduced``, ``not reproduced``, ``inconclusive`` or
 ``not testable here``; what each needs was fixed beside the claim and stands in its row. The file's
-provenance holds the digest of the registry of claims.
+provenance holds the digest of the registry of claims, and the tables that each claim read.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from personae.report.scorecard.all_claims import CLAIMS, CROSS_CLAIMS, DIGEST
 from personae.report.scorecard.evidence import SCHEMA_OF, Criteria, Evidence, files_of_model
 from personae.report.scorecard.scoring import score_claims
 from personae.report.scorecard.verdict_rates import rates_at
+from personae.workflow.provenance_chain import CLAIM_TABLES
 
 
 def main(
@@ -40,8 +42,9 @@ def main(
         )
         for model, layer in middle_layers.items()
     ]
-    rows = score_claims(CLAIMS, CROSS_CLAIMS, models, rates_at(sizes))
-    with_digest = {**provenance, "claims_digest": DIGEST}
+    read: dict[str, list[str]] = {}
+    rows = score_claims(CLAIMS, CROSS_CLAIMS, models, rates_at(sizes), read)
+    with_digest = {**provenance, "claims_digest": DIGEST, CLAIM_TABLES: json.dumps(read)}
     tables.write(tables.from_rows(rows, "scorecard"), path_out, "scorecard", with_digest)
 
 

@@ -16,6 +16,7 @@ import yaml
 
 from personae.inference.server.chat_requests import ChatRequest
 from personae.tools.cli import main
+from tests.unit.tools.test_tutorial import save_files
 from tests.unit.tools.test_worked_example import follow, write_foreign_files
 
 from .conftest import ROOT, copy_project
@@ -71,11 +72,12 @@ def mentions() -> list[str]:
 
 @pytest.fixture(scope="module")
 def documented(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project with the personas of the guide, and a smaller paper study."""
+    """A copy of the project with the files of both guides, and a smaller paper study."""
     root = tmp_path_factory.mktemp("documented")
     copy_project(root)
     write_foreign_files(root)
     follow(root)
+    save_files(root)
     path = root / "config/paper.yaml"
     study = yaml.safe_load(path.read_text(encoding="utf-8"))
     study["models"] = ["qwen3_32b"]
@@ -146,6 +148,7 @@ def test_a_documented_personae_command_is_understood(
         "chat",
         "steer",
         "project",
+        "trace",
         "label",
         "forget",
     }

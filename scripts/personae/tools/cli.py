@@ -20,6 +20,7 @@ from personae.tools import (
     library_cli,
     model_cli,
     study_cli,
+    trace_cli,
 )
 
 app = typer.Typer(
@@ -37,6 +38,7 @@ app.command("compare")(compare_cli.compare)
 app.command("label")(label_cli.label)
 app.command("doctor")(doctor_cli.doctor)
 app.command("estimate")(study_cli.estimate)
+app.command("trace")(trace_cli.trace)
 app.command("serve")(model_cli.serve)
 app.command("chat")(model_cli.chat)
 app.command("steer")(model_cli.steer_once)

@@ -19,7 +19,10 @@ def estimate(
         ),
     ] = None,
 ) -> None:
-    """Print what a study costs: GPU hours, judge, disk, jobs.
+    """Print what the rest of a study costs: GPU hours, judge, disk, jobs.
+
+    Nodes whose tables were made by the present code are not counted. A dry run of Snakemake
+    compares the configuration as well, and prints the same table for what it would run.
 
     Example: personae estimate config/paper.yaml
     """
@@ -29,9 +32,12 @@ def estimate(
     from personae.workflow.estimate import estimate_study
     from personae.workflow.estimate.estimate_table import render
     from personae.workflow.estimate.measured_rates import measured_rates
+    from personae.workflow.estimate.nodes_left import nodes_left
 
     if measured:
         print(measured_rates(measured))
         return
     content = read_yaml(study, str(study))
-    print(render(estimate_study(load_study(content, Path.cwd(), sources=[study]))))
+    whole = load_study(content, Path.cwd(), sources=[study])
+    left = nodes_left(whole, Path.cwd())
+    print(render(estimate_study(whole, left=left)))

@@ -209,6 +209,7 @@ def _provenance(snakemake: Any, engine: Mapping[str, Any] | None = None) -> dict
         code=getattr(snakemake.params, "code", ""),
         rule=snakemake.rule,
         wildcards=dict(snakemake.wildcards),
+        params={key: value for key, value in snakemake.params.items() if key != "code"},
         engine=engine,
         inputs=[str(path) for path in snakemake.input],
         outputs=[str(path) for path in snakemake.output],

@@ -15,11 +15,13 @@ from typing import Any, Final
 
 from personae.base.errors import PersonaeError
 from personae.data.table_checksums import content_checksum
+from personae.endpoints.keys import scrub
 
 _PACKAGES: Final = (
     "accelerate", "numpy", "openai", "pandas", "pyarrow", "pydantic", "safetensors",
     "scikit-learn", "scipy", "snakemake", "torch", "transformers",
 )  # fmt: skip
+_MOST_CHARACTERS: Final = 4_000
 _MODEL_FACTS: Final = ("model", "revision", "weights_digest", "dtype", "device", "engine")
 
 
@@ -29,6 +31,7 @@ def collect(
     code: str,
     rule: str,
     wildcards: Mapping[str, str],
+    params: Mapping[str, Any] | None = None,
     engine: Mapping[str, Any] | None = None,
     inputs: Iterable[str] = (),
     outputs: Iterable[str] = (),
@@ -43,6 +46,9 @@ def collect(
         Digest of the code that the node uses, see `personae.workflow.code_digest`.
     rule, wildcards
         The node.
+    params
+        The values of the configuration and the library that the node depends on. One that is
+        longer than 4,000 characters is recorded as its SHA-256 and length.
     engine
         What the model server says about itself, for a node that uses it.
     inputs
@@ -67,6 +73,7 @@ def collect(
         "study": str(config.get("study", "")),
         "seed": str(config.get("seed", 0)),
         "config_digest": config_digest(config),
+        "params": scrub(_canonical({key: _short(value) for key, value in (params or {}).items()})),
         "code_digest": code,
         "versions": _canonical(_versions()),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -83,6 +90,14 @@ def config_digest(config: Mapping[str, Any]) -> str:
 
 def _canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
+
+
+def _short(value: Any) -> Any:
+    """Return a value, or its digest and length where it is long, as a set of questions may be."""
+    text = _canonical(value)
+    if len(text) <= _MOST_CHARACTERS:
+        return value
+    return {"sha256": hashlib.sha256(text.encode()).hexdigest(), "characters": len(text)}
 
 
 @cache

@@ -15,6 +15,8 @@ from typing import Any, Final, NoReturn
 
 _RECORDS: Final = Path(".snakemake")
 _KINDS: Final = ("metadata", "incomplete")
+_NAME: Final = os.pathconf("/", "PC_NAME_MAX") - 1
+"""Longest part of a record's path, as Snakemake splits it."""
 
 
 def keep_group_going(workflow: Any) -> None:
@@ -25,6 +27,18 @@ def keep_group_going(workflow: Any) -> None:
     """
     if workflow.remote_exec and workflow.execution_settings is not None:
         workflow.execution_settings.keep_going = True
+
+
+def planned_nodes(workflow: Any) -> list[tuple[str, dict[str, str]]]:
+    """Return rule and wildcards of the jobs that the plan runs."""
+    dag = workflow.dag
+    return [(job.rule.name, dict(job.wildcards_dict)) for job in dag.jobs if dag.needrun(job)]
+
+
+def reused_jobs(workflow: Any) -> int:
+    """Return how many jobs of the plan have results that are used as they are."""
+    dag = workflow.dag
+    return sum(not dag.needrun(job) and job.rule.name != "all" for job in dag.jobs)
 
 
 def start_again(workflow: Any) -> NoReturn:
@@ -57,6 +71,28 @@ def damaged_records(project: Path) -> dict[Path, Path]:
                     found[record] = Path(base64.urlsafe_b64decode(name).decode())
                 except ValueError:  # no record
                     continue
+    return found
+
+
+def file_record(project: Path, name: str) -> dict[str, Any] | None:
+    """Return Snakemake's record of a file that it made: ``rule``, ``input`` and more; or None.
+
+    Parameters
+    ----------
+    project
+        Folder in which Snakemake ran.
+    name
+        The file's path in it.
+    """
+    coded = base64.urlsafe_b64encode(name.encode()).decode()
+    parts = [coded[i : i + _NAME] for i in range(0, len(coded), _NAME)]
+    path = (project / _RECORDS / "metadata").joinpath(
+        *(f"@{part}" for part in parts[:-1]), parts[-1]
+    )
+    try:
+        found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
     return found
 
 

@@ -87,8 +87,10 @@ def test_the_studies_of_the_guide_load(prepared: Path) -> None:
     assert study.library.harm_probes[-1].category == "insult"
 
 
-def test_the_guide_reads_a_vector_in_python(tmp_path: Path) -> None:
-    (code,) = re.findall(r"^```python\n(.*?)^```$", GUIDE, re.DOTALL | re.MULTILINE)
+@pytest.mark.parametrize("page", ["docs/personas.md", "README.md"])
+def test_a_page_reads_a_vector_in_python(tmp_path: Path, page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
     place = "results/demo/smollm2_135m/axis/directions.parquet"
     assert place in code
     columns = {

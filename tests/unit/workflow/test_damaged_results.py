@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from snakemake.iocontainers import Params
 
 from personae.data import tables
 from personae.data.integrity import missing_tables
@@ -91,7 +92,7 @@ def test_a_node_sets_aside_an_input_whose_data_are_damaged(
         rule="read",
         wildcards={},
         threads=1,
-        params=SimpleNamespace(code="c0de"),
+        params=Params(fromdict={"code": "c0de"}),
         config={"study": "s"},
         input=[NAME],
         output=["out.parquet"],

@@ -8,14 +8,17 @@ from pathlib import Path
 import pytest
 
 from personae.base.strict_yaml import read_yaml
+from personae.data import tables
 from personae.data.table_values import DEFAULT
 from personae.judging.labelled_set import labelled_items
 from personae.workflow import node_params
+from personae.workflow.code_digest import code_digest
 from personae.workflow.config import Study, load_study
 from personae.workflow.config.training_plan import adapters, corpora, trained_traits
 from personae.workflow.estimate import estimate_study, load_rates, node_seconds
 from personae.workflow.estimate.estimate_table import render
 from personae.workflow.estimate.node_work import WorkCounter
+from personae.workflow.estimate.nodes_left import nodes_left
 from personae.workflow.estimate.rates import RatesError, speed
 from personae.workflow.estimate.totals import TABLE_SECONDS, nodes_of
 from personae.workflow.stages.persona_parts import role_parts, trait_parts
@@ -91,6 +94,24 @@ def test_allocations_are_counted_by_what_shares_one(paper: Study) -> None:
     assert found.allocations == (
         math.ceil(personas / found.group) + read + steered + single + trained + screened
     )
+
+
+def test_only_what_is_left_is_counted(demo: Study, tmp_path: Path) -> None:
+    whole = estimate_study(demo).models[0]
+    every = nodes_left(demo, tmp_path)
+    assert len(every) == whole.nodes + whole.table_nodes
+    made = {"code_digest": code_digest("roles/generate_role_responses")}
+    for role, facts in (("pirate", made), ("cat", {"code_digest": "of older code"})):
+        about = {"rule": "generate_role_responses", **facts}
+        about["wildcards"] = f'{{"study": "demo", "model": "smollm2_135m", "role": "{role}"}}'
+        path = tmp_path / f"results/demo/smollm2_135m/roles/{role}/responses.parquet"
+        tables.write(tables.from_rows([], "role_responses"), path, "role_responses", about)
+    left = nodes_left(demo, tmp_path)
+    assert every - left == {"generate_role_responses model=smollm2_135m role=pirate"}
+    rest = estimate_study(demo, left=left).models[0]
+    assert rest.nodes == whole.nodes - 1
+    assert rest.responses == whole.responses - 36
+    assert rest.disk == whole.disk
 
 
 def test_a_role_is_counted_by_prompts_questions_and_samples(demo: Study) -> None:

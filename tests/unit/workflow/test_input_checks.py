@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from snakemake.iocontainers import Params
 
 from personae.data import tables
 from personae.data.matching_ids import answered, check_ids
@@ -29,7 +30,7 @@ def node(role: str, rule: str, inputs: list[str], output: str) -> SimpleNamespac
         rule=rule,
         wildcards={"study": "s", "model": "m", "role": role},
         threads=1,
-        params=SimpleNamespace(code="c0de"),
+        params=Params(fromdict={"code": "c0de"}),
         config={"study": "s", "seed": 3},
         input=inputs,
         output=[output],

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pytest
 from scripts.judging import calibrate_judges, summarize_scores
 from scripts.roles import compute_role_vectors, judge_role_responses
+from snakemake.iocontainers import Params
 
 from personae.base.errors import PersonaeError
 from personae.data import tables
@@ -95,7 +96,7 @@ def judged(tmp_path: Path) -> Callable[..., Path]:
             wildcards={"role": "pirate"},
             log=[str(tmp_path / "node.log")],
             config=config,
-            params=SimpleNamespace(code="c", judging=json.loads(json.dumps(record))),
+            params=Params(fromdict={"code": "c", "judging": json.loads(json.dumps(record))}),
             input=[],
             output=["scores.parquet"],
         )

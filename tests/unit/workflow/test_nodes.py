@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pyarrow as pa
 import pytest
+from snakemake.iocontainers import Params
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from personae.base.errors import PersonaeError
@@ -142,7 +143,7 @@ def frame(tmp_path: Path) -> SimpleNamespace:
         rule="compute_axis",
         wildcards={"role": "pirate"},
         threads=1,
-        params=SimpleNamespace(code="c0de"),
+        params=Params(fromdict={"code": "c0de"}),
         config={"study": "s", "seed": 3},
         input=[],
         output=["vectors.parquet"],
@@ -161,6 +162,7 @@ def test_a_node_logs_what_it_is_and_passes_its_provenance(tmp_path: Path) -> Non
     assert "compute_axis role=pirate" in text
     assert "working" in text
     assert (seen["rule"], seen["code_digest"], seen["seed"]) == ("compute_axis", "c0de", "3")
+    assert seen["params"] == "{}"
 
 
 def test_linear_algebra_uses_the_threads_of_the_job(tmp_path: Path) -> None:

@@ -84,6 +84,8 @@ class Evidence:
         Settings of the study.
     base
         Name of the base model that it was trained from; empty if the model table names none.
+    seen
+        Files that were read; cleared by whoever asks what one claim reads.
     """
 
     model: str
@@ -92,6 +94,7 @@ class Evidence:
     files: Mapping[str, Sequence[str]]
     criteria: Criteria
     base: str = field(default="", kw_only=True)
+    seen: set[str] = field(default_factory=set, compare=False, repr=False, kw_only=True)
 
     def read(
         self, name: str, columns: list[str] | None = None, filters: Any = None
@@ -108,6 +111,7 @@ class Evidence:
         files, schema = list(self.files.get(name, ())), SCHEMA_OF[name]
         if not files:
             raise NotMeasuredError(f"this study makes no table {name!r}")
+        self.seen.update(map(str, files))
         frame = read_frame(files, schema, columns, filters)
         if frame.empty and name in _OF_KEPT_TRAITS and read_frame(files, schema, ["trait"]).empty:
             raise NoTraitKeptError("the filter dropped every trait")

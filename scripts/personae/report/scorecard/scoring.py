@@ -6,7 +6,8 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 import numpy as np
@@ -54,6 +55,7 @@ def score_claims(
     cross_claims: Iterable[CrossClaim],
     models: Sequence[Evidence],
     rates: Mapping[str, VerdictRate] | None = None,
+    sources: dict[str, list[str]] | None = None,
 ) -> list[dict[str, Any]]:
     """Score every claim in every model, and each cross-model claim once.
 
@@ -61,21 +63,36 @@ def score_claims(
     ----------
     rates
         Measured error rates of verdicts at the sizes of this study, by claim.
+    sources
+        Filled with the files that each claim read, sorted.
 
     Returns
     -------
     list of dict
         Rows of the ``scorecard`` table, in the order of the claims.
     """
-    rows = [
-        _row(claim, evidence.model, measured(claim, evidence), [evidence])
-        for claim in claims
-        for evidence in models
-    ]
-    rows += [
-        _row(claim, ALL_MODELS, measured_across(claim, models), models) for claim in cross_claims
-    ]
+    rows = []
+    for claim in claims:
+        for evidence in models:
+            with _recorded(claim, [evidence], sources):
+                rows.append(_row(claim, evidence.model, measured(claim, evidence), [evidence]))
+    for cross in cross_claims:
+        with _recorded(cross, models, sources):
+            rows.append(_row(cross, ALL_MODELS, measured_across(cross, models), models))
     return adjusted([row | _rate(row["claim"], rates or {}) for row in rows])
+
+
+@contextmanager
+def _recorded(
+    claim: ClaimData, models: Sequence[Evidence], sources: dict[str, list[str]] | None
+) -> Iterator[None]:
+    """Add the files that the block reads of ``models`` to those of a claim."""
+    for evidence in models:
+        evidence.seen.clear()
+    yield
+    if sources is not None:
+        read = {path for evidence in models for path in evidence.seen}
+        sources[claim.id] = sorted(read.union(sources.get(claim.id, ())))
 
 
 def _rate(claim: str, rates: Mapping[str, VerdictRate]) -> dict[str, float | None]:

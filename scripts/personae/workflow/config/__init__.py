@@ -2,6 +2,7 @@
 
 from personae.personas.library.settings import LibrarySection
 from personae.personas.published.published_source import PublishedSource
+from personae.workflow.config.extended_study import extend_in_place
 from personae.workflow.config.persona_sections import (
     EngineSection,
     TraitSpaceSection,
@@ -24,6 +25,7 @@ __all__ = [
     "TraitsSection",
     "check_ready",
     "check_study",
+    "extend_in_place",
     "fewer_than_asked",
     "load_config",
     "load_study",

@@ -18,6 +18,7 @@ from personae.workflow.config.assistant_axis_check import (
 )
 from personae.workflow.config.endpoint_check import check_endpoints, undraftable, unknown_endpoints
 from personae.workflow.config.experiment_sections import CapSetting
+from personae.workflow.config.extended_study import extended, label
 from personae.workflow.config.shortfalls import unmet
 from personae.workflow.config.simulation_check import check_simulated, unknown_domains
 from personae.workflow.config.study import Study, expand
@@ -46,10 +47,10 @@ def load_study(config: Mapping[str, Any], base: Path, sources: Sequence[str | Pa
         One line per problem: file, place, value and remedy.
     """
     try:
-        for path in sources:
-            read_yaml(base / path, str(path))
-        source = str(sources[-1]) if sources else "config"
-        parsed = load_config(config, source)
+        contents = [read_yaml(base / path, str(path)) for path in sources]
+        file = str(sources[-1]) if sources else "config"
+        source = label(file, contents[-1] if sources else config)
+        parsed = load_config(extended(config, base, file), source)
         table = parsed.model_table
         models = read_models(base / table, table)
         study = Study(parsed, load_library(parsed.library, base), models, base)

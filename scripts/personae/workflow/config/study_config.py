@@ -30,6 +30,7 @@ from personae.workflow.config.experiment_sections import (
     ReportSection,
     SteeringSection,
 )
+from personae.workflow.config.extended_study import extended, label
 from personae.workflow.config.persona_sections import (
     ActivationsSection,
     AxisSection,
@@ -63,6 +64,11 @@ def _free(name: str) -> str:
 class StudyConfig(Strict):
     """One study: models, personas and experiments."""
 
+    extends: str | None = Field(
+        default=None,
+        description="Study file whose keys hold where this file does not give them: sections are "
+        "merged, lists and other values replaced.",
+    )
     study: Annotated[Slug, AfterValidator(_free)] = Field(
         description="Name of the study; results go to results/<study>."
     )
@@ -135,7 +141,9 @@ class StudyConfig(Strict):
     report: ReportSection = Field(default=ReportSection(), description="The report.")
 
 
-def load_config(described: Path | Mapping[str, Any], source: str | None = None) -> StudyConfig:
+def load_config(
+    described: Path | Mapping[str, Any], source: str | None = None, base: Path = Path()
+) -> StudyConfig:
     """Return the study that a file or an already loaded mapping describes.
 
     Parameters
@@ -144,20 +152,24 @@ def load_config(described: Path | Mapping[str, Any], source: str | None = None) 
         YAML file, or its content.
     source
         How messages name it; the path, or "config", by default.
+    base
+        Project root, for the path of a file that the study extends.
 
     Raises
     ------
     ConfigError
         One line per problem: file, place, value and remedy.
     """
-    if isinstance(described, Mapping):
-        source, data = source or "config", dict(described)
-    else:
-        source = source or str(described)
-        try:
+    try:
+        if isinstance(described, Mapping):
+            source, data = source or "config", dict(described)
+        else:
+            source = source or str(described)
             data = read_yaml(described, source)
-        except YamlError as error:
-            raise ConfigError([str(error)]) from None
+        if isinstance(data, dict):
+            source, data = label(source, data), extended(data, base, source)
+    except YamlError as error:
+        raise ConfigError([str(error)]) from None
     try:
         return StudyConfig.model_validate(data)
     except ValidationError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from personae.data.table_values import DEFAULT
@@ -98,10 +98,23 @@ def _seconds(work: NodeWork, study: Study, rates: Rates, model: str) -> float:
     return seconds
 
 
-def estimate_study(study: Study, rates: Rates | None = None) -> Estimate:
-    """Return what a study costs, every node of it counted."""
+def estimate_study(
+    study: Study, rates: Rates | None = None, left: Container[str] | None = None
+) -> Estimate:
+    """Return what a study costs, or what is left of it.
+
+    Parameters
+    ----------
+    study
+        The study.
+    rates
+        Rates of models and prices; those of ``config/rates.yaml`` by default.
+    left
+        Keys of the nodes that are counted, see `node_key`; all by default. The disk is that of the
+        whole study.
+    """
     rates = rates or load_rates(study.base / _RATES)
-    models = [_model(study, model, rates) for model in study.model_names]
+    models = [_model(study, model, rates, left) for model in study.model_names]
     found = Estimate(models, 0.0, study.config.judging.primary)
     if study.chat_judges:
         named = ", ".join(study.config.endpoints[name].model for name in study.chat_judges)
@@ -138,15 +151,20 @@ def _dollars(endpoint: Endpoint, read: float, written: float, rates: Rates) -> f
     return (read * price_in + written * price_out) / 1e6
 
 
-def _model(study: Study, model: str, rates: Rates) -> ModelEstimate:
+def node_key(rule: str, wildcards: Mapping[str, str]) -> str:
+    """Return the key of a node of a study: its rule and wildcards."""
+    named = " ".join(f"{k}={v}" for k, v in sorted(wildcards.items()) if k != "study")
+    return f"{rule} {named}"
+
+
+def _model(study: Study, model: str, rates: Rates, left: Container[str] | None) -> ModelEstimate:
     row, counter = study.models[model], WorkCounter(study, model, rates)
     fast = speed(model, row, rates)
     seconds = judging = 0.0
-    totals, works = NodeWork(), []
-    asking = list(nodes_of(study, model))
-    for stage, wildcards in asking:
-        work = counter.node(stage.rule, wildcards) or NodeWork()
-        works.append(work)
+    totals, asking = NodeWork(), list(nodes_of(study, model))
+    works = [counter.node(stage.rule, at) or NodeWork() for stage, at in asking]
+    counted = [i for i, (stage, at) in enumerate(asking) if _is_left(stage, at, left)]
+    for (stage, _), work in ((asking[i], works[i]) for i in counted):
         totals = totals.plus(work)
         taken = _seconds(work, study, rates, model)
         if study.config.judging.needs_model or stage.runs != "judge":
@@ -156,8 +174,8 @@ def _model(study: Study, model: str, rates: Rates) -> ModelEstimate:
     verdict_tokens = totals.verdicts * rates.judge_verdict if totals.judge_tokens else 0.0
     return ModelEstimate(
         model=model,
-        nodes=len(works),
-        table_nodes=_all_nodes(study, model) - len(works),
+        nodes=len(counted),
+        table_nodes=_count(study, model, left) - len(counted),
         judging_hours=judging / 3600,
         responses=totals.responses,
         generated=totals.generated,
@@ -169,18 +187,18 @@ def _model(study: Study, model: str, rates: Rates) -> ModelEstimate:
         disk=disk_use(study, model, counter, works),
         speed=fast,
         group=(group := _group(study, model, counter, rates, fast)),
-        allocations=_allocations(study, model, group),
+        allocations=_allocations([asking[i] for i in counted], study, group),
         messages=totals.messages,
         auditor_read=totals.auditor_read,
         auditor_written=totals.auditor_written,
     )
 
 
-def _allocations(study: Study, model: str, group: int) -> int:
-    """Return how many batch jobs load the model, with groups of that size."""
+def _allocations(asking: Iterable[tuple[Stage, dict[str, str]]], study: Study, group: int) -> int:
+    """Return how many batch jobs of these nodes load the model, with groups of that size."""
     needs_model = study.config.judging.needs_model
     personas: dict[str, set[tuple[str, ...]]] = {}
-    for stage, wildcards in nodes_of(study, model):
+    for stage, wildcards in asking:
         if stage.needs_model(study):
             group_name = stage.group_of(needs_model, not study.keeps_activations)
             # A node without a group is a batch job of its own.
@@ -210,13 +228,21 @@ def _group(study: Study, model: str, counter: WorkCounter, rates: Rates, fast: M
 
 def nodes_of(study: Study, model: str) -> Iterator[tuple[Stage, dict[str, str]]]:
     """Yield stage and wildcards of every node of a model that needs it, or a judge."""
-    for stage in STAGES.values():
+    for stage, wildcards in all_nodes(study, model):
         if stage.needs_model(study) or (stage.runs == "judge" and stage.work is not None):
+            yield stage, wildcards
+
+
+def all_nodes(study: Study, model: str) -> Iterator[tuple[Stage, dict[str, str]]]:
+    """Yield stage and wildcards of every node of a model."""
+    for stage in STAGES.values():
+        if stage.per not in ("study", "weights", "drafted trait"):
             yield from ((stage, wildcards) for wildcards in nodes(stage, study, model))
 
 
-def _all_nodes(study: Study, model: str) -> int:
-    """Return the number of all nodes of a model."""
-    others = ("study", "weights", "drafted trait")
-    per_model = (stage for stage in STAGES.values() if stage.per not in others)
-    return sum(len(list(nodes(stage, study, model))) for stage in per_model)
+def _count(study: Study, model: str, left: Container[str] | None) -> int:
+    return sum(_is_left(stage, at, left) for stage, at in all_nodes(study, model))
+
+
+def _is_left(stage: Stage, wildcards: Mapping[str, str], left: Container[str] | None) -> bool:
+    return left is None or node_key(stage.rule, wildcards) in left
