@@ -136,18 +136,14 @@ def _values(files: Sequence[TracedFile], *, every: bool) -> Iterator[str]:
 
 def _code(rule: str, digests: Sequence[str]) -> str:
     """Return the code's digests, and whether this checkout's code for the rule has that digest."""
-    from personae.workflow.code_digest import code_digest, cover_engine
+    from personae.workflow.code_digest import digests_here
     from personae.workflow.stages.registry import STAGES
 
     said = ", ".join(one[:_SHORT] for one in digests)
     if rule not in STAGES:
         return said
     script = STAGES[rule].script
-    here = set()
-    for engine in ("torch", "vllm"):
-        cover_engine(engine)
-        here.add(code_digest(script))
-    same = "the same as" if set(digests) <= here else "not that of"
+    same = "the same as" if set(digests) <= digests_here(script) else "not that of"
     return f"{said} (scripts/{script}.py and what it imports; {same} this checkout)"
 
 

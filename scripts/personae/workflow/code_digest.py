@@ -104,6 +104,19 @@ def code_digest(script: str) -> str:
     return digest.hexdigest()
 
 
+def digests_here(script: str) -> set[str]:
+    """Return the digests of a script's code with each engine that may answer it."""
+    answering, found = set(_answering), set()
+    for kind in ENGINES:
+        cover_engine(kind)
+        found.add(code_digest(script))
+    _answering.clear()
+    _answering.update(answering)
+    code_digest.cache_clear()
+    closure.cache_clear()
+    return found
+
+
 @cache
 def closure(script: str) -> tuple[str, ...]:
     """Return the modules whose code can change what ``script`` writes, sorted by name."""
