@@ -7,6 +7,7 @@ nothing heavy.
 import atexit
 import os
 import sys
+from collections import Counter
 from functools import cache
 from inspect import signature
 from pathlib import Path
@@ -40,7 +41,7 @@ from personae.workflow.code_digest import code_digest, cover_engine
 from personae.workflow.damaged_results import clear_damage
 from personae.workflow.drafting_run import drafted, early_targets, to_draft
 from personae.workflow.package_path import use_package_of
-from personae.workflow.progress import run_context
+from personae.workflow.progress import run_context, run_figures
 from personae.workflow.requested_targets import command_line, target_problems
 from personae.workflow.stages import persona_parts, registry
 from personae.base.strict_yaml import restore_types
@@ -147,6 +148,8 @@ def print_estimate():
         planned = snakemake_internals.planned_nodes(workflow)
         left = {node_key(rule, wildcards) for rule, wildcards in planned}
         print(render(estimate_study(study, left=left)), file=sys.stderr)
+        jobs = Counter(rule for rule, _ in planned)
+        print(run_figures.wall_clock(study, jobs), file=sys.stderr)
 
 
 def shipped(path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -33,6 +34,7 @@ def estimate(
     from personae.workflow.estimate.estimate_table import render
     from personae.workflow.estimate.measured_rates import measured_rates
     from personae.workflow.estimate.nodes_left import nodes_left
+    from personae.workflow.progress.run_figures import wall_clock
 
     if measured:
         print(measured_rates(measured))
@@ -41,3 +43,4 @@ def estimate(
     whole = load_study(content, Path.cwd(), sources=[study])
     left = nodes_left(whole, Path.cwd())
     print(render(estimate_study(whole, left=left)))
+    print(wall_clock(whole, Counter(key.partition(" ")[0] for key in left)))

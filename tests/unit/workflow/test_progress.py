@@ -12,7 +12,11 @@ from personae.data import tables
 from personae.workflow.config import load_study
 from personae.workflow.progress import machine_rates, run_context
 from personae.workflow.progress.machine_rates import Measured
-from personae.workflow.progress.run_figures import expected_seconds, generated_tokens
+from personae.workflow.progress.run_figures import (
+    expected_seconds,
+    generated_tokens,
+    wall_clock,
+)
 from personae.workflow.progress.run_progress import RunProgress
 from personae.workflow.progress.status_lines import StatusLines
 from personae.workflow.progress.time_left import TimeLeft
@@ -189,6 +193,15 @@ def test_the_estimate_has_seconds_for_every_rule(demo: dict[str, Any]) -> None:
     assert expected["generate_role_responses"] > 1
     assert expected["plot_steering"] == 1
     assert min(expected.values()) > 0
+
+
+def test_the_wall_clock_of_jobs_comes_from_earlier_runs(
+    demo: dict[str, Any], tmp_path: Path
+) -> None:
+    study = load_study(demo, ROOT)
+    assert "not known" in wall_clock(study, {"plot_steering": 3}, tmp_path)
+    machine_rates.keep({"plot_steering": Measured(20.0, 1.0)}, tmp_path)
+    assert "about 60 s" in wall_clock(study, {"plot_steering": 3}, tmp_path)
 
 
 def test_only_a_terminal_gets_a_status_and_codes(monkeypatch: pytest.MonkeyPatch) -> None:

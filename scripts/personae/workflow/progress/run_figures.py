@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from personae.base.errors import PersonaeError
+from personae.workflow.progress import machine_rates
+from personae.workflow.progress.time_left import TimeLeft
 
 if TYPE_CHECKING:
     from personae.workflow.config import Study
@@ -64,3 +66,33 @@ def expected_seconds(study: Study) -> Mapping[str, float]:
         first = next(nodes(stage, study, study.model_names[0]), None) if stage.work else None
         found[rule] = 1.0 if first is None else node_seconds(study, rule, first)
     return found
+
+
+def wall_clock(study: Study, jobs: Mapping[str, int], rates: Path | None = None) -> str:
+    """Return one line: how long jobs will take on this machine, by what its earlier runs took.
+
+    Parameters
+    ----------
+    study
+        The study.
+    jobs
+        Jobs by rule.
+    rates
+        Folder of the rates of earlier runs; the user's cache by default.
+    """
+    expected = expected_seconds(study)
+    known = machine_rates.load(rates)
+    seconds = TimeLeft(jobs, known, lambda rule: expected.get(rule, 1.0)).seconds()
+    if seconds is None:
+        return (
+            "Wall clock: not known, as this machine has run few of these rules before; the hours "
+            "are of one job after another."
+        )
+    return f"Wall clock: about {coarse(seconds)}, from earlier runs of this machine."
+
+
+def coarse(seconds: float) -> str:
+    """Return a duration as an estimate deserves: whole seconds below 100, else whole minutes."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from personae.workflow.progress import machine_rates, run_context
 from personae.workflow.progress.run_figures import (
+    coarse,
     expected_seconds,
     generated_tokens,
     spent_words,
@@ -177,13 +178,6 @@ class RunProgress:
         left = self._left.seconds() if self._left is not None else None
         elapsed = f"{clock_words(self._clock() - self._began)} elapsed"
         return elapsed if left is None else f"{elapsed}, about {coarse(left)} left"
-
-
-def coarse(seconds: float) -> str:
-    """Return a duration as an estimate deserves: whole seconds below 100, else whole minutes."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def clock_words(seconds: float) -> str:
