@@ -167,7 +167,7 @@ def test_first_turns_of_the_harm_link_are_counted_as_they_are_asked(demo: dict[s
     ("changes", "said"),
     [
         ({"roles": ["bishop"]}, "harm_link.roles[0]: no role 'bishop' in the study"),
-        ({"prompts": 6}, "harm_link.prompts: 6 is too many, there are 5"),
+        ({"prompts": 6}, "harm_link.prompts: 6 is too many"),
         ({"questions": 4}, "harm_link.questions: 4 is too many, there are 3"),
         ({"probes": 1000}, "harm_link.probes: 1000 is too many"),
     ],
