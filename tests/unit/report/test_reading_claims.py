@@ -10,11 +10,12 @@ from personae.report.scorecard.claim import Finding, Untestable
 from personae.report.scorecard.decision import NOT_REPRODUCED, REPRODUCED, decide
 from personae.report.scorecard.evidence import Criteria
 from personae.report.scorecard.reading_claims import CLAIMS
-from personae.science.feature_agreement import agreement_table
+from personae.science.sparse_features import SparseAutoencoder, feature_rows
 from personae.tools.verdict_calibration.simulated_evidence import SimulatedEvidence
 
 CRITERIA = Criteria(0.7, 50.0, "embedding", None, 100, 0)
 TOKENS, FEATURES = CLAIMS
+TRAITS, HIDDEN, N = 8, 64, 200
 
 
 def evidence(name: str, frame: pd.DataFrame) -> SimulatedEvidence:
@@ -22,40 +23,49 @@ def evidence(name: str, frame: pd.DataFrame) -> SimulatedEvidence:
     return SimulatedEvidence("m", 3, 8, {}, CRITERIA, frames={name: frame})
 
 
-def features(shared: int, seed: int = 0) -> pd.DataFrame:
-    """Ten features by either way and side of eight traits, ``shared`` of them the same."""
-    rng, rows = np.random.default_rng(seed), []
-    for trait in range(8):
-        for side in ("toward", "away"):
-            close = rng.choice(2000, 10, replace=False)
-            active = np.concatenate([close[:shared], rng.choice(2000, 10 - shared)])
-            for by, found in (("cosine", close), ("activation", active)):
-                rows += [("sae", f"t{trait}", by, side, int(feature)) for feature in found]
-    return pd.DataFrame(rows, columns=["autoencoder", "trait", "by", "side", "feature"])
+def features(planted: float) -> pd.DataFrame:
+    """Read vectors with an autoencoder of random directions, one of which each vector lies near.
+
+    ``planted`` is its share in the difference of the responses; 0 leaves the autoencoder random.
+    """
+    rng = np.random.default_rng(3)
+    decoder = rng.normal(size=(N, HIDDEN)).astype(np.float32)
+    decoder /= np.linalg.norm(decoder, axis=1, keepdims=True)
+    zeros = np.zeros
+    made = SparseAutoencoder(
+        np.ascontiguousarray(decoder.T), decoder, zeros(N, np.float32), zeros(HIDDEN, np.float32),
+        "relu",
+    )  # fmt: skip
+    rows = []
+    for trait in range(TRAITS):
+        own = rng.normal(size=HIDDEN)
+        own = own / np.linalg.norm(own) + planted * decoder[trait]
+        sides = rng.normal(0, 0.1, (2, 20, HIDDEN)) + np.stack([own, -own])[:, np.newaxis]
+        positive, negative = sides.astype(np.float32)
+        vector = positive.mean(axis=0) - negative.mean(axis=0)
+        found = feature_rows(made, vector, positive, negative, 5, trait, {})
+        rows += [{"autoencoder": "sae", "trait": f"t{trait}", **row} for row in found]
+    return pd.DataFrame(rows)
 
 
-@pytest.mark.parametrize(("shared", "verdict"), [(4, REPRODUCED), (0, NOT_REPRODUCED)])
-def test_features_interpret_a_trait_where_both_ways_agree(shared: int, verdict: str) -> None:
-    found = FEATURES.measure(evidence("vector_features", features(shared)))
+@pytest.mark.parametrize(("planted", "verdict"), [(1.5, REPRODUCED), (0.0, NOT_REPRODUCED)])
+def test_features_interpret_a_trait_where_a_vector_lies_near_one(
+    planted: float, verdict: str
+) -> None:
+    table = features(planted)
+    found = FEATURES.measure(evidence("vector_features", table))
     assert isinstance(found, Finding)
-    assert found.interval.estimate == pytest.approx(shared / 10, abs=0.02)
+    assert found.clusters == TRAITS
     assert decide(FEATURES, found, None).verdict == verdict
+    # Both ways agree even for random directions, so that agreement would be no evidence.
+    first = table[(table["rank"] == 1) & (table.side == "toward")].pivot(
+        index="trait", columns="by", values="feature"
+    )
+    assert (first.cosine == first.activation).mean() > 0.5
 
 
-def test_features_that_respond_to_every_instruction_do_not_count() -> None:
-    one = features(4)
-    same = one[one.trait == "t0"]
-    alike = pd.concat([same.assign(trait=f"t{i}") for i in range(8)])
-    found = FEATURES.measure(evidence("vector_features", alike))
-    assert isinstance(found, Finding)
-    assert found.interval.estimate == 0.0
-    assert decide(FEATURES, found, None).verdict == NOT_REPRODUCED
-    assert agreement_table(alike).own.tolist() == [0.4] * 8
-
-
-def test_a_single_trait_cannot_tell() -> None:
-    one = features(4)
-    found = FEATURES.measure(evidence("vector_features", one[one.trait == "t0"]))
+def test_without_an_autoencoder_nothing_is_claimed() -> None:
+    found = FEATURES.measure(evidence("vector_features", features(1.5).head(0)))
     assert isinstance(found, Untestable)
 
 

@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from personae.report.plots import style
 from personae.report.plots.style import Illustration, illustrated, panels
 from personae.report.wording import capital, count, listed, readable
-from personae.science.feature_agreement import agreement_table
 from personae.science.sparse_features import COSINE, DIFFERENCE
 from personae.science.token_reading import AWAY, TOWARD
 
@@ -89,15 +88,7 @@ def _finding(table: pd.DataFrame) -> str:
     for row in first.head(3).itertuples():
         parts.append(f"{readable(str(row.trait))} is closest to {_shown(row.feature, row.name)}")
     clear = int((first.value > first.null_p95).sum())
-    text = (
-        f"{capital(listed(parts))}. The closest feature of {clear} of "
-        f"{count(len(first), 'vector')} is closer than shuffled vectors come"
-    )
-    agreed = agreement_table(table)
-    if agreed.empty:
-        return f"{text}."
     return (
-        f"{text}; of the features found by cosine, {agreed.own.mean():.0%} are also among those "
-        "that respond most to the trait's prompts"
-        + ("." if agreed.other.isna().all() else f" ({agreed.other.mean():.0%} to other traits').")
+        f"{capital(listed(parts))}. The closest feature of {clear} of "
+        f"{count(len(first), 'vector')} is closer than shuffled vectors come."
     )
