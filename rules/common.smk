@@ -106,7 +106,9 @@ onstart:
             # Those jobs deleted their outputs when they ended, so files must be checked again.
             snakemake_internals.start_again(workflow)
         reused = snakemake_internals.reused_jobs(workflow)
-        run_context.begin(run_context.RunContext(study, reused, workflow.local_exec))
+        run_context.begin(
+            run_context.RunContext(study, reused, workflow.local_exec)
+        )
     except PersonaeError as error:
         raise WorkflowError(str(error)) from None
 
