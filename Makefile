@@ -22,7 +22,7 @@ TASKS ?= personae_choices,personae_exact
 
 .DEFAULT_GOAL := help
 .PHONY: help demo calibrate-verdicts test test-all test-vllm lm-eval torture estimate bench bench-gpu bench-scale \
-  check env schema format clean
+  check env schema pictures format clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -96,6 +96,9 @@ check: env  ## Lint, types, formatting, generated files and persona library
 	$(BIN)/snakemake --lint
 	$(BIN)/python -m personae.tools.docgen --check
 	$(BIN)/personae library check
+
+pictures: env  ## Draw docs/persona_space.png (of the finished demo) and docs/rulegraph.png anew (needs graphviz)
+	$(BIN)/snakemake --configfile $(STUDY) --rulegraph 2>/dev/null | $(BIN)/python -m personae.tools.docs_pictures $(STUDY)
 
 schema: env  ## Generate the schema, config/README.md and envs/ from their sources
 	$(BIN)/python -m personae.tools.docgen

@@ -5,6 +5,9 @@ from snakemake.utils import min_version
 min_version("9.14")
 
 
+report: "rules/report/workflow.rst"
+
+
 # A study given by --configfile replaces the default study instead of being merged into it.
 if not workflow.config_settings.configfiles:
 

@@ -660,6 +660,13 @@ def max_accuracy_loss():
     return study.config.harm.max_accuracy_loss if study.config.harm else None
 
 
+def case_replays(wildcards):
+    """Return the replayed case studies of a model, if the study has any."""
+    if study.config.cases is None:
+        return []
+    return f"results/{wildcards.study}/{wildcards.model}/cases/replays.parquet"
+
+
 def case_permutations():
     """Shuffles of the projections within case studies."""
     return study.config.cases.permutations if study.config.cases else None

@@ -7,11 +7,13 @@ rule plot_persona_space:
         components="results/{study}/{model}/axis/space_components.parquet",
     output:
         report(
-            "results/{study}/{model}/figures/persona_space.svg",
+            "results/{study}/figures/{model}/persona_space.svg",
             caption="report/plot_persona_space.rst",
             category="Persona space",
             labels={"model": "{model}", "figure": "Roles and variance"},
         ),
+        pdf="results/{study}/figures/{model}/persona_space.pdf",
+        data="results/{study}/figures/{model}/persona_space.csv",
     log:
         "results/{study}/{model}/logs/plot_persona_space.log",
     benchmark:
@@ -33,11 +35,13 @@ rule plot_axis_layers:
         "results/{study}/{model}/axis/space_layers.parquet",
     output:
         report(
-            "results/{study}/{model}/figures/axis_layers.svg",
+            "results/{study}/figures/{model}/axis_layers.svg",
             caption="report/plot_axis_layers.rst",
             category="Persona space",
             labels={"model": "{model}", "figure": "Axis against PC 1"},
         ),
+        pdf="results/{study}/figures/{model}/axis_layers.pdf",
+        data="results/{study}/figures/{model}/axis_layers.csv",
     log:
         "results/{study}/{model}/logs/plot_axis_layers.log",
     benchmark:
@@ -58,11 +62,13 @@ rule plot_model_comparison:
         "results/{study}/model_comparison.parquet",
     output:
         report(
-            "results/{study}/{model}/figures/model_comparison.svg",
+            "results/{study}/figures/{model}/model_comparison.svg",
             caption="report/plot_model_comparison.rst",
             category="Persona space",
             labels={"model": "{model}", "figure": "Other models"},
         ),
+        pdf="results/{study}/figures/{model}/model_comparison.pdf",
+        data="results/{study}/figures/{model}/model_comparison.csv",
     log:
         "results/{study}/{model}/logs/plot_model_comparison.log",
     benchmark:
@@ -82,11 +88,13 @@ rule plot_role_cosines:
         "results/{study}/{model}/axis/cosines.parquet",
     output:
         report(
-            "results/{study}/{model}/figures/role_cosines.svg",
+            "results/{study}/figures/{model}/role_cosines.svg",
             caption="report/plot_role_cosines.rst",
             category="Persona space",
             labels={"model": "{model}", "figure": "Cosines between roles"},
         ),
+        pdf="results/{study}/figures/{model}/role_cosines.pdf",
+        data="results/{study}/figures/{model}/role_cosines.csv",
     log:
         "results/{study}/{model}/logs/plot_role_cosines.log",
     benchmark:
@@ -107,11 +115,13 @@ rule plot_role_loadings:
         "results/{study}/{model}/axis/role_loadings.parquet",
     output:
         report(
-            "results/{study}/{model}/figures/role_loadings.svg",
+            "results/{study}/figures/{model}/role_loadings.svg",
             caption="report/plot_role_loadings.rst",
             category="Persona space",
             labels={"model": "{model}", "figure": "Role loadings"},
         ),
+        pdf="results/{study}/figures/{model}/role_loadings.pdf",
+        data="results/{study}/figures/{model}/role_loadings.csv",
     log:
         "results/{study}/{model}/logs/plot_role_loadings.log",
     benchmark:
@@ -132,11 +142,13 @@ rule plot_separation:
         projections=ROLE_PROJECTIONS,
     output:
         report(
-            "results/{study}/{model}/figures/separation.svg",
+            "results/{study}/figures/{model}/separation.svg",
             caption="report/plot_separation.rst",
             category="Persona space",
             labels={"model": "{model}", "figure": "Default against roles"},
         ),
+        pdf="results/{study}/figures/{model}/separation.pdf",
+        data="results/{study}/figures/{model}/separation.csv",
     log:
         "results/{study}/{model}/logs/plot_separation.log",
     benchmark:
@@ -157,11 +169,13 @@ rule plot_heldout_roles:
         "results/{study}/{model}/axis/heldout_roles.parquet",
     output:
         report(
-            "results/{study}/{model}/figures/heldout_roles.svg",
+            "results/{study}/figures/{model}/heldout_roles.svg",
             caption="report/plot_heldout_roles.rst",
             category="Persona space",
             labels={"model": "{model}", "figure": "Held-out roles"},
         ),
+        pdf="results/{study}/figures/{model}/heldout_roles.pdf",
+        data="results/{study}/figures/{model}/heldout_roles.csv",
     log:
         "results/{study}/{model}/logs/plot_heldout_roles.log",
     benchmark:
@@ -183,11 +197,13 @@ rule plot_trait_space:
         plane="results/{study}/{model}/trait_space/plane.parquet",
     output:
         report(
-            "results/{study}/{model}/figures/trait_space.svg",
+            "results/{study}/figures/{model}/trait_space.svg",
             caption="report/plot_trait_space.rst",
             category="Persona space",
             labels={"model": "{model}", "figure": "Trait space"},
         ),
+        pdf="results/{study}/figures/{model}/trait_space.pdf",
+        data="results/{study}/figures/{model}/trait_space.csv",
     log:
         "results/{study}/{model}/logs/plot_trait_space.log",
     benchmark:
@@ -207,11 +223,13 @@ rule plot_trait_geometry:
         "results/{study}/{model}/traits/cosines.parquet",
     output:
         report(
-            "results/{study}/{model}/figures/trait_geometry.svg",
+            "results/{study}/figures/{model}/trait_geometry.svg",
             caption="report/plot_trait_geometry.rst",
             category="Traits",
             labels={"model": "{model}", "figure": "Geometry"},
         ),
+        pdf="results/{study}/figures/{model}/trait_geometry.pdf",
+        data="results/{study}/figures/{model}/trait_geometry.csv",
     log:
         "results/{study}/{model}/logs/plot_trait_geometry.log",
     benchmark:
@@ -235,11 +253,13 @@ rule plot_layer_sweep:
         ),
     output:
         report(
-            "results/{study}/{model}/figures/layer_sweep.svg",
+            "results/{study}/figures/{model}/layer_sweep.svg",
             caption="report/plot_layer_sweep.rst",
             category="Traits",
             labels={"model": "{model}", "figure": "Layer sweep"},
         ),
+        pdf="results/{study}/figures/{model}/layer_sweep.pdf",
+        data="results/{study}/figures/{model}/layer_sweep.csv",
     log:
         "results/{study}/{model}/logs/plot_layer_sweep.log",
     benchmark:
@@ -264,11 +284,13 @@ rule plot_steering:
         ),
     output:
         report(
-            "results/{study}/{model}/figures/steering.svg",
+            "results/{study}/figures/{model}/steering.svg",
             caption="report/plot_steering.rst",
             category="Traits",
             labels={"model": "{model}", "figure": "Steering"},
         ),
+        pdf="results/{study}/figures/{model}/steering.pdf",
+        data="results/{study}/figures/{model}/steering.csv",
     log:
         "results/{study}/{model}/logs/plot_steering.log",
     benchmark:
@@ -292,11 +314,13 @@ rule plot_monitoring:
         alerts=monitoring_files("alerts.parquet"),
     output:
         report(
-            "results/{study}/{model}/figures/monitoring.svg",
+            "results/{study}/figures/{model}/monitoring.svg",
             caption="report/plot_monitoring.rst",
             category="Traits",
             labels={"model": "{model}", "figure": "Monitoring"},
         ),
+        pdf="results/{study}/figures/{model}/monitoring.pdf",
+        data="results/{study}/figures/{model}/monitoring.csv",
     log:
         "results/{study}/{model}/logs/plot_monitoring.log",
     benchmark:
@@ -316,11 +340,13 @@ rule plot_susceptibility:
         "results/{study}/{model}/susceptibility/shares.parquet",
     output:
         report(
-            "results/{study}/{model}/figures/susceptibility.svg",
+            "results/{study}/figures/{model}/susceptibility.svg",
             caption="report/plot_susceptibility.rst",
             category="Steering along the axis",
             labels={"model": "{model}", "figure": "Speakers"},
         ),
+        pdf="results/{study}/figures/{model}/susceptibility.pdf",
+        data="results/{study}/figures/{model}/susceptibility.csv",
     log:
         "results/{study}/{model}/logs/plot_susceptibility.log",
     benchmark:
@@ -342,11 +368,13 @@ rule plot_trait_positions:
         positions="results/{study}/{model}/traits/positions.parquet",
     output:
         report(
-            "results/{study}/{model}/figures/trait_positions.svg",
+            "results/{study}/figures/{model}/trait_positions.svg",
             caption="report/plot_trait_positions.rst",
             category="Traits",
             labels={"model": "{model}", "figure": "Geometry and nulls"},
         ),
+        pdf="results/{study}/figures/{model}/trait_positions.pdf",
+        data="results/{study}/figures/{model}/trait_positions.csv",
     log:
         "results/{study}/{model}/logs/plot_trait_positions.log",
     benchmark:
@@ -366,11 +394,13 @@ rule plot_layer_choice:
         choice_files(),
     output:
         report(
-            "results/{study}/{model}/figures/layer_choice.svg",
+            "results/{study}/figures/{model}/layer_choice.svg",
             caption="report/plot_layer_choice.rst",
             category="Steering",
             labels={"model": "{model}", "figure": "Choice of the layer"},
         ),
+        pdf="results/{study}/figures/{model}/layer_choice.pdf",
+        data="results/{study}/figures/{model}/layer_choice.csv",
     log:
         "results/{study}/{model}/logs/plot_layer_choice.log",
     benchmark:
@@ -390,11 +420,13 @@ rule plot_comparison:
         "results/{study}/{model}/steering/comparison.parquet",
     output:
         report(
-            "results/{study}/{model}/figures/comparison.svg",
+            "results/{study}/figures/{model}/comparison.svg",
             caption="report/plot_comparison.rst",
             category="Steering",
             labels={"model": "{model}", "figure": "Ways of steering"},
         ),
+        pdf="results/{study}/figures/{model}/comparison.pdf",
+        data="results/{study}/figures/{model}/comparison.csv",
     log:
         "results/{study}/{model}/logs/plot_comparison.log",
     benchmark:
@@ -414,11 +446,13 @@ rule plot_tokens:
         "results/{study}/{model}/reading/tokens.parquet",
     output:
         report(
-            "results/{study}/{model}/figures/tokens.svg",
+            "results/{study}/figures/{model}/tokens.svg",
             caption="report/plot_tokens.rst",
             category="Interpretation",
             labels={"model": "{model}", "figure": "Tokens"},
         ),
+        pdf="results/{study}/figures/{model}/tokens.pdf",
+        data="results/{study}/figures/{model}/tokens.csv",
     log:
         "results/{study}/{model}/logs/plot_tokens.log",
     benchmark:
@@ -438,11 +472,13 @@ rule plot_features:
         feature_files,
     output:
         report(
-            "results/{study}/{model}/figures/features.svg",
+            "results/{study}/figures/{model}/features.svg",
             caption="report/plot_features.rst",
             category="Interpretation",
             labels={"model": "{model}", "figure": "Features"},
         ),
+        pdf="results/{study}/figures/{model}/features.pdf",
+        data="results/{study}/figures/{model}/features.csv",
     log:
         "results/{study}/{model}/logs/plot_features.log",
     benchmark:
@@ -464,11 +500,13 @@ rule plot_finetuning:
         defences="results/{study}/{model}/finetuning/defences.parquet",
     output:
         report(
-            "results/{study}/{model}/figures/finetuning.svg",
+            "results/{study}/figures/{model}/finetuning.svg",
             caption="report/plot_finetuning.rst",
             category="Fine-tuning",
             labels={"model": "{model}", "figure": "Shifts and defences"},
         ),
+        pdf="results/{study}/figures/{model}/finetuning.pdf",
+        data="results/{study}/figures/{model}/finetuning.csv",
     log:
         "results/{study}/{model}/logs/plot_finetuning.log",
     benchmark:
@@ -488,11 +526,13 @@ rule plot_screening:
         summary="results/{study}/{model}/screening/summary.parquet",
     output:
         report(
-            "results/{study}/{model}/figures/screening.svg",
+            "results/{study}/figures/{model}/screening.svg",
             caption="report/plot_screening.rst",
             category="Fine-tuning",
             labels={"model": "{model}", "figure": "Training data"},
         ),
+        pdf="results/{study}/figures/{model}/screening.pdf",
+        data="results/{study}/figures/{model}/screening.csv",
     log:
         "results/{study}/{model}/logs/plot_screening.log",
     benchmark:
@@ -512,11 +552,13 @@ rule plot_capping:
         "results/{study}/{model}/capping/tradeoff.parquet",
     output:
         report(
-            "results/{study}/{model}/figures/capping.svg",
+            "results/{study}/figures/{model}/capping.svg",
             caption="report/plot_capping.rst",
             category="Capping",
             labels={"model": "{model}", "figure": "Trade-off"},
         ),
+        pdf="results/{study}/figures/{model}/capping.pdf",
+        data="results/{study}/figures/{model}/capping.csv",
     log:
         "results/{study}/{model}/logs/plot_capping.log",
     benchmark:
@@ -537,11 +579,13 @@ rule plot_capability:
         "results/{study}/{model}/capping/capability_changes.parquet",
     output:
         report(
-            "results/{study}/{model}/figures/capability.svg",
+            "results/{study}/figures/{model}/capability.svg",
             caption="report/plot_capability.rst",
             category="Capping",
             labels={"model": "{model}", "figure": "Capability"},
         ),
+        pdf="results/{study}/figures/{model}/capability.pdf",
+        data="results/{study}/figures/{model}/capability.csv",
     log:
         "results/{study}/{model}/logs/plot_capability.log",
     benchmark:
@@ -561,11 +605,13 @@ rule plot_harm:
         "results/{study}/{model}/harm/rates.parquet",
     output:
         report(
-            "results/{study}/{model}/figures/harm.svg",
+            "results/{study}/figures/{model}/harm.svg",
             caption="report/plot_harm.rst",
             category="Capping",
             labels={"model": "{model}", "figure": "Harm"},
         ),
+        pdf="results/{study}/figures/{model}/harm.pdf",
+        data="results/{study}/figures/{model}/harm.csv",
     log:
         "results/{study}/{model}/logs/plot_harm.log",
     benchmark:
@@ -587,11 +633,13 @@ rule plot_harm_link:
         link="results/{study}/{model}/harm/link/link.parquet",
     output:
         report(
-            "results/{study}/{model}/figures/harm_link.svg",
+            "results/{study}/figures/{model}/harm_link.svg",
             caption="report/plot_harm_link.rst",
             category="Drift",
             labels={"model": "{model}", "figure": "Harm after a first turn"},
         ),
+        pdf="results/{study}/figures/{model}/harm_link.pdf",
+        data="results/{study}/figures/{model}/harm_link.csv",
     log:
         "results/{study}/{model}/logs/plot_harm_link.log",
     benchmark:
@@ -614,11 +662,13 @@ rule plot_case_studies:
         tokens="results/{study}/{model}/cases/tokens.parquet",
     output:
         report(
-            "results/{study}/{model}/figures/case_studies.svg",
+            "results/{study}/figures/{model}/case_studies.svg",
             caption="report/plot_case_studies.rst",
             category="Case studies",
             labels={"model": "{model}", "figure": "Case studies"},
         ),
+        pdf="results/{study}/figures/{model}/case_studies.pdf",
+        data="results/{study}/figures/{model}/case_studies.csv",
     log:
         "results/{study}/{model}/logs/plot_case_studies.log",
     benchmark:
@@ -640,11 +690,13 @@ rule plot_drift:
         summary="results/{study}/{model}/drift/summary.parquet",
     output:
         report(
-            "results/{study}/{model}/figures/drift.svg",
+            "results/{study}/figures/{model}/drift.svg",
             caption="report/plot_drift.rst",
             category="Drift",
             labels={"model": "{model}", "figure": "Turn by turn"},
         ),
+        pdf="results/{study}/figures/{model}/drift.pdf",
+        data="results/{study}/figures/{model}/drift.csv",
     log:
         "results/{study}/{model}/logs/plot_drift.log",
     benchmark:
@@ -665,11 +717,13 @@ rule plot_drift_predictions:
         "results/{study}/{model}/drift/predictions.parquet",
     output:
         report(
-            "results/{study}/{model}/figures/drift_predictions.svg",
+            "results/{study}/figures/{model}/drift_predictions.svg",
             caption="report/plot_drift_predictions.rst",
             category="Drift",
             labels={"model": "{model}", "figure": "Prediction from user messages"},
         ),
+        pdf="results/{study}/figures/{model}/drift_predictions.pdf",
+        data="results/{study}/figures/{model}/drift_predictions.csv",
     log:
         "results/{study}/{model}/logs/plot_drift_predictions.log",
     benchmark:
@@ -690,11 +744,13 @@ rule plot_judges:
         confusion="results/{study}/{model}/judging/confusion.parquet",
     output:
         report(
-            "results/{study}/{model}/figures/judges.svg",
+            "results/{study}/figures/{model}/judges.svg",
             caption="report/plot_judges.rst",
             category="Judges",
             labels={"model": "{model}", "figure": "Agreement with labels"},
         ),
+        pdf="results/{study}/figures/{model}/judges.pdf",
+        data="results/{study}/figures/{model}/judges.csv",
     log:
         "results/{study}/{model}/logs/plot_judges.log",
     benchmark:
@@ -707,6 +763,45 @@ rule plot_judges:
         code=code_digest("report/plot_judges"),
     script:
         "../scripts/report/plot_judges.py"
+
+
+rule project_shown_transcripts:
+    input:
+        model=model_manifest,
+        steered=expand(
+            "results/{{study}}/{{model}}/steering/{trait}/alpha_sweep/responses.parquet",
+            trait=TRAITS,
+        ),
+        capped="results/{study}/{model}/capping/responses.parquet",
+        replays="results/{study}/{model}/drift/replays.parquet",
+        simulated=simulated_conversations,
+        cases=case_replays,
+        directions="results/{study}/{model}/axis/directions.parquet",
+        vectors=trait_files("vectors.parquet"),
+        layers=layer_choices(),
+    output:
+        "results/{study}/{model}/shown/tokens.parquet",
+    log:
+        "results/{study}/{model}/logs/project_shown_transcripts.log",
+    benchmark:
+        "results/{study}/{model}/benchmarks/project_shown_transcripts.tsv"
+    group:
+        batch_group("project_shown_transcripts")
+    conda:
+        "../envs/personae.yaml"
+    resources:
+        gres=model_gres,
+        mem_mb=model_memory,
+        runtime=model_minutes,
+        slurm_partition=model_partition,
+    params:
+        engine=engine_params,
+        traits=TRAITS,
+        middle_layer=middle_layer,
+        most=study.config.report.token_transcripts,
+        code=code_digest("report/project_shown_transcripts"),
+    script:
+        "../scripts/report/project_shown_transcripts.py"
 
 
 rule build_scorecard:
@@ -750,6 +845,7 @@ rule write_report:
                 "vendor/plot.umd.min",
                 "page_scripts/core",
                 "page_scripts/claims",
+                "page_scripts/figures",
                 "page_scripts/responses",
                 "page_scripts/persona_map",
                 "page_scripts/explorers",
@@ -761,7 +857,12 @@ rule write_report:
             figure=registry.figure_names(),
         ),
     output:
-        "results/{study}/report.html",
+        report(
+            "results/{study}/report.html",
+            caption="report/write_report.rst",
+            category="Report",
+            labels={"model": "all", "figure": "Report of the study"},
+        ),
     log:
         "results/{study}/logs/write_report.log",
     benchmark:
@@ -781,7 +882,9 @@ rule write_report:
                 model: study.models[model].middle_layer for model in MODELS
             },
             "descriptions": {
-                name: role.description for name, role in study.roles.items()
+                name: persona.description
+                for personas in (study.roles, study.traits, study.space)
+                for name, persona in personas.items()
             },
         },
         fewer_than_asked=from_study(fewer_than_asked),

@@ -9,7 +9,7 @@ from personae.report.plots.style import save
 
 
 def main(*, changes: str, path_out: str, provenance: dict[str, str]) -> None:
-    """Write the figure as SVG."""
+    """Write the figure."""
     save(capability(read_frame(changes, "capability_changes")), path_out, provenance)
 
 

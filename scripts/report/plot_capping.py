@@ -10,7 +10,7 @@ from personae.report.plots.style import save
 
 
 def main(*, table: str, path_out: str, judge: str, provenance: dict[str, str]) -> None:
-    """Write the figure as SVG; measures that need no judge have an empty ``judge``."""
+    """Write the figure; measures that need no judge have an empty ``judge``."""
     rows = read_frame(table, "capping_tradeoff", filters=[("judge", "in", [judge, ""])])
     save(tradeoff(rows), path_out, provenance)
 

@@ -18,7 +18,7 @@ def main(
     judge: str,
     provenance: dict[str, str],
 ) -> None:
-    """Write the figure as SVG."""
+    """Write the figure."""
     of_judge = [("judge", "==", judge)]
     illustration = case_studies(
         read_frame(turns, "case_turns", filters=of_judge),

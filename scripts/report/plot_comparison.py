@@ -6,7 +6,7 @@ from personae.report.plots.style import nothing_kept, save
 
 
 def main(*, table: str, path_out: str, provenance: dict[str, str]) -> None:
-    """Write the figure as SVG."""
+    """Write the figure."""
     rows = read_frame(table, "steering_comparison")
     figure = nothing_kept("Ways of steering compared") if rows.empty else comparison(rows)
     save(figure, path_out, provenance)

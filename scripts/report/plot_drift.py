@@ -16,7 +16,7 @@ def main(
     middle_layer: int,
     provenance: dict[str, str],
 ) -> None:
-    """Write the figure as SVG."""
+    """Write the figure."""
     along_axis = [("direction", "==", "axis"), ("layer", "==", middle_layer)]
     illustration = drift(
         read_frame(projections, "drift_projections", filters=along_axis),

@@ -9,7 +9,7 @@ from personae.report.plots.style import save
 
 
 def main(*, table: str, path_out: str, provenance: dict[str, str]) -> None:
-    """Write the figure as SVG."""
+    """Write the figure."""
     save(drift_predictions(read_frame(table, "drift_predictions")), path_out, provenance)
 
 

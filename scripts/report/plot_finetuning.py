@@ -17,7 +17,7 @@ def main(
     path_out: str,
     provenance: dict[str, str],
 ) -> None:
-    """Write the figure as SVG."""
+    """Write the figure."""
     moved = read_frame(shifts, "finetuning_shifts")
     found = read_frame(correlations, "finetuning_correlations")
     costs = read_frame(defences, "finetuning_defences")

@@ -9,7 +9,7 @@ from personae.report.plots.style import save
 
 
 def main(*, table: str, path_out: str, judge: str, provenance: dict[str, str]) -> None:
-    """Write the figure as SVG."""
+    """Write the figure."""
     rows = read_frame(table, "harm_rates", filters=[("judge", "==", judge)])
     save(harm(rows), path_out, provenance)
 

@@ -9,7 +9,7 @@ from personae.report.plots.style import save
 
 
 def main(*, table: str, path_out: str, provenance: dict[str, str]) -> None:
-    """Write the figure as SVG."""
+    """Write the figure."""
     save(heldout_roles(read_frame(table, "heldout_roles")), path_out, provenance)
 
 

@@ -9,7 +9,7 @@ from personae.report.plots.style import save
 
 
 def main(*, agreement: str, confusion: str, path_out: str, provenance: dict[str, str]) -> None:
-    """Write the figure as SVG."""
+    """Write the figure."""
     illustration = judges(read_frame(agreement, "agreement"), read_frame(confusion, "confusion"))
     save(illustration, path_out, provenance)
 

@@ -8,7 +8,7 @@ from personae.report.plots.style import nothing_kept, save
 
 
 def main(*, tables: Sequence[str], path_out: str, provenance: dict[str, str]) -> None:
-    """Write the figure as SVG."""
+    """Write the figure."""
     rows = read_frame(tables, "layer_choices")
     save(
         nothing_kept("Choice of the layer") if rows.empty else layer_choice(rows),

@@ -19,7 +19,7 @@ def main(
     path_out: str,
     provenance: dict[str, str],
 ) -> None:
-    """Write the figure as SVG."""
+    """Write the figure."""
     shown = read_frame(points, "monitoring_points")
     found = read_frame(correlations, "monitoring")
     alarms = read_frame(alerts, "monitoring_alerts")

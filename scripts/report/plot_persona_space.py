@@ -17,7 +17,7 @@ def main(
     variance_threshold: float,
     provenance: dict[str, str],
 ) -> None:
-    """Write the figure as SVG."""
+    """Write the figure."""
     at_layer = [("layer", "==", middle_layer)]
     illustration = persona_space(
         read_frame(coordinates, "space_coordinates", filters=at_layer),

@@ -9,7 +9,7 @@ from personae.report.plots.style import save
 
 
 def main(*, table: str, path_out: str, provenance: dict[str, str]) -> None:
-    """Write the figure as SVG."""
+    """Write the figure."""
     save(role_loadings(read_frame(table, "role_loadings")), path_out, provenance)
 
 

@@ -6,7 +6,7 @@ from personae.report.plots.style import nothing_kept, save
 
 
 def main(*, summary: str, path_out: str, provenance: dict[str, str]) -> None:
-    """Write the figure as SVG."""
+    """Write the figure."""
     table = read_frame(summary, "screening")
     figure = nothing_kept("Screening training data") if table.empty else screening(table)
     save(figure, path_out, provenance)

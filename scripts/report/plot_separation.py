@@ -19,7 +19,7 @@ def main(
     middle_layer: int,
     provenance: dict[str, str],
 ) -> None:
-    """Write the figure as SVG."""
+    """Write the figure."""
     along_axis = [("direction", "==", "axis"), ("layer", "==", middle_layer)]
     illustration = separation(
         read_frame(aucs, "separation"),

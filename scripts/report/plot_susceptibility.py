@@ -9,7 +9,7 @@ from personae.report.plots.susceptibility_figure import susceptibility
 
 
 def main(*, table: str, path_out: str, judge: str, provenance: dict[str, str]) -> None:
-    """Write the figure as SVG."""
+    """Write the figure."""
     rows = read_frame(table, "speaker_shares", filters=[("judge", "==", judge)])
     save(susceptibility(rows), path_out, provenance)
 

@@ -6,7 +6,7 @@ from personae.report.plots.tokens_figure import tokens
 
 
 def main(*, table: str, path_out: str, provenance: dict[str, str]) -> None:
-    """Write the figure as SVG."""
+    """Write the figure."""
     save(tokens(read_frame(table, "vector_tokens")), path_out, provenance)
 
 

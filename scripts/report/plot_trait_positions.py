@@ -6,7 +6,7 @@ from personae.report.plots.trait_positions_figure import trait_positions
 
 
 def main(*, pairs: str, positions: str, path_out: str, provenance: dict[str, str]) -> None:
-    """Write the figure as SVG."""
+    """Write the figure."""
     cosines = read_frame(pairs, "trait_pair_cosines")
     places = read_frame(positions, "trait_positions")
     empty = nothing_kept("Geometry of trait vectors")

@@ -11,7 +11,7 @@ from personae.report.plots.trait_space_figure import trait_space
 def main(
     *, cosines: str, components: str, plane: str, path_out: str, provenance: dict[str, str]
 ) -> None:
-    """Write the figure as SVG."""
+    """Write the figure."""
     along = read_frame(cosines, "trait_space_cosines")
     if along.empty:
         save(nothing_kept("Trait space and the Assistant Axis"), path_out, provenance)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -15,6 +16,19 @@ from .driver import Browser, browser, missing
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """Return a study with one model that has the papers' effects."""
     made = write_study(tmp_path_factory.mktemp("results") / "demo", {"good": 1.0})
+    score(made)
+    write_page(made)
+    return made
+
+
+@pytest.fixture(scope="session")
+def two_models(study: Study, tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """Return the study with a second model of the same results."""
+    folder = tmp_path_factory.mktemp("two") / "demo"
+    for place in ("", "figures/"):
+        for model in ("good", "flat"):
+            shutil.copytree(study.folder / place / "good", folder / place / model)
+    made = Study(folder, {"good": "Good model", "flat": "Flat model"})
     score(made)
     write_page(made)
     return made

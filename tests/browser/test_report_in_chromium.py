@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,23 @@ def test_requests_and_console_messages_are_detected(chromium: Browser, tmp_path:
     assert any("no" in entry["message"] for entry in chromium.log("browser"))
 
 
+def test_a_link_opens_the_group_of_a_figure_which_can_be_enlarged(
+    report: Browser, study: Study
+) -> None:
+    assert report.run("return document.querySelectorAll('.figure-group[open]').length") == 0
+    report.open(f"{study.report.as_uri()}#good-drift")
+    groups = (
+        "return [...document.querySelectorAll('.figure-group[open] h3')].map(h => h.textContent)"
+    )
+    assert eventually(report, groups)[0] == "Persona drift"
+    width = "return document.querySelector('#good-drift img').clientWidth"
+    narrow = report.run(width)
+    report.run("document.querySelector('#good-drift .enlarge').click()")
+    assert report.run(width) > 1.3 * narrow
+
+
 def test_every_figure_is_drawn(report: Browser) -> None:
+    report.run("for (const group of document.querySelectorAll('.figure-group')) group.open = true")
     images = report.run(
         "return [...document.images].map(i => [i.complete, i.naturalWidth, i.width, i.height])"
     )
@@ -142,6 +159,35 @@ def test_hovering_over_a_role_describes_it(report: Browser) -> None:
     assert eventually(report, "return document.querySelector('[aria-label=tip] text')?.textContent")
 
 
+def test_traits_are_on_the_map_and_have_a_space_of_their_own(report: Browser, study: Study) -> None:
+    eventually(report, ROLES)
+    few = report.run(ROLES)
+    choose(report, "map-kind", "all")
+    eventually(report, f"{ROLES} > {few}")
+    choose(report, "map-space", "traits")
+    caption = "return document.querySelector('#map-app figcaption').textContent"
+    assert "vectors" in eventually(report, caption)
+    report.open("about:blank")
+    report.open(f"{study.report.as_uri()}#map?name=poetic")
+    assert "Trait vector" in eventually(report, PANEL.format("map"), "Trait vector")
+    assert "poetic" in report.run("return document.querySelector('#map-app svg').textContent")
+
+
+def test_models_are_beside_each_other(two_models: Study, chromium: Browser) -> None:
+    chromium.resize(1280, 900)
+    chromium.open(two_models.report.as_uri())
+    tops = (
+        "return [...document.querySelectorAll('#map-app figure')]"
+        ".map(f => f.getBoundingClientRect()).map(r => [r.left, r.top])"
+    )
+    (left, top), (right, other) = eventually(chromium, tops)
+    assert top == other
+    assert right > left + 300
+    choose(chromium, "map-search", "ghost")
+    rings = "return document.querySelectorAll('#map-app svg circle[r=\"11\"]').length"
+    assert eventually(chromium, rings) == 2
+
+
 def test_another_component_moves_the_roles(report: Browser) -> None:
     label = "return document.querySelector('#map-app svg').textContent"
     eventually(report, label, "component 1")
@@ -176,6 +222,62 @@ def test_transcripts_compare_and_have_a_permalink(report: Browser, study: Study)
     many = report.run(turns)
     report.run("document.querySelector('#transcripts-app input[type=checkbox]').click()")
     assert report.run(turns) == many / 2
+
+
+def test_tokens_are_shaded_and_the_link_keeps_by_what(report: Browser, study: Study) -> None:
+    link = "#transcripts?model=good&arm=steering&case=poetic/q00/0&shade=poetic"
+    report.open("about:blank")
+    report.open(f"{study.report.as_uri()}{link}")
+    tokens = "return document.querySelectorAll('#transcripts-turns .token').length"
+    assert eventually(report, tokens) > 4
+    titles = report.run(
+        "return [...document.querySelectorAll('#transcripts-turns .token')].map(t => t.title)"
+    )
+    assert titles[:2] == ["poetic 0.00", "poetic 1.00"]
+    paints = report.run(
+        "return [...document.querySelectorAll('#transcripts-turns .token')]"
+        ".map(t => t.style.backgroundColor)"
+    )
+    assert len(set(paints)) > 1
+    assert "trait vector poetic" in report.run(
+        "return document.getElementById('transcripts-key').textContent"
+    )
+    settings = report.run(
+        "return [...document.querySelectorAll('#transcripts-turns .answer h4')]"
+        ".map(h => h.textContent)"
+    )
+    assert settings[0] == "plain"
+    assert any("steered" in name for name in settings)
+    assert report.run("return document.querySelector('.drift-plot svg') !== null")
+    choose(report, "transcripts-shade", "none")
+    assert report.run(tokens) == 0
+    choose(report, "transcripts-shade", "axis")
+    again = report.run("return document.querySelector('#transcripts-app a.quiet').href")
+    assert "shade=axis" in again
+
+
+def test_a_term_opens_its_definition(report: Browser) -> None:
+    shown = "return [...document.querySelectorAll(':popover-open')].map(p => p.id)"
+    assert report.run(shown) == []
+    report.run("document.querySelector('#capping button.word').click()")
+    assert report.run(shown) == ["word-projection"]
+
+
+def test_panels_are_stacked_on_a_phone(report: Browser) -> None:
+    report.resize(400, 900)
+    report.run("for (const group of document.querySelectorAll('.figure-group')) group.open = true")
+    stacked = "return document.querySelectorAll('.picture:has(> .crops)').length"
+    assert eventually(report, stacked) > 8
+    sizes = report.run(
+        "return [...document.querySelectorAll('.crops')].map(c => [...c.children].map(p => "
+        "[p.getBoundingClientRect().left, p.getBoundingClientRect().top, p.clientHeight]))"
+    )
+    for parts in sizes:
+        assert len({left for left, *_ in parts}) == 1
+        assert all(b[1] >= a[1] + a[2] for a, b in itertools.pairwise(parts))
+    report.resize(1280, 900)
+    hidden = "return [...document.querySelectorAll('.crops')].every(c => c.offsetParent === null)"
+    assert eventually(report, hidden)
 
 
 def test_responses_are_filtered_by_role_disagreement_and_words(

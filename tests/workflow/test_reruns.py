@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -148,3 +149,23 @@ def test_a_removed_trait_reruns_aggregates_alone(project: Project, edit: Edit) -
     assert counts(jobs)["compare_trait_vectors"] == 1
     # Floors are calibrated on roles, trait space and default, not on the traits that are steered.
     assert "calibrate_floors" not in counts(jobs)
+
+
+def test_snakemakes_report_has_categories_captions_and_the_studys_page(
+    project: Project, tmp_path: Path
+) -> None:
+    target = tmp_path / "report.zip"
+    done = project.snakemake("--report", str(target))
+    assert done.returncode == 0, done.stdout + done.stderr
+    with zipfile.ZipFile(target) as packed:
+        names = packed.namelist()
+        (page,) = [name for name in names if name.endswith("report.html") and "data" not in name]
+        shown = packed.read(page).decode("utf-8")
+        images = [name for name in names if name.endswith(".svg")]
+        pages = [name for name in names if "data" in name and name.endswith("report.html")]
+    for words in ("Persona space", "Capping", "Roles and variance", "The study's own report"):
+        assert words in shown
+    assert "mini" in shown
+    drawn = list((project.root / "results/mini/figures").rglob("*.svg"))
+    assert len(images) == len(drawn) > 20
+    assert len(pages) == 1

@@ -153,6 +153,14 @@ TABLES: Final[dict[str, Columns]] = {
         "layer": _INDEX,
         "projection": _NUMBER,
     },
+    "shown_tokens": {
+        "source": _TEXT,
+        "response_id": _TEXT,
+        "direction": _TEXT,
+        "layer": _INDEX,
+        "pieces": pa.list_(_TEXT),
+        "projections": pa.list_(_NUMBER),
+    },
     "case_turns": {
         "judge": _TEXT,
         "conversation": _TEXT,

@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import Final
 
 from personae.data.data_frames import read_frame
-from personae.report.browsable_responses import browsable_responses
-from personae.report.embedded_data import EmbeddedData, embed
+from personae.report.browsable_responses import MOST, browsable_responses
+from personae.report.embedded_data import EmbeddedData, embed, embed_within
 from personae.report.embedded_figures import load_captions, load_figure
 from personae.report.explorer_data import (
     capping_grid,
-    persona_map,
     steering_grid,
     turn_projections_on_axis,
 )
 from personae.report.judge_quality import read_judges
 from personae.report.node_timings import collect_timings
 from personae.report.page import ModelPart, Report
+from personae.report.persona_map_data import persona_map
 from personae.report.run_facts import model_facts, rollout_counts
 from personae.report.scorecard.evidence import files_of_model
 from personae.report.shown_transcripts import (
@@ -30,10 +30,14 @@ from personae.report.shown_transcripts import (
     steered,
     take_turns,
 )
+from personae.report.token_shading import token_shading
 from personae.workflow.stages.registry import report_kinds
 
 Files = Mapping[str, Sequence[str]]
 """Maps the name of an input to its files."""
+
+_RESPONSE_BYTES: Final = 14_000_000
+"""Room for the responses of all models in the page, compressed: pages stay below 25 MB."""
 
 _RESPONSES: Final = ("steered_responses", "capped_responses", "replays", "simulated")
 """Inputs whose provenance the page lists."""
@@ -62,7 +66,7 @@ class ReportSettings:
     middle_layers
         Layer by model at which persona space and projections are shown.
     descriptions
-        What each role is, in a sentence.
+        What each role and trait is, in a sentence.
     """
 
     title: str
@@ -142,7 +146,13 @@ def _data(name: str, files: Files, settings: ReportSettings) -> list[EmbeddedDat
         embed(f"{name}-map", persona_map(files, layer, settings.descriptions)),
         embed(f"{name}-steering", {"cells": steering_grid(files, judge)}),
         embed(f"{name}-capping", {"cells": capping_grid(files, judge)}),
-        embed(f"{name}-responses", browsable_responses(files, turns)),
+        embed_within(
+            f"{name}-responses",
+            lambda most: browsable_responses(files, turns, most),
+            most=MOST,
+            limit=_RESPONSE_BYTES // len(settings.models),
+        ),
+        embed(f"{name}-tokens", token_shading(files)),
     ]
 
 

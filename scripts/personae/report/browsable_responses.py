@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
 from personae.data.data_frames import read_frame
+from personae.report.response_sources import SOURCES, ResponseSource
 from personae.report.wording import visible
 
 MOST: Final = 20_000
@@ -19,53 +20,10 @@ _SHARED: Final = ("response_id", "messages", "system_inserted", "response", "que
 _EXTRAS: Final = ("layer", "coefficient", "direction", "band", "percentile", "turn")
 
 
-class _Source(NamedTuple):
-    """One of the report's inputs.
-
-    Attributes
-    ----------
-    responses, scores
-        Names of the inputs; no scores if empty.
-    kind
-        Kind of table of the responses.
-    arm
-        What the page calls it.
-    subject
-        Column with the role, trait or conversation.
-    side
-        Column that tells sides apart: a polarity, a suite, how a turn was made; empty if none.
-    case
-        Columns that name one question or conversation, asked under several interventions.
-    """
-
-    responses: str
-    scores: str
-    kind: str
-    arm: str
-    subject: str
-    side: str
-    case: tuple[str, ...]
-
-
-_SOURCES: Final = (
-    _Source("role_responses", "role_scores", "role_responses", "roles", "role", "",
-            ("role", "prompt_index", "question_id")),
-    _Source("trait_responses", "trait_scores", "trait_responses", "traits", "trait", "polarity",
-            ("trait", "pair", "question_id")),
-    _Source("sweep_responses", "sweep_scores", "steered_responses", "layer sweep", "trait", "",
-            ("trait", "question_id", "sample")),
-    _Source("steered_responses", "steered_scores", "steered_responses", "steering", "trait", "",
-            ("trait", "question_id", "sample")),
-    _Source("capped_responses", "capped_scores", "capped_responses", "capping", "subject", "suite",
-            ("suite", "subject", "question_id")),
-    _Source("replays", "", "replays", "conversations", "conversation", "arm", ("conversation",)),
-    _Source("simulated", "", "replays", "simulated conversations", "conversation", "arm",
-            ("conversation",)),
-)  # fmt: skip
-
-
 def browsable_responses(
-    files: Mapping[str, Sequence[str]], projections: Mapping[tuple[str, str, int], float]
+    files: Mapping[str, Sequence[str]],
+    projections: Mapping[tuple[str, str, str, int], float],
+    most: int = MOST,
 ) -> dict[str, Any]:
     """Return the responses of a model as columns of equal length.
 
@@ -74,7 +32,9 @@ def browsable_responses(
     files
         The report's inputs of one model, by name.
     projections
-        ``<h, u>`` on the Assistant Axis by conversation, how the turn was made, and turn.
+        ``<h, u>`` on the Assistant Axis by arm, conversation, how the turn was made, and turn.
+    most
+        Responses to keep: the first of every subject of every arm.
 
     Returns
     -------
@@ -82,11 +42,11 @@ def browsable_responses(
         ``columns``; ``texts``, to which ``system``, ``inserted`` and ``question`` point; ``scores``
         by rubric and judge; ``total``, the number of responses before any was left out.
     """
-    frames = [frame for source in _SOURCES if (frame := _frame(source, files)) is not None]
+    frames = [frame for source in SOURCES if (frame := _frame(source, files)) is not None]
     if not frames:
         return {"columns": {}, "texts": [], "scores": {}, "total": 0}
     everything = pd.concat(frames, ignore_index=True)
-    kept = _evenly(everything, MOST)
+    kept = _evenly(everything, most)
     texts: dict[str, int] = {}
     pointed = {
         name: [texts.setdefault(visible(text), len(texts)) for text in kept[name]]
@@ -95,7 +55,7 @@ def browsable_responses(
     plain = {
         name: _plain(kept[name]) for name in ("arm", "subject", "side", "case", "id", *_EXTRAS)
     }
-    keys = zip(kept.subject, kept.side, kept.turn, strict=True)
+    keys = zip(kept.arm, kept.subject, kept.side, kept.turn, strict=True)
     columns = {
         **plain,
         **pointed,
@@ -110,17 +70,17 @@ def browsable_responses(
     }
 
 
-def _turn_key(key: tuple[Any, Any, Any]) -> tuple[str, str, int]:
-    subject, side, turn = key
-    return str(subject), str(side), -1 if pd.isna(turn) else int(turn)
+def _turn_key(key: tuple[Any, Any, Any, Any]) -> tuple[str, str, str, int]:
+    arm, subject, side, turn = key
+    return str(arm), str(subject), str(side), -1 if pd.isna(turn) else int(turn)
 
 
-def _frame(source: _Source, files: Mapping[str, Sequence[str]]) -> pd.DataFrame | None:
+def _frame(source: ResponseSource, files: Mapping[str, Sequence[str]]) -> pd.DataFrame | None:
     """Return the rows of one input with the columns that all inputs share."""
     paths = files.get(source.responses, ())
     if not paths:
         return None
-    found = read_frame(paths, source.kind)
+    found = read_frame(paths, source.kind).rename(columns=dict(source.renamed))
     asked = [json.loads(messages) for messages in found.messages]
     shared = found[[*_SHARED, *(name for name in _EXTRAS if name in found)]].rename(
         columns={"response_id": "id", "system_inserted": "inserted"}
@@ -167,8 +127,8 @@ def _scores(kept: pd.DataFrame, files: Mapping[str, Sequence[str]]) -> dict[str,
 
 def _score_tables(
     files: Mapping[str, Sequence[str]],
-) -> Iterator[tuple[_Source, pd.DataFrame]]:
-    for source in _SOURCES:
+) -> Iterator[tuple[ResponseSource, pd.DataFrame]]:
+    for source in SOURCES:
         if source.scores and (paths := files.get(source.scores)):
             columns = ["response_id", "rubric", "judge", "score"]
             yield source, read_frame(paths, "scores", columns)

@@ -6,7 +6,7 @@ import base64
 import gzip
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 
@@ -25,6 +25,25 @@ def embed(name: str, content: Mapping[str, Any]) -> EmbeddedData:
     plain = json.dumps(without_nan(content), ensure_ascii=False, separators=(",", ":"))
     packed = gzip.compress(plain.encode("utf-8"), compresslevel=9, mtime=0)
     return EmbeddedData(name, base64.b64encode(packed).decode("ascii"))
+
+
+def embed_within(
+    name: str, content: Callable[[int], Mapping[str, Any]], *, most: int, limit: int
+) -> EmbeddedData:
+    """Compress ``content(n)`` with as large an ``n``, at most ``most``, as keeps to a size.
+
+    Parameters
+    ----------
+    content
+        Returns the record with ``n`` items; fewer items must take less room.
+    limit
+        Largest length of the text.
+    """
+    while True:
+        block = embed(name, content(most))
+        if len(block.text) <= limit or most <= 1:
+            return block
+        most = max(1, int(0.95 * most * limit / len(block.text)))
 
 
 def without_nan(value: Any) -> Any:

@@ -30,6 +30,9 @@ class FigureView(NamedTuple):
         Its file.
     sources
         The tables that it was drawn from, with ``*`` for names that vary; empty if not recorded.
+    regions
+        Parts that a narrow page shows below each other, see `personae.report.plots.figure_files`:
+        ``left,top,right,bottom`` as shares of the figure, separated by spaces.
     source
         The SVG as a data URI for an ``img`` element, so that ids and styles of figures cannot
         clash.
@@ -41,6 +44,7 @@ class FigureView(NamedTuple):
     caption: str
     path: str
     sources: str
+    regions: str
     source: str
 
 
@@ -73,8 +77,16 @@ def load_figure(path: str, captions: Mapping[str, str]) -> FigureView:
     encoded = base64.b64encode(Path(path).read_bytes()).decode("ascii")
     source = f"data:image/svg+xml;base64,{encoded}"
     tables = root.findtext(".//dc:relation", default="", namespaces=_DUBLIN_CORE)
+    regions = root.findtext(".//dc:coverage", default="", namespaces=_DUBLIN_CORE)
     return FigureView(
-        name, texts["title"], texts["description"], captions[name], path, patterns(tables), source
+        name=name,
+        title=texts["title"],
+        finding=texts["description"],
+        caption=captions[name],
+        path=path,
+        sources=patterns(tables),
+        regions=regions,
+        source=source,
     )
 
 

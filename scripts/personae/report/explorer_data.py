@@ -1,71 +1,28 @@
-"""Data of the page's persona map, steering explorer and capping heat map."""
+"""Data of the page's steering explorer, capping heat map and plots of turns."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import numpy as np
 import pandas as pd
 
-from personae.data import tables
 from personae.data.data_frames import read_frame
-from personae.data.vector_stacks import stack
+from personae.report.response_sources import ARMS
 
 Files = Mapping[str, Sequence[str]]
 
+TurnKey = tuple[str, str, str, int]
+"""A turn: the page's name of the arm, conversation, how it was made, and the turn from 0."""
+
+_PROJECTED: Final = {
+    "drift_projections": ("replays", "simulated"),
+    "case_projections": ("case_replays",),
+}
+"""Tables of projections, with the inputs whose turns they hold."""
+
 _AXIS: Final = "axis"
-_SCALING: Final = "centred"
-_COMPONENTS: Final = 6
 _DIGITS: Final = 3
-
-
-def persona_map(files: Files, layer: int, descriptions: Mapping[str, str]) -> dict[str, Any]:
-    """Return roles on the first components of persona space, and their projection on the axis.
-
-    Parameters
-    ----------
-    layer
-        The model's middle layer: the stream after that block.
-    descriptions
-        What each role is, in a sentence.
-
-    Returns
-    -------
-    dict
-        ``layer``, ``variance`` (the share of each component) and ``roles``: name, kind (``fully``,
-        ``somewhat`` or ``default``), ``at`` (coordinates), ``axis`` (``<v, u>`` of the role vector,
-        positive toward the Assistant) and ``about``.
-    """
-    conditions = [("layer", "==", layer), ("scaling", "==", _SCALING)]
-    found = read_frame(files["space_coordinates"], "space_coordinates", filters=conditions)
-    parts = read_frame(files["space_components"], "space_components", filters=conditions)
-    projected = _axis_projections(files, layer)
-    found = found[found.component < _COMPONENTS]
-    roles = [
-        {
-            "name": role,
-            "kind": kind,
-            "at": _rounded(rows.sort_values("component").coordinate),
-            "axis": projected.get((str(role), str(kind))),
-            "about": descriptions.get(str(role), ""),
-        }
-        for (role, kind), rows in found.groupby(["role", "kind"], sort=False)
-    ]
-    shares = parts.sort_values("component").variance_ratio[:_COMPONENTS]
-    return {"layer": layer, "variance": _rounded(shares), "roles": roles}
-
-
-def _axis_projections(files: Files, layer: int) -> dict[tuple[str, str], float]:
-    """Return the projection of every role vector on the unit axis, by role and kind."""
-    here = [("layer", "==", layer)]
-    axes = stack(tables.read(files["directions"][0], "directions", filters=here), "direction")
-    axis = axes.select([_AXIS]).vectors[0, 0].astype(np.float64)
-    unit = axis / max(float(np.linalg.norm(axis)), 1e-30)
-    table = tables.read(files["role_vectors"][0], "role_vectors", filters=here)
-    values = tables.to_matrix(table["vector"]).astype(np.float64) @ unit
-    keys = zip(table["role"].to_pylist(), table["kind"].to_pylist(), strict=True)
-    return {key: round(float(value), _DIGITS) for key, value in zip(keys, values, strict=True)}
 
 
 def steering_grid(files: Files, judge: str) -> list[dict[str, Any]]:
@@ -89,7 +46,7 @@ def steering_grid(files: Files, judge: str) -> list[dict[str, Any]]:
 def _by_rubric(rows: pd.DataFrame) -> dict[str, list[float | int | None]]:
     return {
         str(row["rubric"]): [
-            *_rounded(row[["mean", "low", "high"]], 1),
+            *rounded(row[["mean", "low", "high"]], 1),
             *map(int, row[["n", "n_unscored"]]),
         ]
         for _, row in rows.iterrows()
@@ -111,24 +68,29 @@ def capping_grid(files: Files, judge: str) -> list[dict[str, Any]]:
             "percentile": None if pd.isna(row["percentile"]) else float(row["percentile"]),
             "measure": row["measure"],
             "n": int(row["n"]),
-            **dict(zip(numbers, _rounded(row[numbers]), strict=True)),
+            **dict(zip(numbers, rounded(row[numbers]), strict=True)),
         }
         for _, row in own.iterrows()
     ]
 
 
-def turn_projections_on_axis(files: Files, layer: int) -> dict[tuple[str, str, int], float]:
-    """Return the projection of every turn by conversation, how it was made, and turn."""
+def turn_projections_on_axis(files: Files, layer: int) -> dict[TurnKey, float]:
+    """Return the projection of every turn on the Assistant Axis at one layer."""
     conditions = [("layer", "==", layer), ("direction", "==", _AXIS)]
-    rows = read_frame(files["drift_projections"], "drift_projections", filters=conditions)
-    keys = zip(rows.conversation, rows.arm, rows.turn, strict=True)
-    return {
-        (str(conversation), str(arm), int(turn)): float(value)
-        for (conversation, arm, turn), value in zip(keys, rows.projection, strict=True)
-    }
+    found: dict[TurnKey, float] = {}
+    for name, sources in _PROJECTED.items():
+        if not files.get(name):
+            continue
+        rows = read_frame(files[name], "drift_projections", filters=conditions)
+        for row in rows.itertuples():
+            for source in sources:
+                key = (ARMS[source], str(row.conversation), str(row.arm), int(row.turn))
+                found[key] = float(row.projection)
+    return found
 
 
-def _rounded(values: Any, digits: int = _DIGITS) -> list[float | None]:
+def rounded(values: Any, digits: int = _DIGITS) -> list[float | None]:
+    """Return numbers for JSON; none for a missing one."""
     return [None if pd.isna(value) else round(float(value), digits) for value in values]
 
 

@@ -6,11 +6,9 @@ import base64
 import hashlib
 import math
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import jinja2
 import pandas as pd
@@ -19,18 +17,18 @@ from personae.report.embedded_data import EmbeddedData
 from personae.report.embedded_figures import FigureView
 from personae.report.judge_quality import OFFLINE_LABELS, JudgeTables
 from personae.report.node_timings import Timing
+from personae.report.page_words import WORDS, explained, word
 from personae.report.run_facts import ModelFacts
 from personae.report.scorecard.all_claims import DIGEST, OPEN_CLAIMS
-from personae.report.scorecard.decision import REPRODUCED, VERDICTS
+from personae.report.scorecard_view import (
+    claims_by_paper,
+    headlines,
+    multiplicity,
+    verdict_counts,
+)
 from personae.report.shown_transcripts import ArmComparison
 from personae.report.wording import capital, count, listed, readable, typeset, visible
 from personae.workflow.stages.registry import figure_sections
-
-_LEVEL = 0.05
-PAPERS = {
-    "AA": "The Assistant Axis (Lu et al., arXiv 2601.10387)",
-    "PV": "Persona Vectors (Chen et al., arXiv 2507.21509)",
-}
 
 
 class PageScript:
@@ -153,8 +151,9 @@ def render(report: Report, page: str, style: str, scripts: Sequence[str]) -> str
     )
     environment.filters |= {
         "number": number, "readable": readable, "capital": capital, "duration": duration,
-        "with_interval": with_interval, "slug": slug,
+        "with_interval": with_interval, "slug": slug, "explained": explained,
     }  # fmt: skip
+    environment.globals["word"] = word
     template = environment.get_template(Path(page).name)
     return template.render(
         report=report,
@@ -164,6 +163,7 @@ def render(report: Report, page: str, style: str, scripts: Sequence[str]) -> str
         highlights=HIGHLIGHTS,
         models={part.name: part.display_name for part in report.models},
         claims=claims_by_paper(report.scorecard),
+        headlines=headlines(report.scorecard),
         verdicts=verdict_counts(report.scorecard),
         registry=DIGEST[:16],
         multiplicity=multiplicity(report.scorecard),
@@ -172,57 +172,13 @@ def render(report: Report, page: str, style: str, scripts: Sequence[str]) -> str
         slowest=max((t.seconds for t in report.timings), default=0.0),
         arms=arm_totals(report.timings),
         offline=OFFLINE_LABELS,
+        words={term.replace(" ", "-").lower(): (term, text) for term, text in WORDS.items()},
     )
 
 
 def slug(text: str) -> str:
     """Return a text as part of an id: letters, digits and hyphens."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
-
-
-def claims_by_paper(scorecard: pd.DataFrame) -> list[tuple[str, list[tuple[str, list[Any]]]]]:
-    """Group the scorecard by paper and section, in the order of the steps."""
-    step = scorecard.section.str.split().str[0].astype(int)
-    ordered = scorecard.assign(step=step).sort_values("step", kind="stable")
-    papers = []
-    for paper, title in PAPERS.items():
-        rows = ordered[ordered.paper == paper]
-        sections = [
-            (str(s), list(part.itertuples())) for s, part in rows.groupby("section", sort=False)
-        ]
-        papers.append((title, sections))
-    return papers
-
-
-def multiplicity(scorecard: pd.DataFrame) -> list[str]:
-    """Say how many verdicts chance explains, and how many survive adjustment, per model."""
-    lines = []
-    for model, rows in scorecard[scorecard.kind == "claim"].groupby("model"):
-        found = rows[rows.verdict == REPRODUCED]
-        if found.empty:
-            continue
-        tested = rows[rows.p.notna()]
-        line = (
-            f"{model}: of {count(len(found), 'reproduced claim')}, "
-            f"{(found.p_holm <= _LEVEL).sum()} keep p \N{LESS-THAN OR EQUAL TO} 0.05 with the "
-            f"family-wise error held over the {len(tested)} tested claims, and "
-            f"{(found.p_bh <= _LEVEL).sum()} with the false discovery rate held"
-        )
-        simulated = rows.false_positive.notna()
-        if simulated.any():
-            line += (
-                ". In a study of these sizes without any effect "
-                f"{rows.false_positive.sum():.2f} of {int(simulated.sum())} simulated claims would "
-                "be reproduced by chance"
-            )
-        lines.append(f"{line}.")
-    return lines
-
-
-def verdict_counts(scorecard: pd.DataFrame) -> list[tuple[str, str, int]]:
-    """Return each verdict with its CSS class and its number of claims."""
-    found = Counter(scorecard.verdict)
-    return [(verdict, verdict.replace(" ", "-"), found[verdict]) for verdict in VERDICTS]
 
 
 def arm_totals(timings: Sequence[Timing]) -> dict[str, float]:

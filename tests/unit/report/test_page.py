@@ -13,11 +13,13 @@ from pathlib import Path
 import jinja2
 import pandas as pd
 import pytest
+from markupsafe import Markup
 
 from personae.data.data_frames import read_frame
 from personae.report.judge_quality import levels, pooled_first
 from personae.report.node_timings import collect_timings
 from personae.report.page import duration, number, with_interval
+from personae.report.page_words import explained, word
 from personae.report.shown_transcripts import ShownScores, steered, take_turns
 from personae.report.wording import visible
 from personae.workflow.stages.registry import figure_names
@@ -86,7 +88,7 @@ def test_the_page_is_self_contained(page: str, elements: Elements) -> None:
     for _, attributes in elements.found:
         for key in ("src", "href", "srcset", "data", "action"):
             value = attributes.get(key, "#")
-            assert value.startswith(("#", "data:"))
+            assert value.startswith(("#", "data:", "figures/"))
     style = re.search(r"<style>(.*?)</style>", page, re.DOTALL)
     assert style is not None
     assert "url(" not in style[1]
@@ -101,6 +103,22 @@ def test_every_figure_is_embedded_with_its_finding(elements: Elements, study: St
         assert len(image["alt"]) > 40
         content = base64.b64decode(image["src"].removeprefix("data:image/svg+xml;base64,"))
         assert content.lstrip().startswith(b"<?xml")
+
+
+def test_files_of_every_figure_lie_beside_the_page(elements: Elements, study: Study) -> None:
+    linked = {a["href"] for a in elements.all("a") if a["href"].startswith("figures/")}
+    assert len(linked) == 3 * len(figure_names()) * len(study.models)
+    for place in linked:
+        assert (study.report.parent / place).stat().st_size > 10
+
+
+def test_terms_are_explained_where_they_stand(elements: Elements, page: str) -> None:
+    asked = {a["popovertarget"] for a in elements.all("button") if "popovertarget" in a}
+    defined = {a["id"]: a for a in elements.all("div") if "popover" in a}
+    assert asked <= set(defined)
+    for term in ("null", "band", "percentile", "reading", "participation-ratio", "nats", "kappa"):
+        assert f"word-{term}" in asked
+    assert explained("2 nats & nulls") == Markup(f"2 {word('nats')} &amp; {word('null', 'nulls')}")
 
 
 def test_findings_come_first_and_the_scorecard_holds_every_claim(

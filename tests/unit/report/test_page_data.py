@@ -6,17 +6,21 @@ import base64
 import gzip
 import hashlib
 import json
+import random
 import re
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from personae.report.browsable_responses import _evenly, browsable_responses
-from personae.report.embedded_data import embed
+from personae.report.embedded_data import embed, embed_within
 from personae.report.embedded_figures import patterns
+from personae.report.persona_map_data import _basis
+from personae.report.token_shading import token_shading
 
-from .synthetic.basics import MIDDLE, ROLES
+from .synthetic.basics import MIDDLE, ROLES, TRAITS
 from .synthetic.study import PAGE_SCRIPTS, PROJECT
 
 REPORT = PROJECT / "scripts/personae/report"
@@ -36,16 +40,63 @@ def test_data_is_compressed_the_same_each_time_and_without_nan() -> None:
     assert content == {"x": [None, 1.5, None], "y": {"z": "é"}}
 
 
+def test_as_much_is_embedded_as_has_room() -> None:
+    rng = random.Random(0)
+    words = [f"{rng.random()}" for _ in range(1000)]
+    whole = embed("a", {"words": words})
+    assert embed_within("a", lambda n: {"words": words[:n]}, most=1000, limit=10**6) == whole
+    part = embed_within("a", lambda n: {"words": words[:n]}, most=1000, limit=len(whole.text) // 2)
+    assert 0.3 < len(part.text) / len(whole.text) <= 0.5
+    assert embed_within("a", lambda n: {"words": words[:n]}, most=1000, limit=1).text
+
+
 def test_the_map_has_every_role_with_its_projection_and_description(page: str) -> None:
     content = block(page, "good-map")
     assert content["layer"] == MIDDLE
-    roles = {role["name"]: role for role in content["roles"]}
+    roles = {point["name"]: point for point in content["points"] if point["kind"] != "trait"}
     assert set(roles) == {*ROLES, "default"}
     assert roles["default"]["kind"] == "default"
     assert roles["pirate"]["about"] == "One who lives as a pirate does."
     assert all(isinstance(role["axis"], float) for role in roles.values())
-    assert 2 <= len(roles["pirate"]["at"]) <= len(content["variance"]) == 6
-    assert sum(content["variance"]) <= 1.001
+    assert 2 <= len(roles["pirate"]["at"]["roles"]) <= len(content["variance"]["roles"]) == 6
+    assert sum(content["variance"]["roles"]) <= 1.001
+
+
+def test_traits_and_roles_have_places_in_both_spaces(page: str) -> None:
+    content = block(page, "good-map")
+    traits = {point["name"]: point for point in content["points"] if point["kind"] == "trait"}
+    assert set(traits) == set(TRAITS)
+    for point in content["points"]:
+        assert set(point["at"]) == {"roles", "traits"}
+    # Of the traits' own components, coordinates have mean zero; of the roles' they do not.
+    places = np.asarray([point["at"]["traits"] for point in traits.values()], dtype=float)
+    np.testing.assert_allclose(places.mean(axis=0), 0, atol=1e-2)
+
+
+def test_a_traits_place_among_roles_is_its_product_with_the_components() -> None:
+    """Roles lie on two planted components; a trait along the second has that coordinate alone."""
+    rng = np.random.default_rng(0)
+    basis = np.linalg.qr(rng.normal(size=(5, 5)))[0][:2]
+    at = rng.normal(size=(4, 2))
+    at -= at.mean(axis=0)
+    vectors = dict(zip([(f"r{i}", "fully") for i in range(4)], at @ basis + 7.0, strict=True))
+    found = _basis(dict(zip(vectors, at, strict=True)), vectors)
+    np.testing.assert_allclose(found, basis, atol=1e-9)
+
+
+def test_tokens_are_shaded_by_direction(page: str) -> None:
+    content = block(page, "good-tokens")
+    assert [d["name"] for d in content["directions"]] == ["axis", "poetic"]
+    shown = content["responses"]
+    arms = {key.split("/")[0] for key in shown}
+    assert arms == {"steering", "conversations"}
+    for one in shown.values():
+        assert one["values"]["poetic"] == [-v for v in one["values"]["axis"]]
+        assert len(one["tokens"]) == len(one["values"]["axis"])
+    axis = content["directions"][0]
+    values = [v for one in shown.values() for v in one["values"]["axis"]]
+    assert axis["middle"] == np.median(values)
+    assert token_shading({}) == {"directions": [], "responses": {}}
 
 
 def test_steering_has_both_sweeps_with_intervals(page: str) -> None:

@@ -24,8 +24,9 @@ from personae.report.plots import (
     separation_figure,
     steering_figure,
 )
+from personae.report.plots.figure_files import regions
 from personae.report.plots.label_placement import select_extremes
-from personae.report.plots.style import Illustration, save
+from personae.report.plots.style import Illustration, nothing_kept, panels, save
 from personae.report.wording import both_ends, bounds, count, listed, readable, typeset
 from personae.workflow.stages.registry import figure_names
 
@@ -78,7 +79,33 @@ def test_the_same_tables_give_the_same_bytes(study: Study, tmp_path: Path) -> No
             provenance("good"),
         )
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+    assert (tmp_path / "a.pdf").read_bytes() == (tmp_path / "b.pdf").read_bytes()
     assert "weights_digest=" in (tmp_path / "a.svg").read_text("utf-8")
+    rows = pd.read_csv(tmp_path / "a.csv")
+    assert list(rows) == list(layers)
+    np.testing.assert_allclose(rows.layer, layers.layer)
+
+
+def test_rows_of_several_tables_are_told_apart(tmp_path: Path) -> None:
+    one = pd.DataFrame({"x": [1.0], "y": [2.0]})
+    figure, _ = panels(1, 1)
+    save(Illustration(figure, "t", "f", {"a": one, "b": one[["y"]]}), tmp_path / "c.svg", {})
+    assert pd.read_csv(tmp_path / "c.csv").table.tolist() == ["a", "b"]
+    save(nothing_kept("t"), tmp_path / "d.svg", {})
+    assert (tmp_path / "d.csv").read_text() == "table\n"
+
+
+def test_a_figure_is_divided_between_its_panels_and_above_its_legend() -> None:
+    figure, axes = panels(1, 2)
+    axes[0, 0].plot([0, 1], label="a")
+    figure.legend(loc="outside lower center")
+    left, right, legend = regions(figure)
+    assert left.left == 0.0
+    assert 0.4 < left.right == right.left < 0.6
+    assert right.right == 1.0
+    assert left.bottom == right.bottom <= legend.top
+    assert len(regions(panels(1, 1)[0])) == 1
+    assert len(regions(panels(2, 1)[0])) == 1
 
 
 def test_a_failed_save_keeps_the_old_figure(tmp_path: Path) -> None:

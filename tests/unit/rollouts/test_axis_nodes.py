@@ -11,7 +11,12 @@ import pyarrow as pa
 import pytest
 from scripts.cases import project_cases, replay_cases, summarize_cases
 from scripts.harm import answer_probes, summarize_harm
-from scripts.report import plot_case_studies, plot_harm, plot_susceptibility
+from scripts.report import (
+    plot_case_studies,
+    plot_harm,
+    plot_susceptibility,
+    project_shown_transcripts,
+)
 from scripts.susceptibility import steer_roles, summarize_speakers
 
 from personae.api.arrow_stream import GENERATED
@@ -237,6 +242,20 @@ def test_case_studies(folder: Path, client: TinyClient) -> None:
     by_token = tokens.groupby(["conversation", "arm", "turn"]).projection.mean()
     by_turn = means.set_index(["conversation", "arm", "turn"]).projection
     np.testing.assert_allclose(by_token, by_turn.reindex(by_token.index), atol=1e-4)
+    shown = str(folder / "shown.parquet")
+    project_shown_transcripts.main(
+        responses={"case_replays": ("replays", [str(folder / "cases.parquet")])},
+        directions=str(folder / "directions.parquet"), traits=[], vectors=[], layers=[],
+        middle_layer=1, most=2, path_out=shown, engine=client, provenance={},
+    )  # type: ignore[arg-type] # fmt: skip
+    written = {row["response_id"]: row for row in turns}
+    known = tokens.set_index(["conversation", "arm", "turn"]).projection
+    for row in (found := tables.read(shown, "shown_tokens").to_pylist()):
+        turn = written[row["response_id"]]
+        assert "".join(row["pieces"]).strip() == turn["response"].strip()
+        same = known.loc[turn["conversation"], turn["arm"], turn["turn"]]
+        np.testing.assert_allclose(row["projections"], np.atleast_1d(same), atol=1e-4)
+    assert {written[row["response_id"]]["arm"] for row in found} == {"replayed", "capped"}
     summarize_cases.main(
         replays=str(folder / "cases.parquet"),
         scores=judged(folder, "cases", "replays", {"delusion_risk": 50.0, "harm": 0.0}),

@@ -90,19 +90,23 @@ function csvButton(name, rows) {
   return el("button", { type: "button", class: "quiet", onclick: save }, "data as CSV");
 }
 
-/** Return the responses of a model as records. */
+/** Return the responses of a model as records; of some, the projections of the tokens are known. */
 const records = new Map();
 function responses(model) {
-  if (!records.has(model)) records.set(model, data(`${model}-responses`).then((content) => asRecords(model, content)));
+  if (!records.has(model)) {
+    const parts = Promise.all([data(`${model}-responses`), data(`${model}-tokens`)]);
+    records.set(model, parts.then(([content, tokens]) => asRecords(model, content, tokens.responses)));
+  }
   return records.get(model);
 }
 
-function asRecords(model, { columns, texts, scores, total }) {
+function asRecords(model, { columns, texts, scores, total }, tokens) {
   const names = Object.keys(columns);
   const rows = (columns.id ?? []).map((_, i) => {
     const row = Object.fromEntries(names.map((name) => [name, columns[name][i]]));
     for (const name of ["system", "inserted", "question"]) row[name] = texts[row[name]];
     row.model = model;
+    row.spoken = tokens[`${row.arm}/${row.id}`];
     row.scores = {};
     for (const [rubric, judges] of Object.entries(scores)) {
       for (const [judge, values] of Object.entries(judges)) {
@@ -117,10 +121,16 @@ function asRecords(model, { columns, texts, scores, total }) {
 /** Say under what a response was generated. */
 function setting(row) {
   if (row.arm === "capping") return row.direction === "none" ? "plain" : `${row.direction === "axis" ? "capped" : "capped, " + row.direction}, layers ${row.band.replace("-", "–")}, p${row.percentile}`;
-  if (row.arm === "steering" || row.arm === "layer sweep") return row.coefficient === 0 ? "plain" : `${row.direction === "trait" ? "steered" : row.direction}, layer ${row.layer}, ${row.coefficient > 0 ? "+" : "−"}${Math.abs(row.coefficient)}`;
-  if (row.side === "replayed") return "plain";
-  return row.side || "plain";
+  if (row.arm === "steering" || row.arm === "layer sweep") return row.coefficient === 0 ? "plain" : `${row.direction === "trait" ? "steered" : row.direction}, layer ${row.layer}, ${signed(row.coefficient)}`;
+  if (row.arm === "harm" && row.band) return `${row.side === "axis" ? "capped" : readable(row.side)}, layers ${row.band.replace("-", "–")}, p${row.percentile}`;
+  if (row.arm === "fine-tuning" && row.coefficient) return `${readable(row.side)}, steered ${signed(row.coefficient)}`;
+  if (row.arm === "ways of steering" && row.side !== "none") return `${readable(row.side)}, ${signed(row.coefficient)}`;
+  if (row.arm === "who are you") return row.coefficient ? `${row.direction === "axis" ? "along the axis" : row.direction}, ${signed(row.coefficient)}` : "plain";
+  if (row.side === "shipped") return "as written";
+  return ["replayed", "none", "base", ""].includes(row.side) ? "plain" : readable(row.side);
 }
+
+const signed = (value) => `${value > 0 ? "+" : "−"}${Math.abs(value)}`;
 
 const largest = (rubric) => (rubric === "role_adherence" ? 3 : 100);
 
@@ -128,20 +138,22 @@ function scoreWords(row) {
   return Object.entries(row.scores).map(([rubric, judges]) => `${readable(rubric)} ${Object.entries(judges).map(([judge, value]) => `${number(value, rubric === "role_adherence" ? 1 : 0)} (${judge})`).join(", ")}`).join("; ");
 }
 
-/** Return a response as an article; its text is shaded by token where projections are known. */
-function article(row, title) {
-  const said = el("blockquote", {}, ...spoken(row));
+/** Return a response as an article; with a direction (see `token_shading`), tokens are shaded by it. */
+function article(row, title, direction = null) {
   const about = [scoreWords(row), row.projection === null ? "" : `projection ${number(row.projection)}`].filter(Boolean).join("; ");
-  return el("div", { class: `answer ${setting(row) === "plain" ? "plain" : "treated"}` }, el("h4", {}, title ?? setting(row)), said, about ? el("p", { class: "score" }, about) : null);
+  return el("div", { class: `answer ${setting(row) === "plain" ? "plain" : "treated"}` }, el("h4", {}, title ?? setting(row)), el("blockquote", {}, ...said(row, direction)), about ? el("p", { class: "score" }, about) : null);
 }
 
-function spoken(row) {
-  if (!row.tokens) return [row.text || "(empty)"];
-  const { texts, values } = row.tokens;
-  const most = d3.max(values, Math.abs) || 1;
-  return texts.map((text, i) => {
-    const span = el("span", { class: "token", title: `projection ${number(values[i])}` }, text);
-    paint(span, d3.interpolateRdBu(0.5 + values[i] / most / 2));
-    return span;
+function said(row, direction) {
+  const values = direction && row.spoken?.values[direction.name];
+  if (!values) return [row.text || "(empty)"];
+  return row.spoken.tokens.map((text, i) => {
+    const strength = Math.max(-1, Math.min(1, (values[i] - direction.middle) / direction.spread));
+    const token = el("span", { class: "token", title: `${readable(direction.name)} ${number(values[i], 2)}` }, text);
+    token.style.backgroundColor = shade(strength);
+    return token;
   });
 }
+
+/** Colour of a token: blue is further along the direction, vermilion less far; -1 to 1. */
+const shade = (strength) => `rgb(${strength > 0 ? "11 92 158" : "196 80 12"} / ${(0.5 * Math.abs(strength)).toFixed(2)})`;

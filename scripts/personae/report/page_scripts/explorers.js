@@ -46,22 +46,34 @@
     function draw() {
       const own = cells.filter((c) => c.trait === trait.value && (c.direction === direction.value || c.coefficient === 0));
       const layers = unique(own.map((c) => c.layer)).sort(d3.ascending);
-      const coefficients = unique(own.map((c) => c.coefficient)).sort(d3.ascending);
-      const find = (layer, coefficient) => own.filter((c) => c.layer === layer && c.coefficient === coefficient).sort((a, b) => (a.sweep === "steering" ? -1 : 1))[0];
-      table.replaceChildren(own.length ? grid("layer, coefficient", layers.map((l) => [`layer ${l}`, l]), coefficients.map((c) => [number(c, 1), c]), (layer, coefficient) => {
-        const one = find(layer, coefficient);
+      const column = columnOf(own);
+      const columns = d3.sort(unique(own.map(column)), (name) => (name.startsWith("dose") ? 1e9 + +name.slice(5) : +name));
+      const find = (layer, name) => own.filter((c) => c.layer === layer && column(c) === name).sort((a, b) => (a.sweep === "steering" ? -1 : 1))[0];
+      table.replaceChildren(own.length ? grid("layer, coefficient", layers.map((l) => [`layer ${l}`, l]), columns.map((name) => [name.startsWith("dose") ? `${name} of the sweep` : +name ? signed(+name) : "0", name]), (layer, name) => {
+        const one = find(layer, name);
         const score = one?.scores[rubric.value];
         if (!score) return el("span", { class: "how" }, "·");
         const [mean, low, high, n] = score;
-        const words = `layer ${layer}, coefficient ${coefficient}: ${readable(rubric.value)} ${number(mean)}, 95% interval ${number(low)} to ${number(high)}, ${n} responses`;
-        return cell(number(mean, 0), low === null ? `n ${n}` : `${number(low, 0)}–${number(high, 0)}`, d3.interpolateBlues(0.05 + (0.9 * mean) / 100), words, () => open(one));
+        const words = `layer ${layer}, coefficient ${number(one.coefficient, 2)}: ${readable(rubric.value)} ${number(mean)}, 95% interval ${bounds(low, high)}, ${n} responses`;
+        return cell(number(mean, 0), low === null ? `n ${n}` : bounds(low, high), d3.interpolateBlues(0.05 + (0.9 * mean) / 100), words, () => open(one));
       }) : el("p", { class: "how" }, "This study has not steered."));
     }
 
+    /** Name the column of a cell: its coefficient, or the sweep's dose, which is another one at every layer. */
+    function columnOf(own) {
+      const swept = own.filter((c) => c.sweep === "layer sweep" && c.coefficient !== 0);
+      const ranks = new Map(d3.groups(swept, (c) => c.layer).flatMap(([layer, some]) => d3.sort(unique(some.map((c) => c.coefficient))).map((value, i) => [`${layer} ${value}`, i + 1])));
+      const differ = d3.rollups(swept, (some) => unique(some.map((c) => c.coefficient)).length, (c) => ranks.get(`${c.layer} ${c.coefficient}`)).some(([, n]) => n > 1);
+      return (c) => (differ && c.sweep === "layer sweep" && c.coefficient !== 0 ? `dose ${ranks.get(`${c.layer} ${c.coefficient}`)}` : String(c.coefficient));
+    }
+
+    /** Words for an interval of scores, cut to their scale: few questions give intervals beyond it. */
+    const bounds = (low, high) => `${number(Math.max(0, low), 0)}–${number(Math.min(100, high), 0)}`;
+
     async function open(one) {
       const rows = (await responses(model.value)).filter((row) => (row.arm === one.sweep) && row.subject === one.trait && row.layer === one.layer && row.coefficient === one.coefficient && row.direction === one.direction);
-      const scores = Object.entries(one.scores).map(([name, [mean, low, high]]) => `${readable(name)} ${number(mean)} [${number(low)}, ${number(high)}]`).join("; ");
-      shown(panel, `${readable(one.trait)}, layer ${one.layer}, coefficient ${number(one.coefficient)}: ${scores}`, rows, link("responses", { model: model.value, arm: one.sweep, subject: one.trait }));
+      const scores = Object.entries(one.scores).map(([name, [mean, low, high]]) => `${readable(name)} ${number(mean)}${low === null ? "" : ` [${bounds(low, high)}]`}`).join("; ");
+      shown(panel, `${readable(one.trait)}, layer ${one.layer}, coefficient ${number(one.coefficient, 2)}: ${scores}`, rows, link("responses", { model: model.value, arm: one.sweep, subject: one.trait }));
     }
 
     for (const control of [trait, rubric, direction]) control.addEventListener("input", draw);
@@ -93,7 +105,7 @@
     function draw() {
       const own = cells.filter((c) => c.measure === measure.value && c.direction === direction.value && c.percentile !== null);
       const most = d3.max(cells.filter((c) => c.measure === measure.value), (c) => Math.abs(c.change)) || 1;
-      const bands = unique(own.map((c) => c.band));
+      const bands = d3.sort(unique(own.map((c) => c.band)), (band) => parseInt(band, 10));
       const percentiles = unique(own.map((c) => c.percentile)).sort(d3.ascending);
       const plain = cells.find((c) => c.measure === measure.value && c.direction === "none");
       table.replaceChildren(

@@ -10,27 +10,25 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
-from matplotlib.transforms import Bbox
 
 from personae.data.effect_tables import HARMS, TradeoffArms, tradeoff_arms
 from personae.report.plots import style
-from personae.report.plots.label_placement import place_labels, settle
 from personae.report.plots.style import Illustration, illustrated, panels
-from personae.report.wording import bounds, capital, span
+from personae.report.wording import bounds, capital, span, typeset
 
 CAPABILITIES = {
     "neutral_log_likelihood": (
-        "Change in log-likelihood of uncapped responses (nats per token)",
+        "Change in log-likelihood of\nuncapped responses (nats per token)",
         "nats per token",
     ),
-    "closed_accuracy": ("Change in accuracy on closed questions", "accuracy"),
+    "closed_accuracy": ("Change in accuracy\non closed questions", "accuracy"),
 }
 """Measures that capping should not lower, with their axis label and short unit."""
 
 
 @illustrated
 def tradeoff(table: pd.DataFrame) -> Illustration:
-    """Plot reduction of role play against change of capability, by band and percentile.
+    """Plot reduction of role play by band and percentile, and against change of capability.
 
     Parameters
     ----------
@@ -41,26 +39,51 @@ def tradeoff(table: pd.DataFrame) -> Illustration:
     harms = [name for name in HARMS if name in measured]
     costs = [name for name in CAPABILITIES if name in measured]
     bands = sorted(table.band[table.percentile.notna()].unique(), key=_first_layer)
-    height = 0.6 + 3.5 * len(harms)
-    figure, axes = panels(len(harms), len(costs), height=height, sharex="col", sharey="row")
-    grid = {
-        (i, j): tradeoff_arms(table, harm, cost)
-        for i, harm in enumerate(harms)
-        for j, cost in enumerate(costs)
-    }
-    for place, arms in grid.items():
-        _panel(axes[place], arms, bands)
+    ratios = [1.15, *(1.0 for _ in costs)]
+    figure, axes = panels(
+        len(harms), 1 + len(costs), height=0.6 + 3.5 * len(harms), width_ratios=ratios
+    )
+    found = []
     for i, harm in enumerate(harms):
-        axes[i, 0].set_ylabel(f"Reduction in responses fully\nin persona, {HARMS[harm]}")
-    for j, cost in enumerate(costs):
+        arms = [tradeoff_arms(table, harm, cost) for cost in costs]
+        found.append((harm, arms[0]))
+        _heat_map(axes[i, 0], arms[0], bands, HARMS[harm])
+        for j, here in enumerate(arms, start=1):
+            axes[i, j].sharex(axes[0, j])
+            axes[i, j].sharey(axes[i, 1])
+            _panel(axes[i, j], here, bands)
+        axes[i, 1].set_ylabel(f"Reduction in responses fully\nin persona, {HARMS[harm]}")
+    axes[-1, 0].set_xlabel("Percentile of the cap\n(in brackets: random directions)")
+    for j, cost in enumerate(costs, start=1):
         axes[-1, j].set_xlabel(CAPABILITIES[cost][0])
     handles = _legend(bands)
     figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 5))
-    settle(figure)
-    for place, arms in grid.items():
-        _label_percentiles(axes[place], arms, bands)
-    finding = _finding([(harm, grid[i, 0]) for i, harm in enumerate(harms)], costs[0])
-    return Illustration(figure, "Effect and cost of activation capping", finding)
+    return Illustration(figure, "Effect and cost of activation capping", _finding(found, costs[0]))
+
+
+def _heat_map(axes: Axes, arms: TradeoffArms, bands: Sequence[str], where: str) -> None:
+    """Draw the reduction of every band and percentile, with that of random directions below it."""
+    percentiles = sorted(arms.axis.percentile.unique())
+    shown, null = (
+        rows.groupby(["band", "percentile"]).y.mean().unstack().reindex(bands, columns=percentiles)
+        for rows in (arms.axis, arms.random)
+    )
+    values = shown.to_numpy(dtype=np.float64)
+    axes.imshow(values, cmap=style.DIVERGING, vmin=-1, vmax=1, aspect="auto")
+    for (i, j), value in np.ndenumerate(values):
+        if not np.isfinite(value):
+            continue
+        text = typeset(f"{value:.0%}")
+        if np.isfinite(random := float(null.iloc[i, j])):
+            text += typeset(f"\n({random:.0%})")
+        color = style.readable_on(style.DIVERGING((value + 1) / 2))
+        axes.text(j, i, text, ha="center", va="center", fontsize=7.2, color=color)
+    axes.set_xticks(range(len(percentiles)), [f"p{p:g}" for p in percentiles])
+    axes.set_yticks(range(len(bands)), [f"layers {span(band)}" for band in bands])
+    axes.tick_params(length=0)
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+    axes.set_title(f"Reduction, {where}")
 
 
 def _legend(bands: Sequence[str]) -> list[Line2D]:
@@ -105,34 +128,6 @@ def _bars(axes: Axes, rows: pd.DataFrame, **look: Any) -> None:
     """Draw points with horizontal and vertical intervals."""
     lengths: style.Look = {"xerr": _spread(rows, "x"), "yerr": _spread(rows, "y")}
     axes.errorbar(rows.x, rows.y, zorder=2, **lengths, **look)
-
-
-def _label_percentiles(axes: Axes, arms: TradeoffArms, bands: Sequence[str]) -> None:
-    """Label each setting with its percentile; the layout must be final, see `settle`."""
-    taken: list[Bbox] = []
-    obstacles = np.concatenate([_along_bars(arms.axis, "x"), _along_bars(arms.axis, "y")])
-    for color, band in zip(style.CYCLE, bands, strict=False):
-        rows = arms.axis[(arms.axis.band == band) & arms.axis.y.notna()]
-        rows = rows.groupby(["x", "y"], as_index=False).percentile.agg(_joined)
-        points = rows[["x", "y"]].to_numpy(dtype=np.float64)
-        names = [f"p{percentile}" for percentile in rows.percentile]
-        look: style.Look = {"fontsize": 7.0, "color": color}
-        taken = place_labels(axes, points, names, obstacles=obstacles, taken=taken, **look)
-
-
-def _joined(percentiles: pd.Series) -> str:
-    """Format percentiles of one band with the same position, such as ``1, 25``."""
-    return ", ".join(f"{percentile:g}" for percentile in sorted(percentiles))
-
-
-def _along_bars(rows: pd.DataFrame, name: str) -> np.ndarray:
-    """Points ``[m, 2]`` along the error bars in x or y, as obstacles for labels."""
-    spots = [
-        np.linspace(rows[f"{name}_low"], rows[f"{name}_high"], 15).ravel(),
-        np.tile(rows["y" if name == "x" else "x"], 15),
-    ]
-    points = np.stack(spots if name == "x" else spots[::-1], axis=1).astype(np.float64)
-    return np.asarray(points[np.isfinite(points).all(axis=1)])
 
 
 def _spread(rows: pd.DataFrame, name: str) -> np.ndarray:

@@ -32,9 +32,13 @@ def comparison(table: pd.DataFrame) -> Illustration:
     ]
     figure, grid = panels(1, 4, height=0.32 * len(arms) + 1.6, width=10.4)
     own = shown[shown.measured == shown.trait]
-    _arm_panel(grid[0, 0], own, arms, traits, "Change of the trait")
-    _arm_panel(grid[0, 1], shown[shown.measured == COHERENCE], arms, traits, "... of coherence")
-    _arm_panel(grid[0, 2], shown[shown.measured == CAPABILITY], arms, traits, "... of capability")
+    _arm_panel(grid[0, 0], own, arms, traits, "Change of the trait", 100)
+    _arm_panel(
+        grid[0, 1], shown[shown.measured == COHERENCE], arms, traits, "... of coherence", 100
+    )
+    _arm_panel(
+        grid[0, 2], shown[shown.measured == CAPABILITY], arms, traits, "... of capability", 1
+    )
     for axes in grid[0, 1:3]:
         axes.set_yticklabels([])
     _matrix(grid[0, 3], shown[shown.arm == VARIANT], traits)
@@ -44,7 +48,7 @@ def comparison(table: pd.DataFrame) -> Illustration:
 
 
 def _arm_panel(
-    axes: Axes, rows: pd.DataFrame, arms: list[str], traits: list[str], title: str
+    axes: Axes, rows: pd.DataFrame, arms: list[str], traits: list[str], title: str, scale: float
 ) -> None:
     axes.set_title(title)
     for index, trait in enumerate(traits):
@@ -58,6 +62,7 @@ def _arm_panel(
         axes.hlines(places, low, high, color=color, lw=0.8)
     axes.set_yticks(range(len(arms)), [readable(arm) for arm in arms])
     axes.set_ylim(len(arms) - 0.5, -0.5)
+    style.limit(axes, "x", -scale, scale)
     style.rule(axes, 0, vertical=True)
 
 

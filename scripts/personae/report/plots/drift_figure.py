@@ -87,6 +87,8 @@ def drift(projections: pd.DataFrame, summary: pd.DataFrame, *, middle_layer: int
     for column, title in enumerate([*map(readable, domains), "all domains"]):
         axes[0, column].set_title(capital(title))
         axes[-1, column].set_xlabel("Assistant turn")
+    low, high = projections.projection.min(), projections.projection.max()
+    style.limit(axes[0, 0], "y", low - 0.2 * (high - low), high + 0.2 * (high - low))
     axes[0, 0].xaxis.set_major_locator(MaxNLocator(integer=True))
     handles = [
         Line2D([], [], color=c.color, ls=c.dashes, marker="o", label=_LABELS[c.arm, c.kind])

@@ -17,7 +17,7 @@ def plot_table(
     middle_layer: int,
     provenance: dict[str, str],
 ) -> None:
-    """Draw one table, with the middle layer marked or shown alone, as SVG.
+    """Draw one table, with the middle layer marked or shown alone.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def plot_effects(
     coherence_floor: float,
     provenance: dict[str, str],
 ) -> None:
-    """Draw ``steering_effects`` of every trait, scores of one judge, as SVG.
+    """Draw ``steering_effects`` of every trait, scores of one judge.
 
     Parameters
     ----------

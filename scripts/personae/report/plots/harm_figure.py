@@ -78,6 +78,7 @@ def _tradeoff(axes: Axes, rows: pd.DataFrame) -> None:
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     axes.set_title("Harm against capability, held-out probes")
     axes.margins(0.12)
+    style.limit(axes, "y", -1.05, 1.05)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=4, fontsize=7.2)
 
 
@@ -94,7 +95,8 @@ def _finding(rates: pd.DataFrame, reported: pd.DataFrame) -> str:
     text += (
         f" The cap chosen on the other half of the probes (layers {span(best.band)}, percentile "
         f"{best.percentile:g}, {best.reading}) changes the rate by {best.change:+.0%} (95% "
-        f"interval {bounds(best.change_low, best.change_high, '+.0%')}) and accuracy by "
+        f"interval {bounds(max(best.change_low, -1.0), min(best.change_high, 1.0), '+.0%')}) and "
+        f"accuracy by "
         f"{best.accuracy_change:+.2f}"
     )
     same = reported[(reported.band == best.band) & (reported.percentile == best.percentile)]

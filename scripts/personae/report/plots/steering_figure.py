@@ -66,25 +66,27 @@ def layer_sweep(effects: pd.DataFrame, *, coherence_floor: float) -> Illustratio
     """
     traits = sorted(effects.trait.unique())[:_MOST_TRAITS]
     figure, grid = _grid(traits)
-    coefficients = sorted(effects.coefficient[effects.coefficient != 0].unique())
-    shades = style.SEQUENTIAL(np.linspace(0.85, 0.4, len(coefficients)))[::-1]
+    effects = effects.assign(dose=_doses(effects))
+    doses = sorted(effects.dose[effects.dose > 0].unique())
+    shades = style.SEQUENTIAL(np.linspace(0.85, 0.4, len(doses)))[::-1]
     chosen, incoherent = [], []
     for trait, top, bottom in grid:
         rows = effects[effects.trait == trait]
         for rubric, axes in (("trait", top), ("coherence", bottom)):
             style.rule(axes, baseline(rows, rubric), "unsteered" if rubric == "trait" else "")
-            for shade, coefficient in zip(shades, coefficients, strict=True):
-                line = rows[(rows.rubric == rubric) & (rows.coefficient == coefficient)]
-                line = line.sort_values("layer")
+            for shade, dose in zip(shades, doses, strict=True):
+                line = rows[(rows.rubric == rubric) & (rows.dose == dose)].sort_values("layer")
                 style.band(axes, line.layer, line.low, line.high, shade, alpha=0.13)
                 axes.plot(line.layer, line["mean"], color=shade, marker="o")
+            axes.set_ylim(0, 100)
         _coherence_panel(bottom, coherence_floor, "Steered layer")
         bottom.xaxis.set_major_locator(MaxNLocator(integer=True))
         words, coherence = _mark_chosen(rows, top, bottom)
         chosen.append(f"{readable(trait)} at {words}")
         if coherence < coherence_floor:
             incoherent.append(readable(trait))
-    _sweep_legend(figure, dict(zip(coefficients, shades, strict=True)))
+    names = [_dose_name(effects[effects.dose == dose]) for dose in doses]
+    _sweep_legend(figure, dict(zip(names, shades, strict=True)))
     finding = (
         f"Chosen is the layer with the largest gain in trait score whose coherence is at least "
         f"{coherence_floor:g}: {listed(chosen)}."
@@ -94,12 +96,26 @@ def layer_sweep(effects: pd.DataFrame, *, coherence_floor: float) -> Illustratio
     return Illustration(figure, "Layer sweep", finding)
 
 
-def _sweep_legend(figure: Figure, shades: dict[float, Any]) -> None:
+def _doses(effects: pd.DataFrame) -> pd.Series[int]:
+    """Number the coefficients of every trait and layer from 1; no steering is 0.
+
+    The same share of the residual stream's length is another coefficient at every layer.
+    """
+    steered = effects[effects.coefficient != 0]
+    ranks = steered.groupby(["trait", "layer"]).coefficient.rank(method="dense")
+    return ranks.reindex(effects.index, fill_value=0.0).astype(int)
+
+
+def _dose_name(rows: pd.DataFrame) -> str:
+    coefficients = rows.coefficient.unique()
+    if len(coefficients) == 1:
+        return f"coefficient {coefficients[0]:g}"
+    return f"dose {int(rows.dose.iloc[0])} (the same share of the residual stream at every layer)"
+
+
+def _sweep_legend(figure: Figure, shades: dict[str, Any]) -> None:
     handles = [
-        *(
-            Line2D([], [], color=s, marker="o", label=f"coefficient {c:g}")
-            for c, s in shades.items()
-        ),
+        *(Line2D([], [], color=s, marker="o", label=name) for name, s in shades.items()),
         Line2D([], [], color=style.PERSONA, lw=0.9, ls=":", label="coherence floor"),
         Line2D([], [], color=style.ASSISTANT, lw=6, alpha=0.2, label="chosen layer"),
     ]
@@ -121,7 +137,7 @@ def _mark_chosen(rows: pd.DataFrame, top: Axes, bottom: Axes) -> tuple[str, floa
         span = (best.layer - half, best.layer + half)
         axes.axvspan(*span, color=style.ASSISTANT, alpha=0.12, lw=0)
     gain = best["mean"] - baseline(rows, "trait")
-    words = f"layer {int(best.layer)} ({gain:+.0f} points at coefficient {best.coefficient:g})"
+    words = f"layer {int(best.layer)} ({gain:+.0f} points at coefficient {best.coefficient:.3g})"
     return words, float(picked["mean"]["coherence"])
 
 

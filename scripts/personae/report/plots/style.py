@@ -1,7 +1,8 @@
-"""Common style of the figures: colours, fonts, panels, and SVG files with metadata.
+"""Common style of the figures: colours, fonts, panels, and files with metadata.
 
-An `Illustration` is a figure with its title and its *finding*, a sentence computed from the data
-that states the result. Both are saved in the SVG's metadata and serve as its alternative text.
+An `Illustration` is a figure with its title, its *finding* (a sentence computed from the data that
+states the result) and the rows it shows. Title and finding are saved in the file's metadata and
+serve as its alternative text; the rows are saved beside it as CSV.
 
 Colours are the colour-blind safe set of Okabe and Ito, darkened where thin lines need contrast on
 white. Blue is the default Assistant or the direction under study, vermilion a persona, grey a null.
@@ -11,13 +12,16 @@ Text is drawn as paths, so that a figure does not depend on installed fonts.
 from __future__ import annotations
 
 import functools
+import inspect
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple, ParamSpec
+from types import MappingProxyType
+from typing import Any, Final, Literal, NamedTuple, ParamSpec
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -28,7 +32,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike
 
-from personae.base.atomic_files import replace_atomically
+from personae.report.plots.figure_files import write_figure, write_rows
 from personae.report.wording import typeset
 
 ASSISTANT: Final = "#0B5C9E"
@@ -61,7 +65,7 @@ SEQUENTIAL: Final = LinearSegmentedColormap.from_list("share", ["#FFFFFF", "#7FB
 
 _FACTS: Final = ("study", "model", "revision", "weights_digest", "config_digest", "code_digest")
 
-_THEME: Final[Any] = {
+THEME: Final[Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 8.5,
     "text.color": INK,
@@ -106,23 +110,31 @@ Look = dict[str, Any]
 
 
 class Illustration(NamedTuple):
-    """A figure, its title, and the sentence that states its result."""
+    """A figure, its title, the sentence that states its result, and the rows that it shows."""
 
     figure: Figure
     title: str
     finding: str
+    data: Mapping[str, pd.DataFrame] = MappingProxyType({})
 
 
 _P = ParamSpec("_P")
 
 
 def illustrated(draw: Callable[_P, Illustration]) -> Callable[_P, Illustration]:
-    """Draw with the project's style, independent of the user's matplotlibrc."""
+    """Draw with the project's style, independent of the user's matplotlibrc.
+
+    The illustration's data are the tables among the arguments, by the names of the parameters.
+    """
+    signature = inspect.signature(draw)
 
     @functools.wraps(draw)
     def themed(*args: _P.args, **kwargs: _P.kwargs) -> Illustration:
-        with mpl.rc_context(_THEME):
-            return draw(*args, **kwargs)
+        with mpl.rc_context(THEME):
+            drawn = draw(*args, **kwargs)
+        given = signature.bind(*args, **kwargs).arguments
+        shown = {name: rows for name, rows in given.items() if isinstance(rows, pd.DataFrame)}
+        return drawn._replace(data=shown)
 
     return themed
 
@@ -150,20 +162,20 @@ def nothing_kept(title: str) -> Illustration:
 
 
 def save(illustration: Illustration, path: str | Path, provenance: Mapping[str, str]) -> None:
-    """Write an illustration as SVG with its title, finding and provenance in the metadata.
+    """Write an illustration as SVG and, beside it, as PDF and its rows as CSV.
 
-    The file is replaced atomically and contains no date: the same tables give the same bytes.
+    Title, finding, provenance and the tables behind it are in the files' metadata.
     """
-    metadata = {
+    facts = "; ".join(f"{name}={provenance[name]}" for name in _FACTS if name in provenance)
+    notes = {
         "Title": illustration.title,
         "Description": typeset(illustration.finding),
-        "Creator": "personae",
-        "Source": "; ".join(f"{name}={provenance[name]}" for name in _FACTS if name in provenance),
+        "Source": facts,
         "Relation": "; ".join(json.loads(provenance.get("inputs", "{}"))),
-        "Date": None,
     }
-    with mpl.rc_context(_THEME), replace_atomically(Path(path)) as partial:
-        illustration.figure.savefig(partial, format="svg", metadata=metadata)
+    with mpl.rc_context(THEME):
+        write_figure(illustration.figure, Path(path), notes)
+    write_rows(illustration.data, Path(path).with_suffix(".csv"))
 
 
 def band(
@@ -172,6 +184,13 @@ def band(
     """Shade an interval; positions with missing bounds stay empty."""
     bounds = (np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64))
     axes.fill_between(np.asarray(x), *bounds, color=color, alpha=alpha, linewidth=0)
+
+
+def limit(axes: Axes, which: Literal["x", "y"], low: float, high: float) -> None:
+    """Cut an axis to ``low .. high``: intervals over few units extend far beyond any scale."""
+    shown = axes.get_xlim() if which == "x" else axes.get_ylim()
+    cut = (max(shown[0], low), min(shown[1], high))
+    axes.set_xlim(cut) if which == "x" else axes.set_ylim(cut)
 
 
 def rule(axes: Axes, value: float, text: str = "", *, vertical: bool = False) -> None:

@@ -135,9 +135,9 @@ class Evidence:
 def files_of_model(
     inputs: Mapping[str, Sequence[str]], study_folder: Path, model: str
 ) -> dict[str, list[str]]:
-    """Select the files of one model: those below ``study_folder/model``."""
-    folder = study_folder / model
+    """Select the files of one model: its tables and its figures, which have a folder each."""
+    folders = {study_folder / model, study_folder / "figures" / model}
     return {
-        name: [path for path in paths if folder in Path(path).parents]
+        name: [path for path in paths if folders.intersection(Path(path).parents)]
         for name, paths in inputs.items()
     }

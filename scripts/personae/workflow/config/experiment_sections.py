@@ -287,6 +287,13 @@ class ReportSection(Strict):
 
     title: str = Field(default="Persona replication", description="Title of the report.")
     transcripts: Count = Field(default=6, description="Transcripts shown side by side.")
+    token_transcripts: int = Field(
+        default=4,
+        ge=0,
+        description="Questions of every kind of transcript, and conversations, whose tokens are "
+        "projected on the axis and the trait vectors to shade the report's transcripts; 0 for "
+        "none.",
+    )
     library_card: Literal["all", "studied"] = Field(
         default="all",
         description="Whether the library card embeds and judges the whole library or only the "

@@ -337,6 +337,20 @@ class WorkCounter:
         """Return the work of reading the prompts alone."""
         return NodeWork(read=rows.number * rows.prompt)
 
+    def shown(self, at: Mapping[str, str]) -> NodeWork:
+        """Return the work of reading the transcripts whose tokens the report shades.
+
+        Conversations are counted as if all were read, each turn with those before it.
+        """
+        most = self.study.config.report.token_transcripts
+        single = [(self._arms, self.capping(at))]
+        for trait in self.study.trait_names[:1]:
+            arms = len(node_params.steering(self.study, trait)["coefficients"])
+            single.append((arms, self.steering({**at, "trait": trait})))
+        read = sum(most * arms * (rows.prompt + rows.response) for arms, rows in single)
+        spoken = (self.replays(at), self.simulated(at), self.cases(at))
+        return NodeWork(read=read + sum(rows.number * rows.response for rows in spoken))
+
     def judge(self, rows: ResponseCount, rubrics: int) -> NodeWork:
         """Return the work of scoring every response by ``rubrics`` rubrics."""
         judging, verdicts = self.study.config.judging, rows.number * rubrics

@@ -139,7 +139,7 @@ _COMPARISON: Final = (
         "steering",
         "Judge ways of steering",
         "trait",
-        single("scores"),
+        single("scores", report="comparison_scores"),
         {"responses": "compared_responses", "calibration": "calibration"},
         runs="judge",
         work=lambda count, at: count.judge(count.compared(at), 2),
@@ -170,7 +170,9 @@ _MONITORING: Final = (
         "monitoring",
         "Generate responses",
         "trait",
-        single("monitored_responses"),
+        single(
+            "monitored_responses", report="monitored_responses", counted_as="monitored responses"
+        ),
         runs="model",
         work=lambda count, at: count.generate(count.monitoring(at)),
         group="monitoring",
@@ -180,7 +182,7 @@ _MONITORING: Final = (
         "monitoring",
         "Judge trait and coherence",
         "trait",
-        single("scores"),
+        single("scores", report="monitored_scores"),
         {"responses": "monitored_responses", "calibration": "calibration"},
         runs="judge",
         work=lambda count, at: count.judge(count.monitoring(at), 2),

@@ -14,7 +14,7 @@ from personae.workflow.stages.axis_experiment_stages import (
 from personae.workflow.stages.experiment_stages import compares
 from personae.workflow.stages.persona_stages import has_several_models
 from personae.workflow.stages.reading_stages import reads_features, reads_tokens
-from personae.workflow.stages.stage import Stage, single
+from personae.workflow.stages.stage import Output, Stage, single
 from personae.workflow.stages.training_stages import screens, trains
 from personae.workflow.stages.trait_stages import has_trait_space
 
@@ -35,7 +35,7 @@ def _figure(
         "report",
         title,
         "model",
-        single("figure", report="figures"),
+        {"": Output("figure", report="figures"), "pdf": Output("pdf"), "data": Output("csv")},
         reads,
         group="figures",
         section=section,
@@ -48,7 +48,34 @@ _TRAITS: Final = "Trait vectors and steering"
 _READING: Final = "Interpretation of vectors"
 _TRAINING: Final = "Fine-tuning and training data"
 
+
+def shades_tokens(study: Study) -> bool:
+    """Whether the report shades tokens of transcripts by their projection."""
+    return study.config.report.token_transcripts > 0
+
+
 FIGURE_STAGES: Final = (
+    Stage(
+        "project_shown_transcripts",
+        "report",
+        "Project tokens of shown transcripts",
+        "model",
+        single("shown_tokens", report="shown_tokens"),
+        {
+            "steered": "steered_responses",
+            "capped": "capped_responses",
+            "replays": "replays",
+            "simulated": "replays",
+            "cases": "replays",
+            "directions": "directions",
+            "vectors": "trait_vectors",
+            "layers": "steering_effects",
+        },
+        runs="model",
+        work=lambda count, at: count.shown(at),
+        group="shown",
+        only_if=shades_tokens,
+    ),
     _figure(
         "persona_space",
         "Plot the persona space",

@@ -56,7 +56,7 @@ TRAINING_STAGES: Final = (
         "finetuning",
         "Judge trait and coherence",
         "trained trait",
-        single("scores"),
+        single("scores", report="finetuned_scores"),
         {"responses": "finetuned_responses", "calibration": "calibration"},
         runs="judge",
         work=lambda count, at: count.judge(count.finetuned(at), 2),

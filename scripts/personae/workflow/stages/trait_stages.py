@@ -47,7 +47,12 @@ _TRAITS: Final = (
         "Compute trait vectors",
         "trait",
         {
-            "vectors": Output("trait_vectors", scorecard="trait_vectors", study_target=True),
+            "vectors": Output(
+                "trait_vectors",
+                scorecard="trait_vectors",
+                report="trait_vectors",
+                study_target=True,
+            ),
             "pairs": Output("trait_pairs", scorecard="trait_pairs"),
         },
         {"responses": "trait_responses", "scores": "scores", "activations": "activations"},
@@ -63,7 +68,7 @@ _TRAITS: Final = (
         "Compute vectors of the trait space and project its responses",
         "trait part",
         {
-            "vectors": Output("trait_vectors", study_target=True),
+            "vectors": Output("trait_vectors", report="space_vectors", study_target=True),
             "projections": Output("projections"),
             "sums": Output("trait_sums"),
         },

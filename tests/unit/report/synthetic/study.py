@@ -49,6 +49,7 @@ from .axis import axis_tables, separation_tables, space_tables
 from .basics import JUDGES, MIDDLE, ROLES, TRAITS, Planted
 from .conversations import capping_tables, drift_tables, judging_tables
 from .monitoring import monitoring_tables
+from .shown import shown_tables
 from .training import training_tables
 from .trait_space import trait_space_tables
 from .traits import contrast_tables, steering_tables, trait_tables
@@ -58,8 +59,8 @@ MODELS = {"good": "Good model", "flat": "Flat model"}
 COHERENCE_FLOOR = 50.0
 PAGE_SCRIPTS = (
     "vendor/d3.min", "vendor/plot.umd.min", "page_scripts/core", "page_scripts/claims",
-    "page_scripts/responses", "page_scripts/persona_map", "page_scripts/explorers",
-    "page_scripts/transcripts",
+    "page_scripts/figures", "page_scripts/responses", "page_scripts/persona_map",
+    "page_scripts/explorers", "page_scripts/transcripts",
 )  # fmt: skip
 """The page's scripts, in the order of the rule write_report."""
 FEWER = "roles.prompts: 5 asked for; 1 has less and is used with what is there: sea_cook 3"
@@ -81,6 +82,7 @@ _SCHEMAS = {
     "cases/turns": "case_turns",
     "cases/effects": "case_effects",
     "cases/tokens": "token_projections",
+    "shown/tokens": "shown_tokens",
     "steering/*/layer_sweep/choice": "layer_choices",
     "traits/pair_cosines": "trait_pair_cosines",
     "traits/positions": "trait_positions",
@@ -161,6 +163,7 @@ _PLACES = {
     "capping_tradeoff": "capping/tradeoff",
     "drift_projections": "drift/projections",
     "replays": "drift/replays",
+    "shown_tokens": "shown/tokens",
 }
 
 
@@ -187,7 +190,7 @@ class Study:
 
     def figure(self, model: str, name: str) -> str:
         """Return the path of a figure."""
-        return str(self.folder / model / "figures" / f"{name}.svg")
+        return str(self.folder / "figures" / model / f"{name}.svg")
 
     def inputs(self, names: Sequence[str]) -> dict[str, list[str]]:
         """Return the files of every named input, of all models."""
@@ -222,6 +225,7 @@ def model_tables(plan: Planted) -> dict[str, pa.Table]:
         harm_tables,
         harm_link_tables,
         case_tables,
+        shown_tables,
     )
     return {place: made for stage in stages for place, made in stage(plan).items()}
 
@@ -424,6 +428,7 @@ def write_page(study: Study) -> None:
         "confusion", "judge_pairs", "study_pairs", "study_confusion", "judge_bias", "score_summary",
         "role_scores", "sweep_responses", "sweep_scores", "sweep_effects", "space_coordinates",
         "space_components", "role_vectors", "directions", "capping_tradeoff", "drift_projections",
+        "shown_tokens", "trait_vectors",
     ]  # fmt: skip
     write_report.main(
         inputs={
