@@ -71,7 +71,7 @@ def shown_transcripts(responses: Mapping[str, pa.Table], most: int) -> list[Show
         if source in SINGLE:
             found += _single(source, rows, most)
         else:
-            found += itertools.islice(_spoken(source, rows), 2 * most)
+            found += _spoken(source, rows, most)
     return [
         each
         for each in found
@@ -95,16 +95,16 @@ def _single(source: str, rows: Iterable[Mapping[str, Any]], most: int) -> Iterat
         yield ShownTranscript(source, messages, {turn: row["response_id"]})
 
 
-def _spoken(source: str, rows: Iterable[Mapping[str, Any]]) -> Iterator[ShownTranscript]:
-    """Yield every conversation of every arm that the model wrote."""
-    turns: dict[tuple[str, str], dict[int, Mapping[str, Any]]] = {}
+def _spoken(source: str, rows: Iterable[Mapping[str, Any]], most: int) -> Iterator[ShownTranscript]:
+    """Yield every arm of the first conversations, the transcript as it was written included."""
+    found: dict[str, dict[str, dict[int, Mapping[str, Any]]]] = {}
     for row in rows:
-        if row["ids_from"] != "transcript":
-            turns.setdefault((row["conversation"], row["arm"]), {})[row["turn"]] = row
-    for key in sorted(turns):
-        own = turns[key]
-        ids = {turn: row["response_id"] for turn, row in own.items()}
-        yield ShownTranscript(source, _messages(own[max(own)]), ids)
+        arms = found.setdefault(row["conversation"], {})
+        arms.setdefault(row["arm"], {})[row["turn"]] = row
+    for arms in itertools.islice(found.values(), most):
+        for turns in arms.values():
+            ids = {turn: row["response_id"] for turn, row in turns.items()}
+            yield ShownTranscript(source, _messages(turns[max(turns)]), ids)
 
 
 def _messages(row: Mapping[str, Any]) -> list[Message]:

@@ -255,7 +255,11 @@ def test_case_studies(folder: Path, client: TinyClient) -> None:
         assert "".join(row["pieces"]).strip() == turn["response"].strip()
         same = known.loc[turn["conversation"], turn["arm"], turn["turn"]]
         np.testing.assert_allclose(row["projections"], np.atleast_1d(same), atol=1e-4)
-    assert {written[row["response_id"]]["arm"] for row in found} == {"replayed", "capped"}
+    assert {written[row["response_id"]]["arm"] for row in found} == {
+        "shipped",
+        "replayed",
+        "capped",
+    }
     summarize_cases.main(
         replays=str(folder / "cases.parquet"),
         scores=judged(folder, "cases", "replays", {"delusion_risk": 50.0, "harm": 0.0}),

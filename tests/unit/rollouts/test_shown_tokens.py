@@ -48,8 +48,8 @@ def test_first_questions_of_each_subject_are_read_in_all_settings_but_random_one
     assert found[0].messages[-1].content == "a-q0-trait-0.0-0 said"
 
 
-def test_conversations_are_read_once_with_all_turns_that_the_model_wrote() -> None:
-    def turn(arm: str, n: int, source: str = "generation") -> dict[str, Any]:
+def test_conversations_are_read_once_with_all_turns_of_every_arm() -> None:
+    def turn(arm: str, n: int) -> dict[str, Any]:
         history = [
             {"role": role, "content": f"{role} {i}"}
             for i in range(n)
@@ -57,18 +57,21 @@ def test_conversations_are_read_once_with_all_turns_that_the_model_wrote() -> No
         ]
         messages = json.dumps([*history, {"role": "user", "content": f"user {n}"}])
         return answer(f"{arm}{n}") | {
-            "messages": messages, "conversation": "talk", "arm": arm, "turn": n, "ids_from": source
+            "messages": messages, "conversation": "talk", "arm": arm, "turn": n
         }  # fmt: skip
 
-    rows = [turn("shipped", 0, "transcript")]
+    rows = [turn("shipped", 0)]
     rows += [turn(arm, n) for arm in ("replayed", "capped") for n in range(3)]
     found = shown_transcripts({"replays": pa.Table.from_pylist(rows)}, 1)
     assert [each.response_ids for each in found] == [
-        {n: f"{arm}{n}" for n in range(3)} for arm in ("capped", "replayed")
+        {0: "shipped0"},
+        *({n: f"{arm}{n}" for n in range(3)} for arm in ("replayed", "capped")),
     ]
-    assert [m.role for m in found[0].messages] == ["user", "assistant"] * 3
+    assert [m.role for m in found[1].messages] == ["user", "assistant"] * 3
     rows[-1] |= {"response": " "}
-    assert len(shown_transcripts({"replays": pa.Table.from_pylist(rows)}, 1)) == 1
+    assert len(shown_transcripts({"replays": pa.Table.from_pylist(rows)}, 1)) == 2
+    others = [{**row, "conversation": "other"} for row in rows]
+    assert len(shown_transcripts({"replays": pa.Table.from_pylist(rows + others)}, 1)) == 2
 
 
 class Reader:
