@@ -115,7 +115,7 @@ def _role_space(
     parts = read_frame(files["space_components"], "space_components", filters=conditions)
     wide = found.pivot(index=["role", "kind"], columns="component", values="coordinate")
     wide = wide.sort_index(axis=1).iloc[:, :_COMPONENTS]
-    at = {(str(role), str(kind)): row.to_numpy() for (role, kind), row in wide.iterrows()}  # type: ignore[misc]
+    at = {(str(role), str(kind)): row.to_numpy() for (role, kind), row in wide.iterrows()}
     fitted = {key: place for key, place in at.items() if key[0] != DEFAULT and key in roles}
     if fitted:
         basis = _basis(fitted, roles)

@@ -32,6 +32,7 @@ def draw_persona_space(study_file: Path, root: Path, target: Path) -> None:
     model = study.model_names[0]
     folder = root / "results" / study.config.study / model / "axis"
     layer = study.models[model].middle_layer
+    assert layer is not None  # every chat model has one
     at_layer = [("layer", "==", layer)]
     paths = [folder / f"space_{name}.parquet" for name in ("coordinates", "components")]
     if missing := [str(path) for path in paths if not path.exists()]:
