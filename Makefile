@@ -79,7 +79,7 @@ test-vllm: env  ## Run the tests of the engines where vLLM is installed: make te
 bench-gpu: env  ## Measure the engines on a GPU, random weights (BENCH="--shape qwen3_8b --out FILE")
 	$(BIN)/python -m personae.tools.bench.gpu_bench $(BENCH)
 
-bench-scale: env  ## Measure the nodes of tables at the papers' size (BENCH="--shape llama33_70b --gigabytes 60")
+bench-scale: env  ## Measure all nodes of tables at the papers' size, after `make demo` (BENCH="--shape llama33_70b")
 	$(BIN)/python -m personae.tools.bench.scale_bench $(BENCH)
 
 calibrate-verdicts: env  ## Measure how often verdicts are wrong, on simulated studies (docs/verdicts.md)

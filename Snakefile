@@ -41,4 +41,5 @@ rule all:
         study_targets(),
 
 
+snakemake_internals.remember_parameters(workflow)
 start_with_targets()

@@ -4,7 +4,7 @@
 rule compute_axis:
     input:
         vectors=role_files("vectors.parquet"),
-        default=f"results/{{study}}/{{model}}/roles/{DEFAULT}/sums.parquet",
+        default=DEFAULT_SUMS,
     output:
         directions="results/{study}/{model}/axis/directions.parquet",
         role_vectors="results/{study}/{model}/axis/role_vectors.parquet",

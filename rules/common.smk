@@ -330,6 +330,9 @@ def published_files(wildcards):
     ]
 
 
+DEFAULT_SUMS = f"results/{{study}}/{{model}}/roles/{DEFAULT}/sums.parquet"
+
+
 def role_files(name):
     return [f"results/{{study}}/{{model}}/roles/{role}/{name}" for role in ROLES]
 
@@ -378,8 +381,7 @@ def residual_lengths(wildcards):
     """Where doses of the layer sweep are shares of the residual stream's length: these lengths."""
     if study.config.layer_sweep.units == "vector":
         return {}
-    at = f"results/{wildcards.study}/{wildcards.model}"
-    return {"directions": f"{at}/axis/directions.parquet"}
+    return {"default": DEFAULT_SUMS.format(**wildcards)}
 
 
 def choice_files():

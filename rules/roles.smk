@@ -32,8 +32,8 @@ rule generate_role_responses:
 rule judge_role_responses:
     input:
         models=judge_models,
-        responses="results/{study}/{model}/roles/{role}/responses.parquet",
-        calibration="results/{study}/{model}/judging/calibration.parquet",
+        responses=rules.generate_role_responses.output[0],
+        calibration=rules.calibrate_judges.output.calibration,
     output:
         "results/{study}/{model}/roles/{role}/scores.parquet",
     log:
@@ -63,7 +63,7 @@ rule judge_role_responses:
 rule extract_role_activations:
     input:
         model=model_manifest,
-        responses="results/{study}/{model}/roles/{role}/responses.parquet",
+        responses=rules.generate_role_responses.output[0],
     output:
         "results/{study}/{model}/roles/{role}/activations.parquet",
     log:
@@ -88,7 +88,7 @@ rule extract_role_activations:
 
 rule compute_role_vectors:
     input:
-        responses="results/{study}/{model}/roles/{role}/responses.parquet",
+        responses=rules.generate_role_responses.output[0],
         scores=role_scores,
         activations=role_activations,
         model=reading_model,

@@ -94,7 +94,7 @@ rule analyze_layer_choice:
         responses="results/{study}/{model}/steering/{trait}/layer_sweep/responses.parquet",
         scores="results/{study}/{model}/steering/{trait}/layer_sweep/scores.parquet",
         vectors="results/{study}/{model}/traits/{trait}/vectors.parquet",
-        directions="results/{study}/{model}/axis/directions.parquet",
+        default=DEFAULT_SUMS,
         sides=expand(
             "results/{{study}}/{{model}}/traits/{{trait}}/{polarity}/responses.parquet",
             polarity=POLARITIES,

@@ -32,8 +32,8 @@ rule generate_trait_responses:
 rule judge_trait_responses:
     input:
         models=judge_models,
-        responses="results/{study}/{model}/traits/{trait}/{polarity}/responses.parquet",
-        calibration="results/{study}/{model}/judging/calibration.parquet",
+        responses=rules.generate_trait_responses.output[0],
+        calibration=rules.calibrate_judges.output.calibration,
     output:
         "results/{study}/{model}/traits/{trait}/{polarity}/scores.parquet",
     log:
@@ -64,7 +64,7 @@ rule judge_trait_responses:
 rule extract_trait_activations:
     input:
         model=model_manifest,
-        responses="results/{study}/{model}/traits/{trait}/{polarity}/responses.parquet",
+        responses=rules.generate_trait_responses.output[0],
     output:
         "results/{study}/{model}/traits/{trait}/{polarity}/activations.parquet",
     log:

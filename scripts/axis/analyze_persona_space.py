@@ -10,6 +10,8 @@ place. Components are signed toward the axis. Tables: ``space_layers``, ``space_
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +23,7 @@ from personae.science.alignment_nulls import label_shuffles
 from personae.science.axis_reliability import axis_reliability
 from personae.science.kept_rollouts import load_sample
 from personae.science.persona_space import FULLY, load_space
-from personae.science.question_spread import load_cells
+from personae.science.question_spread import load_question_sums
 from personae.science.resampling import Bootstrap
 from personae.science.space_layers import LayerNull, SpaceSettings, layer_table
 
@@ -58,8 +60,11 @@ def main(
     for place, (layer, null) in enumerate(_nulls(layers.tolist(), in_axis, settings)):
         space = load_space(role_vectors, directions, layer)
         is_middle = layer == middle_layer
-        cells = load_cells(kept, space.rows, layer) if is_middle else None
-        found = layer_table(space, float(reliability[place]), null, cells, settings)
+        folder = Path(paths_out["space_layers"]).parent
+        with (
+            load_question_sums(kept, space.rows, layer, folder) if is_middle else nullcontext()
+        ) as question_sums:
+            found = layer_table(space, float(reliability[place]), null, question_sums, settings)
         parts["space_layers"].append(found)
         parts["space_components"].append(space.component_table())
         parts["space_coordinates"].append(space.coordinate_table())

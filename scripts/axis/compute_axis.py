@@ -49,7 +49,7 @@ def main(
         families[f"random{i}"] = random_direction(axis, seed + i)
     # ASSUME: the unit of steering along the axis is the mean length of response means; the mean
     # length over tokens is somewhat larger.
-    residual = rollouts.lengths.sum(axis=0) / rollouts.counts.sum()
+    residual = rollouts.mean_length
     counts = (found[0].n_roles, int(rollouts.counts.sum()))
     rows = [
         _rows(

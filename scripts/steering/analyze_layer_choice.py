@@ -23,7 +23,7 @@ def main(
     responses: str,
     scores: str,
     vectors: str,
-    directions: str,
+    default: str,
     sides: Sequence[str],
     path_out: str,
     coherence_floor: float,
@@ -33,7 +33,11 @@ def main(
     engine: EngineClient,
     provenance: dict[str, str],
 ) -> None:
-    """Write one row per candidate layer; none of a dropped trait. ``sides``: positive, negative."""
+    """Write one row per candidate layer; none of a dropped trait.
+
+    ``default`` are the sums of the default Assistant's activations, ``sides`` the responses of the
+    positive and the negative side.
+    """
     family = tables.read(vectors, "trait_vectors", filters=[("variant", "==", VARIANT)])
     rows = []
     if family.num_rows:
@@ -48,7 +52,7 @@ def main(
         selectors = layer_selectors(
             engine,
             stack(family, "trait"),
-            residual_norms(directions),
+            residual_norms(default),
             (positive, negative),
             layers,
             dose=0.25,
@@ -69,7 +73,7 @@ if __name__ == "__main__":
         responses=snakemake.input.responses,
         scores=snakemake.input.scores,
         vectors=snakemake.input.vectors,
-        directions=snakemake.input.directions,
+        default=snakemake.input.default,
         sides=list(snakemake.input.sides),
         path_out=snakemake.output[0],
         coherence_floor=snakemake.params.coherence_floor,

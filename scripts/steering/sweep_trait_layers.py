@@ -17,7 +17,7 @@ def main(
     *,
     trait: str,
     vectors: str,
-    directions: str | None,
+    default: str | None,
     sweep: dict[str, Any],
     path_out: str,
     engine: EngineClient,
@@ -25,13 +25,14 @@ def main(
 ) -> None:
     """Write one row per layer, coefficient, question and sample; none of a dropped trait.
 
-    ``directions`` holds the lengths of the residual stream, where doses are shares of them.
+    ``default`` are the sums of the default Assistant's activations, where doses are shares of their
+    length.
     """
 
     def settings() -> list[Setting]:
-        if directions is None:
+        if default is None:
             return sweep_settings(sweep["layers"], sweep["coefficients"])
-        norms = residual_norms(directions)
+        norms = residual_norms(default)
         return equal_doses(vectors, norms, sweep["layers"], sweep["coefficients"])
 
     write_steered_responses(
@@ -53,7 +54,7 @@ if __name__ == "__main__":
         main,
         trait=snakemake.wildcards.trait,
         vectors=snakemake.input.vectors,
-        directions=snakemake.input.get("directions") or None,
+        default=snakemake.input.get("default") or None,
         sweep=dict(snakemake.params.sweep),
         path_out=snakemake.output[0],
     )

@@ -38,6 +38,7 @@ __all__ = [
     "assemble",
     "from_matrix",
     "from_rows",
+    "kind",
     "provenance",
     "read",
     "to_matrix",
@@ -206,6 +207,22 @@ def provenance(path: str | os.PathLike[str]) -> dict[str, str]:
     TableError
         Naming the file, when it is missing, damaged, or none of this project's tables.
     """
+    facts: dict[str, str] = json.loads(_fact(path, _PROVENANCE_KEY))
+    return facts
+
+
+def kind(path: str | os.PathLike[str]) -> str:
+    """Return the kind of table that a file holds, a key of ``SCHEMAS``.
+
+    Raises
+    ------
+    TableError
+        As `provenance`.
+    """
+    return _fact(path, _SCHEMA_KEY)
+
+
+def _fact(path: str | os.PathLike[str], key: str) -> str:
     try:
         with Path(path).open("rb") as stream:
             table_checksums.check_footer(stream)
@@ -214,10 +231,9 @@ def provenance(path: str | os.PathLike[str]) -> dict[str, str]:
         raise TableError(f"{path}: no such table; run the workflow again") from None
     except _UNREADABLE as error:
         raise DamagedTableError(path, error) from None
-    if _PROVENANCE_KEY.encode() not in metadata:
-        raise TableError(f"{path}: holds no provenance; {_REMEDY}")
-    facts: dict[str, str] = json.loads(metadata[_PROVENANCE_KEY.encode()])
-    return facts
+    if key.encode() not in metadata:
+        raise TableError(f"{path}: holds no {key.removeprefix('personae.')}; {_REMEDY}")
+    return str(metadata[key.encode()].decode())
 
 
 def _declared(schema_name: str) -> pa.Schema:

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import cohen_kappa_score
 
 from personae.judging.calibration import POOLED
 from personae.science.resampling import (
@@ -113,18 +112,14 @@ def spearman(
     return correlations(midranks(left), midranks(right), everything, clusters, plan).pooled
 
 
-def cohen_kappa(pairs: Pairs) -> float:
-    """Agreement of two raters beyond chance; NaN when chance alone explains everything."""
-    if len({name for pair in pairs for name in pair}) < 2:
-        return math.nan
-    left, right = zip(*pairs, strict=True)
-    return float(cohen_kappa_score(left, right))
-
-
 def kappa_interval(
     pairs: Pairs, clusters: Sequence[str] | NDArray[Any], plan: Bootstrap
 ) -> Interval:
-    """Cohen's kappa of pairs ``[n]`` with an interval over their clusters ``[n]``."""
+    """Cohen's kappa of pairs ``[n]`` with an interval over their clusters ``[n]``.
+
+    Kappa is the agreement of two raters beyond chance; NaN when chance alone explains everything.
+    Written out because a draw is a table of counts, which no library takes.
+    """
     if not pairs:
         return _NONE
     draws = draw_clusters(clusters, plan)
@@ -133,11 +128,17 @@ def kappa_interval(
     cells = np.asarray([place[a] * len(names) + place[b] for a, b in pairs])
     k, size = draws.counts.shape[1], len(names) ** 2
     tables = np.bincount(draws.codes * size + cells, minlength=k * size).reshape(k, size)
-    resampled = (draws.counts @ tables).reshape(-1, len(names), len(names))
-    total = resampled.sum(axis=(1, 2))
-    observed = ratio(np.trace(resampled, axis1=1, axis2=2), total)
-    chance = ratio((resampled.sum(axis=1) * resampled.sum(axis=2)).sum(axis=1), total**2)
-    return interval(cohen_kappa(pairs), ratio(observed - chance, 1.0 - chance), plan.level)
+    found = _kappas(np.concatenate([np.ones((1, k)), draws.counts]) @ tables, len(names))
+    return interval(float(found[0]), found[1:], plan.level)
+
+
+def _kappas(counts: NDArray[np.float64], n_names: int) -> NDArray[np.float64]:
+    """Cohen's kappa ``[b]`` of tables of counts ``[b, names * names]``."""
+    tables = counts.reshape(-1, n_names, n_names)
+    total = tables.sum(axis=(1, 2))
+    observed = ratio(np.trace(tables, axis1=1, axis2=2), total)
+    chance = ratio((tables.sum(axis=1) * tables.sum(axis=2)).sum(axis=1), total**2)
+    return ratio(observed - chance, 1.0 - chance)
 
 
 def confusion_rows(scored: Sequence[Record]) -> list[Record]:

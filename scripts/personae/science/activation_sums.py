@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from personae.data import tables
 from personae.data.activation_blocks import Block
+from personae.data.row_conditions import Conditions
 from personae.data.vector_columns import from_matrix, to_matrix
 
 FloatArray = NDArray[np.float64]
@@ -48,6 +49,11 @@ class Sums(NamedTuple):
     counts: FloatArray
     vectors: FloatArray
     lengths: FloatArray
+
+    @property
+    def mean_length(self) -> FloatArray:
+        """Mean length ``[L]`` of the activations of all rollouts."""
+        return np.asarray(self.lengths.sum(axis=0) / self.counts.sum())
 
     def mean(self, cells: Sequence[int] | NDArray[np.integer]) -> FloatArray:
         """Mean activation over the rollouts of some cells: ``[L, hidden]``.
@@ -153,9 +159,9 @@ def sums_table(cells: Sequence[Cell], sums: Sums) -> pa.Table:
     return tables.assemble(parts, "activation_sums")
 
 
-def read_sums(path: str) -> tuple[list[Cell], Sums]:
-    """Return the cells of a table of ``activation_sums``, and their sums."""
-    table = tables.read(path, "activation_sums").sort_by(
+def read_sums(path: str, conditions: Conditions | None = None) -> tuple[list[Cell], Sums]:
+    """Return the cells of a table of ``activation_sums`` that meet conditions, and their sums."""
+    table = tables.read(path, "activation_sums", filters=conditions).sort_by(
         [(name, "ascending") for name in ("kind", "split", "fold", "layer")]
     )
     layers = np.unique(table["layer"].to_numpy()).tolist()

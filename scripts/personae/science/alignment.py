@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from personae.science.geometry import PCA
 from personae.science.leading_eigenvector import LANCZOS_STEPS, leading_pairs
@@ -50,7 +50,7 @@ class LayerIntervals(NamedTuple):
     high: FloatArray
 
 
-def _pc1_cosines(gram: FloatArray, weights: FloatArray, in_axis: BoolArray) -> FloatArray:
+def pc1_cosines(gram: FloatArray, weights: FloatArray, in_axis: BoolArray) -> FloatArray:
     """|cos(axis, PC1)| ``[b]`` of rows weighted by ``weights [b, rows]`` (each draw sums to 1).
 
     ``gram`` is ``[b, rows + 1, rows + 1]``, or ``[1, ...]`` shared by all draws; the axis is over
@@ -87,13 +87,14 @@ def _combine(gram: FloatArray, weights: FloatArray) -> FloatArray:
     return np.asarray((gram @ weights[:, :, np.newaxis])[:, :, 0])
 
 
-def _batches(weights: FloatArray, floats_per_draw: int) -> list[slice]:
+def draw_batches(weights: FloatArray, floats_per_draw: int) -> list[slice]:
     """Split draws so that a batch's temporaries stay within the memory budget."""
     size = max(1, _CHUNK_FLOATS // floats_per_draw)
     return [slice(start, start + size) for start in range(0, len(weights), size)]
 
 
-def _undefined(estimate: FloatArray) -> LayerIntervals:
+def undefined_bounds(estimate: FloatArray) -> LayerIntervals:
+    """Return an estimate whose bounds are NaN."""
     return LayerIntervals(estimate, np.full_like(estimate, np.nan), np.full_like(estimate, np.nan))
 
 
@@ -128,14 +129,14 @@ def bootstrap_roles(
     undefined = draws.counts.shape[1] < MIN_CLUSTERS
     weights = np.concatenate([np.ones((1, n)), counts[: 0 if undefined else None]])
     weights /= weights.sum(axis=1, keepdims=True)
-    batches = _batches(weights, 3 * LANCZOS_STEPS * (n + 1))
+    batches = draw_batches(weights, 3 * LANCZOS_STEPS * (n + 1))
     cosines = np.empty((len(weights), rows.shape[1]))
     for layer in range(rows.shape[1]):
         gram = _gram(default[layer], rows[:, layer])
         for some in batches:
-            cosines[some, layer] = _pc1_cosines(gram, weights[some], member)
+            cosines[some, layer] = pc1_cosines(gram, weights[some], member)
     if undefined:
-        return _undefined(cosines[0])
+        return undefined_bounds(cosines[0])
     return LayerIntervals(cosines[0], *percentile_bounds(cosines[1:], plan.level))
 
 
@@ -144,94 +145,3 @@ def _gram(default: Activations, rows: Activations) -> FloatArray:
     items = np.concatenate([default[np.newaxis], rows]).astype(np.float64)
     items -= items[1:].mean(axis=0)  # neither direction moves, and rounding errors stay small
     return np.asarray((items @ items.T)[np.newaxis])
-
-
-class QuestionCells(NamedTuple):
-    """Rollouts of one subject summed by question: ``[questions, layers, hidden]`` and counts."""
-
-    sums: Activations
-    counts: FloatArray
-
-
-def question_cells(
-    activations: Activations, questions: ArrayLike, all_questions: ArrayLike
-) -> QuestionCells:
-    """Sum a subject's rollouts ``[n, layers, hidden]`` by question, in float64.
-
-    Parameters
-    ----------
-    activations, questions
-        Rollouts that enter the subject's vector, and their question labels ``[n]``.
-    all_questions
-        ``[questions]`` distinct labels shared by all subjects, in the order of the result.
-
-    Raises
-    ------
-    ValueError
-        For a question that is not among ``all_questions``.
-    """
-    member = np.asarray(questions)[np.newaxis] == np.asarray(all_questions)[:, np.newaxis]
-    if not member.any(axis=0).all():
-        unknown = np.asarray(questions)[~member.any(axis=0)].tolist()[0]
-        raise ValueError(f"question {unknown!r} is not among the {len(member)} questions given")
-    flat = activations.reshape(len(activations), -1).astype(np.float64)
-    sums = (member.astype(np.float64) @ flat).reshape(len(member), *activations.shape[1:])
-    return QuestionCells(sums, member.sum(axis=1).astype(np.float64))
-
-
-def bootstrap_questions(
-    default: QuestionCells,
-    rows: Sequence[QuestionCells],
-    plan: Bootstrap,
-    *,
-    in_axis: BoolArray | None = None,
-    scale: FloatArray | None = None,
-) -> LayerIntervals:
-    """|cos(axis, PC1)| with intervals over questions.
-
-    Questions are drawn jointly for all subjects; role vectors, axis and PC1 are recomputed in each
-    draw. A row without a rollout on the drawn questions has weight 0 in that draw.
-
-    Parameters
-    ----------
-    default, rows
-        Sums by question of the default and of every row of the PCA.
-    plan
-        Questions are drawn with replacement.
-    in_axis
-        ``[rows]`` True for fully-role vectors, of which the axis is made; by default all are.
-    scale
-        ``[layers, hidden]`` by which vectors are divided (the z-scored space); by default 1.
-    """
-    subjects = [default, *rows]
-    member = np.ones(len(rows), dtype=bool) if in_axis is None else in_axis
-    counts = np.stack([cells.counts for cells in subjects], axis=1)  # [questions, subjects]
-    # Neither direction depends on the origin; near the data, rounding errors stay small.
-    total = sum(cells.sums.sum(axis=0, dtype=np.float64) for cells in subjects)
-    origin = np.asarray(total) / counts.sum()
-    divisor = np.ones_like(origin) if scale is None else scale
-    multiples = draw_clusters(np.arange(len(counts)), plan).counts
-    undefined = bool(np.isnan(multiples).any())
-    drawn = np.concatenate([np.ones((1, len(counts))), multiples[: 0 if undefined else None]])
-    n_layers, hidden = origin.shape
-    cosines = np.empty((len(drawn), n_layers))
-    for some in _batches(drawn, 2 * len(subjects) * (hidden + len(subjects))):
-        sizes = drawn[some] @ counts
-        for layer in range(n_layers):
-            sums = np.empty((len(sizes), len(subjects), hidden))
-            for i, cells in enumerate(subjects):
-                centred = cells.sums[:, layer] - cells.counts[:, np.newaxis] * origin[layer]
-                sums[:, i] = drawn[some] @ (centred / divisor[layer])
-            cosines[some, layer] = _cosines_of_sums(sums, sizes, member)
-    if undefined:
-        return _undefined(cosines[0])
-    return LayerIntervals(cosines[0], *percentile_bounds(cosines[1:], plan.level))
-
-
-def _cosines_of_sums(sums: FloatArray, sizes: FloatArray, in_axis: BoolArray) -> FloatArray:
-    """|cos(axis, PC1)| ``[b]`` of ``sums [b, subjects, hidden]`` over ``sizes [b, subjects]``."""
-    means = sums / np.maximum(sizes, 1.0)[:, :, np.newaxis]  # an absent subject's sum is zero
-    present = (sizes[:, 1:] > 0.0).astype(np.float64)
-    n_present = present.sum(axis=1, keepdims=True)
-    cosines = _pc1_cosines(means @ means.mT, present / np.maximum(n_present, 1.0), in_axis)
-    return np.where((sizes[:, 0] > 0.0) & (n_present[:, 0] > 1.0), cosines, np.nan)

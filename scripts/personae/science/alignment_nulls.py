@@ -4,7 +4,7 @@ Layer ``l`` is the residual stream after decoder block ``l``; see `personae.scie
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +16,8 @@ from personae.science.resampling import encode
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
+
+_ROLLOUTS: Final = 2048
 
 
 class ScaledDirection(NamedTuple):
@@ -77,11 +79,23 @@ def shuffled_axis_null(
     """
     null = [np.empty((shuffles.shape[0], activations.shape[1])) for _ in directions]
     for layer in range(activations.shape[1]):
-        rollouts = activations[:, layer].astype(np.float64)
-        axes = shuffles @ (rollouts - rollouts.mean(axis=0))  # weights sum to zero
+        axes = _weighted_sums(shuffles, activations[:, layer])
         for found, (direction, scale) in zip(null, directions, strict=True):
             found[:, layer] = np.abs(cosine(axes / scale[layer], direction[layer]))
     return null
+
+
+def _weighted_sums(weights: FloatArray, rollouts: Activations) -> FloatArray:
+    """Combine ``rollouts [n, hidden]`` by ``weights [b, n]``, which sum to zero: ``[b, hidden]``.
+
+    In float64, a few rollouts at a time: a copy of all would be the largest array of its node.
+    """
+    mean = rollouts.mean(axis=0, dtype=np.float64)
+    sums = np.zeros((len(weights), rollouts.shape[1]))
+    for start in range(0, len(rollouts), _ROLLOUTS):
+        some = slice(start, start + _ROLLOUTS)
+        sums += weights[:, some] @ (rollouts[some] - mean)
+    return sums
 
 
 def placebo_cosines(default: Activations, roles: Activations, direction: Activations) -> FloatArray:

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from personae.data import tables
 from personae.data.table_values import DEFAULT
 from personae.science.activation_sums import read_sums
 from personae.science.reliability import SummedContrast, split_half_reliability
@@ -16,7 +17,7 @@ from personae.science.vectors import FULLY
 
 FloatArray = NDArray[np.float64]
 
-_IN_AXIS: Final = (FULLY, DEFAULT)
+_OF_AXIS: Final = [("split", "==", "extraction"), ("kind", "in", [FULLY, DEFAULT])]
 
 
 def axis_reliability(sums: Mapping[str, str], *, splits: int, seed: int) -> FloatArray:
@@ -33,21 +34,25 @@ def axis_reliability(sums: Mapping[str, str], *, splits: int, seed: int) -> Floa
     """
     vectors: dict[tuple[int, int], FloatArray] = {}
     weights: dict[tuple[int, int], float] = defaultdict(float)
-    read = {subject: read_sums(path) for subject, path in sums.items()}
-    used = {
-        subject: [i for i, c in enumerate(cells) if c.split == "extraction" and c.kind in _IN_AXIS]
-        for subject, (cells, _) in read.items()
-    }
-    n_roles = sum(bool(chosen) for subject, chosen in used.items() if subject != DEFAULT)
-    for subject, (cells, found) in read.items():
-        if not (chosen := used[subject]):
+    numbers = {subject: _rollouts(path) for subject, path in sums.items()}
+    n_roles = sum(bool(n) for subject, n in numbers.items() if subject != DEFAULT)
+    # One file at a time: the sums of all roles at all layers are 20 GB at the paper's size.
+    for subject, path in sums.items():
+        if not numbers[subject]:
             continue
         side, share = (0, 1) if subject == DEFAULT else (1, n_roles)
-        n = share * found.counts[chosen].sum()
-        for i in chosen:
-            key = (side, cells[i].fold)
+        cells, found = read_sums(path, _OF_AXIS)
+        for i, cell in enumerate(cells):
+            key, n = (side, cell.fold), share * numbers[subject]
             part = found.vectors[i] / n
             vectors[key] = vectors[key] + part if key in vectors else part
             weights[key] += found.counts[i] / n
     contrast = SummedContrast.of(vectors, weights)
     return split_half_reliability(contrast, splits=splits, seed=seed).cosine
+
+
+def _rollouts(path: str) -> int:
+    """Return how many of a subject's rollouts the axis is made of."""
+    table = tables.read(path, "activation_sums", ["layer", "n"], _OF_AXIS)
+    layers, numbers = table["layer"].to_numpy(), table["n"].to_numpy()
+    return int(numbers[layers == layers[:1]].sum())

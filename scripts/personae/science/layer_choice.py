@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from personae.data import tables
 from personae.data.table_values import number_or_none
+from personae.science.activation_sums import read_sums
 from personae.science.cluster_inference import mean_of_clusters
 from personae.science.finetuning_shift import pearson
 from personae.science.resampling import Bootstrap, midranks, ratio
@@ -27,13 +27,14 @@ FloatArray = NDArray[np.float64]
 SELECTORS = ("separation_auc", "norm_ratio", "logit_effect")
 
 
-def residual_norms(directions: str) -> dict[int, float]:
-    """Read the mean length of the residual stream by layer from a table ``directions``."""
-    table = tables.read(
-        directions, "directions", ["layer", "residual_norm"], [("direction", "==", "axis")]
-    )
-    columns = (table[name].to_pylist() for name in ("layer", "residual_norm"))
-    return dict(zip(*columns, strict=True))
+def residual_norms(default: str) -> dict[int, float]:
+    """Return the mean length of the residual stream by layer.
+
+    It is that of the default Assistant's responses, from its ``activation_sums``: what the table
+    ``directions`` says as well, which is there only after all roles.
+    """
+    _, sums = read_sums(default)
+    return dict(zip(sums.layers, sums.mean_length.tolist(), strict=True))
 
 
 class SweptLayers(NamedTuple):

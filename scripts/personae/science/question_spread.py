@@ -1,12 +1,13 @@
 """The dependence of |cos(axis, PC1)| on the sampled questions.
 
-All vectors of one layer are recomputed from the rollouts of drawn questions. Kept to one layer: at
-the paper's size the sums by question of all layers would not fit into memory.
+All vectors of one layer are recomputed from the rollouts of drawn questions. Questions are drawn
+jointly for all subjects; role vectors, axis and PC1 follow from each draw's inner products.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pyarrow.compute as pc
@@ -17,21 +18,23 @@ from personae.data.table_values import DEFAULT
 from personae.data.vector_columns import from_half
 from personae.science.alignment import (
     LayerIntervals,
-    QuestionCells,
-    bootstrap_questions,
-    question_cells,
+    draw_batches,
+    pc1_cosines,
+    undefined_bounds,
 )
 from personae.science.kept_rollouts import read_kept
 from personae.science.persona_space import PersonaRow
 from personae.science.projection import FloatArray
-from personae.science.resampling import Bootstrap
-from personae.science.vectors import FULLY
+from personae.science.question_sums import QuestionSums, sums_by_question
+from personae.science.resampling import Bootstrap, draw_clusters, percentile_bounds
+
+BoolArray = NDArray[np.bool_]
 
 
-def load_cells(
-    kept: Mapping[str, str], rows: Sequence[PersonaRow], layer: int
-) -> dict[PersonaRow, QuestionCells]:
-    """Sum the rollouts behind each role vector, and behind the default's, by question.
+def load_question_sums(
+    kept: Mapping[str, str], rows: Sequence[PersonaRow], layer: int, folder: Path
+) -> QuestionSums:
+    """Sum the rollouts behind the default's vector and each role vector by question.
 
     Parameters
     ----------
@@ -40,66 +43,103 @@ def load_cells(
     rows
         The role vectors.
     layer
-        A layer at which all rollouts are kept; sums are ``[questions, 1, hidden]``.
+        A layer at which all rollouts are kept.
+    folder
+        Where the sums' temporary file is.
 
     Returns
     -------
-    dict
-        Sums relative to the default's mean activation, in float32: near the data its rounding is
-        too small to matter, and at the paper's size the sums fit into memory.
+    QuestionSums
+        Subject 0 is the default, the others are ``rows`` in order. Sums are relative to the
+        default's mean activation, in float32: near the data its rounding is too small to matter.
     """
-    default = PersonaRow(DEFAULT, DEFAULT)
-    wanted = [default, *rows]
-    subjects = sorted({row.role for row in wanted}, key=lambda subject: subject != DEFAULT)
-    asked = {
-        subject: tables.read(
-            kept[subject],
-            "kept_activations",
-            ["question_id"],
-            [("layer", "==", layer), ("split", "==", "extraction")],
-        )
-        for subject in subjects
-    }
-    every = sorted({q for table in asked.values() for q in table["question_id"].to_pylist()})
-    cells: dict[PersonaRow, QuestionCells] = {}
-    origin: NDArray[np.float64] | None = None
+    wanted = {row: i for i, row in enumerate([PersonaRow(DEFAULT, DEFAULT), *rows])}
+    subjects = list(dict.fromkeys(row.role for row in wanted))
+    every = sorted({question for subject in subjects for question in _asked(kept[subject], layer)})
+    origin: FloatArray | None = None
+    found: QuestionSums | None = None
     for subject in subjects:
-        found = read_kept(kept[subject], layer, "extraction")
-        for kind in set(found["kind"].to_pylist()):
+        table = read_kept(kept[subject], layer, "extraction")
+        for kind in pc.unique(table["kind"]).to_pylist():
             if (row := PersonaRow(subject, kind)) not in wanted:
                 continue
-            chosen = found.filter(pc.equal(found["kind"], kind))
-            vectors = from_half(chosen)[:, np.newaxis].astype(np.float64)
-            if origin is None:
-                origin = vectors.mean(axis=0)
-            summed = question_cells(vectors - origin, chosen["question_id"].to_pylist(), every)
-            cells[row] = summed._replace(sums=summed.sums.astype(np.float32))
-    return cells
+            chosen = table.filter(pc.equal(table["kind"], kind))
+            vectors = from_half(chosen).astype(np.float64)
+            origin = vectors.mean(axis=0) if origin is None else origin
+            if found is None:
+                found = QuestionSums(
+                    folder,
+                    n_questions=len(every),
+                    n_subjects=len(wanted),
+                    hidden=len(origin),
+                )
+            questions = chosen["question_id"].to_pylist()
+            found.put(wanted[row], *sums_by_question(vectors - origin, questions, every))
+    if found is None:
+        raise ValueError(f"no rollout of the default Assistant is kept at layer {layer}")
+    return found
+
+
+def _asked(path: str, layer: int) -> list[str]:
+    conditions = [("layer", "==", layer), ("split", "==", "extraction")]
+    table = tables.read(path, "kept_activations", ["question_id"], conditions)
+    return list(pc.unique(table["question_id"]).to_pylist())
 
 
 def question_intervals(
-    cells: Mapping[PersonaRow, QuestionCells],
-    rows: Sequence[PersonaRow],
+    sums: QuestionSums,
+    in_axis: BoolArray,
     scale: FloatArray,
     plan: Bootstrap,
 ) -> LayerIntervals:
-    """|cos(axis, PC1)| with an interval over questions, at the cells' one layer.
+    """|cos(axis, PC1)| with an interval over questions, at one layer.
+
+    A row without a rollout on the drawn questions has weight 0 in that draw.
 
     Parameters
     ----------
-    cells
-        As `load_cells` gives them.
-    rows
-        The rows of the PCA, in order; the axis is made of those of the kind "fully".
+    sums
+        Subject 0 is the default, the others are the rows of the PCA.
+    in_axis
+        ``[rows]`` True for fully-role vectors, of which the axis is made.
     scale
-        ``[1, hidden]`` by which activations are divided: ones, or the z-scored space's scale.
+        ``[hidden]`` by which activations are divided: ones, or the z-scored space's scale.
     plan
         Questions are drawn with replacement.
     """
-    return bootstrap_questions(
-        cells[PersonaRow(DEFAULT, DEFAULT)],
-        [cells[row] for row in rows],
-        plan,
-        in_axis=np.asarray([row.kind == FULLY for row in rows]),
-        scale=scale,
-    )
+    n_questions, n_subjects = sums.counts.shape
+    multiples = draw_clusters(np.arange(n_questions), plan).counts
+    undefined = bool(np.isnan(multiples).any())
+    drawn = np.concatenate([np.ones((1, n_questions)), multiples[: 0 if undefined else None]])
+    parts = [
+        _drawn_cosines(sums, drawn[some], in_axis, scale)
+        for some in draw_batches(drawn, n_subjects**2)
+    ]
+    cosines = np.concatenate(parts)[:, np.newaxis]
+    if undefined:
+        return undefined_bounds(cosines[0])
+    return LayerIntervals(cosines[0], *percentile_bounds(cosines[1:], plan.level))
+
+
+def _drawn_cosines(
+    sums: QuestionSums, drawn: FloatArray, in_axis: BoolArray, scale: FloatArray
+) -> FloatArray:
+    """|cos(axis, PC1)| ``[b]`` of questions drawn as often as ``drawn [b, questions]`` says."""
+    sizes = drawn @ sums.counts  # [b, subjects]
+    divisor = np.maximum(sizes, 1.0)[:, :, np.newaxis]  # an absent subject's sum is zero
+    gram = np.zeros((*sizes.shape, sizes.shape[1]))
+    for dimensions, block in sums.blocks():
+        # Neither direction depends on the origin; near the data, rounding errors stay small.
+        origin = block.sum(axis=(0, 1), dtype=np.float64) / sums.counts.sum()
+        centred = sums.counts[:, :, np.newaxis] * origin  # [questions, subjects, width]
+        np.subtract(block.transpose(1, 0, 2), centred, out=centred)
+        centred /= scale[dimensions]
+        # A draw's vectors are contiguous: their products take a third of the time of strided ones.
+        means = (drawn @ centred.reshape(len(centred), -1)).reshape(*sizes.shape, -1)
+        means /= divisor
+        for of_draw, vectors in zip(gram, means, strict=True):
+            of_draw += vectors @ vectors.T
+    present = (sizes[:, 1:] > 0.0).astype(np.float64)
+    n_present = present.sum(axis=1, keepdims=True)
+    cosines = pc1_cosines(gram, present / np.maximum(n_present, 1.0), in_axis)
+    return np.where((sizes[:, 0] > 0.0) & (n_present[:, 0] > 1.0), cosines, np.nan)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from scipy.sparse import csc_array
 
 from personae.data import tables
 from personae.data.table_values import DEFAULT
-from personae.science.alignment import (
-    QuestionCells,
-    axis_component_cosines,
-    bootstrap_roles,
-)
+from personae.science.alignment import axis_component_cosines, bootstrap_roles
 from personae.science.alignment_nulls import ScaledDirection, placebo_cosines, shuffled_axis_null
 from personae.science.geometry import (
     PCA,
@@ -24,9 +21,10 @@ from personae.science.geometry import (
     participation_ratio,
 )
 from personae.science.permutations import permutation_p, permuted_labels
-from personae.science.persona_space import PersonaRow, PersonaSpace
+from personae.science.persona_space import PersonaSpace
 from personae.science.projection import Activations
 from personae.science.question_spread import question_intervals
+from personae.science.question_sums import QuestionSums
 from personae.science.resampling import Bootstrap, encode
 from personae.science.vectors import FULLY
 
@@ -34,6 +32,7 @@ FloatArray = NDArray[np.float64]
 
 _OUTLIER_TIMES_MEDIAN: Final = 50.0
 _DIMENSION_SHUFFLES: Final = 100
+_DIMENSIONS: Final = 512  # of a block
 _DIMENSION_COLUMNS: Final = ("components_share", "components_share_low", "components_share_high")
 
 
@@ -78,7 +77,7 @@ def layer_table(
     space: PersonaSpace,
     reliability: float,
     null: LayerNull,
-    cells: Mapping[PersonaRow, QuestionCells] | None,
+    sums: QuestionSums | None,
     settings: SpaceSettings,
 ) -> pa.Table:
     """Dimension of persona space and alignment of the axis at one layer (AA, persona space).
@@ -91,8 +90,8 @@ def layer_table(
         Split-half reliability of the axis at that layer, see `personae.science.axis_reliability`.
     null
         Rollouts of that layer with shuffles of their labels.
-    cells
-        Sums by question behind every row and the default at that layer, for an interval over
+    sums
+        Sums by question behind the default and every row at that layer, for an interval over
         questions; ``None`` leaves it out.
 
     Returns
@@ -111,7 +110,7 @@ def layer_table(
         "split_half": [reliability],
     }
     nulls = _nulls(space, null)
-    dimension = _dimension_null(null, settings) if cells is not None else (None,) * 3
+    dimension = _dimension_null(null, settings) if sums is not None else (None,) * 3
     parts = []
     for scaling, fit in space.fits.items():
         columns = {
@@ -124,7 +123,7 @@ def layer_table(
                 for name, value in zip(_DIMENSION_COLUMNS, dimension, strict=True)
             },
             "axis_pc1_cosine": axis_component_cosines(fit, space.axis)[:, 0],
-            **_intervals(space, fit, cells, settings.plan),
+            **_intervals(space, fit, sums, settings.plan),
             **nulls[scaling],
         }
         parts.append(pa.table(columns))
@@ -137,33 +136,46 @@ def _dimension_null(null: LayerNull, settings: SpaceSettings) -> tuple[float, fl
     Returns the median share, and its 2.5 and 97.5 percentile over shuffles. Data and null are
     counted alike: role means of the same rollouts, of which each role has as many.
     """
-    roles = null.subjects != DEFAULT
-    values = null.activations[roles, 0].astype(np.float64)
+    roles = np.flatnonzero(null.subjects != DEFAULT)
     codes = encode(null.subjects[roles])
-
-    def needed(labels: NDArray[np.int64]) -> float:
-        means = np.zeros((int(codes.max()) + 1, values.shape[1]))
-        np.add.at(means, labels, values)
-        means /= np.bincount(codes)[:, np.newaxis]
-        centred = means - means.mean(axis=0)
-        variance = np.linalg.eigvalsh(centred @ centred.T)[::-1].clip(0.0)
-        share = np.cumsum(variance) / variance.sum()
-        return float((share < settings.variance - 1e-9).sum() + 1)
-
     times = min(settings.permutations, _DIMENSION_SHUFFLES)
     shuffled = permuted_labels(codes, times, settings.plan.seed, null.questions[roles])
-    shares = needed(codes) / np.asarray([needed(labels) for labels in shuffled])
-    middle, low, high = np.quantile(shares, [0.5, 0.025, 0.975])
+    grams = _centred_grams(null.activations[:, 0], roles, np.concatenate([[codes], shuffled]))
+    variance = np.linalg.eigvalsh(grams)[:, ::-1].clip(0.0)
+    share = np.cumsum(variance, axis=1) / variance.sum(axis=1, keepdims=True)
+    needed = (share < settings.variance - 1e-9).sum(axis=1) + 1.0
+    middle, low, high = np.quantile(needed[0] / needed[1:], [0.5, 0.025, 0.975])
     return float(middle), float(low), float(high)
+
+
+def _centred_grams(
+    activations: Activations, rows: NDArray[np.int64], labels: NDArray[np.int64]
+) -> FloatArray:
+    """Gram matrices ``[b, groups, groups]`` of groups' means, minus the mean over groups.
+
+    ``labels [b, len(rows)]`` divide the ``rows`` of ``activations [n, hidden]`` into groups, ``b``
+    times. Added up over blocks of dimensions, in float64.
+    """
+    sizes = np.bincount(labels[0])[:, np.newaxis]
+    ends, ones = np.arange(len(rows) + 1), np.ones(len(rows))
+    members = [csc_array((ones, given, ends), (len(sizes), len(rows))).tocsr() for given in labels]
+    grams = np.zeros((len(labels), len(sizes), len(sizes)))
+    for start in range(0, activations.shape[1], _DIMENSIONS):
+        values = activations[rows, start : start + _DIMENSIONS].astype(np.float64)
+        for gram, member in zip(grams, members, strict=True):
+            means = (member @ values) / sizes
+            means -= means.mean(axis=0)
+            gram += means @ means.T
+    return grams
 
 
 def _intervals(
     space: PersonaSpace,
     fit: PCA,
-    cells: Mapping[PersonaRow, QuestionCells] | None,
+    sums: QuestionSums | None,
     plan: Bootstrap,
 ) -> dict[str, FloatArray | pa.Array]:
-    """Bounds of |cos(axis, PC1)| over roles and, with cells, over questions."""
+    """Bounds of |cos(axis, PC1)| over roles and, with sums, over questions."""
     over_roles = bootstrap_roles(
         space.default / fit.scale,
         space.vectors / fit.scale,
@@ -173,8 +185,8 @@ def _intervals(
     )
     low: Sequence[float] | FloatArray | None = None
     high: Sequence[float] | FloatArray | None = None
-    if cells is not None:
-        over_questions = question_intervals(cells, space.rows, fit.scale, plan)
+    if sums is not None:
+        over_questions = question_intervals(sums, space.fully, fit.scale[0], plan)
         low, high = over_questions.low, over_questions.high
     return {
         "axis_pc1_low": over_roles.low,

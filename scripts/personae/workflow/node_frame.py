@@ -17,6 +17,7 @@ from personae.data.damaged_table import DamagedTableError
 from personae.data.integrity import set_aside
 from personae.endpoints.keys import Scrubber, scrub
 from personae.workflow.input_checks import check_inputs
+from personae.workflow.node_usage import NodeUsage
 
 LOG = logging.getLogger("personae")
 
@@ -28,7 +29,7 @@ def node_frame(snakemake: Any) -> Iterator[None]:
         try:
             check_inputs([str(path) for path in snakemake.input])
             yield
-            LOG.info("done")
+            LOG.info("done: %s", NodeUsage.now().line())
         except DamagedTableError as error:
             if str(error.path) in map(str, snakemake.input):
                 set_aside(error.path)

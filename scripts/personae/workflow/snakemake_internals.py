@@ -10,7 +10,9 @@ import base64
 import json
 import os
 import sys
+from inspect import signature
 from pathlib import Path
+from types import FunctionType
 from typing import Any, Final, NoReturn
 
 _RECORDS: Final = Path(".snakemake")
@@ -39,6 +41,25 @@ def reused_jobs(workflow: Any) -> int:
     """Return how many jobs of the plan have results that are used as they are."""
     dag = workflow.dag
     return sum(not dag.needrun(job) and job.rule.name != "all" for job in dag.jobs)
+
+
+def remember_parameters(workflow: Any) -> None:
+    """Look up the parameters of all functions in rules once.
+
+    Snakemake passes a function what it has parameters for, and inspects it anew for every job, a
+    tenth of the time that planning a large study takes. Where this attribute is set, it reads that
+    instead.
+    """
+    from snakemake.resources import Resource  # type: ignore[import-untyped]
+
+    found: list[Any] = [Resource.evaluate]
+    for rule in workflow.rules:
+        values = [*rule.input, *rule.params]
+        found += [getattr(value, "callable", value) for value in values]
+        found += [resource._evaluator for resource in rule.resources.values()]
+    for function in found:
+        if isinstance(function, FunctionType):
+            function._overwrite_params = signature(function).parameters  # type: ignore[attr-defined]
 
 
 def start_again(workflow: Any) -> NoReturn:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from personae.judging.agreement import agreement_rows, cohen_kappa, confusion_rows
+from personae.judging.agreement import agreement_rows, confusion_rows, kappa_interval
 from personae.judging.calibration import (
     POOLED,
     Calibration,
@@ -17,6 +17,7 @@ from personae.judging.calibration import (
     folds,
 )
 from personae.judging.judge_types import role_rubric, trait_rubric
+from personae.science.resampling import Bootstrap
 
 TRAIT = trait_rubric(
     {
@@ -121,5 +122,6 @@ def test_agreement_counts_the_unscored_and_never_scores_them() -> None:
 
 
 def test_kappa_is_zero_at_chance_and_undefined_without_variety() -> None:
-    assert cohen_kappa([("a", "a"), ("a", "b"), ("b", "a"), ("b", "b")]) == pytest.approx(0.0)
-    assert math.isnan(cohen_kappa([("a", "a")] * 3))
+    plan, chance = Bootstrap(100, 0), [("a", "a"), ("a", "b"), ("b", "a"), ("b", "b")]
+    assert kappa_interval(chance, list("wxyz"), plan).estimate == pytest.approx(0.0)
+    assert math.isnan(kappa_interval([("a", "a")] * 3, list("xyz"), plan).estimate)

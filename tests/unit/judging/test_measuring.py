@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.metrics import cohen_kappa_score
 
 from personae.data import tables
 from personae.data.judge_scores import judged_members, summary_rows
@@ -36,6 +37,7 @@ def test_kappa_has_an_interval_that_holds_the_truth() -> None:
     right = np.where(agree, left, rng.choice(["a", "b", "c"], 400))
     pairs = list(zip(left.tolist(), right.tolist(), strict=True))
     found = kappa_interval(pairs, [f"q{i // 4}" for i in range(400)], PLAN)
+    assert found.estimate == pytest.approx(cohen_kappa_score(left, right))
     assert found.low < 0.7 < found.high
     assert found.high - found.low < 0.2
     alone = kappa_interval(pairs, ["q"] * 400, PLAN)

@@ -1,14 +1,14 @@
 """Axis against PC1: estimate, bootstraps and nulls."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from personae.science.alignment import (
-    QuestionCells,
+    LayerIntervals,
     axis_component_cosines,
-    bootstrap_questions,
     bootstrap_roles,
-    question_cells,
 )
 from personae.science.alignment_nulls import (
     ScaledDirection,
@@ -22,6 +22,8 @@ from personae.science.geometry import PCA, pca
 from personae.science.leading_eigenvector import leading_pairs
 from personae.science.permutations import permutation_p, permuted_labels
 from personae.science.projection import cosine
+from personae.science.question_spread import question_intervals
+from personae.science.question_sums import QuestionSums, sums_by_question
 from personae.science.resampling import Bootstrap
 from personae.science.vectors import assistant_axis
 
@@ -33,10 +35,24 @@ def space_and_axis(world: World) -> tuple[PCA, np.ndarray[tuple[int, ...], np.dt
     return pca(world.role_vectors, standardise=False, toward=axis), axis
 
 
-def cells(world: World) -> tuple[QuestionCells, list[QuestionCells]]:
-    every = np.unique(world.questions)
-    subjects = [question_cells(x, world.questions, every) for x in (world.default, *world.roles)]
-    return subjects[0], subjects[1:]
+def over_questions(
+    world: World, plan: Bootstrap, folder: Path, *, absent: int = 0
+) -> LayerIntervals:
+    """Return intervals over questions at every layer, with rows that have no rollout at the end."""
+    every, found = np.unique(world.questions), []
+    subjects, n_rows = [world.default, *world.roles], len(world.roles) + absent
+    _, n_layers, hidden = world.default.shape
+    for layer in range(n_layers):
+        with QuestionSums(
+            folder, n_questions=len(every), n_subjects=1 + n_rows, hidden=hidden
+        ) as sums:
+            for i, rollouts in enumerate(subjects):
+                here = rollouts[:, layer].astype(np.float64)
+                sums.put(i, *sums_by_question(here, world.questions, every))
+            found.append(
+                question_intervals(sums, np.ones(n_rows, dtype=bool), np.ones(hidden), plan)
+            )
+    return LayerIntervals(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
 
 
 def test_axis_aligns_with_pc1_where_roles_spread_along_it() -> None:
@@ -59,12 +75,12 @@ def test_zscored_space_scales_the_axis_too() -> None:
     )
 
 
-def test_bootstrap_estimates_equal_the_pca() -> None:
+def test_bootstrap_estimates_equal_the_pca(tmp_path: Path) -> None:
     world = build_world()
     space, axis = space_and_axis(world)
     expected = axis_component_cosines(space, axis)[:, 0]
     roles = bootstrap_roles(world.default_vector, world.role_vectors, PLAN)
-    questions = bootstrap_questions(*cells(world), PLAN)
+    questions = over_questions(world, PLAN, tmp_path)
     for intervals in (roles, questions):
         np.testing.assert_allclose(intervals.estimate, expected, atol=1e-8)
         assert (intervals.low < intervals.high).all()
@@ -124,10 +140,10 @@ def test_iteration_finds_the_leading_pairs_that_a_full_solve_finds() -> None:
     assert nothing.values.tolist() == [0.0, 0.0]
 
 
-@pytest.mark.parametrize("hidden", [32, 128], ids=["spanned", "wider than the span"])
-def test_question_draw_equals_a_pca_of_the_drawn_rollouts(hidden: int) -> None:
+@pytest.mark.parametrize("hidden", [32, 300], ids=["spanned", "wider than the span and a block"])
+def test_question_draw_equals_a_pca_of_the_drawn_rollouts(hidden: int, tmp_path: Path) -> None:
     world = build_world(hidden=hidden)
-    drawn = bootstrap_questions(*cells(world), Bootstrap(draws=1, seed=3)).low
+    drawn = over_questions(world, Bootstrap(draws=1, seed=3), tmp_path).low
     multiples = np.random.default_rng(3).multinomial(6, np.full(6, 1 / 6))
     rows = np.repeat(np.arange(24), multiples[world.questions])
     roles = world.roles[:, rows].mean(axis=1)
@@ -136,26 +152,23 @@ def test_question_draw_equals_a_pca_of_the_drawn_rollouts(hidden: int) -> None:
     np.testing.assert_allclose(drawn, axis_component_cosines(space, axis)[:, 0], atol=1e-8)
 
 
-def test_role_without_rollouts_on_drawn_questions_has_no_weight() -> None:
+def test_role_without_rollouts_on_drawn_questions_has_no_weight(tmp_path: Path) -> None:
     world = build_world()
-    default, roles = cells(world)
-    empty = QuestionCells(np.zeros_like(roles[0].sums), np.zeros_like(roles[0].counts))
-    with_empty = bootstrap_questions(default, [*roles, empty], PLAN)
-    without = bootstrap_questions(default, roles, PLAN)
+    with_empty = over_questions(world, PLAN, tmp_path, absent=1)
+    without = over_questions(world, PLAN, tmp_path)
     np.testing.assert_allclose(with_empty.estimate, without.estimate)
     np.testing.assert_allclose(with_empty.low, without.low)
 
 
-def test_single_cluster_gives_an_estimate_without_bounds() -> None:
-    world = build_world(n_questions=1)
-    result = bootstrap_questions(*cells(world), PLAN)
+def test_single_cluster_gives_an_estimate_without_bounds(tmp_path: Path) -> None:
+    result = over_questions(build_world(n_questions=1), PLAN, tmp_path)
     assert np.isfinite(result.estimate).all()
     assert np.isnan([result.low, result.high]).all()
 
 
 def test_unknown_question_is_refused() -> None:
     with pytest.raises(ValueError, match="'c' is not among the 2 questions"):
-        question_cells(np.ones((2, 1, 3)), ["a", "c"], ["a", "b"])
+        sums_by_question(np.ones((2, 3)), ["a", "c"], ["a", "b"])
 
 
 def one_role(is_default: np.ndarray) -> np.ndarray:

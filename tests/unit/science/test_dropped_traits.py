@@ -114,7 +114,7 @@ def test_nodes_after_a_dropped_trait_ask_no_model_and_write_empty_tables(tmp_pat
     )}  # fmt: skip
     model = {"engine": engine, "provenance": {}}
     sweep_trait_layers.main(
-        trait="cold", vectors=vectors, directions=None, sweep={}, path_out=path["sweep"], **model
+        trait="cold", vectors=vectors, default=None, sweep={}, path_out=path["sweep"], **model
     )
     tables.write(tables.from_rows([], "scores"), path["scores"], "scores", {})
     judged = {"trait": "cold", "scores": path["scores"], **NO_SCORES}

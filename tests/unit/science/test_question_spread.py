@@ -12,7 +12,7 @@ from personae.data.activation_blocks import Block
 from personae.data.table_values import DEFAULT
 from personae.science.kept_rollouts import KeptRollouts, load_sample, spread_over
 from personae.science.persona_space import PersonaRow
-from personae.science.question_spread import load_cells, question_intervals
+from personae.science.question_spread import load_question_sums, question_intervals
 from personae.science.resampling import Bootstrap
 
 LAYER = 1
@@ -67,35 +67,41 @@ def test_sampled_rollouts_are_read_at_layers_and_the_others_are_not(kept: dict[s
     np.testing.assert_array_equal(load_sample(kept, [LAYER]).activations, found.at(1).activations)
 
 
-def test_cells_hold_rollouts_of_one_layer_by_kind(kept: dict[str, str]) -> None:
-    rows = [PersonaRow("cat", "fully"), PersonaRow("wizard", "fully")]
-    cells = load_cells(kept, [*rows, PersonaRow("wizard", "somewhat")], LAYER)
-    assert set(cells) == {*rows, PersonaRow("wizard", "somewhat"), ASSISTANT}
-    assert cells[rows[0]].sums.shape == (N_QUESTIONS, 1, 8)
-    assert cells[rows[0]].counts.tolist() == [1, 1, 0, 1, 1, 1]
-    assert cells[PersonaRow("wizard", "somewhat")].counts.tolist() == [0, 0, 1, 0, 0, 0]
-    assert cells[ASSISTANT].counts.tolist() == [1] * N_QUESTIONS
-    # Sums are relative to the default's mean, from which the cat is 16 away.
-    np.testing.assert_allclose(cells[rows[0]].sums[0, 0], -16 * np.eye(8)[0], atol=1.0)
-    np.testing.assert_allclose(cells[ASSISTANT].sums.sum(axis=0), 0.0, atol=1e-4)
+def test_sums_hold_rollouts_of_one_layer_by_kind(kept: dict[str, str], tmp_path: Path) -> None:
+    rows = [PersonaRow("cat", "fully"), PersonaRow("wizard", "somewhat")]
+    with load_question_sums(kept, rows, LAYER, tmp_path) as found:
+        assert found.counts[:, 0].tolist() == [1] * N_QUESTIONS
+        assert found.counts[:, 1].tolist() == [1, 1, 0, 1, 1, 1]
+        assert found.counts[:, 2].tolist() == [0, 0, 1, 0, 0, 0]
+        (block,) = found.blocks()
+        # Sums are relative to the default's mean, from which the cat is 16 away.
+        np.testing.assert_allclose(block.sums[1, 0], -16 * np.eye(8)[0], atol=1.0)
+        np.testing.assert_allclose(block.sums[0].sum(axis=0), 0.0, atol=1e-4)
+        assert not block.sums[2, :2].any()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+        Path(path).name for path in kept.values()
+    )
 
 
-def test_planted_alignment_is_found_with_an_interval(kept: dict[str, str]) -> None:
+def test_planted_alignment_is_found_with_an_interval(kept: dict[str, str], tmp_path: Path) -> None:
     rows = [PersonaRow(name, "fully") for name in NAMES]
-    cells = load_cells(kept, rows, LAYER)
-    found = question_intervals(cells, rows, np.ones((1, 8)), Bootstrap(200, 1))
+    every, across = np.ones(4, dtype=bool), np.ones(8)
+    across[0] = 1e9  # scaled out of sight: only noise is left
+    with load_question_sums(kept, rows, LAYER, tmp_path) as sums:
+        found = question_intervals(sums, every, np.ones(8), Bootstrap(200, 1))
+        assert question_intervals(sums, every, across, Bootstrap(200, 1)).low[0] < 0.9
     assert found.low[0] <= found.estimate[0] <= found.high[0]
     assert found.low[0] > 0.95
-    across = np.ones((1, 8))
-    across[0, 0] = 1e9  # scaled out of sight: only noise is left
-    assert question_intervals(cells, rows, across, Bootstrap(200, 1)).low[0] < 0.9
 
 
-def test_somewhat_vectors_are_in_the_components_and_not_in_the_axis(kept: dict[str, str]) -> None:
+def test_somewhat_vectors_are_in_the_components_and_not_in_the_axis(
+    kept: dict[str, str], tmp_path: Path
+) -> None:
     fully = [PersonaRow(name, "fully") for name in NAMES]
     rows = [*fully, PersonaRow("cat", "somewhat")]
-    cells = load_cells(kept, rows, LAYER)
+    in_axis = np.arange(5) < 4
     # The one somewhat vector lies 1000 off in every dimension: it is the first component, which
     # the axis, of the fully-role vectors, does not know.
-    found = question_intervals(cells, rows, np.ones((1, 8)), Bootstrap(200, 1))
+    with load_question_sums(kept, rows, LAYER, tmp_path) as sums:
+        found = question_intervals(sums, in_axis, np.ones(8), Bootstrap(200, 1))
     assert found.estimate[0] == pytest.approx(1 / np.sqrt(8), abs=0.02)

@@ -20,7 +20,18 @@ def test_nodes_run_one_by_one_on_drawn_tables(
     wanted = ("compute_role_vectors, default", "compute_axis", "calibrate_floors", "measure_sep")
     chosen = [node for node in every if node[0].startswith(wanted)]
     monkeypatch.setattr(scale_bench.ScaleStudy, "nodes", lambda _: iter(chosen))
-    options = ["--shape", "tiny", "--roles", "12", "--traits", "8", "--scratch", str(tmp_path)]
+    options = [
+        "--part",
+        "space",
+        "--shape",
+        "tiny",
+        "--roles",
+        "12",
+        "--traits",
+        "8",
+        "--scratch",
+        str(tmp_path),
+    ]
     scale_bench.main(options)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 1 + len(chosen)
@@ -34,6 +45,15 @@ def test_scratch_that_is_too_small_is_said_before_anything_is_drawn(tmp_path: Pa
 
 
 def test_a_node_that_fails_ends_the_bench_with_its_last_line(tmp_path: Path) -> None:
-    options = ["--shape", "tiny", "--scratch", str(tmp_path), "--only", "compute_trait_vectors"]
+    options = [
+        "--part",
+        "space",
+        "--shape",
+        "tiny",
+        "--scratch",
+        str(tmp_path),
+        "--only",
+        "compute_trait_vectors",
+    ]
     with pytest.raises(SystemExit, match=r"traits\.compute_trait_vectors: .*no such table"):
         scale_bench.main(options)

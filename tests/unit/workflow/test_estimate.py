@@ -204,8 +204,35 @@ def test_a_model_without_a_measured_rate_has_one_with_its_source(paper: Study) -
 
 def test_the_table_says_everything(paper: Study) -> None:
     text = render(estimate_study(paper))
-    for word in ("GPU hours", "judge tokens", "disk", "group", "USD", "roofline of 2 x H100"):
+    words = ("GPU hours", "CPU hours", "judge tokens", "disk", "group", "USD")
+    for word in (*words, "roofline of 2 x H100", "hours of judging"):
         assert word in text
+
+
+def test_gpu_hours_of_rates_that_were_not_measured_are_marked(demo: Study, paper: Study) -> None:
+    text = render(estimate_study(paper))
+    marked = {line.split()[0]: "* " in line for line in text.splitlines()[1:6]}
+    assert marked == {
+        "gemma2_27b": True,  # reading was not measured
+        "qwen3_32b": True,
+        "llama33_70b": True,
+        "qwen25_7b": True,
+        "llama31_8b": False,
+    }
+    assert "* from a rate that was not measured" in text
+    assert "*" not in render(estimate_study(demo))
+
+
+def test_cpu_time_grows_with_the_study_and_the_model(demo: Study, paper: Study) -> None:
+    rates = load_rates(ROOT / "config/rates.yaml").cpu
+    small = estimate_study(demo).models[0]
+    least = (small.nodes + small.table_nodes) * rates.node / 3600
+    assert least <= small.cpu_hours < 1.2 * least
+    gemma, _, llama = estimate_study(paper).models[:3]
+    least = (gemma.nodes + gemma.table_nodes) * rates.node
+    longer = 276 * rates.tables["compute_role_vectors"] + rates.tables["compute_axis"]
+    assert 3600 * gemma.cpu_hours >= least + longer
+    assert llama.cpu_hours > 2 * gemma.cpu_hours
 
 
 def test_a_study_that_keeps_what_it_needs_fits_a_cluster_and_says_what_it_costs(

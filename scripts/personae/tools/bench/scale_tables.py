@@ -6,7 +6,7 @@ few personas only; the others' files are links to theirs, as no node's cost depe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -17,6 +17,7 @@ from personae.data import tables
 from personae.data.table_values import DEFAULT
 from personae.data.vector_stacks import vector_rows
 
+_LEVELS: Final = (0.1, 0.1, 0.2, 0.6)  # shares of the levels of role adherence, 0 to 3
 _TOKENS: Final = 16  # a node that reads tables looks only at whether there are any
 
 
@@ -51,7 +52,9 @@ def draw_role(folder: Path, shape: ScaleShape, seed: int) -> dict[str, str]:
         | {"prompt_ids": [1] * _TOKENS, "response_ids": [1] * _TOKENS}
         for key, (p, q, split) in zip(ids, rows, strict=True)
     ]
-    levels = np.random.default_rng(seed).choice([0.0, 1.0, 2.0, 3.0], len(ids))
+    levels = np.random.default_rng(seed).choice(
+        [0.0, 1.0, 2.0, 3.0], len(ids), p=[0.1, 0.1, 0.2, 0.6]
+    )
     scores = _scores(ids, {"role_adherence": levels})
     return _write(folder, seed, answers, "role_responses", scores, shape)
 
@@ -158,3 +161,12 @@ def draw_projections(
             }
             parts.append(pa.table(columns))
     tables.write(tables.assemble(parts, "projections"), path, "projections", {})
+
+
+def rename(source: str, target: str, traits: Mapping[str, str]) -> None:
+    """Copy a table with other names of its traits."""
+    kind = tables.kind(source)
+    table = tables.read(source, kind)
+    names = [traits[name] for name in table["trait"].to_pylist()]
+    place = table.column_names.index("trait")
+    tables.write(table.set_column(place, table.schema.field("trait"), [names]), target, kind, {})

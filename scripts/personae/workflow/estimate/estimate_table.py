@@ -10,6 +10,7 @@ _HEADINGS = (
     "responses",
     "hours",
     "GPU hours",
+    "CPU hours",
     "judge tokens",
     "judging",
     "disk",
@@ -33,7 +34,8 @@ def _row(model: ModelEstimate) -> tuple[str, ...]:
         str(model.nodes),
         f"{model.responses:,}",
         f"{model.hours:,.1f}",
-        f"{model.gpu_hours:,.1f}",
+        f"{model.gpu_hours:,.1f}{_mark(model)}",
+        f"{model.cpu_hours:,.1f}",
         f"{model.judge_tokens / 1e6:,.1f} M",
         f"{model.judging_hours:,.1f} h",
         _size(model.disk.at_rest),
@@ -41,6 +43,11 @@ def _row(model: ModelEstimate) -> tuple[str, ...]:
         str(model.group),
         str(model.allocations),
     )
+
+
+def _mark(model: ModelEstimate) -> str:
+    """Return the mark of GPU hours that rest on a rate that was not measured."""
+    return "*" if model.gpus and not model.speed.is_measured else ""
 
 
 def _pad(cells: tuple[str, ...], widths: list[int]) -> list[str]:
@@ -56,8 +63,12 @@ def _totals(estimate: Estimate) -> list[str]:
     lines = [
         f"In all {sum(model.nodes for model in models):,} nodes of models and judges, "
         f"{sum(model.table_nodes for model in models):,} nodes of tables, "
-        f"{gpu_hours:,.0f} GPU hours, {size} of results."
+        f"{gpu_hours:,.0f} GPU hours, {sum(model.cpu_hours for model in models):,.0f} CPU hours of "
+        f"nodes beside the models, {sum(model.judging_hours for model in models):,.0f} hours of "
+        f"judging behind endpoints, {size} of results."
     ]
+    if any(_mark(model) for model in models):
+        lines.append("* from a rate that was not measured on a GPU; the last lines say which.")
     if tokens:
         verdicts = sum(model.verdicts for model in models)
         cost = "no price is known" if estimate.dollars is None else f"{estimate.dollars:,.0f} USD"

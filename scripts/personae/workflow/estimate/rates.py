@@ -54,6 +54,16 @@ class Price(Strict):
     output: float = Field(ge=0, description="Of an answer.")
 
 
+class CpuRates(Strict):
+    """CPU seconds of nodes, measured at the size of one study and model."""
+
+    node: float = Field(gt=0, description="Of every node: start, imports, reading and writing.")
+    rollouts: int = Field(ge=1, description="Responses of a role where `tables` were measured.")
+    roles: int = Field(ge=1, description="Roles there, with the default Assistant.")
+    vector: int = Field(ge=1, description="Layers times dimensions of the model there.")
+    tables: dict[str, float] = Field(description="Further seconds of nodes of tables, by rule.")
+
+
 class Rates(Strict):
     """The content of ``config/rates.yaml``."""
 
@@ -66,15 +76,29 @@ class Rates(Strict):
     judge_instructions: int = Field(ge=0, description="Tokens of a judge's instructions.")
     judge_verdict: int = Field(ge=0, description="Tokens of a verdict.")
     allocation_hours: float = Field(gt=0, description="Hours that an allocation should work.")
+    cpu: CpuRates = Field(description="CPU seconds of nodes.")
 
 
 class ModelSpeed(NamedTuple):
-    """Speed of one copy of a model: tokens per second, seconds to load, and the source of both."""
+    """Speed of one copy of a model.
+
+    Attributes
+    ----------
+    generate, read
+        Tokens per second.
+    load_seconds
+        Seconds to load it.
+    source
+        Where these rates are from.
+    is_measured
+        Whether both rates of tokens were measured.
+    """
 
     generate: float
     read: float
     load_seconds: float
     source: str
+    is_measured: bool = False
 
 
 @cache
@@ -113,7 +137,8 @@ def speed(name: str, row: ModelRow, rates: Rates) -> ModelSpeed:
     known = {key: rate for key, rate in found.model_dump().items() if rate is not None}
     others = [key.removesuffix("_seconds") for key in MeasuredRate.model_fields if key not in known]
     rest = f"; {' and '.join(others)}: {reckoned.source}" if others else ""
-    return reckoned._replace(**known, source=f"measured{rest}")
+    is_measured = not {"generate", "read"} & set(others)
+    return reckoned._replace(**known, source=f"measured{rest}", is_measured=is_measured)
 
 
 def _roofline(name: str, row: ModelRow, rates: Rates) -> ModelSpeed:

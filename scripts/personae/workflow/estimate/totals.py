@@ -9,6 +9,7 @@ from typing import NamedTuple
 from personae.data.table_values import DEFAULT
 from personae.endpoints.endpoint_settings import Endpoint
 from personae.workflow.config import Study
+from personae.workflow.estimate.cpu_time import cpu_seconds
 from personae.workflow.estimate.disk import DiskUse, disk_use
 from personae.workflow.estimate.node_work import NodeWork, WorkCounter
 from personae.workflow.estimate.rates import ModelSpeed, Rates, load_rates, speed
@@ -31,6 +32,7 @@ class ModelEstimate(NamedTuple):
     nodes: int
     table_nodes: int
     judging_hours: float
+    cpu_hours: float
     responses: int
     generated: float
     hours: float
@@ -177,6 +179,7 @@ def _model(study: Study, model: str, rates: Rates, left: Container[str] | None) 
         nodes=len(counted),
         table_nodes=_count(study, model, left) - len(counted),
         judging_hours=judging / 3600,
+        cpu_hours=cpu_seconds(study, model, counter, rates.cpu) / 3600,
         responses=totals.responses,
         generated=totals.generated,
         hours=seconds / 3600,
