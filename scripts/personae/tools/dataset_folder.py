@@ -12,12 +12,11 @@ import yaml
 
 from personae.base.atomic_files import replace_atomically
 from personae.base.errors import PersonaeError
+from personae.data.schemas import SCHEMAS
+from personae.workflow.stages.registry import outputs
 
 _KIND: Final = b"personae.schema"
-_PARTS: Final = (
-    "role_responses", "trait_responses", "steered_responses", "monitored_responses",
-    "capped_responses", "replays", "scores",
-)  # fmt: skip
+_RESPONSE: Final = "response"
 _TOKEN_IDS: Final = ("prompt_ids", "response_ids")
 
 
@@ -56,10 +55,11 @@ def write_dataset(results: Path, folder: Path) -> dict[str, int]:
 
 def _tables(results: Path) -> Iterator[tuple[str, pa.Table]]:
     """Yield kind and content of every table of responses or scores."""
+    parts = _parts()
     for path in sorted(results.rglob("*.parquet")):
         kind = (pq.read_schema(path).metadata or {}).get(_KIND, b"").decode()
         kind = kind or (pq.read_metadata(path).metadata or {}).get(_KIND, b"").decode()
-        if kind in _PARTS:
+        if kind in parts:
             table = pq.read_table(path).replace_schema_metadata(None)
             table = table.drop_columns([c for c in _TOKEN_IDS if c in table.column_names])
             source = path.relative_to(results).as_posix()
@@ -67,6 +67,12 @@ def _tables(results: Path) -> Iterator[tuple[str, pa.Table]]:
                 kind,
                 table.append_column("source", pa.array([source] * table.num_rows, pa.string())),
             )
+
+
+def _parts() -> set[str]:
+    """Return the kinds of tables that hold responses, and scores."""
+    kinds = {output.kind for _, _, output in outputs()}
+    return {kind for kind in kinds & set(SCHEMAS) if _RESPONSE in SCHEMAS[kind].names} | {"scores"}
 
 
 def _card(study: str, rows: dict[str, int]) -> str:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import typer
 
 _LEAST_PYTHON: Final = (3, 11)
+_LEAST_MEMORY_GB: Final = 4.0  # ASSUME: the embedded model's server and a node fit in it
 _LEAST_DISK_GB: Final = 5.0
 _GB: Final = 1e9
 _SECONDS: Final = 5.0
@@ -55,7 +56,9 @@ def doctor(
 
 def findings(study: Path | None, *, offline: bool) -> Iterator[Finding]:
     """Yield what was found, in a fixed order."""
-    checks: list[Callable[[], Finding]] = [_python, _torch, _vllm, _disk, _umask, _slurm, _graphviz]
+    checks: list[Callable[[], Finding]] = [
+        _python, _torch, _vllm, _memory, _disk, _umask, _slurm, _graphviz,
+    ]  # fmt: skip
     for check in checks:
         yield check()
     if not offline:
@@ -92,6 +95,16 @@ def _vllm() -> Finding:
         except PackageNotFoundError:
             continue
     return Finding("vLLM", "not installed; the torch engine is used")
+
+
+def _memory() -> Finding:
+    import psutil
+
+    memory = psutil.virtual_memory()
+    low = memory.total / _GB < _LEAST_MEMORY_GB
+    remedy = "little for a model server; lower engine.max_batch_tokens if one runs out of it"
+    found = f"{memory.total / _GB:.0f} GB, {memory.available / _GB:.0f} GB free"
+    return Finding("memory", found, remedy if low else "")
 
 
 def _disk() -> Finding:

@@ -34,7 +34,7 @@ def test_a_sound_machine_has_nothing_to_mend(
 ) -> None:
     assert main(["doctor", "--offline"]) == 0
     said = capsys.readouterr().out
-    for about in ("Python", "torch", "vLLM", "disk", "umask", "Slurm", "graphviz"):
+    for about in ("Python", "torch", "vLLM", "memory", "disk", "umask", "Slurm", "graphviz"):
         assert about in said
     assert "hub" not in said
     assert said.endswith("nothing to mend\n")

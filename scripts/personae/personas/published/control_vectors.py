@@ -104,7 +104,7 @@ def write_gguf(vectors: NDArray[np.float32], hint: str, path_out: Path) -> None:
     Parameters
     ----------
     hint
-        Kind of the model, which llama.cpp shows.
+        The model, which llama.cpp and repeng show.
 
     Raises
     ------

@@ -64,7 +64,7 @@ def write_vectors(
         if len(vectors) > 1:
             raise PersonaeError(f"{path_out}: holds one vector; choose by --name{_of(vectors)}")
         (vector,) = vectors.values()
-        write_gguf(vector, POINTS[schema], path_out)
+        write_gguf(vector, tables.provenance(table).get("model", "unknown"), path_out)
         return
     about = {"layers": "blocks", "orientation": _ORIENTED[schema], "points": POINTS[schema]}
     save(vectors, vectors, about, path_out)
