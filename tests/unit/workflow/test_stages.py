@@ -79,8 +79,10 @@ def test_a_rule_is_as_its_stage_says(stage: Stage) -> None:
     named = {name for name in re.findall(r"(?m)^        (\w+)=", written)}
     assert named == set(stage.writes) - {""}
     assert (f'batch_group("{stage.rule}")' in text) == bool(stage.group)
-    runs = re.search(r"import .*\brun_(model|judge|reading|training)_node", _script(stage))
-    assert stage.runs == (runs[1] if runs else "tables")
+    runs = re.search(
+        r"import .*\brun_(model|judge|reading|training|local_model)_node", _script(stage)
+    )
+    assert stage.runs == (runs[1].replace("local_model", "training") if runs else "tables")
     if stage.per != "study":
         assert (stage.work is not None) == (stage.runs != "tables")
         assert ("**reading_resources," in text) == (stage.runs == "reading")
