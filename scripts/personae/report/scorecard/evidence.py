@@ -12,6 +12,7 @@ import pandas as pd
 
 from personae.data.data_frames import read_frame
 from personae.data.effect_tables import POOLED
+from personae.data.schemas import SCHEMAS
 from personae.science.resampling import Bootstrap
 from personae.workflow.stages.registry import scorecard_kinds
 
@@ -104,7 +105,8 @@ class Evidence:
         Raises
         ------
         NotMeasuredError
-            If the study has no such table, because the arm is switched off.
+            If the study has no such table, because the arm is switched off, or it has no row,
+            because the study is too small for it.
         NoTraitKeptError
             If the tables of all traits are empty, because the filter dropped every trait.
         """
@@ -113,8 +115,10 @@ class Evidence:
             raise NotMeasuredError(f"this study makes no table {name!r}")
         self.seen.update(map(str, files))
         frame = read_frame(files, schema, columns, filters)
-        if frame.empty and name in _OF_KEPT_TRAITS and read_frame(files, schema, ["trait"]).empty:
-            raise NoTraitKeptError("the filter dropped every trait")
+        if frame.empty and read_frame(files, schema, [SCHEMAS[schema].names[0]]).empty:
+            if name in _OF_KEPT_TRAITS:
+                raise NoTraitKeptError("the filter dropped every trait")
+            raise NotMeasuredError(f"table {name!r} of this study has no rows")
         return frame
 
     def judge_auc_low(self, judge: str, rubric: str) -> float:

@@ -43,6 +43,9 @@ def _measure(evidence: Evidence, *, kind: str, name: str) -> Outcome:
     if kind != ALL:
         points = points[points.kind == kind]
     by_trait = {str(trait): part for trait, part in points.groupby("trait")}
+    rows = rows[rows.index.isin(list(by_trait))]
+    if rows.empty:
+        return Untestable("no rollout has both a projection and a score")
     p = max(_permutation_p(by_trait[str(trait)], name, evidence) for trait in rows.index)
     questions = min(by_trait[str(trait)].question_id.nunique() for trait in rows.index)
     return Finding(
