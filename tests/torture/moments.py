@@ -6,11 +6,13 @@ import contextlib
 import random
 import subprocess
 import time
+from collections import Counter
 from enum import Enum
 from pathlib import Path
 from typing import Final
 
 import psutil
+import pyarrow as pa
 
 from .nodes import Bench, Node
 from .processes import processes_in, rule_of
@@ -101,14 +103,32 @@ def _has_ended(process: psutil.Process) -> bool:
 
 
 def progress(bench: Bench, node: Node) -> int:
-    """Return how far a node is: bytes of rows kept, answers given, or files begun."""
+    """Return how far a node is: rows stored, answers given, or files begun."""
     if node.asks == "judge":
         assert bench.judge is not None
         return bench.judge.given.total()
     if not node.keeps_rows:
         return len(list((bench.project.root / node.outputs[0]).parent.glob(".*.partial")))
-    total = 0
+    return len(_batches(bench))
+
+
+def whole_rows(bench: Bench) -> int:
+    """Count the rows of the model that are stored whole: with a batch for each of their spans."""
+    batches = Counter(_batches(bench))
+    spans = max(batches.values(), default=0)
+    return sum(n == spans for n in batches.values())
+
+
+def _batches(bench: Bench) -> list[tuple[str, bytes]]:
+    """Return folder and row of every batch that is stored; the last one of a file may be cut."""
+    found = []
     for path in (bench.project.root / bench.results / ".finished").glob("rows-*/*"):
-        with contextlib.suppress(FileNotFoundError):
-            total += path.stat().st_size
-    return total
+        with (
+            contextlib.suppress(pa.ArrowException, OSError),
+            pa.OSFile(str(path)) as file,
+            pa.ipc.open_stream(file) as reader,
+        ):
+            for batch, metadata in reader.iter_batches_with_custom_metadata():
+                if batch.num_rows:
+                    found.append((path.parent.name, metadata[b"personae.row"]))
+    return found

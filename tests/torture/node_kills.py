@@ -27,7 +27,7 @@ from personae.data.table_checksums import content_checksum
 from personae.inference.weights_manifest import file_digests
 
 from .judge import kept_answers
-from .moments import PATIENCE, Moment, progress, reaches, seconds_of, wait_for_node
+from .moments import PATIENCE, Moment, reaches, seconds_of, wait_for_node, whole_rows
 from .nodes import Bench, Kill, Node
 from .processes import Victim, forbidden_words, outliving, strike
 
@@ -134,7 +134,7 @@ def _killed(
 
 def _rerun(bench: Bench, node: Node, kill: Kill) -> str:
     """Run the target again, which must succeed and use what is kept; return what it said."""
-    had_rows = node.keeps_rows and progress(bench, node) > 0
+    had_rows = node.keeps_rows and whole_rows(bench) > 0
     if bench.judge:
         bench.judge.is_slow = False
         time.sleep(_ON_THE_WAY)  # replies to a process that has ended are none of the rerun
