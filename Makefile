@@ -83,7 +83,7 @@ bench-scale: env  ## Measure all nodes of tables at the papers' size, after `mak
 	$(BIN)/python -m personae.tools.bench.scale_bench $(BENCH)
 
 calibrate-verdicts: env  ## Measure how often verdicts are wrong, on simulated studies (docs/verdicts.md)
-	$(BIN)/python -m personae.tools.verdict_calibration config/demo.yaml config/null.yaml config/paper.yaml
+	$(BIN)/python -m personae.tools.verdict_calibration --least config/demo.yaml config/null.yaml config/paper.yaml
 
 bench: env  ## Compare the engine with plain transformers (BENCH="--device cuda" and more)
 	$(BIN)/python -m personae.tools.bench $(BENCH)

@@ -76,7 +76,6 @@ rule measure_separation:
 rule measure_heldout_roles:
     input:
         role_vectors="results/{study}/{model}/axis/role_vectors.parquet",
-        directions="results/{study}/{model}/axis/directions.parquet",
         kept=role_files("kept.parquet"),
     output:
         "results/{study}/{model}/axis/heldout_roles.parquet",

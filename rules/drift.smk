@@ -83,6 +83,8 @@ rule project_conversations:
     params:
         engine=engine_params,
         conversations=node_params.drift_conversations(study),
+        middle_layer=middle_layer,
+        seed=study.config.seed,
         code=code_digest("drift/project_conversations"),
     script:
         "../scripts/drift/project_conversations.py"

@@ -112,7 +112,6 @@ rule measure_finetuning:
     params:
         traits=TRAITS,
         max_unscored=study.config.judging.max_unscored,
-        draws=study.config.axis.bootstrap,
         seed=study.config.seed,
         code=code_digest("finetuning/measure_finetuning"),
     script:
@@ -166,8 +165,6 @@ rule summarize_screening:
     params:
         datasets={name: list(data) for name, data in DATASETS.items()},
         percentile=study.config.screening.threshold,
-        draws=study.config.axis.bootstrap,
-        seed=study.config.seed,
         code=code_digest("finetuning/summarize_screening"),
     script:
         "../scripts/finetuning/summarize_screening.py"

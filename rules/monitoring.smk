@@ -106,8 +106,6 @@ rule measure_monitoring:
     params:
         max_unscored=study.config.judging.max_unscored,
         false_alarms=study.config.monitoring.false_alarms,
-        draws=study.config.axis.bootstrap,
-        seed=study.config.seed,
         code=code_digest("monitoring/measure_monitoring"),
     script:
         "../scripts/monitoring/measure_monitoring.py"

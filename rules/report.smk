@@ -825,6 +825,9 @@ rule build_scorecard:
             "second_judge": study.config.judging.other,
             "draws": study.config.axis.bootstrap,
             "seed": study.config.seed,
+            "role_rollouts": study.config.roles.prompts
+            * study.config.roles.questions.extraction
+            * study.config.roles.samples,
         },
         sizes=claim_sizes(study),
         bases={model: study.models[model].base for model in MODELS},

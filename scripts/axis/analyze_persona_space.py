@@ -24,7 +24,7 @@ from personae.science.axis_reliability import axis_reliability
 from personae.science.kept_rollouts import load_sample
 from personae.science.persona_space import FULLY, load_space
 from personae.science.question_spread import load_question_sums
-from personae.science.resampling import Bootstrap
+from personae.science.reliability import reliability_columns
 from personae.science.space_layers import LayerNull, SpaceSettings, layer_table
 
 _MOST_BYTES = 2**29  # of sampled rollouts in memory at a time, whatever the size of the study
@@ -47,24 +47,25 @@ def main(
     ``sums`` and ``kept`` map every role, the default among them, to its ``activation_sums`` and its
     ``kept_activations``.
     """
-    settings = SpaceSettings(
-        axis["variance_threshold"], axis["permutations"], Bootstrap(axis["bootstrap"], seed)
-    )
+    settings = SpaceSettings(axis["variance_threshold"], axis["permutations"], seed)
     names = tables.read(role_vectors, "role_vectors", ["role", "kind"]).to_pylist()
     fully = {row["role"] for row in names if row["kind"] == FULLY} | {DEFAULT}
     in_axis = {role: path for role, path in kept.items() if role in fully}
     sums_of_axis = {role: path for role, path in sums.items() if role in fully}
-    reliability = axis_reliability(sums_of_axis, splits=settings.permutations, seed=seed)
+    reliability = reliability_columns(
+        axis_reliability(sums_of_axis, splits=settings.permutations, seed=seed)
+    )
     layers = np.unique(tables.read(directions, "directions", ["layer"])["layer"].to_numpy())
     parts: dict[str, list[pa.Table]] = {name: [] for name in paths_out}
     for place, (layer, null) in enumerate(_nulls(layers.tolist(), in_axis, settings)):
         space = load_space(role_vectors, directions, layer)
         is_middle = layer == middle_layer
+        halves = {name: values[place : place + 1] for name, values in reliability.items()}
         folder = Path(paths_out["space_layers"]).parent
         with (
             load_question_sums(kept, space.rows, layer, folder) if is_middle else nullcontext()
         ) as question_sums:
-            found = layer_table(space, float(reliability[place]), null, question_sums, settings)
+            found = layer_table(space, halves, null, question_sums, settings)
         parts["space_layers"].append(found)
         parts["space_components"].append(space.component_table())
         parts["space_coordinates"].append(space.coordinate_table())
@@ -87,7 +88,7 @@ def _nulls(
         rollouts = load_sample(kept, block)
         if shuffles is None:
             shuffles = label_shuffles(
-                rollouts.weights, settings.permutations, settings.plan.seed, rollouts.questions
+                rollouts.weights, settings.permutations, settings.seed, rollouts.questions
             )
             size = max(1, _MOST_BYTES // rollouts.activations.nbytes)
         for place, layer in enumerate(block):

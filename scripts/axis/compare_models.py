@@ -12,7 +12,6 @@ from typing import Any
 from personae.data import tables
 from personae.data.data_frames import read_frame
 from personae.science.model_pairs import ComparedModel, pair_rows
-from personae.science.resampling import Bootstrap
 
 
 def main(
@@ -29,9 +28,7 @@ def main(
     compared = [
         _read(model, *paths) for model, *paths in zip(models, cosines, loadings, strict=True)
     ]
-    rows = pair_rows(
-        compared, permutations=axis["permutations"], plan=Bootstrap(axis["bootstrap"], seed)
-    )
+    rows = pair_rows(compared, permutations=axis["permutations"], seed=seed)
     table = tables.from_rows(rows, "model_comparison")
     tables.write(table, path_out, "model_comparison", provenance)
 

@@ -18,15 +18,12 @@ from personae.data.vector_columns import from_half
 from personae.data.vector_stacks import stack
 from personae.science.heldout_roles import AskedRollouts, heldout_role, over_roles
 from personae.science.kept_rollouts import read_kept
-from personae.science.projection import unit
-from personae.science.projection_tables import direction_stack
-from personae.science.resampling import Bootstrap
+from personae.science.null_directions import null_directions
 
 
 def main(
     *,
     role_vectors: str,
-    directions: str,
     kept: Mapping[str, str],
     path_out: str,
     axis: dict[str, Any],
@@ -45,24 +42,24 @@ def main(
         zip(vectors["fully"].keys, vectors["fully"].vectors[:, 0].astype(np.float64), strict=True)
     )
     default = vectors["default"].vectors[0, 0].astype(np.float64)
-    known = direction_stack(tables.read(directions, "directions", filters=at_layer))
-    by_chance = [v[0] for k, v in zip(known.keys, known.vectors, strict=True) if k != "axis"]
-    random = unit(np.asarray(by_chance)) if by_chance else np.empty((0, len(default)))
-    plan, asked = Bootstrap(axis["bootstrap"], seed), _rollouts(kept[DEFAULT], middle_layer)
+    rollouts = {role: _rollouts(path, middle_layer) for role, path in kept.items()}
+    stream = np.concatenate([found.means for found in rollouts.values()])
+    groups = np.repeat(list(rollouts), [len(found.means) for found in rollouts.values()])
+    random = np.stack(list(null_directions(stream, groups, seed).values()))
     results = [
         heldout_role(
             role,
             default,
             fully,
-            (asked, _rollouts(path, middle_layer)),
+            (rollouts[DEFAULT], rollouts[role]),
             random,
             permutations=axis["permutations"],
-            plan=plan,
+            seed=seed,
         )
-        for role, path in kept.items()
+        for role in kept
         if role != DEFAULT
     ]
-    rows = [*(result.row for result in results), over_roles(results, plan)]
+    rows = [*(result.row for result in results), over_roles(results)]
     table = tables.from_rows([{"layer": middle_layer, **row} for row in rows], "heldout_roles")
     tables.write(table, path_out, "heldout_roles", provenance)
 
@@ -79,7 +76,6 @@ if __name__ == "__main__":
         snakemake,
         main,
         role_vectors=snakemake.input.role_vectors,
-        directions=snakemake.input.directions,
         kept=dict(zip(snakemake.params.roles, snakemake.input.kept, strict=True)),
         path_out=snakemake.output[0],
         axis=snakemake.params.axis,

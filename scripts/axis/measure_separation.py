@@ -22,7 +22,7 @@ def main(
     provenance: dict[str, str],
 ) -> None:
     """Write one row per direction, split and layer."""
-    settings = {"draws": axis["bootstrap"], "permutations": axis["permutations"], "seed": seed}
+    settings = {"permutations": axis["permutations"], "seed": seed}
     parts = [
         separate(found, direction, split, **settings)
         for (direction, split), found in gather_projections(projections).items()

@@ -32,7 +32,11 @@ def main(
         # Held-out questions are for evaluation: no floor may have seen them.
         gathered = gather_projections(projections, splits=["extraction"], layers=block)
         for (direction, _), found in gathered.items():
-            by_kind = Pools(*(found.of_kind(kind) for kind in ("role", "trait", "default")))
+            kinds = ("role", "trait", "default")
+            by_kind = Pools(
+                *(found.of_kind(kind) for kind in kinds),
+                questions=tuple(found.questions[found.kinds == kind] for kind in kinds),
+            )
             for row in floor_table(by_kind, **settings):
                 # A floor's layer is its place among those of the block.
                 rows.append(

@@ -22,7 +22,6 @@ from personae.science.drift_prediction import (
     predict,
     with_changes,
 )
-from personae.science.resampling import Bootstrap
 
 LOG = logging.getLogger("personae")
 Place = tuple[str, str, int]
@@ -59,9 +58,7 @@ def main(
             np.asarray([projected[places[i]] for i in here], dtype=np.float64),
         )
         for target, found in (("projection", turns), ("change", with_changes(turns))):
-            results += _rows(
-                arm, target, found, axis["permutations"], Bootstrap(axis["bootstrap"], seed)
-            )
+            results += _rows(arm, target, found, axis["permutations"], seed)
     table = tables.from_rows(
         [{"layer": middle_layer, **row} for row in results], "drift_predictions"
     )
@@ -85,13 +82,13 @@ def user_messages(
 
 
 def _rows(
-    arm: str, target: str, turns: UserTurns, permutations: int, plan: Bootstrap
+    arm: str, target: str, turns: UserTurns, permutations: int, seed: int
 ) -> list[dict[str, Any]]:
     n_conversations = len(set(turns.conversations))
     if n_conversations < LEAST_CONVERSATIONS:
         LOG.warning("%s: %d conversations, no ridge regression", arm, n_conversations)
         return []
-    found = predict(turns, permutations=permutations, plan=plan)
+    found = predict(turns, permutations=permutations, seed=seed)
     return [
         {
             "arm": arm,

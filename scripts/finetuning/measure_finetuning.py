@@ -17,7 +17,6 @@ from personae.science.finetuning_shift import (
     correlation_rows,
     shift_rows,
 )
-from personae.science.resampling import Bootstrap
 from personae.science.training_defences import defence_rows, gather_arms
 
 
@@ -29,7 +28,7 @@ def main(
     layers: Sequence[str],
     paths_out: Mapping[str, str],
     max_unscored: float,
-    plan: Bootstrap,
+    seed: int,
     provenance: dict[str, str],
 ) -> None:
     """Write the three tables; ``answers`` holds the files of every trained trait."""
@@ -46,15 +45,15 @@ def main(
         check_unscored(scores, max_unscored, files["scores"])
         prompts = stack(tables.read(files["prompts"], "activations"), "response_id")
         plain = responses[responses.coefficient == 0]
-        shifts += shift_rows(Answered(plain, prompts, scores), directions, judge, plan)
+        shifts += shift_rows(Answered(plain, prompts, scores), directions, judge, seed)
         closed = tables.read(files["closed"], "closed_answers").to_pandas()
         arms = gather_arms(responses, scores, primary_scores(judged, "coherence"), closed)
-        defences += defence_rows(responses.trained.iloc[0], arms, judge, plan)
+        defences += defence_rows(responses.trained.iloc[0], arms, judge)
     table = tables.from_rows(shifts, "finetuning_shifts")
     made = {
         "finetuning_shifts": table,
         "finetuning_correlations": tables.from_rows(
-            correlation_rows(table.to_pandas(), plan), "finetuning_correlations"
+            correlation_rows(table.to_pandas(), seed), "finetuning_correlations"
         ),
         "finetuning_defences": tables.from_rows(defences, "finetuning_defences"),
     }
@@ -82,5 +81,5 @@ if __name__ == "__main__":
             "finetuning_defences": snakemake.output.defences,
         },
         max_unscored=snakemake.params.max_unscored,
-        plan=Bootstrap(snakemake.params.draws, snakemake.params.seed),
+        seed=snakemake.params.seed,
     )

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from personae.data import tables
 from personae.data.data_frames import read_frame
 from personae.science.finetuning_shift import mean_by_dataset
-from personae.science.resampling import Bootstrap
 from personae.science.screening import flagged_rows, summary_rows
 
 
@@ -21,7 +20,6 @@ def main(
     datasets: Mapping[str, Sequence[str]],
     paths_out: Mapping[str, str],
     percentile: float,
-    plan: Bootstrap,
     provenance: dict[str, str],
 ) -> None:
     """Write both tables; ``datasets`` maps names to trait and level, empty for a user's file."""
@@ -29,7 +27,7 @@ def main(
     named = {name: (trait, level) for name, (trait, level) in datasets.items()}
     effects = mean_by_dataset(read_frame(shifts, "finetuning_shifts")) if shifts else {}
     made = {
-        "screening": summary_rows(screened, named, effects, percentile, plan),
+        "screening": summary_rows(screened, named, effects, percentile),
         "flagged_rows": flagged_rows(screened, named, percentile),
     }
     for kind, found in made.items():
@@ -50,5 +48,4 @@ if __name__ == "__main__":
             "flagged_rows": snakemake.output.flagged,
         },
         percentile=snakemake.params.percentile,
-        plan=Bootstrap(snakemake.params.draws, snakemake.params.seed),
     )

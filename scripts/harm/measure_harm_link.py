@@ -12,7 +12,6 @@ import pyarrow as pa
 
 from personae.data import tables
 from personae.science.harm_link import link_points, link_table
-from personae.science.resampling import Bootstrap
 
 
 def main(
@@ -36,9 +35,7 @@ def main(
         pa.concat_tables(projected),
     )
     tables.write(points, path_points, "harm_link_points", provenance)
-    link = link_table(
-        points, permutations=axis["permutations"], plan=Bootstrap(axis["bootstrap"], seed)
-    )
+    link = link_table(points, permutations=axis["permutations"], seed=seed)
     tables.write(link, path_link, "harm_link", provenance)
 
 

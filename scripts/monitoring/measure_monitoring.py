@@ -11,7 +11,6 @@ from personae.data import tables
 from personae.data.judge_scores import primary_scores, read_scores
 from personae.science.monitoring import Monitored
 from personae.science.monitoring_alerts import alert_rows
-from personae.science.resampling import Bootstrap
 from personae.science.steering_arms import chosen_layer
 
 
@@ -24,8 +23,6 @@ def main(
     paths_out: Mapping[str, str],
     max_unscored: float,
     false_alarms: float,
-    draws: int,
-    seed: int,
     provenance: dict[str, str],
 ) -> None:
     """Write one row per layer and kind of condition, and one per rollout at the chosen layer."""
@@ -42,10 +39,10 @@ def main(
         chosen_layer(tables.read(layer, "steering_effects")),
     )
     made = {
-        "monitoring": monitored.correlation_table(Bootstrap(draws, seed)),
+        "monitoring": monitored.correlation_table(),
         "monitoring_points": monitored.point_table(),
         "monitoring_alerts": tables.from_rows(
-            alert_rows(monitored, false_alarms, Bootstrap(draws, seed)), "monitoring_alerts"
+            alert_rows(monitored, false_alarms), "monitoring_alerts"
         ),
     }
     for name, table in made.items():
@@ -69,6 +66,4 @@ if __name__ == "__main__":
         },
         false_alarms=snakemake.params.false_alarms,
         max_unscored=snakemake.params.max_unscored,
-        draws=snakemake.params.draws,
-        seed=snakemake.params.seed,
     )

@@ -17,7 +17,6 @@ import pyarrow.compute as pc
 
 from personae.data import tables
 from personae.data.vector_stacks import stack
-from personae.science.resampling import Bootstrap
 from personae.science.space_sums import read_space_sums
 from personae.science.trait_space_alignment import (
     component_table,
@@ -55,7 +54,7 @@ def main(
         saved = tables.read(role_vectors, "role_vectors", filters=at_layer)
         roles = stack(saved.filter(pc.equal(saved["kind"], "fully")), "role")
         of_roles = roles.vectors[:, 0].astype(np.float64)
-        asked = {"permutations": axis["permutations"], "plan": Bootstrap(axis["bootstrap"], seed)}
+        asked = {"permutations": axis["permutations"], "seed": seed}
         rows, basis = components(found, direction, **asked)
         families = {
             "role": (roles.keys, of_roles - of_roles.mean(axis=0)),

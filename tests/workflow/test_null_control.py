@@ -11,7 +11,13 @@ from personae.report.scorecard.decision import REPRODUCED
 
 from .conftest import Project
 
-OVERRIDES = ["study=null_mini", "models=[smollm2_random]"]
+OVERRIDES = [
+    "study=null_mini",
+    "models=[smollm2_random]",
+    # Training takes the longest, and there is nothing that it could teach this model.
+    "finetuning={traits: none}",
+    "trait_space={names: none}",
+]
 MOST_BY_CHANCE = 2
 """Of some 45 claims at 5 % at most, few of which have enough units in the smallest study."""
 

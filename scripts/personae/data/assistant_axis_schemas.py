@@ -72,6 +72,7 @@ TABLES: Final[dict[str, Columns]] = {
         "auc_high": _NUMBER,
         "auc_with": _NUMBER,
         "auc_random": _NUMBER,
+        "p_random": _NUMBER,
         "null_p95": _NUMBER,
         "p_value": _NUMBER,
     },

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from personae.judging.calibration import POOLED
+from personae.science.jackknife import IDENTITY, jackknife_interval
 from personae.science.resampling import (
     DRAWS,
     Bootstrap,
@@ -20,8 +21,8 @@ from personae.science.resampling import (
     midranks,
     ratio,
 )
-from personae.science.score_levels import HIGH, LABELLED, LABELS, UNSCORED, level
-from personae.science.statistics import auc_interval, correlations
+from personae.science.score_levels import HIGH, LABELLED, LABELS, SHARES, UNSCORED, level
+from personae.science.statistics import auc_interval, correlations, wilson
 
 Record = dict[str, Any]
 Pairs = Sequence[tuple[str, str]]
@@ -69,6 +70,8 @@ def _row(judge: str, rubric: str, target: str, members: list[Record], seed: int)
         **named("auc", area_under_curve(raw, labels >= HIGH[rubric], questions, plan)),
         **named("spearman", spearman(raw, labels, questions, plan)),
         **named("kappa", kappa_interval(pairs, questions, plan)),
+        **named("slope", slope(known, rubric, questions)),
+        **named("false_high", false_high(known, rubric)),
         **_accuracy(pairs, len(members)),
     }
 
@@ -93,7 +96,7 @@ def area_under_curve(
     """AUC of ``scores [n]`` for what is ``high [n]``; NaN where all or nothing is."""
     if high.all() or not high.any():
         return _NONE
-    return auc_interval(scores[high], scores[~high], clusters[high], clusters[~high], plan)
+    return auc_interval(scores[high], scores[~high], clusters[high], clusters[~high], plan.level)
 
 
 def spearman(
@@ -109,7 +112,36 @@ def spearman(
     if len(left) < 3 or left.std() == 0 or right.std() == 0:
         return _NONE
     everything = np.zeros(len(left), dtype=np.int64)
-    return correlations(midranks(left), midranks(right), everything, clusters, plan).pooled
+    return correlations(midranks(left), midranks(right), everything, clusters, plan.level).pooled
+
+
+def slope(known: Sequence[Record], rubric: str, questions: NDArray[Any]) -> Interval:
+    """Change of the judge's mean for a change of 1 in the label, jackknife over questions.
+
+    Of rubrics that are read as a share (`SHARES`) score and label are 1 where they are high, and
+    the slope is sensitivity plus specificity minus 1.
+    """
+    scores, labels = (
+        np.asarray([record[name] for record in known], dtype=np.float64)
+        for name in ("score", "label")
+    )
+    if rubric in SHARES:
+        scores, labels = ((v >= HIGH[rubric]).astype(np.float64) for v in (scores, labels))
+    every = np.unique(questions)
+    left_out = [_slope(scores[questions != q], labels[questions != q]) for q in every]
+    return jackknife_interval(_slope(scores, labels), left_out, IDENTITY)
+
+
+def false_high(known: Sequence[Record], rubric: str) -> Interval:
+    """Share of responses labelled low that the judge calls high, with Wilson bounds."""
+    low = [record for record in known if record["label"] < HIGH[rubric]]
+    return wilson(sum(record["score"] >= HIGH[rubric] for record in low), len(low))
+
+
+def _slope(scores: NDArray[np.float64], labels: NDArray[np.float64]) -> float:
+    centred = labels - labels.mean() if len(labels) else labels
+    spread = float(centred @ centred)
+    return float(centred @ scores) / spread if spread > 0.0 else math.nan
 
 
 def kappa_interval(

@@ -6,10 +6,11 @@ neutral request for all answers: with the real question the AUC on the labelled 
 and with one prefix per prompt every answer shares its computation. The judge needs no network, and
 it shares its weights with the generator: the embedding judge is always reported beside it.
 
-Raw score of coherence: mean log-probability per token under a neutral prompt and the real question,
-which word salad lacks, plus a weight times the share of distinct words, which loops lack. To a
-language model a loop is likely, so that likelihood alone tells broken answers no better than chance
-(AUC 0.51 on the labelled set; with the share of distinct words 0.92).
+Raw score of coherence: mean log-probability per token of the unsteered model under a neutral prompt
+and the real question, plus weights times the share of distinct words, which loops lack, and the
+share of letters in dictionary words, which gibberish lacks. To a language model a loop is likely:
+on written answers likelihood alone is no better than chance (AUC 0.51), on steered responses it is
+the best single sign (0.96). All three together reach 0.91 on both (docs/judging.md).
 """
 
 from __future__ import annotations
@@ -24,10 +25,12 @@ from personae.api.rollout import chat
 from personae.judging.calibration import Calibration
 from personae.judging.engine_protocols import LikelihoodEngine
 from personae.judging.judge_types import NEUTRAL, Judge, JudgeItem, JudgeVerdict, Rubric, verdict
+from personae.judging.surface_features import dictionary_share
 
 NAME: Final = "likelihood"
 REQUEST: Final = "Tell me something."
-_DISTINCT_WEIGHT: Final = 12.0  # nats; the AUC is flat between 8 and 20
+_DISTINCT_WEIGHT: Final = 8.0  # nats; AUC 0.90 to 0.91 between 4 and 8
+_DICTIONARY_WEIGHT: Final = 12.0  # nats; AUC 0.90 to 0.91 between 8 and 12
 
 Asked = tuple[str, str, JudgeItem]
 
@@ -102,7 +105,8 @@ def _contexts(rubric: Rubric, item: JudgeItem) -> list[tuple[str, str]]:
 def _raw(rubric: Rubric, item: JudgeItem, values: Sequence[float]) -> float:
     """Raw score from the means in the contexts of a rubric."""
     if rubric.kind == "coherence":
-        return values[0] + _DISTINCT_WEIGHT * distinct_share(item.response)
+        repeated, known = distinct_share(item.response), dictionary_share(item.response)
+        return values[0] + _DISTINCT_WEIGHT * repeated + _DICTIONARY_WEIGHT * known
     return values[0] - values[1]
 
 

@@ -23,6 +23,7 @@ from personae.data.table_values import SIMULATED
 from personae.data.vector_stacks import Stack, stack
 from personae.inference.client import EngineClient
 from personae.rollouts.conversation import Dialogue, play, turn_id
+from personae.science.null_directions import null_directions
 from personae.science.projection import project
 from personae.science.projection_tables import direction_stack
 
@@ -157,7 +158,10 @@ def _messages(row: Mapping[str, Any]) -> list[Message]:
 
 
 def turn_projections(
-    engine: EngineClient, transcripts: Sequence[ChatTranscript], directions: pa.Table
+    engine: EngineClient,
+    transcripts: Sequence[ChatTranscript],
+    directions: pa.Table,
+    nulls: NullPlan | None = None,
 ) -> pa.Table:
     """Project every assistant turn of conversations on every direction (AA, persona drift).
 
@@ -172,6 +176,9 @@ def turn_projections(
         Conversations of any arms.
     directions
         Table ``directions``: ``axis`` toward the default Assistant, and random directions.
+    nulls
+        Layer at which the turns are projected on further random directions, see
+        `personae.science.null_directions`, whose covariance is that of turns within conversations.
 
     Returns
     -------
@@ -182,17 +189,43 @@ def turn_projections(
         empty turn has no row.
     """
     axes = direction_stack(directions)
-    parts = []
+    parts, of_layer = [], []
     for first in range(0, len(transcripts), _AT_ONCE):
-        parts += _projected(engine, transcripts[first : first + _AT_ONCE], axes)
+        some = transcripts[first : first + _AT_ONCE]
+        means, n_tokens = _turn_means(engine, some)
+        parts += _projected(some, means, n_tokens, axes)
+        if nulls is not None:
+            of_layer.append((some, _at(means, nulls.layer), n_tokens))
+    if nulls is not None and of_layer:
+        stream = np.concatenate([means.vectors[:, 0] for _, means, _ in of_layer])
+        talks = [key.split("\t")[0] for _, means, _ in of_layer for key in means.keys]
+        drawn = null_directions(stream, talks, nulls.seed)
+        random = Stack(
+            list(drawn),
+            [nulls.layer],
+            np.stack(list(drawn.values()))[:, np.newaxis].astype(np.float32),
+        )
+        parts += [table for some in of_layer for table in _projected(*some, random)]
     return tables.assemble(parts, "drift_projections")
 
 
+class NullPlan(NamedTuple):
+    """Layer at which random directions are drawn, and their seed."""
+
+    layer: int
+    seed: int
+
+
+def _at(means: Stack, layer: int) -> Stack:
+    """Return the same means at one layer."""
+    place = means.layers.index(layer)
+    return Stack(means.keys, [layer], means.vectors[:, place : place + 1])
+
+
 def _projected(
-    engine: EngineClient, transcripts: Sequence[ChatTranscript], axes: Stack
+    transcripts: Sequence[ChatTranscript], means: Stack, n_tokens: Mapping[str, int], axes: Stack
 ) -> list[pa.Table]:
     """Return one table per direction."""
-    means, n_tokens = _turn_means(engine, transcripts)
     known = {transcript.id: transcript.columns for transcript in transcripts}
     places = [key.split("\t") for key in means.keys]
     columns = {

@@ -15,15 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from personae.science.geometry import PCA
+from personae.science.jackknife import FISHER, jackknife_interval, without_each
 from personae.science.leading_eigenvector import LANCZOS_STEPS, leading_pairs
 from personae.science.projection import Activations
-from personae.science.resampling import (
-    MIN_CLUSTERS,
-    Bootstrap,
-    draw_clusters,
-    percentile_bounds,
-    ratio,
-)
+from personae.science.resampling import ratio
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -93,51 +88,50 @@ def draw_batches(weights: FloatArray, floats_per_draw: int) -> list[slice]:
     return [slice(start, start + size) for start in range(0, len(weights), size)]
 
 
-def undefined_bounds(estimate: FloatArray) -> LayerIntervals:
-    """Return an estimate whose bounds are NaN."""
-    return LayerIntervals(estimate, np.full_like(estimate, np.nan), np.full_like(estimate, np.nan))
+def jackknife_bounds(cosines: FloatArray) -> LayerIntervals:
+    """Return the jackknife of ``cosines [1 + k, layers]``: all data, then without each cluster."""
+    found = [jackknife_interval(float(c[0]), c[1:], FISHER) for c in cosines.T]
+    estimate, low, high = np.asarray(found, dtype=np.float64).T
+    return LayerIntervals(estimate, low, high)
 
 
-def bootstrap_roles(
+def jackknife_roles(
     default: Activations,
     rows: Activations,
-    plan: Bootstrap,
     *,
     names: Sequence[str] | None = None,
     in_axis: BoolArray | None = None,
 ) -> LayerIntervals:
     """|cos(axis, PC1)| with intervals over roles.
 
+    A bootstrap over roles draws some twice, and PC1 then leans toward them: its intervals lie off
+    the estimate. Here each role is left out once, and axis and PC1 are both recomputed.
+
     Parameters
     ----------
     default, rows
         ``[layers, hidden]`` and ``[rows, layers, hidden]``, divided by the PCA's scale for the
         z-scored space.
-    plan
-        Roles are drawn with replacement; axis and PC1 are both recomputed.
     names
-        ``[rows]`` role of each row, so that both vectors of a role are drawn together; by default
-        every row is a separate role.
+        ``[rows]`` role of each row, so that both vectors of a role are left out together; by
+        default every row is a separate role.
     in_axis
         ``[rows]`` True for fully-role vectors, of which the axis is made; by default all are.
     """
     n = len(rows)
     member = np.ones(n, dtype=bool) if in_axis is None else in_axis
-    draws = draw_clusters(np.arange(n) if names is None else np.asarray(names), plan)
-    counts = draws.counts[:, draws.codes]
-    # PC1 of two roles is the line between them, in every resample that has both.
-    undefined = draws.counts.shape[1] < MIN_CLUSTERS
-    weights = np.concatenate([np.ones((1, n)), counts[: 0 if undefined else None]])
-    weights /= weights.sum(axis=1, keepdims=True)
+    left = without_each(np.arange(n) if names is None else np.asarray(names))
+    weights = np.concatenate([np.ones((1, n)), left.counts[:, left.codes]])
+    sizes = weights.sum(axis=1, keepdims=True)
+    defined = (sizes[:, 0] > 1.0) & ((weights * member).sum(axis=1) > 0.0)
+    weights = weights / np.maximum(sizes, 1.0)
     batches = draw_batches(weights, 3 * LANCZOS_STEPS * (n + 1))
-    cosines = np.empty((len(weights), rows.shape[1]))
+    cosines = np.full((len(weights), rows.shape[1]), np.nan)
     for layer in range(rows.shape[1]):
         gram = _gram(default[layer], rows[:, layer])
         for some in batches:
             cosines[some, layer] = pc1_cosines(gram, weights[some], member)
-    if undefined:
-        return undefined_bounds(cosines[0])
-    return LayerIntervals(cosines[0], *percentile_bounds(cosines[1:], plan.level))
+    return jackknife_bounds(np.where(defined[:, np.newaxis], cosines, np.nan))
 
 
 def _gram(default: Activations, rows: Activations) -> FloatArray:

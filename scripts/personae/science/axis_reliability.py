@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from personae.data import tables
 from personae.data.table_values import DEFAULT
 from personae.science.activation_sums import read_sums
-from personae.science.reliability import SummedContrast, split_half_reliability
+from personae.science.reliability import Reliability, SummedContrast, split_half_reliability
 from personae.science.vectors import FULLY
 
 FloatArray = NDArray[np.float64]
@@ -20,8 +20,8 @@ FloatArray = NDArray[np.float64]
 _OF_AXIS: Final = [("split", "==", "extraction"), ("kind", "in", [FULLY, DEFAULT])]
 
 
-def axis_reliability(sums: Mapping[str, str], *, splits: int, seed: int) -> FloatArray:
-    """Mean cosine ``[layers]`` between the axes of two random halves of the questions.
+def axis_reliability(sums: Mapping[str, str], *, splits: int, seed: int) -> Reliability:
+    """Mean cosine between the axes of two random halves of the questions.
 
     As the axis itself it is made of rollouts that fully play their role, and roles weigh the same.
 
@@ -48,7 +48,7 @@ def axis_reliability(sums: Mapping[str, str], *, splits: int, seed: int) -> Floa
             vectors[key] = vectors[key] + part if key in vectors else part
             weights[key] += found.counts[i] / n
     contrast = SummedContrast.of(vectors, weights)
-    return split_half_reliability(contrast, splits=splits, seed=seed).cosine
+    return split_half_reliability(contrast, splits=splits, seed=seed)
 
 
 def _rollouts(path: str) -> int:

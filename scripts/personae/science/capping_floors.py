@@ -17,7 +17,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from personae.science.jackknife import LOGIT, jackknife_interval
 from personae.science.projection import unit
+from personae.science.resampling import Interval
 
 FloatArray = NDArray[np.float64]
 Pool = Literal["roles_and_traits", "roles", "default"]
@@ -39,11 +41,14 @@ class Pools(NamedTuple):
         the paper's pool.
     default
         Default Assistant rollouts.
+    questions
+        Question of every rollout of the three, for an interval; ``None`` leaves it out.
     """
 
     roles: FloatArray
     traits: FloatArray
     default: FloatArray
+    questions: tuple[NDArray[np.object_], NDArray[np.object_], NDArray[np.object_]] | None = None
 
     def pool(self, name: Pool, layer: int) -> FloatArray:
         """Projections ``[n]`` of a pool's rollouts at one layer, every rollout with equal weight.
@@ -66,6 +71,58 @@ class Pools(NamedTuple):
             raise ValueError(f"pool {name!r} holds no rollouts to calibrate a floor on")
         return rollouts
 
+    def asked(self, name: Pool) -> tuple[NDArray[np.object_] | None, NDArray[np.object_] | None]:
+        """Questions of a pool's rollouts, in their order, and those of the default's."""
+        if self.questions is None:
+            return None, None
+        roles, traits, default = self.questions
+        members = {
+            "roles_and_traits": (roles, traits, default),
+            "roles": (roles,),
+            "default": (default,),
+        }[name]
+        return np.concatenate(members), default
+
+
+class DefaultQuantile(NamedTuple):
+    """Share of a pool below the default's mean, with the questions that its interval is over."""
+
+    interval: Interval
+    clusters: int
+
+
+def default_quantile(
+    pool: FloatArray,
+    default: FloatArray,
+    pool_questions: NDArray[np.object_] | None,
+    default_questions: NDArray[np.object_] | None,
+) -> DefaultQuantile:
+    """Share of ``pool [n]`` below the mean of ``default [m]``, ties half.
+
+    The interval is the jackknife on the logit scale, a question left out on both sides at once.
+    """
+    share = _share_below(np.sort(pool), float(default.mean()))
+    if pool_questions is None or default_questions is None:
+        return DefaultQuantile(Interval(share, np.nan, np.nan), 0)
+    ordered, left_out = np.sort(pool), []
+    every = np.unique(default_questions)
+    for question in every:
+        rest = default[default_questions != question]
+        if not len(rest):
+            continue
+        own, mean = np.sort(pool[pool_questions == question]), float(rest.mean())
+        n, below = len(ordered), len(ordered) * _share_below(ordered, mean)
+        below -= len(own) * _share_below(own, mean)
+        left_out.append(np.clip(below / (n - len(own)), 0.5 / n, 1 - 0.5 / n))
+    return DefaultQuantile(jackknife_interval(share, left_out, LOGIT), len(every))
+
+
+def _share_below(ordered: FloatArray, value: float) -> float:
+    if not len(ordered):
+        return 0.0
+    sides = (np.searchsorted(ordered, value, side) for side in ("left", "right"))
+    return float(sum(sides)) / 2.0 / len(ordered)
+
 
 class FloorRow(NamedTuple):
     """One calibrated floor, as a row of the table.
@@ -83,7 +140,7 @@ class FloorRow(NamedTuple):
     default_mean
         Mean projection of the default Assistant at this layer.
     default_quantile
-        Share of the pool below ``default_mean``, 0-1 (ties half).
+        Share of the pool below ``default_mean``, 0-1 (ties half), with an interval over questions.
     default_below, roles_below
         Share of default, and of role, rollouts below the floor: those that capping would move.
     """
@@ -97,6 +154,9 @@ class FloorRow(NamedTuple):
     n: int
     default_mean: float
     default_quantile: float
+    default_quantile_low: float
+    default_quantile_high: float
+    n_questions: int
     default_below: float
     roles_below: float
 
@@ -155,7 +215,7 @@ def _rows_at(
     rollouts = pools.pool(name, layer)
     default, roles = pools.default[:, layer], pools.roles[:, layer]
     mean = default.mean()
-    quantile = ((rollouts < mean).mean() + (rollouts <= mean).mean()) / 2.0
+    found = default_quantile(rollouts, default, *pools.asked(name))
     for reading, percentile in settings:
         floor = float(calibrate_floor(rollouts, percentile, reading))
         yield FloorRow(
@@ -167,7 +227,8 @@ def _rows_at(
             orientation=ORIENTATION,
             n=len(rollouts),
             default_mean=float(mean),
-            default_quantile=float(quantile),
+            **found.interval.columns("default_quantile"),
+            n_questions=found.clusters,
             default_below=float((default < floor).mean()),
             roles_below=float((roles < floor).mean()),
         )

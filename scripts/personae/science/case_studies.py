@@ -13,7 +13,7 @@ import pyarrow as pa
 from personae.data import tables
 from personae.science.cluster_inference import mean_of_clusters
 from personae.science.permutations import permutation_p, permuted_labels
-from personae.science.resampling import DRAWS, Bootstrap
+from personae.science.resampling import encode, ratio
 from personae.science.statistics import correlations
 
 PLAIN: Final = "replayed"
@@ -139,10 +139,10 @@ def _correlation(
 ) -> Record:
     """Correlation of two columns; of levels within series, of steps as they are."""
     x, y = pair.iloc[:, 0].to_numpy(), pair.iloc[:, 1].to_numpy()
-    found = correlations(x, y, series, talks, Bootstrap(DRAWS, seed))
+    found = correlations(x, y, series, talks)
     chosen = found.within if statistic == LEVELS else found.pooled
     places = permuted_labels(np.arange(len(y)), permutations, seed, series)
-    null = np.array([_pearson(x, y[place], series, statistic) for place in places])
+    null = _pearsons(x, y[places], series, statistic)
     defined = not (math.isnan(chosen.estimate) or np.isnan(null).any())
     return {
         "n": found.n,
@@ -155,11 +155,12 @@ def _correlation(
     }
 
 
-def _pearson(x: np.ndarray, y: np.ndarray, series: np.ndarray, statistic: str) -> float:
+def _pearsons(x: np.ndarray, y: np.ndarray, series: np.ndarray, statistic: str) -> np.ndarray:
+    """Correlations ``[permutations]`` of ``x [n]`` with ``y [permutations, n]``."""
     if statistic == LEVELS:
-        frame = pd.DataFrame({"x": x, "y": y})
-        centred = frame - frame.groupby(series).transform("mean")
-        x, y = centred.x.to_numpy(), centred.y.to_numpy()
-    a, b = x - x.mean(), y - y.mean()
-    length = float(np.sqrt((a @ a) * (b @ b)))
-    return float(a @ b) / length if length > 0 else math.nan
+        codes = encode(series)
+        member = (codes[:, np.newaxis] == np.arange(codes.max() + 1)).astype(float)
+        within = np.eye(len(x)) - (member / member.sum(axis=0)) @ member.T
+        x, y = within @ x, y @ within
+    a, b = x - x.mean(), y - y.mean(axis=1, keepdims=True)
+    return ratio(b @ a, np.sqrt((a @ a) * (b * b).sum(axis=1)))

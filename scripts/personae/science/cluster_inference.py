@@ -7,6 +7,7 @@ bootstrap over three to eight of them is far too narrow, a studentised interval 
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from typing import Final, NamedTuple
@@ -78,7 +79,7 @@ def mean_of_clusters(
     means = np.bincount(codes, data[kept]) / np.bincount(codes)
     k, error = len(means), _standard_error(means)
     p_greater, p_less = sign_flip_p(means - bound, seed)
-    bounds = _student(float(means.mean()), error, k - 1, level)
+    bounds = student_interval(float(means.mean()), error, k - 1, level)
     return Inference(bounds, p_greater, p_less, k, int(kept.sum()))
 
 
@@ -118,7 +119,7 @@ def mean_of_crossed_clusters(
     of_cells = _clustered_variance(means, np.arange(len(means)))
     variance = max(sum(variances) - of_cells, *variances)
     tests = [sign_flip_p(np.bincount(codes, means - bound), seed) for codes in (of_row, of_column)]
-    interval = _student(estimate, float(np.sqrt(variance)), k - 1, level)
+    interval = student_interval(estimate, float(np.sqrt(variance)), k - 1, level)
     greater, less = (max(p[side] for p in tests) for side in (0, 1))
     return Inference(interval, greater, less, k, int(kept.sum()))
 
@@ -130,17 +131,30 @@ def sign_flip_p(values: ArrayLike, seed: int = 0) -> tuple[float, float]:
     """
     data = np.asarray(values, dtype=np.float64)
     if len(data) <= _ENUMERATED:
-        signs = np.array(list(itertools.product((1.0, -1.0), repeat=len(data))))
-        extra = 0
+        signs, extra = all_signs(len(data)), 0
     else:
-        signs = np.random.default_rng(seed).choice((1.0, -1.0), (_DRAWN_FLIPS, len(data)))
-        extra = 1
+        signs, extra = _drawn_signs(len(data), seed), 1
     sums, observed = signs @ data, float(data.sum())
     slack = 1e-12 * float(np.abs(data).sum())
     n = len(sums) + extra
     greater = float((sums >= observed - slack).sum() + extra) / n
     less = float((sums <= observed + slack).sum() + extra) / n
     return greater, less
+
+
+@functools.cache
+def all_signs(k: int) -> FloatArray:
+    """All vectors of ``k`` signs, ``[2 ** k, k]``; read-only, as callers share them."""
+    signs = np.array(list(itertools.product((1.0, -1.0), repeat=k)))
+    signs.flags.writeable = False
+    return signs
+
+
+@functools.lru_cache(maxsize=32)
+def _drawn_signs(k: int, seed: int) -> FloatArray:
+    signs = np.random.default_rng(seed).choice((1.0, -1.0), (_DRAWN_FLIPS, k))
+    signs.flags.writeable = False
+    return signs
 
 
 def _standard_error(means: FloatArray) -> float:
@@ -157,7 +171,8 @@ def _clustered_variance(values: FloatArray, codes: NDArray[np.int64]) -> float:
     return float(k / (k - 1) * (sums**2).sum() / len(values) ** 2)
 
 
-def _student(estimate: float, error: float, degrees: int, level: float) -> Interval:
+def student_interval(estimate: float, error: float, degrees: int, level: float) -> Interval:
+    """Interval of an estimate with a standard error of so many degrees of freedom."""
     # Imported here: scipy.stats takes an aggregate node more time than its own work.
     from scipy.special import stdtrit
 
@@ -187,7 +202,7 @@ def welch(first: ArrayLike, second: ArrayLike, *, level: float = 0.95, seed: int
     parts = a.var(ddof=1) / n, b.var(ddof=1) / m
     total = sum(parts)
     degrees = total**2 / (parts[0] ** 2 / (n - 1) + parts[1] ** 2 / (m - 1)) if total else n + m - 2
-    bounds = _student(difference, float(np.sqrt(total)), degrees, level)
+    bounds = student_interval(difference, float(np.sqrt(total)), degrees, level)
     return Inference(bounds, greater, less, min(n, m), n + m)
 
 
@@ -197,8 +212,8 @@ def _divisions(values: FloatArray, n: int, seed: int) -> tuple[FloatArray, int]:
         chosen = np.array(list(itertools.combinations(range(len(values)), n)))
         return values[chosen].sum(axis=1), 0
     rng = np.random.default_rng(seed)
-    drawn = [rng.permutation(len(values))[:n] for _ in range(_DRAWN_FLIPS)]
-    return values[np.array(drawn)].sum(axis=1), 1
+    keys = rng.random((_DRAWN_FLIPS, len(values)))
+    return values[np.argpartition(keys, n - 1, axis=1)[:, :n]].sum(axis=1), 1
 
 
 def paired_proportions(before: ArrayLike, after: ArrayLike, level: float = 0.95) -> Interval:

@@ -13,8 +13,9 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from personae.science.jackknife import EXPLAINED, jackknife_interval, without_each
 from personae.science.permutations import permutation_p
-from personae.science.resampling import Bootstrap, Interval, draw_clusters, encode, interval, ratio
+from personae.science.resampling import Interval, encode, ratio
 
 FloatArray = NDArray[np.float64]
 
@@ -24,6 +25,7 @@ FOLDS: Final = 10
 """Folds of conversations; with fewer conversations each is its own fold."""
 
 LEAST_CONVERSATIONS: Final = 4
+_REFITTED: Final = 40
 
 
 class UserTurns(NamedTuple):
@@ -73,7 +75,7 @@ def with_changes(turns: UserTurns) -> UserTurns:
     return UserTurns(names, turns.embeddings[later], changes)
 
 
-def predict(turns: UserTurns, *, permutations: int, plan: Bootstrap) -> Prediction:
+def predict(turns: UserTurns, *, permutations: int, seed: int) -> Prediction:
     """Predict targets from messages, folds by conversation (AA, drift: R2 0.53 to 0.77).
 
     Raises
@@ -85,27 +87,47 @@ def predict(turns: UserTurns, *, permutations: int, plan: Bootstrap) -> Predicti
     n_conversations = int(codes.max(initial=-1)) + 1
     if n_conversations < LEAST_CONVERSATIONS:
         raise ValueError(f"{n_conversations} conversations; ridge regression needs 4")
-    rng = np.random.default_rng(plan.seed)
+    rng = np.random.default_rng(seed)
     deal = rng.permutation(n_conversations) % min(FOLDS, n_conversations)
     folds = deal[codes]
     kernel = turns.embeddings @ turns.embeddings.T
     predicted, base = _out_of_fold(kernel, turns.targets, folds)
     errors = (turns.targets - predicted) ** 2
     around = (turns.targets - base) ** 2
-    draws = draw_clusters(codes, plan)
     r2 = 1.0 - float(errors.sum() / around.sum())
-    drawn = 1.0 - ratio(draws.counts @ draws.total(errors), draws.counts @ draws.total(around))
     null = []
     for _ in range(permutations):
         order = _dealt_out(codes, rng.permutation(n_conversations))
         guess, _ = _out_of_fold(kernel[np.ix_(order, order)], turns.targets, folds)
         null.append(1.0 - float(((turns.targets - guess) ** 2).sum() / around.sum()))
     return Prediction(
-        interval(r2, drawn, plan.level),
+        jackknife_interval(r2, _without_each(kernel, turns.targets, codes, folds), EXPLAINED),
         float(np.quantile(null, 0.95)),
         float(permutation_p(r2, null)),
         predicted,
     )
+
+
+def _without_each(
+    kernel: FloatArray, targets: FloatArray, codes: NDArray[np.int64], folds: NDArray[np.int64]
+) -> FloatArray:
+    """R2 without each conversation, ``[conversations]``; the regression is fitted again.
+
+    With more than `_REFITTED` conversations one of them hardly moves the fit, and the predictions
+    of all the data are kept.
+    """
+    left = without_each(codes)
+    if len(left.counts) > _REFITTED:
+        predicted, base = _out_of_fold(kernel, targets, folds)
+        lost, spread = ((targets - v) ** 2 for v in (predicted, base))
+        return 1.0 - ratio(left.counts @ left.total(lost), left.counts @ left.total(spread))
+    found = []
+    for code in range(len(left.counts)):
+        kept = codes != code
+        predicted, base = _out_of_fold(kernel[np.ix_(kept, kept)], targets[kept], folds[kept])
+        errors, around = (float(((targets[kept] - v) ** 2).sum()) for v in (predicted, base))
+        found.append(1.0 - errors / around)
+    return np.asarray(found)
 
 
 def _out_of_fold(

@@ -22,7 +22,7 @@ from personae.data.table_values import number_or_none, numbers_or_none
 from personae.data.vector_stacks import Stack
 from personae.science.chosen_vectors import ChosenVector
 from personae.science.cluster_inference import mean_of_clusters
-from personae.science.resampling import Bootstrap, draw_clusters, interval
+from personae.science.jackknife import FISHER, jackknife_interval
 
 FloatArray = NDArray[np.float64]
 
@@ -56,7 +56,7 @@ class Answered:
 
 
 def shift_rows(
-    answered: Answered, directions: Mapping[str, ChosenVector], judge: str, plan: Bootstrap
+    answered: Answered, directions: Mapping[str, ChosenVector], judge: str, seed: int
 ) -> list[dict[str, Any]]:
     """Return shift and change of the trait score of every adapter and measured trait.
 
@@ -79,9 +79,9 @@ def shift_rows(
             **{name: first[name] for name in ("adapter", "trained", "level", "arm", "trait")},
             "layer": at.layer,
             "judge": judge,
-            **_score_columns(found, before, plan),
+            **_score_columns(found, before),
         }
-        for name, vector in _named_directions(at.vector, plan.seed):
+        for name, vector in _named_directions(at.vector, seed):
             shift = mean_of_clusters(moved.values @ vector, moved.index).interval
             rows.append({**shared, "vector": name, **numbers_or_none(shift.columns("shift"))})
     return rows
@@ -111,7 +111,7 @@ def _moved(prompts: Stack, layer: int, after: pd.DataFrame, before: pd.DataFrame
     return streams(after) - streams(before)
 
 
-def _score_columns(after: pd.DataFrame, before: pd.DataFrame, plan: Bootstrap) -> dict[str, Any]:
+def _score_columns(after: pd.DataFrame, before: pd.DataFrame) -> dict[str, Any]:
     means = [rows.groupby("question_id").score.mean().sort_index() for rows in (after, before)]
     change = means[0] - means[1]
     return {
@@ -125,16 +125,17 @@ def _score_columns(after: pd.DataFrame, before: pd.DataFrame, plan: Bootstrap) -
     }
 
 
-def correlation_rows(shifts: pd.DataFrame, plan: Bootstrap) -> list[dict[str, Any]]:
+def correlation_rows(shifts: pd.DataFrame, seed: int) -> list[dict[str, Any]]:
     """Correlate shift and change over plain adapters and traits.
 
     Parameters
     ----------
     shifts
         Table ``finetuning_shifts`` of all adapters.
-    plan
-        The interval resamples adapters. The p-value exchanges the adapters' changes as whole rows,
-        all orders of at most seven adapters and random ones of more.
+    seed
+        Of the exchanges. The interval is the jackknife over adapters. The p-value exchanges the
+        adapters' changes as whole rows, all orders of at most seven adapters and random ones of
+        more.
 
     Returns
     -------
@@ -146,23 +147,22 @@ def correlation_rows(shifts: pd.DataFrame, plan: Bootstrap) -> list[dict[str, An
     plain = shifts[(shifts.arm == PLAIN) & shifts.change.notna() & shifts["shift"].notna()]
     own = plain.trait == plain.trained
     groups = {"all": plain, "own trait": plain[own], "other traits": plain[~own]}
-    return [_correlation(name, rows, plan) for name, rows in groups.items() if len(rows)]
+    return [_correlation(name, rows, seed) for name, rows in groups.items() if len(rows)]
 
 
-def _correlation(name: str, rows: pd.DataFrame, plan: Bootstrap) -> dict[str, Any]:
+def _correlation(name: str, rows: pd.DataFrame, seed: int) -> dict[str, Any]:
     along = rows[rows.vector == TRAIT]
     x, y = along["shift"].to_numpy(float), along.change.to_numpy(float)
     adapters = along.adapter.to_numpy()
     r = pearson(x, y)
-    draws = draw_clusters(adapters, plan)
-    resampled = [pearson(x, y, weights[draws.codes]) for weights in draws.counts]
-    bounds = interval(r, resampled, plan.level)
+    left_out = [pearson(x[adapters != name], y[adapters != name]) for name in np.unique(adapters)]
+    bounds = jackknife_interval(r, left_out, FISHER)
     shuffled = [
         pearson(part["shift"].to_numpy(float), part.change.to_numpy(float))
         for vector, part in rows.groupby("vector")
         if vector != TRAIT
     ]
-    null = _exchanged(along, plan.seed)
+    null = _exchanged(along, seed)
     return {
         "pairs": name,
         "n": len(along),

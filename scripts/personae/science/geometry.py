@@ -10,9 +10,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from personae.science.jackknife import FISHER, jackknife_interval
 from personae.science.permutations import permutation_p
 from personae.science.projection import Activations, unit
 from personae.science.resampling import (
+    Interval,
     midranks,
     ratio,
 )
@@ -172,8 +174,9 @@ class RSA(NamedTuple):
 
     Attributes
     ----------
-    rho
-        Spearman correlation of the two matrices' upper triangles.
+    interval
+        Spearman correlation of the two matrices' upper triangles, with the jackknife over roles:
+        entries of a matrix share roles, so that whole roles are left out.
     p
         One-sided permutation p-value (roles of one matrix relabelled).
     null_high
@@ -182,7 +185,7 @@ class RSA(NamedTuple):
         Number of roles.
     """
 
-    rho: float
+    interval: Interval
     p: float
     null_high: float
     n: int
@@ -211,7 +214,15 @@ def rsa(a: FloatArray, b: FloatArray, *, permutations: int, seed: int) -> RSA:
     for i in range(permutations):
         order = rng.permutation(n)
         null[i] = x @ ranked[order[upper[0]], order[upper[1]]]
-    return RSA(rho, float(permutation_p(rho, null)), float(np.quantile(null, 0.95)), n)
+    bounds = jackknife_interval(rho, [_rho_without(a, b, i) for i in range(n)], FISHER)
+    return RSA(bounds, float(permutation_p(rho, null)), float(np.quantile(null, 0.95)), n)
+
+
+def _rho_without(a: FloatArray, b: FloatArray, role: int) -> float:
+    kept = np.delete(np.arange(len(a)), role)
+    upper = np.triu_indices(len(kept), k=1)
+    x, y = (_z(midranks(m[np.ix_(kept, kept)][upper])) for m in (a, b))
+    return float(x @ y)
 
 
 def _z(ranks: FloatArray) -> FloatArray:

@@ -20,7 +20,7 @@ from personae.data import tables
 from personae.data.table_values import number_or_none
 from personae.science.finetuning_shift import pearson
 from personae.science.permutations import permutation_p, permuted_labels
-from personae.science.resampling import Bootstrap, encode
+from personae.science.resampling import encode
 from personae.science.score_levels import HIGH
 from personae.science.statistics import correlations
 
@@ -70,15 +70,15 @@ def link_points(responses: pa.Table, scores: pa.Table, projections: pa.Table) ->
     return tables.from_rows(found.where(found.notna(), None).to_dict("records"), "harm_link_points")
 
 
-def link_table(points: pa.Table, *, permutations: int, plan: Bootstrap) -> pa.Table:
+def link_table(points: pa.Table, *, permutations: int, seed: int) -> pa.Table:
     """Correlation of the first turn's projection with the harm of the second.
 
     Parameters
     ----------
     points
         Table ``harm_link_points``.
-    permutations, plan
-        Shuffles, which take the plan's seed, and the bootstrap over roles.
+    permutations, seed
+        Of the shuffles; intervals are the jackknife over roles.
 
     Returns
     -------
@@ -94,25 +94,25 @@ def link_table(points: pa.Table, *, permutations: int, plan: Bootstrap) -> pa.Ta
     rows = [
         {"judge": judge, "direction": direction, "layer": int(part.layer.iloc[0]), **row}
         for (judge, direction), part in frame.groupby(["judge", "direction"])
-        for row in _correlations(part, permutations, plan)
+        for row in _correlations(part, permutations, seed)
     ]
     return tables.from_rows(rows, "harm_link")
 
 
-def _correlations(part: pd.DataFrame, permutations: int, plan: Bootstrap) -> Iterator[Record]:
+def _correlations(part: pd.DataFrame, permutations: int, seed: int) -> Iterator[Record]:
     scored = part[part.rate.notna()]
     if len(scored) < _LEAST_TURNS:
         return
     pairs = scored[["projection", "rate"]].astype(float)
-    codes, rng = encode(scored.role), np.random.default_rng(plan.seed)
+    codes, rng = encode(scored.role), np.random.default_rng(seed)
     means = pairs.groupby(codes).mean()
     orders = [rng.permutation(len(means)) for _ in range(permutations)]
     centred = pairs - pairs.groupby(codes).transform("mean")
-    shuffled = permuted_labels(centred.rate.to_numpy(), permutations, plan.seed, codes)
+    shuffled = permuted_labels(centred.rate.to_numpy(), permutations, seed, codes)
     x, y = pairs.projection.to_numpy(), pairs.rate.to_numpy()
-    turns = correlations(x, y, codes, codes, plan)
+    turns = correlations(x, y, codes, codes)
     x, y = means.projection.to_numpy(), means.rate.to_numpy()
-    of_means = correlations(x, y, np.zeros(len(means)), np.arange(len(means)), plan).pooled
+    of_means = correlations(x, y, np.zeros(len(means)), np.arange(len(means))).pooled
     found = (
         (FIRST_TURNS, len(pairs), turns.pooled, pairs, _dealt_out(pairs, codes, orders)),
         (ROLE_MEANS, len(means), of_means, means, (means.rate.to_numpy()[o] for o in orders)),

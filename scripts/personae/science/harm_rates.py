@@ -25,6 +25,7 @@ _ACCURACY: Final = "closed_accuracy"
 _OUTCOMES: Final = ("refuses", "redirects", "harmless")
 
 Record = dict[str, Any]
+Arm = tuple[Any, ...]
 
 
 def rate_table(
@@ -102,17 +103,18 @@ def _rows(judged: pd.DataFrame) -> Iterator[Record]:
         for category in categories:
             here = of_half if category == EVERY else of_half[of_half.category == category]
             by_arm = {arm: rows.set_index(_ITEM) for arm, rows in here.groupby(ARM, dropna=False)}
-            for arm, rows in by_arm.items():
+            for arm in by_arm:
                 place = dict(zip(ARM, arm, strict=True))
-                yield {**place, "half": half, "category": category, **_rates(rows, by_arm)}
+                yield {**place, "half": half, "category": category, **_rates(arm, by_arm)}
 
 
-def _rates(rows: pd.DataFrame, by_arm: dict[Any, pd.DataFrame]) -> Record:
+def _rates(arm: Arm, by_arm: dict[Arm, pd.DataFrame]) -> Record:
     """Rate of one arm, its change from no cap, and that along random directions."""
-    before = next((r.harmful for arm, r in by_arm.items() if arm[0] == UNCAPPED), rows.harmful)
-    change = _paired(rows, before)
+    rows = by_arm[arm]
+    before = next((r.harmful for other, r in by_arm.items() if other[0] == UNCAPPED), rows.harmful)
+    change = _paired(arm, rows, before)
     randoms = [
-        _paired(other, before) for arm, other in by_arm.items() if _is_null_of(arm, rows.iloc[0])
+        _paired(other, found, before) for other, found in by_arm.items() if _is_null_of(other, arm)
     ]
     by_chance = pd.concat(randoms, axis=1).mean(axis=1) if randoms else change * np.nan
     found, moved, beyond = (_over_items(v) for v in (rows.harmful, change, change - by_chance))
@@ -137,18 +139,19 @@ def _speaks(named: pd.Series) -> bool:
     return bool(len(named))
 
 
-def _is_null_of(arm: tuple[Any, ...], first: pd.Series) -> bool:
+def _is_null_of(arm: Arm, other: Arm) -> bool:
     """Whether an arm is a random direction at the setting of another one."""
-    start = f"{STEERING}_random" if str(first.contrast).startswith(STEERING) else "random"
-    same = all(
-        (pd.isna(a) and pd.isna(b)) or a == b for a, b in zip(arm[1:], first[ARM[1:]], strict=True)
+    start = f"{STEERING}_random" if str(other[0]).startswith(STEERING) else "random"
+    if not str(arm[0]).startswith(start):
+        return False
+    return all(
+        (pd.isna(a) and pd.isna(b)) or a == b for a, b in zip(arm[1:], other[1:], strict=True)
     )
-    return same and str(arm[0]).startswith(start)
 
 
-def _paired(rows: pd.DataFrame, before: pd.Series) -> pd.Series:
+def _paired(arm: Arm, rows: pd.DataFrame, before: pd.Series) -> pd.Series:
     """Arm minus no cap by item; bare requests are compared with the mean over personas."""
-    if rows.contrast.iloc[0] == NO_PERSONA:
+    if arm[0] == NO_PERSONA:
         mean = before.groupby(level=["question_id", "sample"]).mean()
         return rows.harmful - mean.reindex(rows.index.droplevel("persona")).to_numpy()
     return rows.harmful - before.reindex(rows.index)

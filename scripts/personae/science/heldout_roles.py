@@ -13,9 +13,10 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from personae.science.jackknife import LOGIT, jackknife_interval
 from personae.science.permutations import permutation_p, permuted_batches
 from personae.science.projection import cosine, unit
-from personae.science.resampling import Bootstrap, bootstrap_mean
+from personae.science.resampling import Interval
 from personae.science.statistics import auc, auc_interval, auc_of_ranks, column_ranks
 
 FloatArray = NDArray[np.float64]
@@ -33,10 +34,11 @@ class AskedRollouts(NamedTuple):
 
 
 class RoleResult(NamedTuple):
-    """The row of one role, and its AUC under shuffled labels ``[permutations]``."""
+    """The row of one role, its AUC under shuffled labels and along random directions."""
 
     row: Record
     null: FloatArray
+    by_chance: FloatArray
 
 
 def axis_without(default: FloatArray, fully: Mapping[str, FloatArray], role: str) -> FloatArray:
@@ -68,7 +70,7 @@ def heldout_role(
     random: FloatArray,
     *,
     permutations: int,
-    plan: Bootstrap,
+    seed: int,
 ) -> RoleResult:
     """Separate the default from one role along the axis computed without that role.
 
@@ -80,8 +82,8 @@ def heldout_role(
         Of the default and of the role, on held-out questions.
     random
         ``[r, hidden]`` random directions; their AUC is the mean over them, each in its better sign.
-    permutations, plan
-        Shuffles of the labels within questions, and the bootstrap over questions.
+    permutations, seed
+        Shuffles of the labels within questions; intervals are over questions.
 
     Returns
     -------
@@ -97,11 +99,14 @@ def heldout_role(
     values = means @ unit(direction)
     questions = np.concatenate([ours.questions, theirs.questions])
     ranks = column_ranks(values[:, np.newaxis])
-    shuffles = permuted_batches(is_default, permutations, plan.seed, questions)
+    shuffles = permuted_batches(is_default, permutations, seed, questions)
     sums = np.concatenate([labels.astype(np.float64) @ ranks for labels in shuffles])[:, 0]
     null = auc_of_ranks(sums, len(ours.means), len(theirs.means))
-    found = auc_interval(
-        values[is_default], values[~is_default], ours.questions, theirs.questions, plan
+    found = auc_interval(values[is_default], values[~is_default], ours.questions, theirs.questions)
+    by_chance = (
+        auc(means[is_default] @ random.T, means[~is_default] @ random.T)
+        if len(random)
+        else np.empty(0)
     )
     with_role = auc(means[is_default] @ everything, means[~is_default] @ everything)
     row = {
@@ -114,32 +119,42 @@ def heldout_role(
         "auc_low": found.low,
         "auc_high": found.high,
         "auc_with": float(with_role),
-        "auc_random": _by_chance(means[is_default], means[~is_default], random),
+        "auc_random": _better_sign(by_chance),
         "null_p95": float(np.quantile(null, 0.95)),
         "p_value": float(permutation_p(np.asarray([found.estimate]), null[:, np.newaxis])[0]),
     }
-    return RoleResult(row, null)
+    return RoleResult(row, null, by_chance)
 
 
-def _by_chance(default: FloatArray, role: FloatArray, random: FloatArray) -> float | None:
-    """Mean AUC along random directions ``[r, hidden]``, each in its better sign."""
-    if not len(random):
-        return None
-    found = auc(default @ random.T, role @ random.T)
-    return float(np.maximum(found, 1.0 - found).mean())
+def _better_sign(aucs: FloatArray) -> float | None:
+    """Mean AUC along random directions ``[r]``, each in its better sign."""
+    return float(np.maximum(aucs, 1.0 - aucs).mean()) if len(aucs) else None
 
 
-def over_roles(results: list[RoleResult], plan: Bootstrap) -> Record:
+def _mean_over(aucs: list[float]) -> Interval:
+    """Mean AUC over roles with the jackknife on the logit scale, half a role away from 0 and 1."""
+    values, n = np.asarray(aucs, dtype=np.float64), len(aucs)
+    left_out = (values.sum() - values) / max(n - 1, 1)
+    inside = np.clip(left_out, 0.5 / n, 1.0 - 0.5 / n)
+    mean = float(values.mean())
+    found = jackknife_interval(float(np.clip(mean, 0.5 / n, 1.0 - 0.5 / n)), inside, LOGIT)
+    return Interval(mean, min(found.low, mean), max(found.high, mean))
+
+
+def over_roles(results: list[RoleResult]) -> Record:
     """Return the row of all roles together: mean AUC with an interval over roles.
 
-    The null is the mean over roles under shuffled labels. ``n_role`` counts roles.
+    The null is the mean over roles under shuffled labels; ``p_random`` is the share of random
+    directions that separate the default from all roles as well, in their better sign for all roles
+    together. ``n_role`` counts roles.
 
     # ASSUME: every role weighs the same, however many responses it has.
     """
     rows = [result.row for result in results]
-    mean = bootstrap_mean([r["auc"] for r in rows], [r["role"] for r in rows], plan)
+    mean = _mean_over([row["auc"] for row in rows])
     null = np.mean([result.null for result in results], axis=0)
-    random = [row["auc_random"] for row in rows if row["auc_random"] is not None]
+    random = np.mean([result.by_chance for result in results], axis=0)
+    random = np.maximum(random, 1.0 - random)
     return {
         "role": EVERY_ROLE,
         "in_axis": all(row["in_axis"] for row in rows),
@@ -150,7 +165,8 @@ def over_roles(results: list[RoleResult], plan: Bootstrap) -> Record:
         "auc_low": mean.low,
         "auc_high": mean.high,
         "auc_with": float(np.mean([row["auc_with"] for row in rows])),
-        "auc_random": float(np.mean(random)) if random else None,
+        "auc_random": float(random.mean()) if len(random) else None,
+        "p_random": float(permutation_p(mean.estimate, random)) if len(random) else None,
         "null_p95": float(np.quantile(null, 0.95)),
         "p_value": float(permutation_p(np.asarray([mean.estimate]), null[:, np.newaxis])[0]),
     }

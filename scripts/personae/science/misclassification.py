@@ -24,6 +24,23 @@ _LEAST_SLOPE: Final = 0.2
 _UNDEFINED: Final = Interval(np.nan, np.nan, np.nan)
 
 
+def corrected_change(change: Interval, slope: Interval) -> Interval:
+    """Change in the label that a change of judged means corresponds to: ``change / slope``.
+
+    The half-widths of both intervals are combined as independent errors of a quotient. NaN where
+    the slope's interval does not lie above 0: such a judge may see nothing of the label.
+    """
+    if not slope.low > 0.0:
+        return Interval(np.nan, np.nan, np.nan)
+    b, estimate = slope.estimate, change.estimate / slope.estimate
+    of_slope = abs(estimate) * (b - slope.low)
+    below, above = (
+        float(np.hypot(reach, of_slope)) / b
+        for reach in (change.estimate - change.low, change.high - change.estimate)
+    )
+    return Interval(estimate, estimate - below, estimate + above)
+
+
 class ScoreLine(NamedTuple):
     """The expected score as a line in the label, in the data and in every draw of questions.
 

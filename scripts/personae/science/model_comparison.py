@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from personae.science.jackknife import FISHER, jackknife_interval
 from personae.science.permutations import permutation_p
-from personae.science.resampling import Bootstrap, Interval, interval
+from personae.science.resampling import Interval
 
 FloatArray = NDArray[np.float64]
 
@@ -48,7 +49,7 @@ def matched_components(
     *,
     n_components: int,
     permutations: int,
-    plan: Bootstrap,
+    seed: int,
 ) -> list[MatchedComponent]:
     """Match each leading component of one model with one of another by its role loadings.
 
@@ -58,9 +59,9 @@ def matched_components(
         Loadings with roles as rows and components as columns; only common roles are used.
     n_components
         Leading components of both models that are compared.
-    permutations, plan
-        Shuffles of the second model's roles, and the bootstrap over roles, for which the match of
-        the data is kept.
+    permutations, seed
+        Shuffles of the second model's roles. The interval is the jackknife over roles, for which
+        the match of the data is kept.
     """
     roles = left.index.intersection(right.index)
     a, b = (
@@ -68,18 +69,18 @@ def matched_components(
         for frame in (left, right)
     )
     found = np.abs(a.T @ b)
-    rng, n = np.random.default_rng(plan.seed), len(roles)
+    rng, n = np.random.default_rng(seed), len(roles)
     null = np.stack([np.abs(a.T @ b[rng.permutation(n)]).max(axis=1) for _ in range(permutations)])
-    draws = [rng.integers(n, size=n) for _ in range(plan.draws)]
+    without = [np.delete(np.arange(n), i) for i in range(n)]
     results = []
     for i, row in enumerate(found):
         j = int(row.argmax())
-        drawn = [abs(_correlation(a[some, i], b[some, j])) for some in draws]
+        left_out = [abs(_correlation(a[some, i], b[some, j])) for some in without]
         results.append(
             MatchedComponent(
                 i,
                 j,
-                interval(float(row[j]), drawn, plan.level),
+                jackknife_interval(float(row[j]), left_out, FISHER),
                 float(np.quantile(null[:, i], 0.95)),
                 float(permutation_p(row[j], null[:, i])),
                 n,

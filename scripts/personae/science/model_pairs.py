@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from personae.data.table_values import number_or_none
 from personae.science.finetuning_shift import pearson
 from personae.science.geometry import rsa
+from personae.science.jackknife import FISHER, jackknife_interval
 from personae.science.model_comparison import matched_components
 from personae.science.permutations import permutation_p
-from personae.science.resampling import Bootstrap, interval
 
 MODELS: Final = "models"
 BASE_AND_INSTRUCT: Final = "base and instruct"
@@ -58,25 +58,22 @@ class ComparedModel(NamedTuple):
     loadings: pd.DataFrame
 
 
-def pair_rows(
-    models: Sequence[ComparedModel], *, permutations: int, plan: Bootstrap
-) -> list[Record]:
+def pair_rows(models: Sequence[ComparedModel], *, permutations: int, seed: int) -> list[Record]:
     """Compare every two models. Rows of ``model_comparison``.
 
     Parameters
     ----------
     models
         Models of a study, in its order.
-    permutations, plan
-        Shuffles of one model's roles, and the bootstrap over roles.
+    permutations, seed
+        Shuffles of one model's roles; intervals are the jackknife over roles.
 
     Returns
     -------
     list of dict
-        ``value`` with its interval over roles (none for the geometry: entries of a similarity
-        matrix share roles) and the null's 95th percentile. ``relation`` tells a base model and the
-        model that was trained from it from any two models. Pairs with fewer than `LEAST_ROLES`
-        roles in common have no rows.
+        ``value`` with its interval over roles and the null's 95th percentile. ``relation`` tells a
+        base model and the model that was trained from it from any two models. Pairs with fewer than
+        `LEAST_ROLES` roles in common have no rows.
     """
     rows = []
     for left, right in combinations(models, 2):
@@ -86,22 +83,24 @@ def pair_rows(
             "right": right.name,
             "relation": BASE_AND_INSTRUCT if related else MODELS,
         }
-        rows += [{**place, **row} for row in _compared(left, right, permutations, plan)]
+        rows += [{**place, **row} for row in _compared(left, right, permutations, seed)]
     return rows
 
 
 def _compared(
-    left: ComparedModel, right: ComparedModel, permutations: int, plan: Bootstrap
+    left: ComparedModel, right: ComparedModel, permutations: int, seed: int
 ) -> Iterator[Record]:
     shared = set(left.cosines.left) & set(right.cosines.left)
     roles = sorted(shared - {_AXIS})
     if len(roles) >= LEAST_ROLES:
         matrices = [_matrix(model.cosines, roles) for model in (left, right)]
-        found = rsa(*matrices, permutations=permutations, seed=plan.seed)
+        found = rsa(*matrices, permutations=permutations, seed=seed)
         yield {
             "statistic": RSA_STATISTIC,
             "n_roles": len(roles),
-            "value": found.rho,
+            "value": found.interval.estimate,
+            "low": number_or_none(found.interval.low),
+            "high": number_or_none(found.interval.high),
             "null_p95": found.null_high,
             "p_value": found.p,
         }
@@ -110,12 +109,12 @@ def _compared(
             yield {
                 "statistic": ALONG_AXIS,
                 "n_roles": len(roles),
-                **_correlated(x, y, permutations, plan),
+                **_correlated(x, y, permutations, seed),
             }
     if len(left.loadings.index.intersection(right.loadings.index)) < LEAST_ROLES:
         return
     for match in matched_components(
-        left.loadings, right.loadings, n_components=COMPARED, permutations=permutations, plan=plan
+        left.loadings, right.loadings, n_components=COMPARED, permutations=permutations, seed=seed
     ):
         yield {
             "statistic": COMPONENT,
@@ -141,12 +140,12 @@ def _along_axis(cosines: pd.DataFrame, roles: Sequence[str]) -> FloatArray:
     return np.asarray(rows.loc[roles], dtype=np.float64)
 
 
-def _correlated(x: FloatArray, y: FloatArray, permutations: int, plan: Bootstrap) -> Record:
-    rng, n = np.random.default_rng(plan.seed), len(x)
+def _correlated(x: FloatArray, y: FloatArray, permutations: int, seed: int) -> Record:
+    rng, n = np.random.default_rng(seed), len(x)
     value = pearson(x, y)
-    drawn = [pearson(x[some], y[some]) for some in rng.integers(n, size=(plan.draws, n))]
+    left_out = [pearson(np.delete(x, i), np.delete(y, i)) for i in range(n)]
     null = [pearson(x, rng.permutation(y)) for _ in range(permutations)]
-    bounds = interval(value, drawn, plan.level)
+    bounds = jackknife_interval(value, left_out, FISHER)
     return {
         "value": value,
         "low": number_or_none(bounds.low),

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from personae.data import tables
 from personae.data.judge_scores import in_order
 from personae.data.table_values import number_or_none, numbers_or_none
-from personae.science.resampling import Bootstrap
 from personae.science.statistics import correlations
 
 FloatArray = NDArray[np.float64]
@@ -80,32 +79,29 @@ class Monitored:
             chosen_layer,
         )
 
-    def correlation_table(self, plan: Bootstrap) -> pa.Table:
+    def correlation_table(self) -> pa.Table:
         """Correlate projection and trait score at every layer. Columns of ``monitoring``.
 
         Pooled over conditions the correlation is inflated by the conditions themselves: a prompt
         that asks for the trait raises both. Within a condition only questions and samples differ.
-        There is one row per layer and kind of condition, and for all kinds together; ``plan`` draws
-        questions with replacement.
+        There is one row per layer and kind of condition, and for all kinds together; intervals are
+        over questions.
         """
         kinds = self.rollouts.kind.to_numpy()
         rows = [
-            self._row(kind, column, (kinds == kind) | (kind == ALL), plan)
+            self._row(kind, column, (kinds == kind) | (kind == ALL))
             for kind in (ALL, *dict.fromkeys(kinds))
             for column in range(len(self.layers))
         ]
         return tables.from_rows(rows, "monitoring")
 
-    def _row(
-        self, kind: str, column: int, keep: NDArray[np.bool_], plan: Bootstrap
-    ) -> dict[str, Any]:
+    def _row(self, kind: str, column: int, keep: NDArray[np.bool_]) -> dict[str, Any]:
         condition = self.rollouts.kind + "/" + self.rollouts.grade.astype(str)
         found = correlations(
             self.projections[keep, column],
             self.scores[keep],
             condition.to_numpy()[keep],
             self.rollouts.question_id.to_numpy()[keep],
-            plan,
         )
         return {
             "trait": self.rollouts.trait.iloc[0],

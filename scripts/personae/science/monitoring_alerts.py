@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from personae.data.table_values import number_or_none, numbers_or_none
 from personae.science.monitoring import Monitored
-from personae.science.resampling import Bootstrap
 from personae.science.statistics import auc_interval, wilson
 
 FloatArray = NDArray[np.float64]
@@ -33,7 +32,7 @@ class _Half(NamedTuple):
     other_questions: NDArray[Any]
 
 
-def alert_rows(monitored: Monitored, most: float, plan: Bootstrap) -> list[dict[str, Any]]:
+def alert_rows(monitored: Monitored, most: float) -> list[dict[str, Any]]:
     """Choose the threshold of one trait and test it. One row of ``monitoring_alerts``.
 
     Parameters
@@ -42,8 +41,6 @@ def alert_rows(monitored: Monitored, most: float, plan: Bootstrap) -> list[dict[
         Rollouts of one trait, at its chosen layer.
     most
         Largest share of rollouts without the trait that may raise the alarm in the first half.
-    plan
-        Bootstrap over the questions of the second half, for the AUC.
 
     Returns
     -------
@@ -71,7 +68,7 @@ def alert_rows(monitored: Monitored, most: float, plan: Bootstrap) -> list[dict[
                 row |= found.columns(name)
     if len(tested.shown) and len(tested.other):
         auc = auc_interval(
-            tested.shown, tested.other, tested.shown_questions, tested.other_questions, plan
+            tested.shown, tested.other, tested.shown_questions, tested.other_questions
         )
         row |= numbers_or_none(auc.columns("auc"))
     return [row]

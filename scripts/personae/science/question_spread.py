@@ -19,14 +19,13 @@ from personae.data.vector_columns import from_half
 from personae.science.alignment import (
     LayerIntervals,
     draw_batches,
+    jackknife_bounds,
     pc1_cosines,
-    undefined_bounds,
 )
 from personae.science.kept_rollouts import read_kept
 from personae.science.persona_space import PersonaRow
 from personae.science.projection import FloatArray
 from personae.science.question_sums import QuestionSums, sums_by_question
-from personae.science.resampling import Bootstrap, draw_clusters, percentile_bounds
 
 BoolArray = NDArray[np.bool_]
 
@@ -90,11 +89,11 @@ def question_intervals(
     sums: QuestionSums,
     in_axis: BoolArray,
     scale: FloatArray,
-    plan: Bootstrap,
 ) -> LayerIntervals:
     """|cos(axis, PC1)| with an interval over questions, at one layer.
 
-    A row without a rollout on the drawn questions has weight 0 in that draw.
+    Each question is left out once, for all subjects; role vectors, axis and PC1 are recomputed. A
+    row without a rollout on the remaining questions has weight 0.
 
     Parameters
     ----------
@@ -104,27 +103,21 @@ def question_intervals(
         ``[rows]`` True for fully-role vectors, of which the axis is made.
     scale
         ``[hidden]`` by which activations are divided: ones, or the z-scored space's scale.
-    plan
-        Questions are drawn with replacement.
     """
     n_questions, n_subjects = sums.counts.shape
-    multiples = draw_clusters(np.arange(n_questions), plan).counts
-    undefined = bool(np.isnan(multiples).any())
-    drawn = np.concatenate([np.ones((1, n_questions)), multiples[: 0 if undefined else None]])
+    drawn = np.concatenate([np.ones((1, n_questions)), 1.0 - np.eye(n_questions)])
     parts = [
         _drawn_cosines(sums, drawn[some], in_axis, scale)
         for some in draw_batches(drawn, n_subjects**2)
     ]
     cosines = np.concatenate(parts)[:, np.newaxis]
-    if undefined:
-        return undefined_bounds(cosines[0])
-    return LayerIntervals(cosines[0], *percentile_bounds(cosines[1:], plan.level))
+    return jackknife_bounds(cosines)
 
 
 def _drawn_cosines(
     sums: QuestionSums, drawn: FloatArray, in_axis: BoolArray, scale: FloatArray
 ) -> FloatArray:
-    """|cos(axis, PC1)| ``[b]`` of questions drawn as often as ``drawn [b, questions]`` says."""
+    """|cos(axis, PC1)| ``[b]`` of questions weighted by ``drawn [b, questions]``."""
     sizes = drawn @ sums.counts  # [b, subjects]
     divisor = np.maximum(sizes, 1.0)[:, :, np.newaxis]  # an absent subject's sum is zero
     gram = np.zeros((*sizes.shape, sizes.shape[1]))

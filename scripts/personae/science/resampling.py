@@ -6,11 +6,16 @@ cluster multiplicities; statistics that are functions of per-cluster sums are th
 product over all draws.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -41,6 +46,18 @@ class Interval(NamedTuple):
     def columns(self, name: str) -> dict[str, float]:
         """Return ``name``, ``name_low`` and ``name_high``."""
         return {name: self.estimate, f"{name}_low": self.low, f"{name}_high": self.high}
+
+
+def lowest(rows: pd.DataFrame, name: str) -> Interval:
+    """Lowest of several estimates, columns ``name``, ``name_low`` and ``name_high``.
+
+    Its lower bound is the lowest lower bound and its upper bound the lowest upper bound: taking
+    both from the row of the lowest estimate would treat it as if it had been singled out before.
+    """
+    estimates, lows, highs = (rows[f"{name}{end}"].astype(float) for end in ("", "_low", "_high"))
+    if lows.isna().any():
+        return Interval(float(estimates.min()), np.nan, np.nan)
+    return Interval(float(estimates.min()), float(lows.min()), float(highs.min()))
 
 
 class ClusterDraws(NamedTuple):

@@ -20,6 +20,9 @@ other than the Assistant, any harm."""
 
 WORDED: Final = frozenset(("role_label",))
 """Rubrics whose levels are the words of the verdict."""
+SHARES: Final = ("role_adherence", "role_label", "harm")
+"""Rubrics whose results are shares of responses that are high, and not means of scores."""
+
 PERSONA_LABELS: Final = ("human", "nonhuman", "mystical")
 """Speakers other than the Assistant; ``other`` is an answer that shows no speaker."""
 SPEAKERS: Final = ("assistant", *PERSONA_LABELS, "other")

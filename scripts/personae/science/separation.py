@@ -7,12 +7,12 @@ import pyarrow as pa
 
 from personae.science.permutations import permutation_p, permuted_batches
 from personae.science.projection_tables import Projected
-from personae.science.resampling import Bootstrap, encode
+from personae.science.resampling import encode
 from personae.science.statistics import auc_interval, auc_of_ranks, column_ranks
 
 
 def separate(
-    found: Projected, direction: str, split: str, *, draws: int, permutations: int, seed: int
+    found: Projected, direction: str, split: str, *, permutations: int, seed: int
 ) -> pa.Table:
     """AUC of default over role rollouts at every layer, along one direction (AA, axis).
 
@@ -23,8 +23,8 @@ def separate(
         ``[n, layers]``; larger is further along the direction.
     direction, split
         Written to the table.
-    draws, permutations, seed
-        Bootstrap over questions, and shuffles of the default/role label within questions.
+    permutations, seed
+        Shuffles of the default/role label within questions; intervals are over questions.
 
     Returns
     -------
@@ -41,13 +41,13 @@ def separate(
     n, m = int(is_default.sum()), int((~is_default).sum())
     if n == 0 or m == 0:
         raise ValueError(f"AUC along {direction!r} of {n} default and {m} role rollouts")
-    questions, plan = encode(found.questions.astype(str)), Bootstrap(draws, seed)
+    questions = encode(found.questions.astype(str))
     ranks = column_ranks(values)
     shuffles = permuted_batches(is_default, permutations, seed, questions)
     sums = np.concatenate([labels.astype(np.float64) @ ranks for labels in shuffles])
     observed, null = auc_of_ranks(ranks[is_default].sum(axis=0), n, m), auc_of_ranks(sums, n, m)
     groups = questions[is_default], questions[~is_default]
-    bounds = [auc_interval(c[is_default], c[~is_default], *groups, plan) for c in values.T]
+    bounds = [auc_interval(c[is_default], c[~is_default], *groups) for c in values.T]
     n_layers = len(found.layers)
     return pa.table(
         {
@@ -56,6 +56,7 @@ def separate(
             "split": [split] * n_layers,
             "n_default": [n] * n_layers,
             "n_roles": [m] * n_layers,
+            "n_questions": [len(np.unique(questions))] * n_layers,
             "auc": observed,
             "auc_low": [bound.low for bound in bounds],
             "auc_high": [bound.high for bound in bounds],

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +12,7 @@ from scipy.sparse import csc_array
 
 from personae.data import tables
 from personae.data.table_values import DEFAULT
-from personae.science.alignment import axis_component_cosines, bootstrap_roles
+from personae.science.alignment import axis_component_cosines, jackknife_roles
 from personae.science.alignment_nulls import ScaledDirection, placebo_cosines, shuffled_axis_null
 from personae.science.geometry import (
     PCA,
@@ -25,7 +25,7 @@ from personae.science.persona_space import PersonaSpace
 from personae.science.projection import Activations
 from personae.science.question_spread import question_intervals
 from personae.science.question_sums import QuestionSums
-from personae.science.resampling import Bootstrap, encode
+from personae.science.resampling import encode
 from personae.science.vectors import FULLY
 
 FloatArray = NDArray[np.float64]
@@ -45,13 +45,13 @@ class SpaceSettings(NamedTuple):
         Share of variance for which components are counted (paper: 0.7).
     permutations
         Shuffles of the labels, and random halves of the questions.
-    plan
-        Bootstrap over roles and over questions.
+    seed
+        Of the shuffles.
     """
 
     variance: float
     permutations: int
-    plan: Bootstrap
+    seed: int
 
 
 class LayerNull(NamedTuple):
@@ -75,7 +75,7 @@ class LayerNull(NamedTuple):
 
 def layer_table(
     space: PersonaSpace,
-    reliability: float,
+    reliability: Mapping[str, list[Any]],
     null: LayerNull,
     sums: QuestionSums | None,
     settings: SpaceSettings,
@@ -87,7 +87,8 @@ def layer_table(
     space
         At one layer.
     reliability
-        Split-half reliability of the axis at that layer, see `personae.science.axis_reliability`.
+        Split-half reliability of the axis at that layer, as columns of one row, see
+        `personae.science.reliability.reliability_columns`.
     null
         Rollouts of that layer with shuffles of their labels.
     sums
@@ -107,7 +108,7 @@ def layer_table(
         "n_fully": [kinds.count(FULLY)],
         "n_somewhat": [len(kinds) - kinds.count(FULLY)],
         "outlier_dimensions": [len(outliers)],
-        "split_half": [reliability],
+        **reliability,
     }
     nulls = _nulls(space, null)
     dimension = _dimension_null(null, settings) if sums is not None else (None,) * 3
@@ -123,7 +124,7 @@ def layer_table(
                 for name, value in zip(_DIMENSION_COLUMNS, dimension, strict=True)
             },
             "axis_pc1_cosine": axis_component_cosines(fit, space.axis)[:, 0],
-            **_intervals(space, fit, sums, settings.plan),
+            **_intervals(space, fit, sums),
             **nulls[scaling],
         }
         parts.append(pa.table(columns))
@@ -139,7 +140,7 @@ def _dimension_null(null: LayerNull, settings: SpaceSettings) -> tuple[float, fl
     roles = np.flatnonzero(null.subjects != DEFAULT)
     codes = encode(null.subjects[roles])
     times = min(settings.permutations, _DIMENSION_SHUFFLES)
-    shuffled = permuted_labels(codes, times, settings.plan.seed, null.questions[roles])
+    shuffled = permuted_labels(codes, times, settings.seed, null.questions[roles])
     grams = _centred_grams(null.activations[:, 0], roles, np.concatenate([[codes], shuffled]))
     variance = np.linalg.eigvalsh(grams)[:, ::-1].clip(0.0)
     share = np.cumsum(variance, axis=1) / variance.sum(axis=1, keepdims=True)
@@ -173,20 +174,18 @@ def _intervals(
     space: PersonaSpace,
     fit: PCA,
     sums: QuestionSums | None,
-    plan: Bootstrap,
 ) -> dict[str, FloatArray | pa.Array]:
     """Bounds of |cos(axis, PC1)| over roles and, with sums, over questions."""
-    over_roles = bootstrap_roles(
+    over_roles = jackknife_roles(
         space.default / fit.scale,
         space.vectors / fit.scale,
-        plan,
         names=[row.role for row in space.rows],
         in_axis=space.fully,
     )
     low: Sequence[float] | FloatArray | None = None
     high: Sequence[float] | FloatArray | None = None
     if sums is not None:
-        over_questions = question_intervals(sums, space.fully, fit.scale[0], plan)
+        over_questions = question_intervals(sums, space.fully, fit.scale[0])
         low, high = over_questions.low, over_questions.high
     return {
         "axis_pc1_low": over_roles.low,

@@ -20,6 +20,7 @@ ANY_PERSONA: Final = "persona"
 
 _ITEM: Final = ["role", "prompt_index", "question_id", "sample"]
 _ARM: Final = ["direction", "strength"]
+_OF_ARM: Final = ("judge", "layer", "unit", "in_residual_norms", "in_persona_gaps")
 
 Record = dict[str, Any]
 
@@ -51,8 +52,9 @@ def share_table(responses: pa.Table, scores: pa.Table, unit: str) -> pa.Table:
         kept = answers[answers.response_id.isin(said)].assign(unit=unit, judge=judge)
         kept["label"] = [said[response] for response in kept.response_id]
         kept["coherence"] = [coherence.get(response, math.nan) for response in kept.response_id]
+        arms = _arm_columns(kept)
         for label in (*SPEAKERS, ANY_PERSONA):
-            rows += _rows_of_label(kept.assign(value=_is(kept.label, label)), label)
+            rows += _rows_of_label(kept.assign(value=_is(kept.label, label)), label, arms)
     return tables.from_rows(rows, "speaker_shares")
 
 
@@ -79,13 +81,34 @@ def _is(labels: Sequence[str | None], label: str) -> list[float]:
     return [math.nan if pd.isna(said) else float(said in wanted) for said in labels]
 
 
-def _rows_of_label(answers: pd.DataFrame, label: str) -> list[Record]:
+def _arm_columns(answers: pd.DataFrame) -> dict[tuple[str, float], Record]:
+    """Return what the rows of all labels of an arm share: its setting and its coherence."""
+    found = {}
+    for (direction, strength), members in answers.groupby(_ARM, sort=True):
+        first = {name: members[name].iloc[0] for name in _OF_ARM}
+        coherence = mean_of_crossed_clusters(members.coherence, members.role, members.question_id)
+        found[direction, strength] = {
+            "judge": first["judge"],
+            "direction": direction,
+            "layer": int(first["layer"]),
+            "strength": float(strength),
+            "unit": first["unit"],
+            "in_residual_norms": float(first["in_residual_norms"]),
+            "in_persona_gaps": float(first["in_persona_gaps"]),
+            **coherence.interval.columns("coherence"),
+        }
+    return found
+
+
+def _rows_of_label(
+    answers: pd.DataFrame, label: str, arms: Mapping[tuple[str, float], Record]
+) -> list[Record]:
     """Return one row per arm; ``value`` is 1 where an answer has the label."""
     wide = answers.pivot(index=_ITEM, columns=_ARM, values="value")
     changes = wide.sub(wide["axis", 0.0], axis=0)
     rows = []
-    for (direction, strength), members in answers.groupby(_ARM, sort=True):
-        first = members.iloc[0]
+    sizes = answers.groupby(_ARM).size()
+    for (direction, strength), shared in arms.items():
         randoms = [
             column
             for column in wide.columns
@@ -95,19 +118,12 @@ def _rows_of_label(answers: pd.DataFrame, label: str) -> list[Record]:
         change = changes[direction, strength]
         found, moved = _over_items(wide[direction, strength]), _over_items(change)
         beyond = _over_items(change - by_chance)
-        coherence = mean_of_crossed_clusters(members.coherence, members.role, members.question_id)
         rows.append(
             {
-                "judge": first.judge,
-                "direction": direction,
-                "layer": int(first.layer),
-                "strength": float(strength),
-                "unit": first.unit,
-                "in_residual_norms": float(first.in_residual_norms),
-                "in_persona_gaps": float(first.in_persona_gaps),
+                **shared,
                 "label": label,
                 "n": found.n,
-                "n_unscored": len(members) - found.n,
+                "n_unscored": int(sizes[direction, strength]) - found.n,
                 "clusters": found.clusters,
                 **found.interval.columns("share"),
                 **moved.interval.columns("change"),
@@ -116,7 +132,6 @@ def _rows_of_label(answers: pd.DataFrame, label: str) -> list[Record]:
                 "random_change": float(by_chance.mean()),
                 "beyond_p_greater": beyond.p_greater,
                 "beyond_p_less": beyond.p_less,
-                **coherence.interval.columns("coherence"),
             }
         )
     return rows

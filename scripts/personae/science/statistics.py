@@ -2,7 +2,7 @@
 
 A judge score that is missing is NaN (``None`` on the way in): it is never turned into a number and
 never dropped in silence. Intervals resample clusters (questions, conversations), never rollouts;
-see :mod:`personae.science.resampling`.
+see :mod:`personae.science.resampling` and :mod:`personae.science.jackknife`.
 """
 
 from typing import NamedTuple
@@ -10,14 +10,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from personae.science.jackknife import FISHER, LOGIT, jackknife_interval, without_each
 from personae.science.resampling import (
+    MIN_CLUSTERS,
     Bootstrap,
     Interval,
     Scores,
     bootstrap_mean,
-    draw_clusters,
     encode,
-    interval,
     midranks,
     ratio,
 )
@@ -134,29 +134,47 @@ def auc_interval(
     negative: FloatArray,
     positive_clusters: ArrayLike,
     negative_clusters: ArrayLike,
-    plan: Bootstrap,
+    level: float = 0.95,
 ) -> Interval:
-    """AUC of ``positive [n]`` over ``negative [m]`` with clusters resampled jointly.
+    """AUC of ``positive [n]`` over ``negative [m]`` with an interval over shared clusters.
+
+    The interval is the delete-one-cluster jackknife on the logit scale. Where no pair is misplaced
+    (or every pair), there is no spread to go by: the bound is Wilson's for as many trials as the
+    side with fewer clusters has. NaN bounds with a side in fewer than two clusters, or with fewer
+    than three clusters in all.
 
     Notes
     -----
-    Wins between every two clusters are counted once in a ``[clusters, clusters]`` matrix; each draw
-    is then a quadratic form in it.
+    Wins between every two clusters are counted once in a ``[clusters, clusters]`` matrix; the AUC
+    without a cluster is then a quadratic form in it.
     """
     estimate = float(auc(positive, negative))
     labels = np.concatenate([np.asarray(positive_clusters), np.asarray(negative_clusters)])
-    draws = draw_clusters(labels, plan)
-    of_positive, of_negative = draws.codes[: len(positive)], draws.codes[len(positive) :]
-    k = draws.counts.shape[1]
+    left = without_each(labels)
+    of_positive, of_negative = left.codes[: len(positive)], left.codes[len(positive) :]
+    k = left.counts.shape[1]
+    fewest = min(len(np.unique(of_positive)), len(np.unique(of_negative)))
+    if k < MIN_CLUSTERS or fewest < 2:
+        return Interval(estimate, np.nan, np.nan)
+    if estimate in (0.0, 1.0):
+        bounds = wilson(round(estimate) * fewest, fewest, level)
+        return Interval(estimate, bounds.low, bounds.high)
     wins = np.empty((k, k))
     for other in range(k):
         rivals = np.sort(negative[of_negative == other])
         below = np.searchsorted(rivals, positive, side="left")
         tied_or_below = np.searchsorted(rivals, positive, side="right")
         wins[:, other] = np.bincount(of_positive, (below + tied_or_below) / 2.0, minlength=k)
-    sizes = [draws.counts @ np.bincount(codes, minlength=k) for codes in (of_positive, of_negative)]
-    won = ((draws.counts @ wins) * draws.counts).sum(axis=1)
-    return interval(estimate, ratio(won, sizes[0] * sizes[1]), plan.level)
+    sizes = [left.counts @ np.bincount(codes, minlength=k) for codes in (of_positive, of_negative)]
+    won = ((left.counts @ wins) * left.counts).sum(axis=1)
+    return jackknife_interval(estimate, _inside(won, sizes[0] * sizes[1]), LOGIT, level)
+
+
+def _inside(won: FloatArray, pairs: FloatArray) -> FloatArray:
+    """Share of pairs won, half a pair away from 0 and 1, so that it has a logit."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = np.clip(ratio(won, pairs), 0.5 / pairs, 1.0 - 0.5 / pairs)
+    return np.where(pairs > 0.0, share, np.nan)
 
 
 class Correlations(NamedTuple):
@@ -180,7 +198,7 @@ class Correlations(NamedTuple):
 
 
 def correlations(
-    x: Scores, y: Scores, conditions: ArrayLike, clusters: ArrayLike, plan: Bootstrap
+    x: Scores, y: Scores, conditions: ArrayLike, clusters: ArrayLike, level: float = 0.95
 ) -> Correlations:
     """Pooled and within-condition correlation of ``x [n]`` and ``y [n]`` (PV, monitoring).
 
@@ -191,7 +209,7 @@ def correlations(
     conditions
         ``[n]`` system prompt or number of shots under which the item was generated.
     clusters
-        ``[n]`` question labels, resampled for the intervals.
+        ``[n]`` question labels; intervals are the delete-one-cluster jackknife of Fisher's z.
     """
     pair = np.stack([np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)])
     keep = ~np.isnan(pair).any(axis=0)
@@ -202,17 +220,17 @@ def correlations(
     # Centred first, so that sums of squares do not cancel to rounding errors.
     a, b = pair[:, keep] - pair[:, keep].mean(axis=1, keepdims=True)
     condition = encode(np.asarray(conditions)[keep])
-    draws = draw_clusters(np.asarray(clusters)[keep], plan)
-    n_conditions, k = int(condition.max()) + 1, draws.counts.shape[1]
-    cell = draws.codes * n_conditions + condition
+    left = without_each(np.asarray(clusters)[keep])
+    n_conditions, k = int(condition.max()) + 1, left.counts.shape[1]
+    cell = left.codes * n_conditions + condition
     sums = [np.bincount(cell, v, k * n_conditions) for v in (a**0, a, b, a * a, b * b, a * b)]
     moments = np.stack(sums).reshape(6, k, n_conditions)
-    resampled = np.einsum("bk,mkc->mbc", draws.counts, moments, optimize=True)
     observed = moments.sum(axis=1)
+    remaining = observed[:, np.newaxis] - moments
 
     def result(pool: bool) -> Interval:
-        parts = [m.sum(axis=-1, keepdims=True) if pool else m for m in (observed, resampled)]
-        return interval(float(_pearson(parts[0])), _pearson(parts[1]), plan.level)
+        parts = [m.sum(axis=-1, keepdims=True) if pool else m for m in (observed, remaining)]
+        return jackknife_interval(float(_pearson(parts[0])), _pearson(parts[1]), FISHER, level)
 
     return Correlations(result(True), result(False), n, n_unscored, n_conditions)
 

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from personae.data.table_values import number_or_none, numbers_or_none
 from personae.science.finetuning_shift import BASE, PLAIN
-from personae.science.resampling import Bootstrap, interval, ratio
+from personae.science.jackknife import IDENTITY, jackknife_interval
+from personae.science.resampling import ratio
 
 FloatArray = NDArray[np.float64]
 
@@ -60,9 +61,7 @@ class DefenceArm(NamedTuple):
         return named[measure]
 
 
-def defence_rows(
-    trained: str, arms: Sequence[DefenceArm], judge: str, plan: Bootstrap
-) -> list[dict[str, Any]]:
+def defence_rows(trained: str, arms: Sequence[DefenceArm], judge: str) -> list[dict[str, Any]]:
     """Return every arm's measures, and the defences' distance from steering afterwards.
 
     Returns
@@ -79,8 +78,7 @@ def defence_rows(
     for arm in arms:
         for measure in (TRAIT, COHERENCE, CAPABILITY):
             values = arm.values(measure)
-            means = _draws(values, plan, measure)
-            bounds = interval(_mean(values), means, plan.level)
+            bounds = jackknife_interval(_mean(values), _without_each(values), IDENTITY)
             row: dict[str, Any] = {
                 "trained": trained,
                 "arm": arm.arm,
@@ -93,45 +91,43 @@ def defence_rows(
             }
             if arm.arm not in (BASE, PLAIN, STEERED) and curve:
                 row |= (
-                    _without(arm, curve[0], plan)
-                    if measure == TRAIT
-                    else _against(arm, curve, measure, plan)
+                    _without(arm, curve[0]) if measure == TRAIT else _against(arm, curve, measure)
                 )
             rows.append(row)
     return rows
 
 
-def _without(arm: DefenceArm, plain: DefenceArm, plan: Bootstrap) -> dict[str, Any]:
+def _without(arm: DefenceArm, plain: DefenceArm) -> dict[str, Any]:
     """Compare the trait score of a defence with that of plain training."""
     matched = _mean(plain.trait)
-    differences = _draws(arm.trait, plan, TRAIT) - _draws(plain.trait, plan, TRAIT)
-    bounds = interval(_mean(arm.trait) - matched, differences, plan.level)
+    differences = _without_each(arm.trait) - _without_each(plain.trait)
+    bounds = jackknife_interval(_mean(arm.trait) - matched, differences, IDENTITY)
     return {
         "matched": number_or_none(matched),
         **_columns("difference", "difference_low", "difference_high", bounds),
     }
 
 
-def _against(
-    arm: DefenceArm, curve: Sequence[DefenceArm], measure: str, plan: Bootstrap
-) -> dict[str, Any]:
-    """Compare a defence with the curve of steering afterwards at the same trait score."""
+def _against(arm: DefenceArm, curve: Sequence[DefenceArm], measure: str) -> dict[str, Any]:
+    """Compare a defence with the curve of steering afterwards at the same trait score.
+
+    Coherence and trait score leave the same question out at once; of the capability, whose items
+    are others, the curve's trait scores stay.
+    """
     target = _mean(arm.trait)
     at = np.array([_mean(point.trait) for point in curve])
     matched = _interpolated(target, at, np.array([_mean(p.values(measure)) for p in curve]))
-    targets, places = _draws(arm.trait, plan, TRAIT), [_draws(p.trait, plan, TRAIT) for p in curve]
-    own, others = (
-        _draws(arm.values(measure), plan, measure),
-        [_draws(p.values(measure), plan, measure) for p in curve],
-    )
-    differences = [
-        own[b]
-        - _interpolated(
-            targets[b], np.array([p[b] for p in places]), np.array([o[b] for o in others])
-        )
-        for b in range(plan.draws)
+    own = _without_each(arm.values(measure))
+    others = np.array([_without_each(p.values(measure)) for p in curve])
+    if measure == CAPABILITY:
+        targets, places = np.full(len(own), target), np.repeat(at[:, np.newaxis], len(own), axis=1)
+    else:
+        targets = _without_each(arm.trait)
+        places = np.array([_without_each(p.trait) for p in curve])
+    left_out = [
+        value - _interpolated(targets[i], places[:, i], others[:, i]) for i, value in enumerate(own)
     ]
-    bounds = interval(_mean(arm.values(measure)) - matched, differences, plan.level)
+    bounds = jackknife_interval(_mean(arm.values(measure)) - matched, left_out, IDENTITY)
     return {
         "matched": number_or_none(matched),
         **_columns("difference", "difference_low", "difference_high", bounds),
@@ -148,17 +144,12 @@ def _interpolated(target: float, at: FloatArray, values: FloatArray) -> float:
     return float(np.interp(target, at[known][order], values[known][order]))
 
 
-def _draws(values: FloatArray, plan: Bootstrap, measure: str) -> FloatArray:
-    """Return resampled means ``[draws]``; measures over questions share their draws."""
-    n = len(values)
-    if n < 2:
-        return np.full(plan.draws, np.nan)
-    rng = np.random.default_rng([plan.seed, int(measure == CAPABILITY)])
-    counts = rng.multinomial(n, np.full(n, 1.0 / n), size=plan.draws).astype(float)
+def _without_each(values: FloatArray) -> FloatArray:
+    """Return the mean without each of ``values [n]``: ``[n]``; NaN where nothing is left."""
     known = np.isfinite(values)
-    weights = counts[:, known].sum(axis=1)
-    sums = counts[:, known] @ values[known]
-    return ratio(sums, weights)
+    filled = np.where(known, values, 0.0)
+    left = (known.sum() - known).astype(np.float64)
+    return ratio(filled.sum() - filled, left)
 
 
 def _mean(values: FloatArray) -> float:

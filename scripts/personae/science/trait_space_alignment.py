@@ -18,16 +18,10 @@ from numpy.typing import NDArray
 from personae.data import tables
 from personae.data.table_values import number_or_none
 from personae.science.geometry import pca
+from personae.science.jackknife import FISHER, jackknife_interval
 from personae.science.permutations import permutation_p
 from personae.science.projection import cosine, unit
-from personae.science.resampling import (
-    Bootstrap,
-    Interval,
-    draw_clusters,
-    interval,
-    percentile_bounds,
-    ratio,
-)
+from personae.science.resampling import Interval, ratio
 from personae.science.space_sums import SpaceSums
 
 FloatArray = NDArray[np.float64]
@@ -54,23 +48,23 @@ def is_space(found: SpaceSums) -> bool:
 
 
 def cosine_table(
-    found: SpaceSums, axis: FloatArray, *, layer: int, permutations: int, plan: Bootstrap
+    found: SpaceSums, axis: FloatArray, *, layer: int, permutations: int, seed: int
 ) -> pa.Table:
     """Cosine of every trait vector with the axis ``[hidden]``.
 
     Returns
     -------
     pa.Table
-        Columns of ``trait_space_cosines``: an interval over folds of the questions (null with one
-        fold), ``null_p95`` of |cos| under the anisotropic null, and the two-sided p-value.
+        Columns of ``trait_space_cosines``: an interval over folds of the questions (null below
+        three), ``null_p95`` of |cos| under the anisotropic null, and the two-sided p-value.
     """
     vectors = found.vectors
-    null = null_cosines(deviations(found), axis, draws=permutations, seed=plan.seed)
+    null = null_cosines(deviations(found), axis, draws=permutations, seed=seed)
     values = cosine(vectors, axis)
     p_values = permutation_p(np.abs(values), np.repeat(null[:, np.newaxis], len(values), axis=1))
     rows = []
     for i, trait in enumerate(found.traits):
-        bounds = _over_questions(found.counts[i], found.sums[i], axis, plan)
+        bounds = _over_questions(found.counts[i], found.sums[i], axis)
         rows.append(
             {
                 "trait": trait,
@@ -89,21 +83,20 @@ def cosine_table(
 
 
 def _over_questions(
-    counts: FloatArray, sums: FloatArray, axis: FloatArray, plan: Bootstrap
+    counts: FloatArray, sums: FloatArray, axis: FloatArray
 ) -> tuple[float | None, float | None]:
-    """Bounds of a trait's cosine when folds of its questions are drawn with replacement."""
+    """Bounds of a trait's cosine: the jackknife over folds of its questions."""
     used = np.flatnonzero(counts.sum(axis=0) > 0)
-    if len(used) < 2:
-        return None, None
-    multiples = draw_clusters(used, plan).counts
+    weights = np.concatenate([np.ones((1, len(used))), 1.0 - np.eye(len(used))])
     sides = [
-        ratio(multiples @ sums[side, used], (multiples @ counts[side, used])[:, np.newaxis])
+        ratio(weights @ sums[side, used], (weights @ counts[side, used])[:, np.newaxis])
         for side in (0, 1)
     ]
     vectors = sides[0] - sides[1]
     lengths = np.linalg.norm(vectors, axis=-1) * np.linalg.norm(axis)
-    low, high = percentile_bounds(ratio(vectors @ axis, lengths), plan.level)
-    return float(low), float(high)
+    every, *left_out = ratio(vectors @ axis, lengths)
+    found = jackknife_interval(float(every), left_out, FISHER)
+    return number_or_none(found.low), number_or_none(found.high)
 
 
 def deviations(found: SpaceSums) -> FloatArray:
@@ -142,7 +135,7 @@ def null_cosines(noise: FloatArray, axis: FloatArray, *, draws: int, seed: int) 
 
 
 def components(
-    found: SpaceSums, axis: FloatArray, *, permutations: int, plan: Bootstrap
+    found: SpaceSums, axis: FloatArray, *, permutations: int, seed: int
 ) -> tuple[list[SpaceComponent], FloatArray]:
     """PCA of the trait vectors, mean-subtracted only, against the axis ``[hidden]``.
 
@@ -150,25 +143,25 @@ def components(
     -------
     tuple
         Every component in order, and unit directions ``[k, hidden]`` signed toward the axis. Only
-        the first component has an interval (traits drawn with replacement) and a null: the first
+        the first component has an interval (jackknife over traits) and a null: the first
         component of as many combinations of `deviations`.
     """
     vectors, n = found.vectors, len(found.traits)
     fit = pca(vectors[:, np.newaxis], standardise=False, toward=axis[np.newaxis])
     directions, shares = fit.components[0], fit.explained[0]
     along = np.abs(directions @ unit(axis))
-    rng = np.random.default_rng(plan.seed)
+    rng = np.random.default_rng(seed)
     gram, on_axis = vectors @ vectors.T, vectors @ unit(axis)
-    drawn = []
-    for _ in range(plan.draws):
-        some = rng.integers(n, size=n)
-        drawn.append(_first_cosine(gram[np.ix_(some, some)], on_axis[some]))
+    left_out = []
+    for trait in range(n):
+        some = np.delete(np.arange(n), trait)
+        left_out.append(_first_cosine(gram[np.ix_(some, some)], on_axis[some]))
     noise = deviations(found)
     inner, noise_on_axis, null = noise @ noise.T, noise @ unit(axis), []
     for _ in range(permutations):
         weights = rng.normal(size=(n, len(noise)))
         null.append(_first_cosine(weights @ inner @ weights.T, weights @ noise_on_axis))
-    first = interval(float(along[0]), drawn, plan.level)
+    first = jackknife_interval(float(along[0]), left_out, FISHER)
     p, null_p95 = float(permutation_p(along[0], null)), float(np.quantile(null, 0.95))
     rows = [SpaceComponent(float(shares[0]), first, null_p95, p)]
     for share, value in zip(shares[1:].tolist(), along[1:].tolist(), strict=True):

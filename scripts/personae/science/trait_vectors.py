@@ -21,7 +21,12 @@ from personae.data.judge_scores import check_unscored, in_order, primary_scores
 from personae.data.matching_ids import answered, check_ids
 from personae.data.vector_stacks import vector_rows
 from personae.science.activation_sums import CellSums, Sums, question_folds
-from personae.science.reliability import SummedContrast, split_half_reliability
+from personae.science.reliability import (
+    Reliability,
+    SummedContrast,
+    reliability_columns,
+    split_half_reliability,
+)
 from personae.science.trait_filter import EffectivePairs, Pairing, Ratings, effective_pairs
 
 LOG = logging.getLogger("personae")
@@ -235,20 +240,20 @@ def vector_table(
             "selection": [wanted.pairing] * len(family),
             "n_cells": [kept.n_kept] * len(family),
             "norm": np.linalg.norm(family, axis=-1),
-            "split_half": _reliability(sides, seed),
+            **reliability_columns(_reliability(sides, seed)),
             **vector_rows(family, sides[0].layers),
         }
         parts.append(pa.table(columns))
     return tables.assemble(parts, "trait_vectors")
 
 
-def _reliability(sides: Sequence[Sums], seed: int) -> NDArray[np.float64]:
+def _reliability(sides: Sequence[Sums], seed: int) -> Reliability:
     totals = [side.counts.sum() for side in sides]
     summed = SummedContrast(
         np.stack([side.vectors / n for side, n in zip(sides, totals, strict=True)]),
         np.stack([side.counts / n for side, n in zip(sides, totals, strict=True)]),
     )
-    return split_half_reliability(summed, splits=_SPLITS, seed=seed).cosine
+    return split_half_reliability(summed, splits=_SPLITS, seed=seed)
 
 
 def pair_table(contrast: TraitContrast) -> pa.Table:

@@ -95,6 +95,13 @@ def test_a_loop_is_less_coherent_than_an_answer_however_likely_it_is() -> None:
     assert distinct_share("a b a b") == 0.5
 
 
+def test_gibberish_is_less_coherent_than_an_answer_of_the_same_likelihood() -> None:
+    words = JudgeItem("words", "Who are you?", "a helper who can explain many things")
+    gibberish = JudgeItem("gibberish", "Who are you?", "a hlprx wzq cnbul explnd mxny thdngs")
+    raw = LikelihoodJudge(PlantedEngine(), None).raw([coherence_rubric()], [gibberish, words])[0]
+    assert raw[0] < raw[1] - 5.0
+
+
 def test_every_context_is_scored_once() -> None:
     engine = PlantedEngine()
     LikelihoodJudge(engine, None).raw([ROLE, coherence_rubric(), ROLE], ITEMS[:2])

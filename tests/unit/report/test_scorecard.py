@@ -95,6 +95,7 @@ def evidence(study: Study, model: str = "good", **changes: object) -> Evidence:
         "second_judge": JUDGES[1],
         "draws": 100,
         "seed": 0,
+        "role_rollouts": 25,
     }
     files = files_of_model(study.inputs(list(SCHEMA_OF)), study.folder, model)
     return Evidence(model, MIDDLE, len(ROLES), files, Criteria(**(criteria | changes)))  # type: ignore[arg-type]
@@ -288,7 +289,9 @@ def test_every_claim_is_complete_and_its_id_unique() -> None:
         assert one.text.endswith(".")
         assert one.id == one.id.lower().replace(" ", "-").replace("_", "-")
         for field in dataclasses.fields(one):
-            assert getattr(one, field.name) not in ("", None) or field.name == "published_size"
+            optional = field.name in ("published_size", "linear_in")
+            assert optional or getattr(one, field.name) not in ("", None)
+        assert not one.linear_in or one.linear_in in one.judged
         assert one.alpha <= 0.05
         assert all(needs(one))
     assert len({one.id for one in everything}) == len(everything)
@@ -337,6 +340,37 @@ def test_every_row_has_a_verdict_and_a_reason_where_it_is_open(scorecard: pd.Dat
     assert (scorecard[scorecard.kind == "check"].verdict == PASSED).all()
 
 
+def test_a_judge_s_own_error_can_undo_a_verdict() -> None:
+    """The raw interval is as expected; the one that holds the judge's error must be as well."""
+    found = finding(6, 10, 14, p=0.01)
+    narrow, wide = Interval(11.0, 6.0, 16.0), Interval(11.0, -2.0, 24.0)
+    unknown = Interval(math.nan, math.nan, math.nan)
+    assert decide(a_claim(), found, None, None).verdict == REPRODUCED
+    assert decide(a_claim(), found, None, narrow).verdict == REPRODUCED
+    for corrected in (wide, unknown):
+        verdict = decide(a_claim(), found, None, corrected)
+        assert verdict.verdict == INCONCLUSIVE
+        assert "judge's own error" in verdict.reason
+
+
+def test_changes_of_judged_means_stand_beside_their_correction(scorecard: pd.DataFrame) -> None:
+    found = row(scorecard, "steering-increases-trait")
+    assert found.corrected == pytest.approx(found.value / 0.9)
+    assert found.corrected_high - found.corrected_low > (found.high - found.low) / 0.9
+    assert pd.isna(row(scorecard, "axis-pc1-middle-layer").corrected)
+
+
+def test_a_role_is_played_only_beyond_the_judge_s_mistakes(study: Study) -> None:
+    """20 of 25 responses exceed a false positive rate of up to 20 %; of 80 % they do not."""
+    whole = evidence(study)
+    [found] = score_claims([claim("roles-are-played")], (), [whole])
+    assert found["value"] == 1.0
+    sloppy = evidence(study, role_rollouts=100)
+    [found] = score_claims([claim("roles-are-played")], (), [sloppy])
+    assert found["value"] == 0.0
+    assert found["verdict"] == NOT_REPRODUCED
+
+
 def test_an_arm_that_is_switched_off_makes_its_claims_untestable(study: Study) -> None:
     whole = evidence(study)
     without = replace(whole, files={**whole.files, "drift": []})
@@ -358,10 +392,10 @@ def test_models_are_compared_only_when_there_are_several(
 def test_a_model_is_compared_with_its_base_where_the_table_names_one(
     scorecard: pd.DataFrame, study: Study
 ) -> None:
-    # The synthetic `good` is said to be trained from `flat`, whose roles lie elsewhere.
+    # The synthetic `good` is said to be trained from `flat`: the only pair there is.
     found = row(scorecard, "base-shares-geometry", "all models")
-    assert found.verdict in (INCONCLUSIVE, NOT_REPRODUCED)
-    assert found.value == row(scorecard, "models-share-geometry", "all models").value
+    whole = row(scorecard, "models-share-geometry", "all models")
+    assert (found.value, found.low, found.verdict) == (whole.value, whole.low, whole.verdict)
     strangers = [evidence(study), evidence(study, "flat")]
     rows = {r["claim"]: r for r in score_claims((), CROSS_CLAIMS, strangers)}
     assert "trained from another one" in rows["base-shares-geometry"]["reason"]

@@ -29,6 +29,9 @@ def floors() -> pa.Table:
             "n": 1,
             "default_mean": 0.0,
             "default_quantile": 0.5,
+            "default_quantile_low": 0.4,
+            "default_quantile_high": 0.6,
+            "n_questions": 5,
             "default_below": 0.0,
             "roles_below": 0.0,
         }

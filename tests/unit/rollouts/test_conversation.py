@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pytest
 
 from personae.api.requests import (
     ActivationRow,
@@ -22,12 +23,14 @@ from personae.data.vector_columns import from_matrix
 from personae.data.vector_stacks import vector_rows
 from personae.rollouts.conversation import Dialogue, play
 from personae.rollouts.drift_replay import (
+    NullPlan,
     replay_dialogues,
     replayed_transcripts,
     shipped_transcripts,
     turn_projections,
 )
 from personae.science.drift import drift_summary
+from personae.science.null_directions import OF_EACH_KIND
 
 CAP = Intervention(op="cap", layer=1, vector="axis@1", floor=2.0)
 TALKS = [
@@ -176,3 +179,18 @@ def test_turns_are_projected_by_position_and_summarised_by_kind() -> None:
         ("drifting", 0, 0.0),
     ]
     assert drift_summary(table, 1, min_samples=2, seed=0).num_rows == 0
+
+
+def test_turns_are_projected_on_random_directions_at_one_layer_too() -> None:
+    axis = pa.table(
+        {"direction": ["axis"] * 2, **vector_rows(np.asarray([[5.0, 0.0]] * 2), range(2))}
+    )
+    table = turn_projections(EchoEngine(), shipped_transcripts(TALKS), axis, NullPlan(1, 0))
+    random = table.filter(pc.starts_with(table["direction"], "random_"))
+    assert set(random["layer"].to_pylist()) == {1}
+    assert len(set(random["direction"].to_pylist())) == 2 * OF_EACH_KIND
+    assert random.num_rows == 3 * 2 * OF_EACH_KIND  # three turns
+    # Within the one conversation of two turns the stream varies along the first dimension.
+    own = random.filter(pc.starts_with(random["direction"], "random_stream")).to_pylist()
+    last = [r for r in own if (r["conversation"], r["turn"]) == ("calm", 1)]
+    assert [abs(r["projection"]) for r in last] == pytest.approx([1.0] * OF_EACH_KIND)

@@ -11,9 +11,7 @@ from personae.data.table_values import MANY_SHOT, SYSTEM_PROMPT
 from personae.rollouts.extraction import last_prompt_rows
 from personae.rollouts.monitored_rollouts import monitoring_rollouts
 from personae.science.monitoring import ALL, Monitored
-from personae.science.resampling import Bootstrap
 
-PLAN = Bootstrap(200, 3)
 EXAMPLES = [["Hi?", "Ahoy!"], ["Tea?", "Rum!"], ["Home?", "The sea!"]]
 
 
@@ -83,7 +81,7 @@ def monitored() -> Monitored:
 def test_pooled_correlation_is_inflated_by_conditions_and_the_inner_one_is_not(
     monitored: Monitored,
 ) -> None:
-    rows = monitored.correlation_table(PLAN).to_pandas().set_index(["kind", "layer"])
+    rows = monitored.correlation_table().to_pandas().set_index(["kind", "layer"])
     follows, between, noise = (rows.loc[(ALL, layer)] for layer in (0, 1, 2))
     assert follows.pooled > 0.9
     assert follows.within_low > 0.9

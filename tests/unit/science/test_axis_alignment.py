@@ -8,7 +8,7 @@ import pytest
 from personae.science.alignment import (
     LayerIntervals,
     axis_component_cosines,
-    bootstrap_roles,
+    jackknife_roles,
 )
 from personae.science.alignment_nulls import (
     ScaledDirection,
@@ -19,15 +19,15 @@ from personae.science.alignment_nulls import (
     shuffled_axis_null,
 )
 from personae.science.geometry import PCA, pca
+from personae.science.jackknife import FISHER, jackknife_interval
 from personae.science.leading_eigenvector import leading_pairs
 from personae.science.permutations import permutation_p, permuted_labels
 from personae.science.projection import cosine
 from personae.science.question_spread import question_intervals
 from personae.science.question_sums import QuestionSums, sums_by_question
-from personae.science.resampling import Bootstrap
 from personae.science.vectors import assistant_axis
 
-from .planted import PLAN, World, build_world
+from .planted import World, build_world
 
 
 def space_and_axis(world: World) -> tuple[PCA, np.ndarray[tuple[int, ...], np.dtype[np.float64]]]:
@@ -35,9 +35,7 @@ def space_and_axis(world: World) -> tuple[PCA, np.ndarray[tuple[int, ...], np.dt
     return pca(world.role_vectors, standardise=False, toward=axis), axis
 
 
-def over_questions(
-    world: World, plan: Bootstrap, folder: Path, *, absent: int = 0
-) -> LayerIntervals:
+def over_questions(world: World, folder: Path, *, absent: int = 0) -> LayerIntervals:
     """Return intervals over questions at every layer, with rows that have no rollout at the end."""
     every, found = np.unique(world.questions), []
     subjects, n_rows = [world.default, *world.roles], len(world.roles) + absent
@@ -49,9 +47,7 @@ def over_questions(
             for i, rollouts in enumerate(subjects):
                 here = rollouts[:, layer].astype(np.float64)
                 sums.put(i, *sums_by_question(here, world.questions, every))
-            found.append(
-                question_intervals(sums, np.ones(n_rows, dtype=bool), np.ones(hidden), plan)
-            )
+            found.append(question_intervals(sums, np.ones(n_rows, dtype=bool), np.ones(hidden)))
     return LayerIntervals(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
 
 
@@ -79,8 +75,8 @@ def test_bootstrap_estimates_equal_the_pca(tmp_path: Path) -> None:
     world = build_world()
     space, axis = space_and_axis(world)
     expected = axis_component_cosines(space, axis)[:, 0]
-    roles = bootstrap_roles(world.default_vector, world.role_vectors, PLAN)
-    questions = over_questions(world, PLAN, tmp_path)
+    roles = jackknife_roles(world.default_vector, world.role_vectors)
+    questions = over_questions(world, tmp_path)
     for intervals in (roles, questions):
         np.testing.assert_allclose(intervals.estimate, expected, atol=1e-8)
         assert (intervals.low < intervals.high).all()
@@ -90,40 +86,43 @@ def test_bootstrap_estimates_equal_the_pca(tmp_path: Path) -> None:
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_two_roles_have_no_interval(n: int) -> None:
     world = build_world()
-    found = bootstrap_roles(world.default_vector, world.role_vectors[:n], PLAN)
+    found = jackknife_roles(world.default_vector, world.role_vectors[:n])
     assert np.isnan(found.low).all() == np.isnan(found.high).all() == (n < 3)
 
 
-def test_role_draw_equals_a_pca_of_the_drawn_roles() -> None:
+def jackknifed(without: list[np.ndarray], estimate: np.ndarray) -> np.ndarray:
+    """Return lower bounds ``[layers]`` from |cos| ``[layers]`` without each cluster."""
+    columns = np.array(without).T
+    pairs = zip(estimate, columns, strict=True)
+    return np.array([jackknife_interval(float(e), c, FISHER).low for e, c in pairs])
+
+
+def test_roles_are_left_out_of_axis_and_components() -> None:
     world = build_world()
-    plan = Bootstrap(draws=1, seed=3)
-    drawn = bootstrap_roles(world.default_vector, world.role_vectors, plan).low
-    multiples = np.random.default_rng(3).multinomial(12, np.full(12, 1 / 12))
-    roles = np.repeat(world.role_vectors, multiples, axis=0)
-    axis = assistant_axis(world.default_vector, roles)
-    space = pca(roles, standardise=False, toward=axis)
-    np.testing.assert_allclose(drawn, axis_component_cosines(space, axis)[:, 0], atol=1e-8)
+    found = jackknife_roles(world.default_vector, world.role_vectors)
+    without = []
+    for role in range(12):
+        roles = np.delete(world.role_vectors, role, axis=0)
+        axis = assistant_axis(world.default_vector, roles)
+        space = pca(roles, standardise=False, toward=axis)
+        without.append(axis_component_cosines(space, axis)[:, 0])
+    np.testing.assert_allclose(found.low, jackknifed(without, found.estimate), atol=1e-6)
 
 
-def test_both_vectors_of_a_role_are_drawn_together_and_only_fully_ones_make_the_axis() -> None:
+def test_both_vectors_of_a_role_are_left_out_and_only_fully_ones_make_the_axis() -> None:
     world = build_world()
     fully, somewhat = world.role_vectors, 0.5 * world.role_vectors[:5] + 1.0
     rows = np.concatenate([fully, somewhat])
     names = [f"{i:02}" for i in (*range(12), *range(5))]
-    drawn = bootstrap_roles(
-        world.default_vector,
-        rows,
-        Bootstrap(draws=1, seed=3),
-        names=names,
-        in_axis=np.arange(17) < 12,
-    )
-    multiples = np.random.default_rng(3).multinomial(12, np.full(12, 1 / 12))
-    for times, found in ((np.ones(12, dtype=int), drawn.estimate), (multiples, drawn.low)):
-        axis = assistant_axis(world.default_vector, np.repeat(fully, times, axis=0))
-        both = np.repeat(rows, [*times, *times[:5]], axis=0)
-        space = pca(both, standardise=False, toward=axis)
-        expected = axis_component_cosines(space, axis)[:, 0]
-        np.testing.assert_allclose(found, expected, atol=1e-8)
+    member = np.arange(17) < 12
+    found = jackknife_roles(world.default_vector, rows, names=names, in_axis=member)
+    without = []
+    for role in range(12):
+        kept = np.array([name != f"{role:02}" for name in names])
+        axis = assistant_axis(world.default_vector, rows[kept & member])
+        space = pca(rows[kept], standardise=False, toward=axis)
+        without.append(axis_component_cosines(space, axis)[:, 0])
+    np.testing.assert_allclose(found.low, jackknifed(without, found.estimate), atol=1e-6)
 
 
 def test_iteration_finds_the_leading_pairs_that_a_full_solve_finds() -> None:
@@ -141,27 +140,29 @@ def test_iteration_finds_the_leading_pairs_that_a_full_solve_finds() -> None:
 
 
 @pytest.mark.parametrize("hidden", [32, 300], ids=["spanned", "wider than the span and a block"])
-def test_question_draw_equals_a_pca_of_the_drawn_rollouts(hidden: int, tmp_path: Path) -> None:
+def test_questions_are_left_out_for_all_subjects(hidden: int, tmp_path: Path) -> None:
     world = build_world(hidden=hidden)
-    drawn = over_questions(world, Bootstrap(draws=1, seed=3), tmp_path).low
-    multiples = np.random.default_rng(3).multinomial(6, np.full(6, 1 / 6))
-    rows = np.repeat(np.arange(24), multiples[world.questions])
-    roles = world.roles[:, rows].mean(axis=1)
-    axis = assistant_axis(world.default[rows].mean(axis=0), roles)
-    space = pca(roles, standardise=False, toward=axis)
-    np.testing.assert_allclose(drawn, axis_component_cosines(space, axis)[:, 0], atol=1e-8)
+    found = over_questions(world, tmp_path)
+    without = []
+    for question in range(6):
+        rows = np.flatnonzero(world.questions != question)
+        roles = world.roles[:, rows].mean(axis=1)
+        axis = assistant_axis(world.default[rows].mean(axis=0), roles)
+        space = pca(roles, standardise=False, toward=axis)
+        without.append(axis_component_cosines(space, axis)[:, 0])
+    np.testing.assert_allclose(found.low, jackknifed(without, found.estimate), atol=1e-6)
 
 
 def test_role_without_rollouts_on_drawn_questions_has_no_weight(tmp_path: Path) -> None:
     world = build_world()
-    with_empty = over_questions(world, PLAN, tmp_path, absent=1)
-    without = over_questions(world, PLAN, tmp_path)
+    with_empty = over_questions(world, tmp_path, absent=1)
+    without = over_questions(world, tmp_path)
     np.testing.assert_allclose(with_empty.estimate, without.estimate)
     np.testing.assert_allclose(with_empty.low, without.low)
 
 
 def test_single_cluster_gives_an_estimate_without_bounds(tmp_path: Path) -> None:
-    result = over_questions(build_world(n_questions=1), PLAN, tmp_path)
+    result = over_questions(build_world(n_questions=1), tmp_path)
     assert np.isfinite(result.estimate).all()
     assert np.isnan([result.low, result.high]).all()
 

@@ -131,7 +131,8 @@ def test_nodes_after_a_dropped_trait_ask_no_model_and_write_empty_tables(tmp_pat
     )
     measure_monitoring.main(
         responses="unread", scores=path["scores"], projections=path["projected"],
-        layer=path["layer"], false_alarms=0.05, draws=100, **NO_SCORES,
+        layer=path["layer"], false_alarms=0.05, max_unscored=NO_SCORES["max_unscored"],
+        provenance=NO_SCORES["provenance"],
         paths_out={
             "monitoring": path["monitoring"], "monitoring_points": path["points"],
             "monitoring_alerts": path["alerts"],

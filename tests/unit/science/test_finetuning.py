@@ -18,10 +18,8 @@ from personae.science.finetuning_shift import (
     pearson,
     shift_rows,
 )
-from personae.science.resampling import Bootstrap
 from personae.science.training_defences import defence_rows, gather_arms
 
-PLAN = Bootstrap(200, 1)
 HIDDEN, LAYER = 64, 7
 TRAITS = ("poetic", "formal")
 QUESTIONS = ("q0", "q1", "q2", "q3")
@@ -66,7 +64,7 @@ def answered() -> Answered:
 def shifts(**changes: float) -> pd.DataFrame:
     planted = answered()
     planted.scores.update(changes)  # type: ignore[attr-defined]
-    return pd.DataFrame(shift_rows(planted, directions(), "judge", PLAN))
+    return pd.DataFrame(shift_rows(planted, directions(), "judge", 1))
 
 
 def test_the_planted_shift_and_change_come_back_in_vector_lengths() -> None:
@@ -98,7 +96,7 @@ def test_an_unscored_response_is_counted_and_no_number() -> None:
 
 
 def test_the_correlation_is_that_of_the_planted_pairs() -> None:
-    found = pd.DataFrame(correlation_rows(shifts(), PLAN)).set_index("pairs")
+    found = pd.DataFrame(correlation_rows(shifts(), 1)).set_index("pairs")
     assert found.loc["all", "r"] > 0.95
     assert found.loc["all", "n"] == 4
     assert found.loc["own trait", "n"] == 2
@@ -130,7 +128,7 @@ def planted_table(effect: float, n: int, seed: int) -> pd.DataFrame:
 
 def test_the_p_value_is_small_for_an_effect_and_uniform_without_one() -> None:
     def p(effect: float, seed: int) -> float:
-        rows = correlation_rows(planted_table(effect, 6, seed), PLAN._replace(draws=2))
+        rows = correlation_rows(planted_table(effect, 6, seed), 1)
         return float(next(row for row in rows if row["pairs"] == "all")["p_value"])
 
     assert p(5.0, 0) <= 0.01
@@ -185,7 +183,7 @@ def planted_defences(target: float = 50.0) -> pd.DataFrame:
             for i in range(10)
         ]
     arms = gather_arms(pd.DataFrame(rows), traits, coherence, pd.DataFrame(closed))
-    return pd.DataFrame(defence_rows("poetic", arms, "judge", PLAN)).set_index(["arm", "measure"])
+    return pd.DataFrame(defence_rows("poetic", arms, "judge")).set_index(["arm", "measure"])
 
 
 def test_a_defence_is_compared_at_its_own_trait_score() -> None:

@@ -22,7 +22,6 @@ from personae.science.harm_link import (
     link_table,
 )
 from personae.science.projection_tables import Asked, project_blocks
-from personae.science.resampling import Bootstrap
 
 HIDDEN, LAYERS, MIDDLE = 6, 3, 1
 ROLES = [f"role{i:02d}" for i in range(14)]
@@ -73,7 +72,7 @@ def link(harm_of: Any, places: dict[str, float]) -> dict[tuple[str, str], dict[s
     )
     assert points.num_rows == 2 * len(ROLES) * TURNS
     assert set(points["n"].to_pylist()) == {PROBES - 1}
-    table = link_table(points, permutations=399, plan=Bootstrap(400, 0))
+    table = link_table(points, permutations=399, seed=0)
     return {(row["direction"], row["statistic"]): row for row in table.to_pylist()}
 
 
@@ -123,7 +122,7 @@ def test_shuffling_whole_roles_keeps_the_false_positives_at_the_level() -> None:
             for place, own in [(rng.normal(), rng.random())]
             for turn in range(6)
         ]
-        table = link_table(pa.Table.from_pylist(rows), permutations=99, plan=Bootstrap(100, 0))
+        table = link_table(pa.Table.from_pylist(rows), permutations=99, seed=0)
         p = {row["statistic"]: row["p_less"] for row in table.to_pylist()}
         hits += p[FIRST_TURNS] <= 0.05
     assert hits <= 8

@@ -21,8 +21,6 @@ from personae.science.heldout_roles import (
 )
 from personae.science.kept_rollouts import KeptRollouts
 
-from .planted import PLAN
-
 HIDDEN, ROLES, QUESTIONS, SAMPLES = 24, 6, 8, 3
 NONE = np.empty((0, HIDDEN))
 
@@ -44,14 +42,14 @@ def results(shift: float, seed: int = 0) -> list[RoleResult]:
     ours = asked(rng, default)
     return [
         heldout_role(
-            role, default, fully, (ours, asked(rng, own[role])), NONE, permutations=99, plan=PLAN
+            role, default, fully, (ours, asked(rng, own[role])), NONE, permutations=99, seed=7
         )
         for role in own
     ]
 
 
 def test_a_planted_axis_separates_roles_that_it_was_not_made_of() -> None:
-    row = over_roles(results(3.0), PLAN)
+    row = over_roles(results(3.0))
     assert row["auc"] > 0.95
     assert row["auc_low"] > row["null_p95"]
     assert row["p_value"] == pytest.approx(0.01)
@@ -59,7 +57,7 @@ def test_a_planted_axis_separates_roles_that_it_was_not_made_of() -> None:
 
 
 def test_roles_without_a_common_direction_are_separated_only_by_the_axis_that_holds_them() -> None:
-    rows = [over_roles(results(0.0, seed), PLAN) for seed in range(5)]
+    rows = [over_roles(results(0.0, seed)) for seed in range(5)]
     without, within = (np.mean([row[name] for row in rows]) for name in ("auc", "auc_with"))
     assert abs(without - 0.5) < 0.05
     assert within > without + 0.1
@@ -91,18 +89,10 @@ def test_the_node_reads_held_out_questions_at_the_middle_layer_alone(tmp_path: P
         for subject in sign
         for layer in (0, 1)
     ]
-    random = {"norm": 1.0, "residual_norm": 1.0, "n_roles": 2, "n_default": 4}
-    directions = [
-        {**random, "direction": name, "layer": layer, "vector": _bytes(np.eye(4)[place])}
-        for place, name in enumerate(("axis", "random0"))
-        for layer in (0, 1)
-    ]
-    for name, rows in (("role_vectors", vectors), ("directions", directions)):
-        _write(rows, tmp_path / f"{name}.parquet", name)
+    _write(vectors, tmp_path / "role_vectors.parquet", "role_vectors")
     out = str(tmp_path / "out.parquet")
     measure_heldout_roles.main(
         role_vectors=str(tmp_path / "role_vectors.parquet"),
-        directions=str(tmp_path / "directions.parquet"),
         kept=kept,
         path_out=out,
         axis={"bootstrap": 100, "permutations": 50},
@@ -115,6 +105,7 @@ def test_the_node_reads_held_out_questions_at_the_middle_layer_alone(tmp_path: P
     assert found["pirate"]["auc"] == found["*"]["auc"] == 1.0
     assert found["pirate"]["n_role"] == 4, "extraction questions are not counted"
     assert 0.5 <= found["*"]["auc_random"] < 1.0
+    assert 0.0 < found["*"]["p_random"] <= 1.0
 
 
 def _kept(folder: Path, rng: np.random.Generator, subject: str, sign: float) -> str:

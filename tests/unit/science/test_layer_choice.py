@@ -112,6 +112,10 @@ def test_equal_doses_have_the_same_length_at_every_layer(tmp_path: Path) -> None
         "n_cells": np.array([1] * 3, np.int32),
         "norm": lengths.astype(float),
         "split_half": [0.5] * 3,
+        "split_half_low": [0.3] * 3,
+        "split_half_high": [0.7] * 3,
+        "split_half_p": [0.01] * 3,
+        "split_half_folds": np.array([8] * 3, np.int32),
         "vector": from_matrix(vectors),
     }
     import pyarrow as pa

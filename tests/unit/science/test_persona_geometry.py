@@ -120,15 +120,17 @@ def test_rsa_finds_a_shared_space_and_not_an_unrelated_one() -> None:
     rotated = points @ np.linalg.qr(rng.standard_normal((9, 9)))[0][:4]
     here, there = (cosine_matrix(x, x)[0] for x in (points, rotated))
     same = rsa(here, there, permutations=200, seed=1)
-    assert same.rho == pytest.approx(1.0)
+    assert same.interval.estimate == pytest.approx(1.0)
     assert same.p == pytest.approx(1 / 201)
     other = rng.standard_normal((15, 1, 4))
     matrix = cosine_matrix(other, other)[0]
     unrelated = rsa(here, matrix, permutations=200, seed=1)
     upper = np.triu_indices(15, k=1)
-    assert unrelated.rho == pytest.approx(spearmanr(here[upper], matrix[upper]).statistic)
+    assert unrelated.interval.estimate == pytest.approx(
+        spearmanr(here[upper], matrix[upper]).statistic
+    )
     assert unrelated.p > 0.05
-    assert abs(unrelated.rho) < unrelated.null_high + 0.2
+    assert abs(unrelated.interval.estimate) < unrelated.null_high + 0.2
 
 
 def test_rsa_refuses_other_shapes_and_too_few_roles() -> None:

@@ -13,7 +13,6 @@ from personae.data.table_values import DEFAULT
 from personae.science.kept_rollouts import KeptRollouts, load_sample, spread_over
 from personae.science.persona_space import PersonaRow
 from personae.science.question_spread import load_question_sums, question_intervals
-from personae.science.resampling import Bootstrap
 
 LAYER = 1
 N_QUESTIONS = 6
@@ -88,8 +87,8 @@ def test_planted_alignment_is_found_with_an_interval(kept: dict[str, str], tmp_p
     every, across = np.ones(4, dtype=bool), np.ones(8)
     across[0] = 1e9  # scaled out of sight: only noise is left
     with load_question_sums(kept, rows, LAYER, tmp_path) as sums:
-        found = question_intervals(sums, every, np.ones(8), Bootstrap(200, 1))
-        assert question_intervals(sums, every, across, Bootstrap(200, 1)).low[0] < 0.9
+        found = question_intervals(sums, every, np.ones(8))
+        assert question_intervals(sums, every, across).low[0] < 0.9
     assert found.low[0] <= found.estimate[0] <= found.high[0]
     assert found.low[0] > 0.95
 
@@ -103,5 +102,5 @@ def test_somewhat_vectors_are_in_the_components_and_not_in_the_axis(
     # The one somewhat vector lies 1000 off in every dimension: it is the first component, which
     # the axis, of the fully-role vectors, does not know.
     with load_question_sums(kept, rows, LAYER, tmp_path) as sums:
-        found = question_intervals(sums, in_axis, np.ones(8), Bootstrap(200, 1))
+        found = question_intervals(sums, in_axis, np.ones(8))
     assert found.estimate[0] == pytest.approx(1 / np.sqrt(8), abs=0.02)

@@ -38,12 +38,15 @@ def test_strong_contrast_is_reliable_and_noise_is_not() -> None:
     assert (strong.cosine > 0.9).all()
     assert (strong.low <= strong.cosine).all()
     assert (strong.cosine <= strong.high).all()
-    assert strong[3:] == (6, 50)
+    assert strong[4:] == (6, 50)
+    np.testing.assert_allclose(strong.p, 1 / 32)  # 2 ** 5 exchanges of six folds
 
     noise = np.random.default_rng(2).standard_normal((400, 3, 32))
     asked = (np.arange(200) // 10, np.arange(200) // 10)
     weak = split_half_reliability(contrast(noise[::2], noise[1::2], asked), **arguments)
     assert (np.abs(weak.cosine) < 0.35).all()
+    assert (weak.low < 0.35).all()
+    assert weak.p.min() > 0.005
 
 
 def test_split_halves_equal_a_direct_computation() -> None:
@@ -75,7 +78,7 @@ def test_a_fold_without_rollouts_is_left_out() -> None:
 def test_one_question_gives_no_reliability() -> None:
     ones, asked = np.ones((1, 3, 4)), (np.zeros(1, int), np.zeros(1, int))
     result = split_half_reliability(contrast(ones, ones, asked), splits=3, seed=0)
-    assert np.isnan([result.cosine, result.low, result.high]).all()
+    assert np.isnan([result.cosine, result.low, result.high, result.p]).all()
 
 
 def test_contrast_needs_two_sides() -> None:
@@ -92,3 +95,17 @@ def test_random_direction_matches_norms_and_nothing_else() -> None:
     assert np.abs(cosine(drawn[:1], drawn[1:])).max() < 0.08
     np.testing.assert_array_equal(drawn, random_direction(like, seed=3))
     assert not np.allclose(drawn, random_direction(like, seed=4))
+
+
+def test_without_a_contrast_p_is_uniform() -> None:
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(80):
+        shared = rng.normal(size=(6, 1, 16))  # of the question, in both sides
+        sides = np.stack([shared + rng.normal(size=(6, 1, 16)) for _ in range(2)]) / 6
+        made = split_half_reliability(
+            SummedContrast(sides, np.full((2, 6), 1 / 6)), splits=30, seed=0
+        )
+        found.append(made.p[0])
+    assert 0.4 < np.mean(found) < 0.6
+    assert sum(p <= 0.05 for p in found) <= 9

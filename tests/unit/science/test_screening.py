@@ -6,10 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from personae.science.resampling import Bootstrap
 from personae.science.screening import flagged_rows, summary_rows
 
-PLAN = Bootstrap(200, 1)
 DATASETS = {"t_normal": ("t", "normal"), "t_strong": ("t", "strong"), "mine": ("", "")}
 PULL = {"t_normal": 0.0, "t_strong": 3.0, "mine": 3.0}
 
@@ -38,7 +36,7 @@ def planted(noise: float = 0.3) -> pd.DataFrame:
 
 
 def summary(**options: object) -> pd.DataFrame:
-    rows = summary_rows(planted(), DATASETS, {("t", "strong", "t"): (1.5, 12.0)}, 95, PLAN)
+    rows = summary_rows(planted(), DATASETS, {("t", "strong", "t"): (1.5, 12.0)}, 95)
     return pd.DataFrame(rows).set_index("dataset")
 
 
@@ -79,6 +77,6 @@ def test_without_normal_rows_nothing_can_be_flagged() -> None:
     flags = pd.DataFrame(flagged_rows(alone, DATASETS, 95))
     assert not flags.flagged.any()
     assert flags.threshold.isna().all()
-    (row,) = summary_rows(alone, DATASETS, {}, 95, PLAN)
+    (row,) = summary_rows(alone, DATASETS, {}, 95)
     assert row["threshold"] is None
     assert row["n_flagged"] == 0

@@ -136,24 +136,53 @@ def test_auc_agrees_with_scikit_learn_per_layer_and_with_ties() -> None:
     np.testing.assert_allclose(auc(positive.astype(float), negative.astype(float)), expected)
 
 
-def test_auc_draws_equal_a_direct_resample() -> None:
+def test_auc_interval_is_student_s_on_the_logits_without_each_cluster() -> None:
     rng = np.random.default_rng(0)
     positive, negative = rng.standard_normal(20) + 1.0, rng.standard_normal(30)
-    clusters = np.arange(20) % 5, np.arange(30) % 5
-    drawn = auc_interval(positive, negative, *clusters, Bootstrap(draws=1, seed=4))
-    multiples = np.random.default_rng(4).multinomial(5, np.full(5, 0.2))
-    expected = auc(
-        np.repeat(positive, multiples[clusters[0]]), np.repeat(negative, multiples[clusters[1]])
-    )
-    assert drawn.low == pytest.approx(float(expected))
+    of_positive, of_negative = np.arange(20) % 5, np.arange(30) % 5
+    found = auc_interval(positive, negative, of_positive, of_negative)
+    shares = [float(auc(positive[of_positive != c], negative[of_negative != c])) for c in range(5)]
+    logits = np.log(np.array(shares) / (1 - np.array(shares)))
+    error = np.sqrt(4 / 5 * ((logits - logits.mean()) ** 2).sum())
+    middle = np.log(found.estimate / (1 - found.estimate))
+    expected = 1 / (1 + np.exp(-(middle - 2.776445 * error)))
+    assert found.low == pytest.approx(expected, abs=1e-6)
+
+
+def test_an_auc_without_a_misplaced_pair_has_the_bound_of_as_many_trials() -> None:
+    clusters = np.arange(6)
+    found = auc_interval(clusters + 10.0, clusters + 0.0, clusters, clusters)
+    assert (found.estimate, found.high) == (1.0, 1.0)
+    assert found.low == pytest.approx(wilson(6, 6).low)
+    alone = auc_interval(clusters + 10.0, clusters + 0.0, np.zeros(6), clusters)
+    assert np.isnan(alone.low)
+
+
+@pytest.mark.parametrize("shift", [0.0, 1.5])
+def test_intervals_of_auc_and_correlation_cover_with_six_clusters(shift: float) -> None:
+    """Of 400 simulated studies with effects of six questions, 92 to 98 % hold the true value."""
+    rng = np.random.default_rng(3)
+    questions = np.repeat(np.arange(6), 5)
+    aucs, correlated = [], []
+    for _ in range(400):
+        own, other = rng.normal(0, 0.7, (2, 6))[:, questions]
+        a, b = (own + rng.normal(size=30)) + shift, other + rng.normal(size=30)
+        aucs.append(auc_interval(a, b, questions, questions))
+        x = own + rng.normal(size=30)
+        y = shift * x + other + rng.normal(size=30)
+        correlated.append(correlations(x, y, np.zeros(30), questions).pooled)
+    for found in (aucs, correlated):
+        truth = np.mean([f.estimate for f in found])
+        covered = np.mean([f.low <= truth <= f.high for f in found])
+        assert 0.92 <= covered <= 0.98, covered
 
 
 def test_auc_interval_covers_half_for_equal_and_excludes_it_for_shifted() -> None:
     rng = np.random.default_rng(1)
     clusters = np.arange(120) % 12
     same, other = rng.standard_normal((2, 120))
-    equal = auc_interval(same, other, clusters, clusters, PLAN)
-    shifted = auc_interval(same + 2.0, other, clusters, clusters, PLAN)
+    equal = auc_interval(same, other, clusters, clusters)
+    shifted = auc_interval(same + 2.0, other, clusters, clusters)
     assert equal.low < 0.5 < equal.high
     assert shifted.low > 0.8
 
@@ -171,7 +200,7 @@ def test_pooled_correlation_is_inflated_by_conditions_and_within_is_not() -> Non
     offset = np.repeat([-5.0, 0.0, 5.0], 80)
     x, y = offset + rng.standard_normal(240), offset + rng.standard_normal(240)
     y[:3] = np.nan
-    result = correlations(x, y, conditions, np.arange(240) % 20, PLAN)
+    result = correlations(x, y, conditions, np.arange(240) % 20)
     assert result.pooled.low > 0.9
     assert result.within.low < 0.0 < result.within.high
     assert result[2:] == (237, 3, 3)
@@ -183,15 +212,15 @@ def test_within_correlation_is_found_where_conditions_hide_it() -> None:
     conditions = np.repeat([0, 1, 2], 80)
     x = rng.standard_normal(240)
     y = x + 0.5 * rng.standard_normal(240)
-    result = correlations(x + 5 * conditions, y - 5 * conditions, conditions, np.arange(240), PLAN)
+    result = correlations(x + 5 * conditions, y - 5 * conditions, conditions, np.arange(240))
     assert result.within.low > 0.8
     assert result.pooled.high < 0.0
 
 
 def test_constant_or_absent_variables_have_no_correlation() -> None:
-    constant = correlations([0.1, 0.1, 0.1], [1, 2, 3], [0, 0, 0], [0, 1, 2], PLAN)
+    constant = correlations([0.1, 0.1, 0.1], [1, 2, 3], [0, 0, 0], [0, 1, 2])
     assert np.isnan(constant.pooled.estimate)
-    absent = correlations([1.0], [None], [0], [0], PLAN)
+    absent = correlations([1.0], [None], [0], [0])
     assert (absent.n, absent.n_unscored) == (0, 1)
     assert np.isnan(absent.within).all()
 

@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from personae.report.scorecard import verdict_rates
-from personae.report.scorecard.all_claims import CLAIMS
-from personae.report.scorecard.scoring import adjusted
-from personae.report.scorecard.verdict_rates import VerdictRate, rates_at, write_rates
+from personae.report.scorecard.all_claims import CLAIMS, CROSS_CLAIMS
+from personae.report.scorecard.evidence import Criteria, Evidence
+from personae.report.scorecard.scoring import adjusted, registry_digest, score_claims
+from personae.report.scorecard.verdict_rates import VerdictRate, rates_at, read_rates, write_rates
 from personae.science.permutations import bh_adjusted, holm_adjusted
+from personae.science.statistics import wilson
+from personae.tools.verdict_calibration.least_sizes import LEAST
 from personae.tools.verdict_calibration.rates_page import rates_page
-from personae.tools.verdict_calibration.simulated_tables import contrast_tables, steering_tables
-from personae.tools.verdict_calibration.simulated_verdicts import rates
-from personae.workflow.claim_sizes import Sizes
+from personae.tools.verdict_calibration.simulated_steering import steering_tables
+from personae.tools.verdict_calibration.simulated_traits import contrast_tables
+from personae.tools.verdict_calibration.simulated_verdicts import Simulated, coverage, rates
 
-SIZES = Sizes(
-    roles=12, traits=3, pairs=3, contrast_questions=4, steered_questions=4,
-    coefficients=(-1.0, 0.0, 1.0, 2.0), random_directions=1, conditions=4, monitored_questions=6,
-    capped_roles=5, capped_questions=5, conversations=6, turns=2, settings=2, closed=16,
-    neutral_prompts=5, neutral_questions=5, domains=6,
-)  # fmt: skip
+EMPTY = Evidence("m", 0, 12, {}, Criteria(0.7, 50.0, "judge", None, 99, 0, 25))
+SIZES = LEAST.at_most(roles=12, traits=3, probes=4, cases=4, simulated_talks=1)
 
 
 def test_effects_are_found_more_often_than_their_absence() -> None:
-    wanted = ("steering-increases-trait", "prompts-shift-trait", "drifting-moves-away")
+    wanted = ("steering-increases-trait", "prompts-shift-trait", "drift-grows")
     claims = [claim for claim in CLAIMS if claim.id in wanted]
-    found = rates(SIZES, claims, studies=8, seed=1)
+    found = rates(LEAST, 8, 1, claims=claims, cross=())
     assert set(found) == set(wanted)
     for rate in found.values():
         assert rate.false_positive <= 0.25
@@ -38,14 +38,17 @@ def test_effects_are_found_more_often_than_their_absence() -> None:
     assert found["prompts-shift-trait"].power == 1.0
 
 
-def test_claims_about_tables_that_are_not_simulated_have_no_rates() -> None:
-    geometry = [claim for claim in CLAIMS if claim.id == "axis-pc1-middle-layer"]
-    assert rates(SIZES, geometry, studies=1, seed=0) == {}
+def test_every_claim_is_simulated_and_processes_change_nothing() -> None:
+    """A claim whose tables nobody simulates would be shown without error rates."""
+    one, two = (rates(SIZES, 2, 0, processes=n) for n in (1, 2))
+    assert one == two
+    claims = {claim.id for claim in (*CLAIMS, *CROSS_CLAIMS) if claim.kind == "claim"}
+    assert claims == set(one)
 
 
 def test_without_an_effect_both_directions_score_alike() -> None:
     rng = np.random.default_rng(0)
-    tables = [steering_tables(SIZES, 0.0, rng) for _ in range(20)]
+    tables = [steering_tables(LEAST, 0.0, rng) for _ in range(20)]
     gaps = []
     for frames in tables:
         rows = frames["steered_scores"].merge(frames["steered_responses"], on="response_id")
@@ -53,8 +56,17 @@ def test_without_an_effect_both_directions_score_alike() -> None:
         means = top.groupby("direction").score.mean()
         gaps.append(means["trait"] - means["random0"])
     assert abs(np.mean(gaps)) < 3 * np.std(gaps) / np.sqrt(len(gaps)) + 1e-9
-    planted = contrast_tables(SIZES, 1.0, rng)["trait_pairs"]
+    planted = contrast_tables(LEAST, 1.0, rng)["trait_pairs"]
     assert (planted.positive - planted.negative).mean() > 35
+
+
+def test_coverage_counts_intervals_that_hold_the_mean_estimate() -> None:
+    made = [Simulated(False, v, v - 1.0, v + 1.0) for v in (0.0, 0.5, 1.0, 4.0)]
+    made.append(Simulated(False, 99.0, math.nan, math.nan))
+    found = coverage(made)
+    assert found is not None
+    assert found.estimate == 0.5  # of the mean 1.375, without the study that has no interval
+    assert coverage(made[-1:]) is None
 
 
 def test_rates_are_found_by_the_sizes_of_a_study(
@@ -62,7 +74,7 @@ def test_rates_are_found_by_the_sizes_of_a_study(
 ) -> None:
     monkeypatch.setattr(verdict_rates, "RATES_FILE", tmp_path / "rates.json")
     assert rates_at({"roles": 12}) == {}
-    rate = VerdictRate(100, 0.01, 0.05, 0.9, 0.8, 0.95)
+    rate = VerdictRate(100, 0.01, 0.05, 0.9, 0.8, 0.95, 0.9, 0.98, "digest")
     sizes = {"roles": 12, "coefficients": [1.0, 2.0]}
     write_rates(
         [{"study": "demo", "sizes": sizes, "registry": "x", "rates": {"a": rate._asdict()}}]
@@ -73,10 +85,12 @@ def test_rates_are_found_by_the_sizes_of_a_study(
 
 
 def test_the_page_lists_every_measured_claim() -> None:
-    rate = VerdictRate(100, 0.01, 0.054, 0.9, 0.8, None)._asdict()
+    rate = VerdictRate(100, 0.01, 0.054, 0.9, 0.8, None, None, None, "digest")._asdict()
     measured = {"study": "demo", "rates": {CLAIMS[0].id: rate, CLAIMS[3].id: rate}}
     page = rates_page([measured], CLAIMS)
-    assert f"| `{CLAIMS[0].id}` | {CLAIMS[0].min_clusters} | 1.0% (5.4%) | 90% (80%) | none" in page
+    assert (
+        f"| `{CLAIMS[0].id}` | {CLAIMS[0].min_clusters} | 1.0% (5.4%) | 90% (80%) | too few" in page
+    )
     assert "0.02 of 2 claims" in page
 
 
@@ -91,3 +105,23 @@ def test_adjusted_p_values_agree_with_their_definitions() -> None:
     found = adjusted(rows)
     assert [row["p_holm"] for row in found][:4] == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert found[4]["p_holm"] is None
+
+
+def test_rates_of_a_claim_that_was_altered_since_are_not_shown() -> None:
+    claim = CLAIMS[0]
+    known = VerdictRate(100, 0.01, 0.05, 0.9, 0.8, None, None, None, registry_digest([claim]))
+    shown = score_claims([claim], [], [EMPTY], {claim.id: known})[0]
+    assert (shown["false_positive"], shown["power"]) == (0.01, 0.9)
+    stale = score_claims([claim], [], [EMPTY], {claim.id: known._replace(claim="older")})[0]
+    assert shown["power"] is not None
+    assert stale["power"] is None
+
+
+def test_shipped_rates_are_of_the_claims_as_they_are() -> None:
+    """Who alters a claim measures it again: ``make calibrate-verdicts``."""
+    of_claim = {claim.id: registry_digest([claim]) for claim in (*CLAIMS, *CROSS_CLAIMS)}
+    for measurement in read_rates():
+        for name, rate in measurement["rates"].items():
+            assert rate["claim"] == of_claim.get(name), f"{measurement['study']}: {name} is stale"
+            false = wilson(round(rate["false_positive"] * rate["studies"]), rate["studies"])
+            assert false.low <= 0.05, f"{measurement['study']}: {name}"

@@ -103,7 +103,7 @@ def planted(shift: float) -> Projected:
 
 
 def test_a_planted_separation_is_found_at_its_layer_alone() -> None:
-    rows = separate(planted(4.0), "axis", "heldout", draws=200, permutations=50, seed=0).to_pylist()
+    rows = separate(planted(4.0), "axis", "heldout", permutations=50, seed=0).to_pylist()
     assert [row["layer"] for row in rows] == [0, 1]
     assert rows[0]["auc"] == pytest.approx(0.5, abs=0.15)
     assert rows[1]["auc"] > 0.95 > rows[1]["null_p95"]
@@ -112,16 +112,14 @@ def test_a_planted_separation_is_found_at_its_layer_alone() -> None:
 
 
 def test_roles_above_the_default_give_an_auc_below_one_half() -> None:
-    rows = separate(
-        planted(-4.0), "axis", "heldout", draws=200, permutations=50, seed=0
-    ).to_pylist()
+    rows = separate(planted(-4.0), "axis", "heldout", permutations=50, seed=0).to_pylist()
     assert rows[1]["auc"] < 0.05
 
 
 def test_ranks_taken_once_give_the_bits_of_an_auc_for_every_shuffle() -> None:
     found = planted(1.0)
     is_default = found.kinds == "default"
-    row = separate(found, "axis", "heldout", draws=200, permutations=50, seed=3).to_pylist()[1]
+    row = separate(found, "axis", "heldout", permutations=50, seed=3).to_pylist()[1]
     shuffles = permuted_labels(is_default, 50, 3, found.questions)
     null = [auc(found.values[labels], found.values[~labels])[1] for labels in shuffles]
     assert row["null_p95"] == np.quantile(null, 0.95)

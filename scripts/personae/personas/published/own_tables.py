@@ -16,6 +16,7 @@ from personae.data.vector_stacks import vector_rows
 from personae.personas.published.capping_files import PublishedCap
 from personae.personas.published.vector_files import VectorFamily
 from personae.science.capping_floors import ORIENTATION
+from personae.science.reliability import RELIABILITY
 
 Own = Mapping[tuple[str, str], NDArray[np.float32]]
 """Maps kind and name to the study's own vectors, ``[n_layers, hidden]``."""
@@ -53,7 +54,7 @@ def trait_table(families: Sequence[VectorFamily]) -> pa.Table:
         if family.normed_end:
             selection[-1] += ", after the final norm"
         parts.append(part.append_column("selection", pa.array(selection)))
-    return _assembled(parts, "trait_vectors", ("n_cells", "split_half"))
+    return _assembled(parts, "trait_vectors", ("n_cells", *RELIABILITY))
 
 
 def floor_table(caps: Sequence[PublishedCap]) -> pa.Table:

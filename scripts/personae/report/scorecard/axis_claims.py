@@ -15,6 +15,9 @@ from personae.science.heldout_roles import EVERY_ROLE
 from personae.science.resampling import Interval
 from personae.science.statistics import wilson
 
+_OF_A_ROLE = 0.05
+"""Level at which a role's fully played responses exceed what a judge's mistakes explain."""
+
 
 def layers(evidence: Evidence, scaling: str) -> pd.DataFrame:
     """Rows of ``space_layers`` of one scaling, by layer."""
@@ -35,16 +38,25 @@ def binomial_p(successes: int, n: int, share: float) -> float:
 
 
 def _roles_played(evidence: Evidence) -> Outcome:
-    vectors = evidence.read("role_vectors", ["role", "kind"], evidence.at_middle)
-    played = vectors[(vectors.kind == "fully") & (vectors.role != DEFAULT)].role.nunique()
-    n = evidence.n_roles
+    """Count roles with more fully played responses than a judge's false positives explain."""
+    judge = evidence.criteria.judge
+    mistaken = evidence.judge_false_high(judge, "role_adherence").high
+    if math.isnan(mistaken):
+        return Untestable("the judge's false positives on roles were not measured")
+    columns = ["role", "kind", "n", "n_unscored"]
+    rows = evidence.read("role_vectors", columns, evidence.at_middle)
+    rows = rows[(rows.kind == "fully") & (rows.role != DEFAULT)]
+    scored = evidence.criteria.role_rollouts - rows.n_unscored
+    p = [binomial_p(int(k), int(n), mistaken) for k, n in zip(rows.n, scored, strict=True)]
+    played, n = sum(value <= _OF_A_ROLE for value in p), evidence.n_roles
     return Finding(
         wilson(played, n),
         binomial_p(played, n, 0.5),
         n,
         n,
-        judge=evidence.criteria.judge,
-        detail=f"{played} roles",
+        judge=judge,
+        detail=f"{played} roles have more such responses than a judge gives by mistake, who calls "
+        f"up to {mistaken:.0%} of others so; {len(rows)} have enough for a vector",
     )
 
 
@@ -59,8 +71,9 @@ def _reliability(evidence: Evidence) -> Outcome:
     middle = layers(evidence, "centred").loc[evidence.middle_layer]
     if pd.isna(middle.split_half):
         return Untestable("the axis has no split-half reliability in this study")
-    n = int(middle.n_roles)
-    return Finding(point(float(middle.split_half)), None, n, n)
+    folds = int(middle.split_half_folds)
+    bounds = Interval(middle.split_half, middle.split_half_low, middle.split_half_high)
+    return Finding(bounds, float(middle.split_half_p), folds, folds)
 
 
 def _every_layer(evidence: Evidence) -> Outcome:
@@ -102,7 +115,7 @@ def _held_out_auc(evidence: Evidence) -> Outcome:
     return Finding(
         Interval(row.auc, row.auc_low, row.auc_high),
         float(row.p_value),
-        evidence.n_roles,
+        int(row.n_questions),
         int(row.n_default + row.n_roles),
         float(row.null_p95),
         detail=f"{row.n_default} default and {row.n_roles} role responses",
@@ -115,7 +128,7 @@ def _unseen_roles(evidence: Evidence) -> Outcome:
     n = int(row.n_role)
     return Finding(
         Interval(row.auc, row.auc_low, row.auc_high),
-        float(row.p_value),
+        max(float(row.p_value), float(row.p_random)),
         n,
         n,
         float(row.null_p95),
@@ -131,7 +144,8 @@ CLAIMS = (
         paper="AA",
         section="3 Role vectors",
         text="System prompts make a model fully play most roles.",
-        estimand="Share of roles with enough fully role-playing responses for a vector",
+        estimand="Share of roles with more fully role-playing responses than the judge's false "
+        "positives explain",
         published="275 roles, each kept with at least 10 responses",
         published_size=1.0,
         unit="roles",
@@ -161,8 +175,8 @@ CLAIMS = (
         text="The axis does not depend on individual questions.",
         estimand="Mean cosine of axes from halves of the questions, middle layer",
         published="not reported",
-        unit="questions",
-        null="labels default/role shuffled within questions",
+        unit="questions (or folds of them)",
+        null="default and roles exchanged within random questions",
         expect=Above(bound=0.5, smallest=0.8),
         measure=_reliability,
     ),
@@ -214,10 +228,10 @@ CLAIMS = (
         text="The axis separates the default Assistant from roles on held-out questions.",
         estimand="AUC of the projection, held-out questions, middle layer",
         published="not reported",
-        unit="roles",
+        unit="held-out questions",
         null=_SHUFFLED,
         expect=Above(bound=0.5, smallest=0.7),
-        min_clusters=8,
+        min_clusters=5,
         measure=_held_out_auc,
     ),
     Claim(
@@ -229,7 +243,7 @@ CLAIMS = (
         "held-out questions, middle layer",
         published="not reported",
         unit="roles",
-        null=_SHUFFLED,
+        null=f"{_SHUFFLED}; random directions, isotropic and with the stream's covariance",
         expect=Above(bound=0.5, smallest=0.7),
         min_clusters=8,
         measure=_unseen_roles,

@@ -48,6 +48,7 @@ CLAIMS = (
         null="sign flips over conversations",
         expect=Below(bound=0.0, smallest=-5.0),
         judged=("delusion_risk",),
+        linear_in="delusion_risk",
         measure=_lowered,
     ),
     Claim(

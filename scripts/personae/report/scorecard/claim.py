@@ -82,6 +82,9 @@ class ClaimData:
     judged
         Rubrics of the scores that the estimand uses. Where the judge's measured AUC on one of them
         does not have its lower bound above 0.75, the verdict is inconclusive.
+    linear_in
+        Rubric in whose judged means (or shares) the estimand is linear, as a change between arms
+        is: such an estimand is also given corrected for the judge's slope. Empty if there is none.
     kind
         A ``check`` is a statement that no data could contradict if the code is right; it passes or
         fails and counts among no verdicts.
@@ -100,6 +103,7 @@ class ClaimData:
     min_clusters: int = 6
     alpha: float = 0.05
     judged: tuple[str, ...] = ()
+    linear_in: str = ""
     kind: Literal["claim", "check"] = "claim"
 
 

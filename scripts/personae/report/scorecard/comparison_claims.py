@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from personae.report.scorecard.claim import Claim, Finding, Outcome, Untestable
 from personae.report.scorecard.evidence import Evidence
 from personae.report.scorecard.expectations import Above
 from personae.report.wording import readable
-from personae.science.cluster_inference import Inference, mean_of_clusters, welch
+from personae.science.cluster_inference import Inference, mean_of_clusters
+from personae.science.group_contrast import group_contrast
 from personae.science.steering_arms import VARIANT
 from personae.science.steering_comparison import contrast
 from personae.science.trait_geometry import NEGATIVE
@@ -58,7 +61,14 @@ def _negative_family(evidence: Evidence) -> Outcome:
     across = rows.left.isin(negative) ^ rows.right.isin(negative)
     if not across.any():
         return Untestable("other traits are needed beside the negative ones")
-    found = welch(rows.cosine[inside], rows.cosine[across], seed=evidence.criteria.seed)
+    cosines = rows.pivot(index="left", columns="right", values="cosine")
+    every = sorted({*rows.left, *rows.right})
+    wide = cosines.reindex(index=every, columns=every)
+    found = group_contrast(
+        wide.fillna(wide.T).fillna(1.0).to_numpy(float),
+        np.isin(every, negative),
+        evidence.criteria.seed,
+    )
     return _finding(found, "", f"within {rows.cosine[inside].mean():.2f}")
 
 
@@ -74,6 +84,7 @@ CLAIMS = (
         null="signs of the differences flipped",
         expect=Above(bound=0.0, smallest=3.0),
         judged=("trait",),
+        linear_in="trait",
         measure=_responses_beat_prompts,
     ),
     Claim(
@@ -83,8 +94,8 @@ CLAIMS = (
         text="Vectors of negative traits are more alike than vectors of other traits.",
         estimand="Mean cosine between negative traits minus that between them and others",
         published="evil, apathetic and impolite move together",
-        unit="pairs of traits",
-        null="pairs shuffled between the groups",
+        unit="negative traits",
+        null="traits shuffled between the groups",
         expect=Above(bound=0.0, smallest=0.1),
         min_clusters=3,
         measure=_negative_family,
@@ -100,6 +111,7 @@ CLAIMS = (
         null="signs of the differences flipped",
         expect=Above(bound=0.0, smallest=5.0),
         judged=("trait",),
+        linear_in="trait",
         measure=_specific,
     ),
 )

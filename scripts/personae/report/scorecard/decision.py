@@ -14,6 +14,7 @@ from personae.report.scorecard.expectations import (
     wording,
 )
 from personae.report.wording import count
+from personae.science.resampling import Interval
 
 REPRODUCED: Final = "reproduced"
 NOT_REPRODUCED: Final = "not reproduced"
@@ -37,7 +38,12 @@ class Verdict(NamedTuple):
     reason: str = ""
 
 
-def decide(claim: ClaimData, outcome: Outcome, judge_auc_low: float | None) -> Verdict:
+def decide(
+    claim: ClaimData,
+    outcome: Outcome,
+    judge_auc_low: float | None,
+    corrected: Interval | None = None,
+) -> Verdict:
     """Decide a claim on its finding.
 
     ``reproduced`` needs the interval *and* the null: the estimate reaches the smallest size of
@@ -54,6 +60,9 @@ def decide(claim: ClaimData, outcome: Outcome, judge_auc_low: float | None) -> V
     judge_auc_low
         Lower bound of the judge's AUC on the claim's rubrics, the lowest of them; ``None`` where
         the judge was not measured. Only used for claims with ``judged`` rubrics.
+    corrected
+        The estimand corrected for the judge's error, whose interval holds that error too:
+        ``reproduced`` needs it to be as expected as well. ``None`` where no correction applies.
     """
     if isinstance(outcome, Untestable):
         return Verdict(NOT_TESTABLE, outcome.reason)
@@ -65,6 +74,8 @@ def decide(claim: ClaimData, outcome: Outcome, judge_auc_low: float | None) -> V
     significant = outcome.p is not None and outcome.p <= claim.alpha
     tested_by_interval = outcome.p is None and (isinstance(claim.expect, Within) or _margin(claim))
     beyond = confirmed(claim.expect, outcome.interval, outcome.null)
+    if beyond and corrected is not None and not confirmed(claim.expect, corrected, outcome.null):
+        return Verdict(INCONCLUSIVE, "the interval that holds the judge's own error is too wide")
     if beyond and (significant or tested_by_interval):
         return Verdict(REPRODUCED)
     if excluded(claim.expect, outcome.interval):

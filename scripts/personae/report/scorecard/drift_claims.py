@@ -11,9 +11,11 @@ from personae.report.scorecard.claim import Claim, Finding, Outcome, Untestable
 from personae.report.scorecard.evidence import Evidence
 from personae.report.scorecard.expectations import Above, Below
 from personae.science.cluster_inference import Inference, mean_of_clusters, welch
+from personae.science.permutations import permutation_p
 
 _ROAMING = ("therapy", "philosophy")
 _GROUNDED = ("coding", "writing")
+_FEWEST_DIRECTIONS = 20
 
 
 def _turns(evidence: Evidence) -> pd.DataFrame:
@@ -40,15 +42,17 @@ def _gaps(
 
 
 def _against_random(gaps: dict[str, Inference] | Untestable, sign: int) -> Outcome:
-    """Gap along the axis; the null is the largest gap of any sign along a random direction."""
+    """Gap along the axis; the null are the gaps of any sign along random directions."""
     if isinstance(gaps, Untestable):
         return gaps
     own = gaps["axis"]
     random = [abs(gap.interval.estimate) for name, gap in gaps.items() if name != "axis"]
-    if not random:
-        return Untestable("no projections on random directions")
-    p = own.p_greater if sign > 0 else own.p_less
-    return Finding(own.interval, p, own.clusters, own.n, sign * max(random))
+    if len(random) < _FEWEST_DIRECTIONS:
+        return Untestable(f"{len(random)} random directions; {_FEWEST_DIRECTIONS} are needed")
+    flipped = own.p_greater if sign > 0 else own.p_less
+    p = max(flipped, float(permutation_p(sign * own.interval.estimate, random)))
+    null = sign * float(np.mean(random))
+    return Finding(own.interval, p, own.clusters, own.n, null)
 
 
 def _drifting_below_calm(evidence: Evidence) -> Outcome:
@@ -77,13 +81,16 @@ def _slopes(evidence: Evidence) -> Outcome:
 def _by_domain(evidence: Evidence) -> Outcome:
     """Roaming minus grounded domains: conversations are the units of an unpaired comparison.
 
-    Of simulated conversations, as in the paper; a study without them has the shipped ones.
+    What a conversation starts with is its domain's own level and no drift: it is subtracted. Of
+    simulated conversations, as in the paper; a study without them has the shipped ones.
     """
-    rows = late_turns(_turns(evidence))
+    rows = _turns(evidence)
     simulated = rows.arm == SIMULATED
     arm = simulated if simulated.any() else (rows.arm == "shipped") & (rows.kind == "drifting")
     rows = rows[arm & (rows.direction == "axis")]
-    means = rows.groupby(["domain", "conversation"]).projection.mean().reset_index()
+    place = ["domain", "conversation"]
+    first = rows.sort_values("turn").groupby(place).projection.first()
+    means = (late_turns(rows).groupby(place).projection.mean() - first).dropna().reset_index()
     sides = [means[means.domain.isin(d)].projection.to_numpy() for d in (_ROAMING, _GROUNDED)]
     if not all(len(side) for side in sides):
         return Untestable("no conversation on one of the sides")
@@ -102,7 +109,7 @@ CLAIMS = (
         "turns",
         published="negative",
         unit="domains, drifting and calm paired",
-        null="sign flips over domains; the largest gap along a random direction",
+        null="sign flips over domains; gaps along random directions, of either sign",
         expect=Below(bound=0.0, smallest=-0.5),
         measure=_drifting_below_calm,
     ),
@@ -123,8 +130,8 @@ CLAIMS = (
         paper="AA",
         section="8 Persona drift",
         text="Therapy and philosophy drift further than coding and writing.",
-        estimand="Projection of late turns of simulated conversations (without them, of drifting "
-        "ones), therapy and philosophy minus coding and writing",
+        estimand="Change from the first to the late turns of simulated conversations (without "
+        "them, of drifting ones), therapy and philosophy minus coding and writing",
         published="negative",
         unit="conversations, of the smaller side",
         null="conversations shuffled between the sides",
@@ -140,7 +147,7 @@ CLAIMS = (
         "deviations",
         published="positive",
         unit="domains, capped and uncapped paired",
-        null="sign flips over domains; the largest gap along a random direction",
+        null="sign flips over domains; gaps along random directions, of either sign",
         expect=Above(bound=0.0, smallest=0.5),
         measure=_capped_above_replayed,
     ),

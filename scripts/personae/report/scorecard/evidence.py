@@ -13,7 +13,7 @@ import pandas as pd
 from personae.data.data_frames import read_frame
 from personae.data.effect_tables import POOLED
 from personae.data.schemas import SCHEMAS
-from personae.science.resampling import Bootstrap
+from personae.science.resampling import Bootstrap, Interval
 from personae.workflow.stages.registry import scorecard_kinds
 
 SCHEMA_OF: Final = scorecard_kinds()
@@ -52,6 +52,8 @@ class Criteria:
         Primary judge, and the second judge or ``None``.
     draws, seed
         Bootstrap draws and seed of the scorecard's intervals.
+    role_rollouts
+        Rollouts of each role on extraction questions.
     """
 
     variance_threshold: float
@@ -60,6 +62,7 @@ class Criteria:
     second_judge: str | None
     draws: int
     seed: int
+    role_rollouts: int
 
     @property
     def plan(self) -> Bootstrap:
@@ -120,6 +123,24 @@ class Evidence:
                 raise NoTraitKeptError("the filter dropped every trait")
             raise NotMeasuredError(f"table {name!r} of this study has no rows")
         return frame
+
+    def judge_slope(self, judge: str, rubric: str) -> Interval:
+        """Slope of a judge's means in the labels; NaN where it was not measured."""
+        return self._of_judge(judge, rubric, "slope")
+
+    def judge_false_high(self, judge: str, rubric: str) -> Interval:
+        """Share of labelled responses that are low and that a judge calls high; NaN if unknown."""
+        return self._of_judge(judge, rubric, "false_high")
+
+    def _of_judge(self, judge: str, rubric: str, name: str) -> Interval:
+        unknown = Interval(math.nan, math.nan, math.nan)
+        wanted = [name, f"{name}_low", f"{name}_high"]
+        try:
+            rows = self.read("agreement", ["judge", "rubric", "target", *wanted])
+        except NotMeasuredError:
+            return unknown
+        rows = rows[(rows.judge == judge) & (rows.rubric == rubric) & (rows.target == POOLED)]
+        return unknown if rows.empty else Interval(*rows[wanted].iloc[0].astype(float))
 
     def judge_auc_low(self, judge: str, rubric: str) -> float:
         """Lower bound of a judge's AUC on labelled responses; NaN where it was not measured."""

@@ -85,6 +85,7 @@ CLAIMS = (
         expect=Below(bound=0.0, smallest=-0.1),
         min_clusters=5,
         judged=("harm",),
+        linear_in="harm",
         measure=_steered,
     ),
     Claim(
@@ -98,6 +99,7 @@ CLAIMS = (
         null="sign flips of probes",
         expect=Above(bound=0.0, smallest=0.1),
         judged=("harm",),
+        linear_in="harm",
         measure=_jailbroken,
     ),
     Claim(
@@ -114,6 +116,7 @@ CLAIMS = (
         expect=Below(bound=0.0, smallest=-0.1),
         min_clusters=5,
         judged=("harm",),
+        linear_in="harm",
         measure=_capped,
     ),
 )

@@ -9,17 +9,16 @@ import numpy as np
 import pandas as pd
 
 from personae.data.table_values import DEFAULT
-from personae.report.scorecard.axis_claims import point
 from personae.report.scorecard.claim import CrossClaim, Finding, Outcome, Untestable
 from personae.report.scorecard.evidence import Evidence
 from personae.report.scorecard.expectations import Above
 from personae.report.scorecard.persona_space_claims import first_component
 from personae.report.wording import count
 from personae.science.geometry import rsa
+from personae.science.jackknife import FISHER, jackknife_interval
 from personae.science.model_comparison import matched_components
 from personae.science.model_pairs import COMPARED
 from personae.science.permutations import permutation_p
-from personae.science.resampling import interval
 
 _MIN_COMMON_ROLES = 8
 
@@ -32,11 +31,11 @@ def _shared_loadings(models: Sequence[Evidence]) -> Outcome:
         return Untestable(f"{count(len(frame), 'role')} common to all models; 8 are needed")
     values, plan = frame.to_numpy(dtype=np.float64), models[0].criteria.plan
     rng = np.random.default_rng(plan.seed)
-    drawn = [values[rng.integers(len(values), size=len(values))] for _ in range(plan.draws)]
     shuffled = [np.apply_along_axis(rng.permutation, 0, values) for _ in range(plan.draws)]
     worst = _lowest_correlation(values)
     null = np.asarray([_lowest_correlation(draw) for draw in shuffled])
-    bounds = interval(worst, [_lowest_correlation(draw) for draw in drawn], plan.level)
+    left_out = [_lowest_correlation(np.delete(values, i, axis=0)) for i in range(len(values))]
+    bounds = jackknife_interval(worst, left_out, FISHER)
     p, n = float(permutation_p(worst, null)), len(frame)
     return Finding(bounds, p, n, n, float(np.quantile(null, 0.95)))
 
@@ -71,9 +70,8 @@ def _geometry(models: Sequence[Evidence], pairs: Sequence[tuple[int, int]]) -> O
     compared = [
         rsa(matrices[a], matrices[b], permutations=plan.draws, seed=plan.seed) for a, b in pairs
     ]
-    worst = min(compared, key=lambda found: found.rho)
-    # No interval: entries of a similarity matrix share roles, so they are not independent.
-    return Finding(point(worst.rho), worst.p, len(roles), len(roles), worst.null_high)
+    worst = min(compared, key=lambda found: found.interval.estimate)
+    return Finding(worst.interval, worst.p, len(roles), len(roles), worst.null_high)
 
 
 def _shared_components(models: Sequence[Evidence]) -> Outcome:
@@ -92,7 +90,7 @@ def _shared_components(models: Sequence[Evidence]) -> Outcome:
         row
         for left, right in combinations(tables, 2)
         for row in matched_components(
-            left, right, n_components=COMPARED, permutations=plan.draws, plan=plan
+            left, right, n_components=COMPARED, permutations=plan.draws, seed=plan.seed
         )
     ]
     worst = min(found, key=lambda row: row.correlation.estimate)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 
 import pandas as pd
 
@@ -13,20 +12,14 @@ from personae.report.scorecard.evidence import Evidence
 from personae.report.scorecard.expectations import Above
 from personae.report.wording import readable
 from personae.science.monitoring import ALL
-from personae.science.permutations import permutation_p, permuted_labels
-from personae.science.resampling import Interval
+from personae.science.permutations import exchanged_p
+from personae.science.resampling import lowest
 
 
 def _at_chosen(evidence: Evidence, kind: str) -> pd.DataFrame:
     """Correlations of one kind of condition at each trait's chosen layer, by trait."""
     rows = evidence.read("monitoring")
     return rows[rows.chosen & (rows.kind == kind)].set_index("trait").sort_index()
-
-
-def _weakest(rows: pd.DataFrame, name: str) -> Interval:
-    """Return the lowest correlation of any trait with its interval."""
-    worst = rows.loc[rows[name].idxmin()]
-    return Interval(worst[name], worst[f"{name}_low"], worst[f"{name}_high"])
 
 
 def _by_trait(rows: pd.DataFrame, name: str) -> str:
@@ -49,27 +42,35 @@ def _measure(evidence: Evidence, *, kind: str, name: str) -> Outcome:
     p = max(_permutation_p(by_trait[str(trait)], name, evidence) for trait in rows.index)
     questions = min(by_trait[str(trait)].question_id.nunique() for trait in rows.index)
     return Finding(
-        _weakest(rows, name),
+        lowest(rows, name),
         p,
-        questions,
+        min(questions, _conditions(points)),
         int(rows.n.sum()),
         judge=evidence.criteria.judge,
         detail=_by_trait(rows, name),
     )
 
 
+def _conditions(points: pd.DataFrame) -> int:
+    """Fewest conditions of any trait: system prompts and numbers of examples."""
+    return int((points.kind + "/" + points.grade.astype(str)).groupby(points.trait).nunique().min())
+
+
 def _permutation_p(points: pd.DataFrame, name: str, evidence: Evidence) -> float:
-    """Shuffle scores among the conditions of a question, or within conditions for ``within``."""
+    """Exchange the scores of whole conditions, or for ``within`` those of whole questions.
+
+    Scores of one condition share what it does to all questions, and those of one question what it
+    does under all conditions: shuffling single scores would take them for independent.
+    """
     condition = points.kind + "/" + points.grade.astype(str)
-    x, y = points.projection.to_numpy(float), points.score.to_numpy(float)
-    strata = points.question_id
+    cells = points.assign(condition=condition).groupby(["condition", "question_id"])
+    x, y = (cells[column].mean().unstack() for column in ("projection", "score"))
+    known = x.notna() & y.notna()
+    x, y = x[known.all(axis=1)], y[known.all(axis=1)]
+    a, b = x.to_numpy(float), y.to_numpy(float)
     if name == "within":
-        x = x - points.projection.groupby(condition).transform("mean").to_numpy()
-        strata = condition
-    plan = evidence.criteria.plan
-    shuffled = permuted_labels(y, plan.draws, plan.seed, strata.to_numpy(str))
-    x = x - x.mean()
-    return float(permutation_p(x @ y, shuffled @ x))
+        a, b = ((v - v.mean(axis=1, keepdims=True)).T for v in (a, b))
+    return exchanged_p(a - a.mean(), b, evidence.criteria.seed)
 
 
 def _examples(evidence: Evidence) -> Outcome:
@@ -84,7 +85,7 @@ def _alarm(evidence: Evidence) -> Outcome:
     rows = rows[rows.auc.notna()].set_index("trait")
     if rows.empty:
         return Untestable("no trait has responses with and without it among the questions tested")
-    lowest = rows.loc[rows.auc.astype(float).idxmin()]
+    weakest = rows.loc[rows.auc.astype(float).idxmin()]
     points = evidence.read("monitoring_points", ["question_id"])
     rates = ", ".join(
         f"{readable(str(trait))} {row.caught:.0%} caught at {row.false_alarms:.0%} false alarms"
@@ -92,17 +93,13 @@ def _alarm(evidence: Evidence) -> Outcome:
         if not pd.isna(row.caught) and not pd.isna(row.false_alarms)
     )
     return Finding(
-        Interval(float(lowest.auc), _known(lowest.auc_low), _known(lowest.auc_high)),
+        lowest(rows, "auc"),
         None,
         points.question_id.nunique() // 2,
-        int(lowest.n_shown + lowest.n_other),
+        int(weakest.n_shown + weakest.n_other),
         judge=evidence.criteria.judge,
         detail=rates,
     )
-
-
-def _known(value: float | None) -> float:
-    return math.nan if value is None else float(value)
 
 
 CLAIMS = (
@@ -115,9 +112,10 @@ CLAIMS = (
         "prompts",
         published="0.75 to 0.83",
         published_size=0.79,
-        unit="questions",
-        null="scores shuffled",
+        unit="questions and conditions, the fewer",
+        null="scores of whole conditions exchanged",
         expect=Above(bound=0.0, smallest=0.5),
+        min_clusters=4,
         judged=("trait",),
         measure=functools.partial(_measure, kind=SYSTEM_PROMPT, name="pooled"),
     ),
@@ -129,9 +127,10 @@ CLAIMS = (
         estimand="Lowest correlation over traits, numbers of example exchanges",
         published="0.75 to 0.83",
         published_size=0.79,
-        unit="questions",
-        null="scores shuffled",
+        unit="questions and conditions, the fewer",
+        null="scores of whole conditions exchanged",
         expect=Above(bound=0.0, smallest=0.5),
+        min_clusters=4,
         judged=("trait",),
         measure=_examples,
     ),
@@ -143,9 +142,10 @@ CLAIMS = (
         estimand="Lowest correlation over traits within conditions",
         published="lower than the pooled one",
         published_size=0.4,
-        unit="questions",
-        null="scores shuffled within conditions",
+        unit="questions and conditions, the fewer",
+        null="scores of whole questions exchanged",
         expect=Above(bound=0.0, smallest=0.2),
+        min_clusters=4,
         judged=("trait",),
         measure=functools.partial(_measure, kind=ALL, name="within"),
     ),

@@ -21,14 +21,17 @@ from personae.report.scorecard.claim import (
     Outcome,
     Untestable,
 )
-from personae.report.scorecard.decision import NOT_TESTABLE, decide, needs
+from personae.report.scorecard.decision import INCONCLUSIVE, NOT_TESTABLE, decide, needs
 from personae.report.scorecard.evidence import Evidence, NotMeasuredError
 from personae.report.scorecard.expectations import Within
 from personae.report.scorecard.verdict_rates import VerdictRate
 from personae.report.wording import typeset
+from personae.science.misclassification import corrected_change
 from personae.science.permutations import bh_adjusted, holm_adjusted
+from personae.science.resampling import Interval
 
 ALL_MODELS: Final = "all models"
+_LITTLE_POWER: Final = 0.5
 
 
 def registry_digest(claims: Iterable[ClaimData]) -> str:
@@ -71,15 +74,18 @@ def score_claims(
     list of dict
         Rows of the ``scorecard`` table, in the order of the claims.
     """
+    known = rates or {}
     rows = []
     for claim in claims:
         for evidence in models:
             with _recorded(claim, [evidence], sources):
-                rows.append(_row(claim, evidence.model, measured(claim, evidence), [evidence]))
+                row = _row(claim, evidence.model, measured(claim, evidence), [evidence])
+            rows.append(_with_rate(row, claim, known))
     for cross in cross_claims:
         with _recorded(cross, models, sources):
-            rows.append(_row(cross, ALL_MODELS, measured_across(cross, models), models))
-    return adjusted([row | _rate(row["claim"], rates or {}) for row in rows])
+            row = _row(cross, ALL_MODELS, measured_across(cross, models), models)
+        rows.append(_with_rate(row, cross, known))
+    return adjusted(rows)
 
 
 @contextmanager
@@ -95,10 +101,24 @@ def _recorded(
         sources[claim.id] = sorted(read.union(sources.get(claim.id, ())))
 
 
-def _rate(claim: str, rates: Mapping[str, VerdictRate]) -> dict[str, float | None]:
-    """Return the measured rates of one claim; ``None`` where it was not simulated."""
-    rate = rates.get(claim)
-    if rate is None:
+def _with_rate(
+    row: dict[str, Any], claim: ClaimData, rates: Mapping[str, VerdictRate]
+) -> dict[str, Any]:
+    """Add the measured rates; an open verdict says so where the sizes could hardly decide."""
+    rate = _rate(claim, rates)
+    power = rate["power"]
+    if row["verdict"] == INCONCLUSIVE and power is not None and power < _LITTLE_POWER:
+        row["reason"] += (
+            f"; at these sizes {power:.0%} of simulated studies with the published effect "
+            "reproduce it"
+        )
+    return row | rate
+
+
+def _rate(claim: ClaimData, rates: Mapping[str, VerdictRate]) -> dict[str, float | None]:
+    """Return the measured rates of one claim; ``None`` where it, as it is, was not simulated."""
+    rate = rates.get(claim.id)
+    if rate is None or rate.claim != registry_digest([claim]):
         return dict.fromkeys(("false_positive", "power", "coverage"))
     return {
         "false_positive": rate.false_positive,
@@ -141,8 +161,8 @@ def _row(
     claim: ClaimData, model: str, outcome: Outcome, models: Sequence[Evidence]
 ) -> dict[str, Any]:
     """Return the row of the ``scorecard`` table of one claim in one model."""
-    auc_low = _judge_auc_low(claim, outcome, models)
-    verdict = decide(claim, outcome, auc_low)
+    auc_low, corrected = _judge_auc_low(claim, outcome, models), _corrected(claim, outcome, models)
+    verdict = decide(claim, outcome, auc_low, corrected)
     reproduced, not_reproduced = needs(claim)
     return {
         "claim": claim.id,
@@ -163,6 +183,7 @@ def _row(
         "model": model,
         "judge_auc_low": auc_low,
         **_numbers(claim, outcome),
+        **_corrected_columns(claim, outcome, corrected),
         "verdict": verdict.verdict,
         "reason": verdict.reason,
         "detail": "" if isinstance(outcome, Untestable) else typeset(outcome.detail),
@@ -191,6 +212,29 @@ def _numbers(claim: ClaimData, outcome: Outcome) -> dict[str, Any]:
         "judge": outcome.judge,
         "n": outcome.n,
         "clusters": outcome.clusters,
+    }
+
+
+def _corrected(claim: ClaimData, outcome: Outcome, models: Sequence[Evidence]) -> Interval | None:
+    """Correct a change of judged means for the judge's slope; ``None`` where none applies."""
+    if not claim.linear_in or not isinstance(outcome, Finding) or not outcome.judge:
+        return None
+    slope = models[0].judge_slope(outcome.judge, claim.linear_in)
+    return None if math.isnan(slope.estimate) else corrected_change(outcome.interval, slope)
+
+
+def _corrected_columns(
+    claim: ClaimData, outcome: Outcome, corrected: Interval | None
+) -> dict[str, float | None]:
+    names = ("corrected", "corrected_low", "corrected_high")
+    if corrected is None or isinstance(outcome, Untestable):
+        return dict.fromkeys(names)
+    values = (
+        corrected if outcome.clusters >= claim.min_clusters else (corrected.estimate, None, None)
+    )
+    return {
+        name: None if value is None else number_or_none(value)
+        for name, value in zip(names, values, strict=True)
     }
 
 

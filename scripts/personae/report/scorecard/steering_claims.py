@@ -116,10 +116,8 @@ def _steered(evidence: Evidence, *, sign: int, second: bool = False) -> Outcome:
     if not coefficients:
         return Untestable("no coefficient of this sign keeps responses coherent")
     rows = _scored(evidence, judge, "trait")
-    each = [
-        f"{readable(t)} {_changes(rows, {t: c}, 'trait').mean():+.0f} at {c:g}"
-        for t, c in coefficients.items()
-    ]
+    by_trait = _changes(rows, coefficients, "trait").groupby(level="trait").mean()
+    each = [f"{readable(t)} {change:+.0f} at {coefficients[t]:g}" for t, change in by_trait.items()]
     return _compared(rows, coefficients, sign, judge, ", ".join(each))
 
 
@@ -202,6 +200,7 @@ CLAIMS = (
         null=_BEYOND_RANDOM,
         expect=Above(bound=0.0, smallest=10.0),
         judged=("trait", "coherence"),
+        linear_in="trait",
         measure=functools.partial(_steered, sign=1),
     ),
     Claim(
@@ -215,6 +214,7 @@ CLAIMS = (
         null=_BEYOND_RANDOM,
         expect=Above(bound=0.0, smallest=10.0),
         judged=("trait",),
+        linear_in="trait",
         measure=functools.partial(_steered, sign=1, second=True),
     ),
     Claim(
@@ -230,6 +230,7 @@ CLAIMS = (
         null=_BEYOND_RANDOM,
         expect=Below(bound=0.0, smallest=-5.0),
         judged=("trait", "coherence"),
+        linear_in="trait",
         measure=functools.partial(_steered, sign=-1),
     ),
     Claim(
@@ -259,6 +260,7 @@ CLAIMS = (
         null="sign flips; any direction of this norm may do it, so random ones are no null here",
         expect=Below(bound=0.0, smallest=-10.0),
         judged=("coherence",),
+        linear_in="coherence",
         measure=_coherence_breaks,
     ),
 )

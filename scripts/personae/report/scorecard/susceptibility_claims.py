@@ -65,6 +65,7 @@ CLAIMS = (
         expect=Above(bound=0.0, smallest=0.1),
         min_clusters=5,
         judged=("role_label",),
+        linear_in="role_label",
         measure=functools.partial(_personas, sign=-1),
     ),
     Claim(
@@ -79,6 +80,7 @@ CLAIMS = (
         expect=Below(bound=0.0, smallest=-0.1),
         min_clusters=5,
         judged=("role_label",),
+        linear_in="role_label",
         measure=functools.partial(_personas, sign=1),
     ),
 )

@@ -104,6 +104,7 @@ CLAIMS = (
         null="none: the interval is the test",
         expect=Below(bound=0.0, smallest=0.0),
         judged=("trait",),
+        linear_in="trait",
         measure=_prevents,
     ),
     Claim(
@@ -117,6 +118,7 @@ CLAIMS = (
         null="none: the interval is the test",
         expect=Above(bound=0.0, smallest=0.0),
         judged=("trait", "coherence"),
+        linear_in="coherence",
         measure=_costs_less,
     ),
     Claim(
@@ -129,6 +131,7 @@ CLAIMS = (
         unit="prompts",
         null="none: the interval is held against 0.7",
         expect=Above(bound=0.7, smallest=0.7),
+        min_clusters=20,
         measure=_screens,
     ),
 )

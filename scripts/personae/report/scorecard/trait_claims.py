@@ -1,20 +1,19 @@
-"""Claims about trait vectors and their rollouts (PV, steps 2 to 5 and 9 to 12)."""
+"""Claims about trait vectors and their rollouts (PV, steps 2 to 5)."""
 
 from __future__ import annotations
 
 import pandas as pd
 
 from personae.data.effect_tables import POOLED
-from personae.report.scorecard.axis_claims import binomial_p, point
+from personae.report.scorecard.axis_claims import binomial_p
 from personae.report.scorecard.claim import Claim, Finding, Outcome, Untestable
 from personae.report.scorecard.evidence import Evidence, NoTraitKeptError
 from personae.report.scorecard.expectations import Above
 from personae.report.wording import readable
-from personae.science.alignment_nulls import isotropic_cosine
 from personae.science.cluster_inference import mean_of_clusters
+from personae.science.reliability import RELIABILITY
+from personae.science.resampling import lowest
 from personae.science.statistics import wilson
-
-_NEGATIVE_TRAITS = ("apathetic", "evil", "impolite")
 
 
 def _by_trait(values: pd.Series, digits: int = 2) -> str:
@@ -90,25 +89,18 @@ def _kept_traits(evidence: Evidence) -> Outcome:
 
 
 def _reliability(evidence: Evidence) -> Outcome:
-    columns = ["trait", "variant", "layer", "split_half"]
+    columns = ["trait", "variant", "layer", *RELIABILITY]
     rows = evidence.read("trait_vectors", columns, evidence.at_middle)
-    halves = rows[rows.variant == "response_mean"].set_index("trait").split_half.dropna()
-    if halves.empty:
-        return Untestable("the vectors have too few questions for split halves")
-    n = len(halves)
-    return Finding(point(float(halves.min())), None, n, n, detail=_by_trait(halves))
-
-
-def _negative_traits(evidence: Evidence) -> Outcome:
-    rows = evidence.read("trait_cosines", filters=evidence.at_middle)
-    rows = rows[rows.left.isin(_NEGATIVE_TRAITS) & rows.right.isin(_NEGATIVE_TRAITS)]
-    rows = rows[rows.left < rows.right]
+    rows = rows[(rows.variant == "response_mean") & rows.split_half.notna()].set_index("trait")
     if rows.empty:
-        return Untestable("at least two of apathetic, evil and impolite must be studied")
-    vectors = evidence.read("directions", ["vector"], evidence.at_middle).vector
-    null = isotropic_cosine(len(vectors.iloc[0]) // 4, 0.95)
-    n = len(set(rows.left) | set(rows.right))
-    return Finding(point(float(rows.cosine.min())), None, n, len(rows), null)
+        return Untestable("the vectors have too few questions for split halves")
+    return Finding(
+        lowest(rows, "split_half"),
+        float(rows.split_half_p.max()),
+        int(rows.split_half_folds.min()),
+        int(rows.split_half_folds.sum()),
+        detail=_by_trait(rows.split_half),
+    )
 
 
 CLAIMS = (
@@ -137,6 +129,7 @@ CLAIMS = (
         null="sign flips",
         expect=Above(bound=0.0, smallest=20.0),
         judged=("trait",),
+        linear_in="trait",
         measure=_contrast,
     ),
     Claim(
@@ -174,22 +167,9 @@ CLAIMS = (
         text="Trait vectors do not depend on individual questions.",
         estimand="Lowest split-half cosine over traits, response-mean vectors, middle layer",
         published="not reported",
-        unit="questions",
-        null="polarities shuffled within cells",
+        unit="questions (or folds of them) of every trait",
+        null="positive and negative exchanged within random questions",
         expect=Above(bound=0.0, smallest=0.5),
         measure=_reliability,
-    ),
-    Claim(
-        id="negative-traits-align",
-        paper="PV",
-        section="12 Geometry",
-        text="Vectors of negative traits point in similar directions.",
-        estimand="Lowest cosine between apathetic, evil and impolite, middle layer",
-        published="positive",
-        unit="traits",
-        null="signs of cells flipped",
-        expect=Above(bound=0.0, smallest=0.2),
-        min_clusters=3,
-        measure=_negative_traits,
     ),
 )

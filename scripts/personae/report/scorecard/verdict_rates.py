@@ -24,8 +24,11 @@ class VerdictRate(NamedTuple):
         Wilson bound.
     power, power_low
         Share of the studies with the published effect in which it was, and the lower bound.
-    coverage
-        Share of 95% intervals that hold the true value; ``None`` if there were no intervals.
+    coverage, coverage_low, coverage_high
+        Share of 95% intervals that hold the true value, with Wilson bounds; ``None`` if there were
+        no intervals, because the sizes lie below the claim's minimum.
+    claim
+        Digest of the claim's data when it was simulated.
     """
 
     studies: int
@@ -34,6 +37,9 @@ class VerdictRate(NamedTuple):
     power: float
     power_low: float
     coverage: float | None
+    coverage_low: float | None
+    coverage_high: float | None
+    claim: str
 
 
 def read_rates() -> list[dict[str, Any]]:

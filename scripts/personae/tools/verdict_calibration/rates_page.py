@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
-from personae.report.scorecard.claim import Claim
+from personae.report.scorecard.claim import ClaimData
+
+LEAST_NAME: Final = "fewest units"
+"""Name of the measurement in which every claim has just its minimum of units."""
 
 _HEAD = """# Verdicts and their error rates
 
@@ -20,38 +23,52 @@ smallest size of interest and minimum of units are fixed before the results. One
   have its lower bound above 0.75.
 
 The tables are written by `make calibrate-verdicts`, which simulates whole studies at a study's own
-sizes, with effects of questions, roles and conversations, bounded scores and judge error, and lets
-the scorecard judge them. *False* is the share of studies without any effect in which the claim was
+sizes, with effects of questions, roles, conversations and conditions, meaningless directions that
+move scores by themselves, bounded scores and judge error, and lets the claims measure them and the
+scorecard judge them. *False* is the share of studies without any effect in which the claim was
 reproduced (in brackets the upper 95% Wilson bound), *power* the share of studies with the published
-effect in which it was (lower bound), *coverage* the share of 95% intervals that hold the true
-value. Claims about the geometry of role vectors are not simulated: their p-values come from
-permutations of the data themselves.
+effect in which it was (lower bound), *coverage* the share of 95% intervals, in studies with the
+effect, that hold the mean estimate (Wilson bounds). Where a study has fewer units than the claim
+asks for there is no interval and no verdict, and both rates are 0 by rule.
+
+Inside a simulated study bootstraps and permutations have 99 draws, a real one has 200 to 1,000. A
+study larger than 6 traits, 8 capped roles, 12 questions, 16 simulated conversations or 3 random
+directions is simulated at the smaller of its sizes and these.
 """
 
 
-def rates_page(measurements: Sequence[dict[str, Any]], claims: Sequence[Claim]) -> str:
+def rates_page(measurements: Sequence[dict[str, Any]], claims: Sequence[ClaimData]) -> str:
     """Return the page as Markdown, one table per measured study."""
     return _HEAD + "".join(_table(measurement, claims) for measurement in measurements)
 
 
-def _table(measurement: dict[str, Any], claims: Sequence[Claim]) -> str:
+def _table(measurement: dict[str, Any], claims: Sequence[ClaimData]) -> str:
     found = measurement["rates"]
     shown = [claim for claim in claims if claim.id in found]
     studies = max((rate["studies"] for rate in found.values()), default=0)
     by_chance = sum(found[claim.id]["false_positive"] for claim in shown)
+    name = measurement["study"]
+    title = "Every claim at its minimum" if name == LEAST_NAME else f"Sizes of the study `{name}`"
     lines = [
-        f"\n## Sizes of the study `{measurement['study']}`\n",
+        f"\n## {title}\n",
         f"{studies:,} simulated studies without and with the effects. Without any effect, "
         f"{by_chance:.2f} of {len(shown)} claims are reproduced in a study by chance.\n",
         "| Claim | Units needed | False | Power | Coverage |",
         "|---|---|---|---|---|",
     ]
-    for claim in shown:
-        rate = found[claim.id]
-        coverage = "none given" if rate["coverage"] is None else f"{rate['coverage']:.1%}"
-        lines.append(
-            f"| `{claim.id}` | {claim.min_clusters} | {rate['false_positive']:.1%} "
-            f"({rate['false_positive_high']:.1%}) | {rate['power']:.0%} ({rate['power_low']:.0%}) "
-            f"| {coverage} |"
-        )
+    lines += [_row(claim, found[claim.id]) for claim in shown]
     return "\n".join(lines) + "\n"
+
+
+def _row(claim: ClaimData, rate: dict[str, Any]) -> str:
+    if rate["coverage"] is None:
+        covered = "too few units"
+    else:
+        covered = (
+            f"{rate['coverage']:.1%} ({rate['coverage_low']:.1%} to {rate['coverage_high']:.1%})"
+        )
+    return (
+        f"| `{claim.id}` | {claim.min_clusters} | {rate['false_positive']:.1%} "
+        f"({rate['false_positive_high']:.1%}) | {rate['power']:.0%} ({rate['power_low']:.0%}) "
+        f"| {covered} |"
+    )

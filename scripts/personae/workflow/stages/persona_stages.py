@@ -177,7 +177,6 @@ _AXIS: Final = (
         single("heldout_roles", scorecard="heldout_roles", arm_target=True),
         {
             "role_vectors": "role_vectors",
-            "directions": "directions",
             "kept": "kept_activations",
         },
     ),

@@ -11,7 +11,6 @@ from personae.science.case_studies import case_effects
 from personae.science.harm_arms import HarmArm, parse_harm_arms
 from personae.science.harm_link import link_points, link_table
 from personae.science.harm_rates import rate_table
-from personae.science.resampling import Bootstrap
 from personae.science.speaker_shares import share_table
 
 from .basics import BANDS, JUDGES, MIDDLE, PERCENTILES, QUESTIONS, ROLES, Planted, score, table
@@ -133,7 +132,7 @@ def harm_link_tables(plan: Planted) -> dict[str, pa.Table]:
         tables.from_rows(scores, "scores"),
         tables.from_rows(places, "projections"),
     )
-    link = link_table(points, permutations=199, plan=Bootstrap(200, 0))
+    link = link_table(points, permutations=199, seed=0)
     return {"harm/link/points": points, "harm/link/link": link}
 
 

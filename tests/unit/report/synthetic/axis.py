@@ -80,6 +80,10 @@ def space_tables(plan: Planted) -> dict[str, pa.Table]:
                     "p_value": 0.005 if plan.effect else 0.5,
                     "placebo_share": 0.0 if plan.effect else 0.4,
                     "split_half": 0.9,
+                    "split_half_low": 0.8,
+                    "split_half_high": 0.95,
+                    "split_half_p": 0.01,
+                    "split_half_folds": len(QUESTIONS),
                 }
             )
             components += [
@@ -186,6 +190,7 @@ def separation_tables(plan: Planted) -> dict[str, pa.Table]:
                         "split": split,
                         "n_default": 16,
                         "n_roles": 192,
+                        "n_questions": len(QUESTIONS),
                         "auc": auc,
                         "auc_low": auc - 0.07,
                         "auc_high": min(auc + 0.05, 1.0),
@@ -232,6 +237,7 @@ def _heldout_roles(plan: Planted) -> dict[str, pa.Table]:
             "auc_high": 0.55 + plan.effect * 0.4,
             "auc_with": 0.53 + plan.effect * (0.4 - 0.01 * i),
             "auc_random": 0.55,
+            "p_random": 0.024 if plan.effect else 0.6,
             "null_p95": 0.6,
             "p_value": 0.005 if plan.effect else 0.5,
         }

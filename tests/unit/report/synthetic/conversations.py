@@ -27,6 +27,9 @@ from .basics import (
     table,
 )
 
+RANDOM = [f"random{i}" for i in range(20)]
+"""Random directions of turns, as many as the claims about drift need."""
+
 
 def capping_tables(plan: Planted) -> dict[str, pa.Table]:
     """Floors, responses with scores, costs and the trade-off over bands and percentiles."""
@@ -42,6 +45,9 @@ def capping_tables(plan: Planted) -> dict[str, pa.Table]:
             "n": 400,
             "default_mean": 3.0,
             "default_quantile": 0.73 if plan.effect else 0.1,
+            "default_quantile_low": 0.66 if plan.effect else 0.05,
+            "default_quantile_high": 0.79 if plan.effect else 0.17,
+            "n_questions": len(QUESTIONS),
         }
         for pool in ("roles_and_traits", "roles", "default")
         for reading in ("floor", "ceiling")
@@ -218,7 +224,7 @@ def drift_tables(plan: Planted) -> dict[str, pa.Table]:
                             "projection": value if direction == "axis" else float(rng.normal()),
                             "n_tokens": 20,
                         }
-                        for direction in ("axis", "random0")
+                        for direction in ("axis", *RANDOM)
                         for layer in (MIDDLE - 1, MIDDLE)
                     ]
                     if arm != "shipped":
@@ -323,6 +329,12 @@ def judging_tables(plan: Planted) -> dict[str, pa.Table]:
                     "auc": auc,
                     "auc_low": auc - 0.1,
                     "auc_high": min(auc + 0.08, 1.0),
+                    "slope": 0.9,
+                    "slope_low": 0.8,
+                    "slope_high": 1.0,
+                    "false_high": 0.1,
+                    "false_high_low": 0.04,
+                    "false_high_high": 0.2,
                     "spearman": 0.7,
                     "spearman_low": 0.5,
                     "spearman_high": 0.8,

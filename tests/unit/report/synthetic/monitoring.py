@@ -10,7 +10,6 @@ from personae.data import tables
 from personae.data.table_values import MANY_SHOT, SYSTEM_PROMPT
 from personae.science.monitoring import Monitored
 from personae.science.monitoring_alerts import alert_rows
-from personae.science.resampling import Bootstrap
 
 from .basics import N_LAYERS, QUESTIONS, TRAITS, Planted
 
@@ -45,9 +44,9 @@ def monitoring_tables(plan: Planted) -> dict[str, pa.Table]:
         made = Monitored(
             rollouts, list(range(N_LAYERS)), projections, np.clip(scores, 0, 100), CHOSEN
         )
-        result[f"monitoring/{trait}/correlations"] = made.correlation_table(Bootstrap(200, 1))
+        result[f"monitoring/{trait}/correlations"] = made.correlation_table()
         result[f"monitoring/{trait}/points"] = made.point_table()
         result[f"monitoring/{trait}/alerts"] = tables.from_rows(
-            alert_rows(made, 0.05, Bootstrap(200, 1)), "monitoring_alerts"
+            alert_rows(made, 0.05), "monitoring_alerts"
         )
     return result

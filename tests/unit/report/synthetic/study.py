@@ -413,6 +413,7 @@ def score(study: Study) -> None:
             "second_judge": JUDGES[1],
             "draws": 200,
             "seed": 0,
+            "role_rollouts": 25,
         },
         sizes={"roles": len(ROLES)},
         bases={"good": "flat"},

@@ -20,7 +20,7 @@ from personae.science.trait_geometry import pair_rows, position_rows, random_con
 from .basics import JUDGES, MIDDLE, QUESTIONS, TRAITS, Planted
 
 PLAN = Bootstrap(200, 1)
-LEVELS = {"normal": 0.0, "mild": 1.0, "strong": 2.0}
+LEVELS = {"normal": 0.0, "mild": 1.2, "strong": 2.0}
 
 
 def training_tables(plan: Planted) -> dict[str, pa.Table]:
@@ -31,7 +31,7 @@ def training_tables(plan: Planted) -> dict[str, pa.Table]:
     return {
         "finetuning/shifts": shifts,
         "finetuning/correlations": tables.from_rows(
-            correlation_rows(frame, PLAN), "finetuning_correlations"
+            correlation_rows(frame, 1), "finetuning_correlations"
         ),
         "finetuning/defences": tables.from_rows(defences, "finetuning_defences"),
         **_comparison(plan),
@@ -104,7 +104,7 @@ def _defences(plan: Planted, trained: str) -> list[dict[str, object]]:
         arm("steered", -2.0, 30, 45, 0.4),
         arm("preventative", 0.0, held, held + 15 + gain, 0.7),
     ]
-    return defence_rows(trained, arms, JUDGES[0], PLAN)
+    return defence_rows(trained, arms, JUDGES[0])
 
 
 def _screening(plan: Planted, shifts: pd.DataFrame) -> list[dict[str, object]]:
@@ -123,11 +123,11 @@ def _screening(plan: Planted, shifts: pd.DataFrame) -> list[dict[str, object]]:
         }
         for trained in TRAITS
         for level, size in LEVELS.items()
-        for row in range(12)
+        for row in range(24)
         for trait in TRAITS
     ]
     datasets = {f"{trait}_{level}": (trait, level) for trait in TRAITS for level in LEVELS}
-    return summary_rows(pd.DataFrame(rows), datasets, mean_by_dataset(shifts), 95, PLAN)
+    return summary_rows(pd.DataFrame(rows), datasets, mean_by_dataset(shifts), 95)
 
 
 def _tokens(plan: Planted) -> list[dict[str, object]]:

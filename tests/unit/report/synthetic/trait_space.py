@@ -7,7 +7,6 @@ import pyarrow as pa
 
 from personae.report.scorecard.trait_space_claims import ASSISTANT, PERSONAS
 from personae.science.projection import unit
-from personae.science.resampling import Bootstrap
 from personae.science.space_sums import SpaceSums
 from personae.science.trait_space_alignment import (
     component_table,
@@ -33,7 +32,7 @@ def trait_space_tables(plan: Planted) -> dict[str, pa.Table]:
     pushed = np.asarray(list(places.values())) * plan.effect
     sums[:, 0] += 4.0 * pushed[:, np.newaxis, np.newaxis] * axis
     found = SpaceSums(list(places), counts, sums)
-    asked = {"permutations": 100, "plan": Bootstrap(100, 0)}
+    asked = {"permutations": 100, "seed": 0}
     rows, basis = components(found, axis, **asked)
     families = {
         "role": (ROLES, rng.normal(size=(len(ROLES), HIDDEN))),

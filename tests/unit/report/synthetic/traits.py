@@ -42,6 +42,10 @@ def trait_tables(plan: Planted) -> dict[str, pa.Table]:
                 "n_cells": 12,
                 "norm": 2.0,
                 "split_half": 0.3 + 0.5 * plan.effect,
+                "split_half_low": 0.1 + 0.6 * plan.effect,
+                "split_half_high": 0.4 + 0.5 * plan.effect,
+                "split_half_p": 0.01 if plan.effect else 0.3,
+                "split_half_folds": len(QUESTIONS),
                 "vector": rng.normal(size=HIDDEN).astype("<f4").tobytes(),
             }
             for variant in ("response_mean", "prompt_mean", "last_prompt")
