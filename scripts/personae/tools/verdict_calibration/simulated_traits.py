@@ -12,7 +12,7 @@ from personae.data.table_values import MANY_SHOT, SYSTEM_PROMPT
 from personae.science.monitoring import Monitored
 from personae.science.monitoring_alerts import alert_rows
 from personae.science.reliability import SummedContrast, split_half_reliability
-from personae.science.sparse_features import COSINE, DIFFERENCE
+from personae.science.sparse_features import COSINE
 from personae.science.steering_arms import VARIANT
 from personae.science.token_reading import TOWARD
 from personae.science.trait_geometry import NEGATIVE, pair_rows, random_contrasts
@@ -30,8 +30,6 @@ from personae.workflow.claim_sizes import Sizes
 
 _HIDDEN: Final = 32
 _FALSE_ALARMS: Final = 0.05
-_FEATURES: Final = 200  # of a sparse autoencoder, of which every vector has so many closest ones
-_CLOSE: Final = 20
 
 
 def contrast_tables(sizes: Sizes, effect: float, rng: np.random.Generator) -> Frames:
@@ -88,21 +86,13 @@ def geometry_tables(sizes: Sizes, effect: float, rng: np.random.Generator) -> Fr
 
 
 def reading_tables(sizes: Sizes, effect: float, rng: np.random.Generator) -> Frames:
-    """Tokens and features of trait vectors: as high, and as shared, as chance has them, or more."""
-    traits = names("t", sizes.traits)
-    logit = 1.0 + 0.4 * effect + rng.normal(0.0, 0.2, len(traits))
-    tokens = pd.DataFrame({"direction": traits, "logit": logit, "side": TOWARD, "rank": 1})
-    features = []
-    for trait in traits:
-        close = rng.choice(_FEATURES, _CLOSE, replace=False)
-        own = np.where(rng.random(_CLOSE) < 0.6 * effect, close, rng.choice(_FEATURES, _CLOSE))
-        for by, found in ((COSINE, close), (DIFFERENCE, own)):
-            features += [(trait, "toward", int(feature), by, "sae") for feature in found]
-    columns = ["trait", "side", "feature", "by", "autoencoder"]
-    return {
-        "vector_tokens": tokens.assign(null_p95=1.0),
-        "vector_features": pd.DataFrame(features, columns=columns),
-    }
+    """Tokens and features of trait vectors: as near as shuffled vectors come to any, or nearer."""
+    first = pd.DataFrame({"trait": names("t", sizes.traits), "side": TOWARD, "rank": 1})
+    first = first.assign(null_p95=1.0)
+    reached = 1.0 + 0.4 * effect + rng.normal(0.0, 0.2, (2, len(first)))
+    tokens = first.rename(columns={"trait": "direction"}).assign(logit=reached[0])
+    features = first.assign(autoencoder="sae", by=COSINE, feature=range(len(first)))
+    return {"vector_tokens": tokens, "vector_features": features.assign(value=reached[1])}
 
 
 def agreement_tables(sizes: Sizes, effect: float, rng: np.random.Generator) -> Frames:
