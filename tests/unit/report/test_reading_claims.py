@@ -13,7 +13,7 @@ from personae.report.scorecard.reading_claims import CLAIMS
 from personae.science.sparse_features import SparseAutoencoder, feature_rows
 from personae.tools.verdict_calibration.simulated_evidence import SimulatedEvidence
 
-CRITERIA = Criteria(0.7, 50.0, "embedding", None, 100, 0)
+CRITERIA = Criteria(0.7, 50.0, "embedding", None, 100, 0, role_rollouts=10)
 TOKENS, FEATURES = CLAIMS
 TRAITS, HIDDEN, N = 8, 64, 200
 
