@@ -103,7 +103,7 @@ def chat(
             if word == "/new":
                 talk = Conversation(client, presets)
             elif word in ("/plain", "/default", "/use"):
-                settings = _switched(word, rest, presets.default)
+                settings = _switched(word, rest, presets, settings)
             else:
                 try:
                     said = talk.say(line, settings, Sampling(max_new_tokens=max_tokens), seed)
@@ -228,8 +228,15 @@ def _messages(path: Path) -> list[Message]:
         ) from None
 
 
-def _switched(word: str, rest: str, default: str) -> str:
-    return {"/plain": "", "/default": default}.get(word, rest.strip())
+def _switched(word: str, rest: str, presets: Presets, before: str) -> str:
+    """Return the settings that a line asks for; those before, where they do not exist."""
+    wanted = {"/plain": "", "/default": presets.default}.get(word, rest.strip())
+    try:
+        presets.interventions(wanted)
+    except PersonaeError as error:
+        _tell(str(error))
+        return before
+    return wanted
 
 
 def _read(prompt: str) -> str:

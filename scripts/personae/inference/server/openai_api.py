@@ -44,12 +44,16 @@ routes = APIRouter(prefix="/v1", route_class=TextRoute)
 
 @routes.get("/models")
 async def models(warm: WarmServer) -> dict[str, Any]:
-    """List the chat model, its presets and, if there is one, the embedder."""
+    """List the chat model, its presets and, if there is one, the embedder.
+
+    The first entry also says, as ``default``, under which settings its plain name is served.
+    """
     info = warm.loading.engine.info()
     presets = [f"{warm.name or info.model}+{setting}" for setting in warm.presets.offered]
     names = dict.fromkeys(n for n in (warm.name, info.model, *presets, _embedder_name(info)) if n)
     data = [{"id": name, "object": "model", "created": 0, "owned_by": "personae"} for name in names]
-    return {"object": "list", "data": data}
+    first = {**data[0], "default": warm.presets.default}
+    return {"object": "list", "data": [first, *data[1:]]}
 
 
 @routes.post("/chat/completions")
