@@ -31,7 +31,7 @@
       search.value = "";
       filter();
     }
-    claim.scrollIntoView();
+    claim.scrollIntoView({ behavior: "instant" });
   }
 
   for (const input of verdicts) input.addEventListener("change", filter);
@@ -40,7 +40,7 @@
     button.addEventListener("click", () => {
       document.getElementById(`show-${button.dataset.showVerdict}`).checked = true;
       filter();
-      document.getElementById("scorecard").scrollIntoView();
+      document.getElementById("scorecard").scrollIntoView({ behavior: "instant" });
     });
   }
   addEventListener("hashchange", openClaim);

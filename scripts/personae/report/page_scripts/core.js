@@ -76,7 +76,7 @@ function follow() {
   const open = parts.get(part);
   if (!open || !state) return;
   open(Object.fromEntries(new URLSearchParams(state)));
-  document.getElementById(part)?.scrollIntoView();
+  document.getElementById(part)?.scrollIntoView({ behavior: "instant" });
 }
 addEventListener("hashchange", follow);
 

@@ -26,7 +26,9 @@
     const group = target?.closest("details:not(.claim)");
     if (!group || group === target) return;
     group.open = true;
-    target.scrollIntoView();
+    target.scrollIntoView({ behavior: "instant" });
+    // The interactive parts above it grow when their data are unpacked.
+    addEventListener("load", () => setTimeout(() => target.scrollIntoView({ behavior: "instant" }), 500), { once: true });
   }
   addEventListener("hashchange", reveal);
   addEventListener("beforeprint", () => { for (const group of document.querySelectorAll(".figure-group")) group.open = true; });
