@@ -87,8 +87,8 @@ def test_allocations_are_counted_by_what_shares_one(paper: Study) -> None:
     read += len(role_parts(paper)) + len(trait_parts(paper))
     # Sweep, its choice, steering, ways of steering, monitoring.
     steered = 5 * math.ceil(len(paper.trait_names) / found.group)
-    # Capping, its cost, drift, susceptibility, harm, harm link, case studies, reading of tokens, tokens
-    # of shown transcripts.
+    # Capping, its cost, drift, susceptibility, harm, harm link, case studies, reading of tokens,
+    # tokens of shown transcripts.
     single = 9
     trained = math.ceil((len(adapters(paper)) + len(trained_traits(paper))) / found.group)
     screened = math.ceil(len(corpora(paper)) / found.group)
