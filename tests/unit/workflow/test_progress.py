@@ -151,6 +151,15 @@ def test_the_end_names_the_report(progress: RunProgress, clock: Clock, tmp_path:
     ]
 
 
+def test_a_run_without_the_report_ends_with_the_results(
+    progress: RunProgress, clock: Clock
+) -> None:
+    progress.begin({"plot_steering": 1})
+    run(progress, clock, 1, "plot_steering", 1.0)
+    progress.line(1, 1)
+    assert list(progress.closing()) == ["1 of 1 jobs done in 0:01", "results: results/demo"]
+
+
 def test_the_end_names_what_failed_and_how_to_go_on(progress: RunProgress, clock: Clock) -> None:
     progress.begin({"steer_trait": 2, "write_report": 1})
     progress.start(1, "steer_trait", "poetic", ())

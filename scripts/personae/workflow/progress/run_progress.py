@@ -152,8 +152,10 @@ class RunProgress:
         if context and (spent := spent_words(context.study)):
             yield f"endpoints so far: {spent}"
         if self._done == self._total:
-            if context and context.report.is_file():
+            if context and self._stats.get("write_report") and context.report.is_file():
                 yield f"report: {context.report} (open it in a browser)"
+            elif context:
+                yield f"results: {context.results}"
             return
         for line in list(self._failed.values())[:_MOST_FAILURES]:
             yield f"failed: {line}"
