@@ -35,6 +35,7 @@ OTHERS = (
 )  # fmt: skip
 UNTRIED = {
     "source .venv/bin/activate": "acts on the shell of the reader",
+    "export OPENAI_API_KEY": "acts on the shell of the reader",
     "python -m pip": "installs",
     "pipx run pip-audit": "asks an index; the workflow on GitHub runs it",
 }
