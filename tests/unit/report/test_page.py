@@ -7,12 +7,14 @@ import re
 import subprocess
 import sys
 from html.parser import HTMLParser
+from io import StringIO
 from itertools import pairwise
 from pathlib import Path
 
 import jinja2
 import pandas as pd
 import pytest
+from docutils.core import publish_parts
 from markupsafe import Markup
 
 from personae.data.data_frames import read_frame
@@ -354,3 +356,15 @@ def test_the_library_card_is_on_the_page(page: str) -> None:
     assert "roles 12" in section[0]
     assert "frugal" in section[0]
     assert "0.75" in section[0]
+
+
+@pytest.mark.parametrize(
+    "path", sorted((PROJECT / "rules/report").glob("*.rst")), ids=lambda path: path.stem
+)
+def test_captions_are_plain_text_that_is_valid_markup_too(path: Path) -> None:
+    """Snakemake's report renders the same files as reStructuredText."""
+    text = re.sub(r"\{\{.*?\}\}", "study", path.read_text("utf-8"))
+    warnings = StringIO()
+    settings = {"warning_stream": warnings, "report_level": 2}
+    publish_parts(text, writer="html", settings_overrides=settings)
+    assert warnings.getvalue() == ""
