@@ -29,7 +29,7 @@ SMALLEST: Final[dict[str, Any]] = {
 """Changes to the mini study."""
 
 _UNDEFINED = re.compile(
-    r"(?i)\b(?:nan|inf|none)\b|nan%|most (?:alike|similar)[^.]*[-\N{MINUS SIGN}]1\.00"
+    r"(?i)\b(?:nan|inf)\b|nan%|most (?:alike|similar)[^.]*[-\N{MINUS SIGN}]1\.00"
 )
 _HIDDEN = re.compile(r"<(script|style)\b.*?</\1>|data:[^\"']*", re.DOTALL)
 

@@ -11,6 +11,7 @@ from personae.data.table_values import DEFAULT
 from personae.report.scorecard.claim import Claim, Finding, Outcome, Untestable
 from personae.report.scorecard.evidence import Evidence
 from personae.report.scorecard.expectations import Above
+from personae.report.wording import bounds
 from personae.science.heldout_roles import EVERY_ROLE
 from personae.science.resampling import Interval
 from personae.science.statistics import wilson
@@ -100,7 +101,7 @@ def _middle_cosine(evidence: Evidence, *, scaling: str) -> Outcome:
         float(row.null_p95),
         detail=(
             f"layer {evidence.middle_layer}; interval over roles (over questions "
-            f"{row.questions_low:.2f} to {row.questions_high:.2f}); {row.placebo_share:.0%} of the "
+            f"{bounds(row.questions_low, row.questions_high)}); {row.placebo_share:.0%} of the "
             "roles reach this value when used in place of the default Assistant"
         ),
     )

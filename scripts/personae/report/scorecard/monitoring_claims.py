@@ -23,7 +23,8 @@ def _at_chosen(evidence: Evidence, kind: str) -> pd.DataFrame:
 
 
 def _by_trait(rows: pd.DataFrame, name: str) -> str:
-    return ", ".join(f"{readable(str(trait))} {r:.2f}" for trait, r in rows[name].items())
+    known = rows[name].astype(float).dropna()
+    return ", ".join(f"{readable(str(trait))} {r:.2f}" for trait, r in known.items())
 
 
 def _measure(evidence: Evidence, *, kind: str, name: str) -> Outcome:

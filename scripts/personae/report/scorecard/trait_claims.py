@@ -18,7 +18,8 @@ from personae.science.statistics import wilson
 
 def _by_trait(values: pd.Series, digits: int = 2) -> str:
     """Format one value per trait; ``values`` is indexed by slug."""
-    return ", ".join(f"{readable(str(trait))} {v:.{digits}f}" for trait, v in values.items())
+    known = values.astype(float).dropna()
+    return ", ".join(f"{readable(str(trait))} {v:.{digits}f}" for trait, v in known.items())
 
 
 def _judge_accuracy(evidence: Evidence) -> Outcome:
