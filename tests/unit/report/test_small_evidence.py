@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -80,7 +81,11 @@ def test_a_claim_is_decided_or_untestable_whatever_is_missing(
             little = replace(whole, files={**whole.files, name: [str(path)]})
             try:
                 with warnings.catch_warnings(action="ignore"):
-                    decide(claim, measured(claim, little), 1.0)
+                    outcome = measured(claim, little)
+                    decide(claim, outcome, 1.0)
             except Exception as error:  # whatever comes is what is wrong
                 wrong.append(f"{name}, {how}: {type(error).__name__}: {error}")
+                continue
+            if re.search(r"\bnan\b", str(getattr(outcome, "detail", ""))):
+                wrong.append(f"{name}, {how}: {outcome}")
     assert wrong == []
