@@ -108,22 +108,36 @@ def _machine(snakemake: Any) -> EngineSpec:
 def run_judge_node(snakemake: Any, main: Callable[..., None], **arguments: Any) -> None:
     """Like `run_model_node`, but the model is loaded only if a judge needs it.
 
-    Judges behind an endpoint, and the embedder, then run in this process, without a GPU; without
-    an offline judge ``engine`` is None. The judges are those of ``snakemake.params.judging``.
+    Judges behind an endpoint then run in this process, without a GPU, and so does the embedder,
+    unless the model's server runs here: its embeddings are the same, and importing torch and
+    loading the embedder take four seconds of CPU time. Without an offline judge ``engine`` is None.
+    The judges are those of ``snakemake.params.judging``.
     """
     judging = snakemake.params.judging
     names = {judging["primary"], judging["second"], *(j["judge"] for j in judging["sampled"])}
     if "likelihood" in names:
         run_model_node(snakemake, main, **arguments)
         return
+    with node_frame(snakemake), _kept(snakemake) as restored:
+        if restored:
+            return
+        embedding = names & {"classifier", "embedding"}
+        with _embedder(snakemake) if embedding else contextlib.nullcontext() as engine:
+            main(**arguments, engine=engine, provenance=_provenance(snakemake))
+
+
+@contextmanager
+def _embedder(snakemake: Any) -> Iterator[Any]:
+    """The engine of offline judges that do not ask the model: its server, or one of this node."""
+    from personae.inference.client import connect, is_running
     from personae.judging.local_embedder import EmbedderAlone
 
-    with node_frame(snakemake), _kept(snakemake) as restored:
-        if not restored:
-            engine = None
-            if names & {"classifier", "embedding"}:
-                engine = EmbedderAlone(Path(snakemake.params.engine["embedder"]))
-            main(**arguments, engine=engine, provenance=_provenance(snakemake))
+    machine = _machine(snakemake)
+    if is_running(machine):
+        with connect(machine, LOG) as engine:
+            yield engine
+    else:
+        yield EmbedderAlone(Path(snakemake.params.engine["embedder"]))
 
 
 def judge_arguments(snakemake: Any) -> dict[str, Any]:

@@ -71,6 +71,17 @@ def ensure_server(spec: EngineSpec, say: Say) -> tuple[ServerFiles, bool]:
     return place, starts
 
 
+def is_running(spec: EngineSpec) -> bool:
+    """Return whether a server for ``spec`` runs on this machine, or elsewhere at ``spec.url``.
+
+    Raises
+    ------
+    PersonaeError
+        If this node's workflow has ended.
+    """
+    return bool(spec.url) or is_listening(place_of(spec, current_owner()).socket)
+
+
 def _start(spec: EngineSpec, owner: ProcessIdentity | None, place: ServerFiles) -> int:
     """Start a server with a new listening socket; return its process id."""
     command = [sys.executable, "-m", SERVER_MODULE, "--spec", spec.model_dump_json()]

@@ -16,7 +16,7 @@ import pytest
 from personae.base import workflow_owner
 from personae.base.errors import PersonaeError
 from personae.base.process_identity import ProcessIdentity
-from personae.inference.client import EngineError, channel, session
+from personae.inference.client import EngineError, channel, connect, is_running, session
 
 from .harness import HERE, Servers, is_gone, say, say_ignoring_errors, wait_until
 
@@ -69,6 +69,16 @@ def test_ten_clients_at_once_make_one_server(servers: Servers) -> None:
     assert [errors for _, errors in clients] == [""] * 10
     assert {int(pid) for pid, _ in clients} == set(servers.loads("slow"))
     assert len(servers.loads("slow")) == 1
+
+
+def test_a_server_runs_from_the_first_client_on(servers: Servers) -> None:
+    spec = servers.spec("model")
+    assert not is_running(spec)
+    assert servers.sockets() == []  # asking starts none
+    with connect(spec):
+        assert is_running(spec)
+        assert not is_running(servers.spec("other"))
+    assert is_running(spec.model_copy(update={"url": "http://127.0.0.1:1"}))
 
 
 def test_all_clients_hear_of_a_failed_load_in_one_line(servers: Servers) -> None:
