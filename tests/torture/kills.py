@@ -22,7 +22,7 @@ ASKING = re.compile(
     r"generate_|extract_|judge_|sweep_|steer_trait|cap_responses|measure_capping_cost|replay_|"
     r"project_last|project_conv|calibrate_judges"
 )
-_KEPT = re.compile(r"(\d+) of \d+ rows are kept")
+_KEPT = re.compile(r"(\d+) of \d+ rows were computed before")
 _PATIENCE = 300.0
 # Share of kills that come as soon as some rows of the node are there: those must not be lost.
 _AFTER_ROWS = 0.5

@@ -31,7 +31,7 @@ from .moments import PATIENCE, Moment, reaches, seconds_of, wait_for_node, whole
 from .nodes import Bench, Kill, Node
 from .processes import Victim, forbidden_words, outliving, strike
 
-_KEPT = re.compile(r"(\d+) of \d+ rows are kept")
+_KEPT = re.compile(r"(\d+) of \d+ rows were computed before")
 _ON_THE_WAY = 1.0
 
 

@@ -276,7 +276,7 @@ def test_the_trade_off_is_drawn_without_random_directions_and_without_jailbreaks
     table = tradeoff(study)
     table = table[~table.direction.str.startswith("random")]
     drawn = capping_figure.tradeoff(table[~table.measure.str.startswith("jailbreak")])
-    assert len(drawn.figure.axes) == 2
+    assert len(drawn.figure.axes) == 3  # the heat map, and a panel for each measure of cost
     assert "random" not in drawn.finding
 
 

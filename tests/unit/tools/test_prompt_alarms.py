@@ -66,6 +66,9 @@ def before_answers(engine: Engine, vector: np.ndarray) -> list[float]:
     return values
 
 
+BOUNDS = ("low", "high")
+
+
 @pytest.fixture
 def results(engine: Engine, tmp_path: Path) -> Path:
     """Results with vectors of two traits; of one the study could choose no threshold."""
@@ -90,7 +93,9 @@ def results(engine: Engine, tmp_path: Path) -> Path:
             threshold = float(np.mean(before_answers(engine, vectors[1])))
         row = {"trait": trait, "layer": LAYER, "shown_from": 50.0, "most_false_alarms": 0.1}
         row |= {"threshold": threshold, "n_choosing": 8, "n_shown": 4, "n_other": 8}
-        row |= {"false_alarms": 0.125, "caught": 0.75}
+        row |= {"false_alarms": 0.125, "caught": 0.75, "auc": 0.8}
+        bounds = [f"{rate}_{end}" for rate in ("false_alarms", "caught", "auc") for end in BOUNDS]
+        row |= dict.fromkeys(bounds)
         path = tmp_path / "monitoring" / trait / "alerts.parquet"
         tables.write(tables.from_rows([row], "monitoring_alerts"), path, "monitoring_alerts", {})
     return tmp_path

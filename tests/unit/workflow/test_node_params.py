@@ -110,8 +110,8 @@ def test_the_trait_space_answers_the_roles_questions(demo: dict[str, Any]) -> No
     }
     assert node_params.trait_filter(study, "poetic") == {
         "pairing": "rows",
-        "min_trait": 50,
-        "min_coherence": 50,
+        "min_trait": study.config.traits.min_trait_score,
+        "min_coherence": study.config.traits.min_coherence,
     }
 
 
@@ -120,7 +120,7 @@ def test_the_trait_space_answers_the_roles_questions(demo: dict[str, Any]) -> No
     [
         ({"names": ["frugl"]}, "trait_space.names.0.: no trait 'frugl' in the trait space"),
         ({"names": "all", "pairs": 6}, "trait_space.pairs: 6 is too many"),
-        ({"names": "all", "questions": 6}, "trait_space.questions: 6 is too many, roles answer 5"),
+        ({"names": "all", "questions": 7}, "trait_space.questions: 7 is too many, roles answer 6"),
         ({"names": ["frugal"], "count": 2}, "trait_space.count: 2 is too many"),
         ({"names": "some"}, "trait_space.names: .*'all' or 'none'"),
     ],

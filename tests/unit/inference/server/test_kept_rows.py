@@ -61,7 +61,7 @@ def test_after_a_row_that_failed_the_others_are_there(
     with client.keeping(kept(servers)):
         assert say(client, *commands) == commands
     assert client.info().counters == {"row0": 1, "row1": 1, "row2": 3}
-    assert any("2 of 3 rows are kept" in line for line in servers.log)
+    assert any("2 of 3 rows were computed before" in line for line in servers.log)
     assert files(servers) == []
 
 
@@ -134,7 +134,7 @@ def test_a_node_that_failed_asks_for_the_rest_and_then_keeps_nothing(
     assert node.attempt("b") == {"row0": 2, "row1": 2}
     node.described.wildcards = {"role": "pirate"}
     assert node.attempt("b") == {"row0": 2, "row1": 3}
-    assert "1 of 2 rows are kept" in Path("logs/node.log").read_text()
+    assert "1 of 2 rows were computed before" in Path("logs/node.log").read_text()
     assert not [path for path in place.rglob("*") if path.is_file()]
 
 
