@@ -67,7 +67,7 @@ class ClassifierJudge(EmbeddingJudge):
         While judges are calibrated, every answer is scored by a model that was trained on the
         answers to other questions.
         """
-        self._embed(_texts(rubrics, items))
+        self._embed_all(rubrics, items)
         if self._calibration is None:
             groups = _question_folds([i.item.question for i in self._items])
             held = [groups.get(item.question, "") for item in items]
@@ -124,6 +124,12 @@ class ClassifierJudge(EmbeddingJudge):
         labels = KMeans(n, n_init=4, random_state=0).fit(scaled).labels_
         return {text: str(label) for text, label in zip(texts, labels, strict=True)}
 
+    def _embed_all(self, rubrics: Sequence[Rubric], items: Sequence[JudgeItem]) -> None:
+        """Embed answers, descriptions and questions; the embedding judge asks for the first."""
+        self._embed(item.response for item in items)
+        self._embed(text for rubric in rubrics for text in (rubric.positive, rubric.negative))
+        self._embed(item.question for item in items if item.response)
+
     def _of(self, kind: str, target: str) -> list[LabelledItem]:
         return [
             item
@@ -147,7 +153,7 @@ class ClassifierJudge(EmbeddingJudge):
         """Train one model; without both sides it scores everything 0."""
         labels = np.asarray([item.label for item in items], dtype=np.float64)
         high = labels >= HIGH[kind]
-        self._embed(_texts([i.rubric for i in items], [i.item for i in items]))
+        self._embed_all([i.rubric for i in items], [i.item for i in items])
         width = len(NAMES) + 3 + len(next(iter(self._known.values()), ()))
         if not len(items) or high.all() or not high.any():
             return LinearModel(0.0, np.zeros(width), len(items))
@@ -213,8 +219,3 @@ def _question_folds(questions: Sequence[str]) -> dict[str, str]:
         question: str(fold)
         for question, fold in zip(questions, folds(questions, _FOLDS), strict=True)
     }
-
-
-def _texts(rubrics: Sequence[Rubric], items: Sequence[JudgeItem]) -> list[str]:
-    texts = [text for rubric in rubrics for text in (rubric.positive, rubric.negative)]
-    return texts + [t for item in items if item.response for t in (item.question, item.response)]

@@ -8,7 +8,7 @@ its two descriptions. It shares no weights with the generator.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import numpy as np
@@ -55,9 +55,9 @@ class EmbeddingJudge(Judge):
         sides = {
             rubric: (self._side(rubric, True), self._side(rubric, False)) for rubric in rubrics
         }
-        texts = [item.response for item in items if item.response]
-        texts += [text for pair in sides.values() for side in pair for _, text in side]
-        self._embed(texts)
+        self._embed(item.response for item in items)
+        for pair in sides.values():
+            self._embed(text for side in pair for _, text in side)
         return [[self._closer(sides[rubric], item) for item in items] for rubric in rubrics]
 
     def score(self, rubrics: Sequence[Rubric], items: Sequence[JudgeItem]) -> list[JudgeVerdict]:
@@ -104,8 +104,12 @@ class EmbeddingJudge(Judge):
         description = rubric.positive if high else rubric.negative
         return found or [("", description)]
 
-    def _embed(self, texts: Sequence[str]) -> None:
-        new = [text for text in dict.fromkeys(texts) if text not in self._known]
+    def _embed(self, texts: Iterable[str]) -> None:
+        """Embed texts in one request; examples that many nodes ask for get one of their own.
+
+        The embedder keeps its latest answers. The bits of an embedding depend on the request.
+        """
+        new = [text for text in dict.fromkeys(texts) if text and text not in self._known]
         if new:
             self._known.update(zip(new, self._engine.embed(new), strict=True))
 

@@ -337,6 +337,15 @@ def minilm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_a_repeated_request_is_answered_without_the_model(minilm: Path) -> None:
+    embedder = Embedder(minilm)
+    first = embedder.embed(["A cat.", "Stocks."])
+    assert embedder.embed(("A cat.", "Stocks.")) is first
+    assert embedder.embed(["Stocks.", "A cat."]) is not first
+    with pytest.raises(ValueError, match="read-only"):
+        first[0] = 0.0
+
+
 def test_the_embedded_embedder_puts_like_by_like(minilm: Path) -> None:
     embedder = Embedder(minilm)
     texts = ["A cat sat on the mat.", "Stocks fell today.", "The kitten is on the rug.", ""]
