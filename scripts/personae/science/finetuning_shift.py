@@ -196,8 +196,8 @@ def _exchanged(along: pd.DataFrame, seed: int) -> FloatArray | None:
 
 
 def pearson(x: FloatArray, y: FloatArray, weights: FloatArray | None = None) -> float:
-    """Return the (weighted) correlation of ``x [n]`` and ``y [n]``; NaN where one is constant."""
-    if weights is not None and np.isnan(weights).any():
+    """Return the (weighted) correlation of ``x [n]`` and ``y [n]``; NaN if empty or constant."""
+    if not len(x) or (weights is not None and np.isnan(weights).any()):
         return math.nan
     w = np.ones(len(x)) if weights is None else weights
     a, b = (v - np.average(v, weights=w) for v in (x, y))

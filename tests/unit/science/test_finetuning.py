@@ -126,6 +126,15 @@ def planted_table(effect: float, n: int, seed: int) -> pd.DataFrame:
     )
 
 
+def test_one_adapter_has_a_correlation_and_no_interval() -> None:
+    one = planted_table(1.0, 6, 0).query("adapter == 'a0'")
+    assert one.adapter.nunique() == 1
+    for row in correlation_rows(one, 1):
+        assert row["low"] is None
+        assert row["high"] is None
+        assert row["p_value"] is None
+
+
 def test_the_p_value_is_small_for_an_effect_and_uniform_without_one() -> None:
     def p(effect: float, seed: int) -> float:
         rows = correlation_rows(planted_table(effect, 6, seed), 1)
