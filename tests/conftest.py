@@ -7,7 +7,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 FINISHED_STUDY = frozenset(
     f"tests/workflow/test_{name}.py"
-    for name in ("endpoints", "needed_activations", "processes", "reruns")
+    for name in ("endpoints", "needed_activations", "processes", "reruns", "tutorial")
 )
 """Files whose tests use one study that was run to its end; most mutate it."""
 _FIRST = "tests/workflow/test_needed_activations.py"

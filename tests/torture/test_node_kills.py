@@ -13,6 +13,8 @@ from .processes import Victim
 from .records import damage_records
 from .study import RESULTS, TortureStudy, make_study
 
+pytestmark = pytest.mark.full_size
+
 _VECTORS = "results/mini/tiny/roles/pirate/vectors.parquet"
 
 

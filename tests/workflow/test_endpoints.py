@@ -192,6 +192,7 @@ def test_a_judging_node_that_is_killed_asks_nothing_twice(remote: Remote) -> Non
     assert sum(again.values()) - len(again) <= 8
 
 
+@pytest.mark.full_size
 def test_another_judge_generates_nothing_and_decides_what_is_kept(remote: Remote) -> None:
     plan = remote.done("--dry-run")
     planned = counts(parse_jobs(plan))

@@ -22,6 +22,7 @@ TABLES = (
 """What follows from activations; all claims about them read these."""
 
 
+@pytest.mark.full_size
 def test_tables_are_the_same_whether_activations_are_kept_or_read_again(
     project: Project, tmp_path: Path
 ) -> None:

@@ -18,6 +18,8 @@ from tests.unit.tools.test_tutorial import PAGE
 from .conftest import Project
 from .test_documented_commands import cleaned
 
+pytestmark = pytest.mark.full_size
+
 SPOKEN = "Who are you?\n\n"
 
 

@@ -23,6 +23,7 @@ def _lines_of(side: str) -> set[str]:
     return {line.format(rows=rows) for line, of in wanted if of == side for rows in TINY.rows}
 
 
+@pytest.mark.full_size
 @pytest.mark.timeout(900)
 def test_the_script_runs_to_its_end_on_a_tiny_shape(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -40,6 +40,7 @@ def library() -> Library:
     return Library(LibrarySection(), ROOT)
 
 
+@pytest.mark.full_size
 def test_no_two_texts_of_a_kind_say_nearly_the_same(
     library: Library, embedder: EmbedderAlone
 ) -> None:
