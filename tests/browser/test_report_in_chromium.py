@@ -196,7 +196,7 @@ def test_another_component_moves_the_roles(report: Browser) -> None:
 
 
 @pytest.mark.parametrize(
-    ("part", "words"), [("steering", "coefficient"), ("capping", "Layers 3\u20134, p1")]
+    ("part", "words"), [("steering", "coefficient"), ("capping", "Layers 2\u20135, p1")]
 )
 def test_a_cell_opens_its_responses(report: Browser, part: str, words: str) -> None:
     eventually(report, f"return document.querySelector('#{part}-app .grid button') !== null")

@@ -21,14 +21,15 @@
 
   async function load(state = {}) {
     rows = await responses(model.value);
-    options(arm, any(unique(rows.map((row) => row.arm))), state.arm ?? "any");
-    options(rubric, any(unique(rows.flatMap((row) => Object.keys(row.scores)))), state.rubric ?? "any");
+    // What a link chose stays, should the load that began before it end after it.
+    options(arm, any(unique(rows.map((row) => row.arm))), state.arm ?? (arm.value || "any"));
+    options(rubric, any(unique(rows.flatMap((row) => Object.keys(row.scores)))), state.rubric ?? (rubric.value || "any"));
     narrow(state);
   }
 
   function narrow(state = {}) {
     const here = rows.filter((row) => arm.value === "any" || row.arm === arm.value);
-    options(subject, any(unique(here.map((row) => row.subject)).sort()), state.subject ?? subject.value ?? "any");
+    options(subject, any(unique(here.map((row) => row.subject)).sort()), state.subject ?? (subject.value || "any"));
     filter();
   }
 
