@@ -60,20 +60,21 @@ def test_a_capped_model_is_served(project: Project) -> None:
     arguments, environment = called(project, f"{command} --port 8179")
     server = subprocess.Popen(arguments, cwd=project.root, env=environment)
     try:
-        assert "cap" in _page("http://127.0.0.1:8179/", server)
-        offered = httpx.get("http://127.0.0.1:8179/v1/models").json()["data"]
+        assert "cap" in _reply("http://127.0.0.1:8179/", server).text
+        # The model is still loading when the page is there.
+        offered = _reply("http://127.0.0.1:8179/v1/models", server).json()["data"]
         assert any("+cap" in model["id"] for model in offered)
     finally:
         server.send_signal(signal.SIGTERM)
         server.wait(30)
 
 
-def _page(url: str, server: subprocess.Popen[bytes]) -> str:
+def _reply(url: str, server: subprocess.Popen[bytes]) -> httpx.Response:
     for _ in range(240):
         if server.poll() is not None:
             pytest.fail(f"the server ended with {server.returncode}")
         try:
-            return httpx.get(url).raise_for_status().text
+            return httpx.get(url).raise_for_status()
         except httpx.HTTPError:
             time.sleep(0.5)
     pytest.fail("the server did not start")
