@@ -84,6 +84,10 @@ def results(engine: Engine, tmp_path: Path) -> Path:
                 "n_cells": pa.array([4] * 3, pa.int32()),
                 "norm": [1.0] * 3,
                 "split_half": [0.9] * 3,
+                "split_half_low": [0.8] * 3,
+                "split_half_high": [1.0] * 3,
+                "split_half_p": [0.01] * 3,
+                "split_half_folds": pa.array([4] * 3, pa.int32()),
                 "vector": from_matrix(vectors),
             }
         )
