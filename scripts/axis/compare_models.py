@@ -11,7 +11,7 @@ from typing import Any
 
 from personae.data import tables
 from personae.data.data_frames import read_frame
-from personae.science.model_pairs import ComparedModel, pair_rows
+from personae.science.model_pairs import ComparedModel, centred_loadings, pair_rows
 
 
 def main(
@@ -35,13 +35,11 @@ def main(
 
 def _read(model: Mapping[str, Any], cosines: str, loadings: str) -> ComparedModel:
     at_middle = [("layer", "==", model["middle_layer"])]
-    rows = read_frame(loadings, "role_loadings", filters=at_middle)
-    rows = rows[(rows.scaling == "centred") & (rows.kind == "fully")]
     return ComparedModel(
         model["name"],
         model["base"],
         read_frame(cosines, "cosines", filters=at_middle),
-        rows.pivot(index="role", columns="component", values="loading"),
+        centred_loadings(read_frame(loadings, "role_loadings", filters=at_middle)),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -53,3 +54,13 @@ def chat(system: str | None, user: str) -> tuple[Message, ...]:
     if system is None:
         return (question,)
     return (Message(role="system", content=system), question)
+
+
+def messages_of(row: Mapping[str, Any]) -> list[Message]:
+    """Return the messages that a row of responses answers."""
+    return [Message(**message) for message in json.loads(row["messages"])]
+
+
+def exchange_of(row: Mapping[str, Any]) -> list[Message]:
+    """Return the messages of a row of responses, with the response as the last one."""
+    return [*messages_of(row), Message(role="assistant", content=row["response"])]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
 from personae.api.requests import Intervention, LikelihoodResult, LikelihoodRow, Message
+from personae.api.rollout import messages_of
 from personae.science.capping_arms import CappingArm
 
 Caps = tuple[Intervention, ...]
@@ -25,7 +25,7 @@ def neutral_rows(answers: pa.Table, caps: Caps, n_questions: int) -> list[Likeli
     return [
         LikelihoodRow(
             id=row["response_id"],
-            messages=[Message(**message) for message in json.loads(row["messages"])],
+            messages=messages_of(row),
             continuation_ids=row["response_ids"],
             interventions=list(caps),
         )

@@ -18,6 +18,7 @@ from personae.api.requests import (
     Sampling,
     Span,
 )
+from personae.api.rollout import exchange_of, messages_of
 from personae.data import tables
 from personae.data.table_values import SIMULATED
 from personae.data.vector_stacks import Stack, stack
@@ -151,10 +152,9 @@ def replayed_transcripts(replays: pa.Table) -> list[ChatTranscript]:
 
 
 def _messages(row: Mapping[str, Any]) -> list[Message]:
-    history = [Message(**message) for message in json.loads(row["messages"])]
     if row["arm"] == SIMULATED and not row["response"].strip():
-        return history[:-1]
-    return [*history, Message(role="assistant", content=row["response"])]
+        return messages_of(row)[:-1]
+    return exchange_of(row)
 
 
 def turn_projections(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from personae.api.requests import Intervention, LikelihoodRow, Message
+from personae.api.requests import Intervention, LikelihoodRow
+from personae.api.rollout import messages_of
 from personae.data.vector_columns import to_matrix
 from personae.data.vector_stacks import Stack
 from personae.inference.client import EngineClient
@@ -114,7 +114,7 @@ def _logit_effect(
         for row in table.select(["response_id", "messages", "response_ids"]).to_pylist():
             if not row["response_ids"]:
                 continue
-            user = [Message(**m) for m in json.loads(row["messages"]) if m["role"] == "user"]
+            user = [message for message in messages_of(row) if message.role == "user"]
             for layer in (None, *layers):
                 rows.append(
                     LikelihoodRow(

@@ -6,7 +6,6 @@ are known, and which the axis was not made of.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -14,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from personae.api.requests import Message
-from personae.api.rollout import Rollout, seed_of
+from personae.api.rollout import Rollout, exchange_of, seed_of
 
 FIRST_TURN = ("response_id", "role", "prompt_index", "question_id", "split", "messages", "response")
 """Columns of ``role_responses`` that are read."""
@@ -45,7 +44,7 @@ def second_turn_rollouts(
     return [
         Rollout(
             id=f"{row['response_id']}-{probe['id']}",
-            messages=(*_first_turn(row), Message(role="user", content=probe["text"])),
+            messages=(*exchange_of(row), Message(role="user", content=probe["text"])),
             seed=seed_of(seed, "harm_link", row["response_id"], probe["id"]),
             columns={
                 "role": row["role"],
@@ -59,8 +58,3 @@ def second_turn_rollouts(
         if row["question_id"] in questions and row["response"].strip()
         for probe in probes
     ]
-
-
-def _first_turn(row: Mapping[str, Any]) -> tuple[Message, ...]:
-    said = [Message(**message) for message in json.loads(row["messages"])]
-    return (*said, Message(role="assistant", content=row["response"]))

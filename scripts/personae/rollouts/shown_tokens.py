@@ -7,7 +7,6 @@ their text alone.
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -16,6 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from personae.api.requests import Message, RenderedChat, RenderRow
+from personae.api.rollout import exchange_of
 from personae.data import tables
 from personae.data.vector_stacks import stack
 from personae.inference.client import EngineClient
@@ -90,7 +90,7 @@ def _single(source: str, rows: Iterable[Mapping[str, Any]], most: int) -> Iterat
     turns = itertools.zip_longest(*(questions.values() for questions in of_subject.values()))
     cases = (case for case in itertools.chain.from_iterable(turns) if case)
     for row in itertools.chain.from_iterable(itertools.islice(cases, most)):
-        messages = _messages(row)
+        messages = exchange_of(row)
         turn = sum(message.role == "assistant" for message in messages) - 1
         yield ShownTranscript(source, messages, {turn: row["response_id"]})
 
@@ -104,12 +104,7 @@ def _spoken(source: str, rows: Iterable[Mapping[str, Any]], most: int) -> Iterat
     for arms in itertools.islice(found.values(), most):
         for turns in arms.values():
             ids = {turn: row["response_id"] for turn, row in turns.items()}
-            yield ShownTranscript(source, _messages(turns[max(turns)]), ids)
-
-
-def _messages(row: Mapping[str, Any]) -> list[Message]:
-    history = [Message(**message) for message in json.loads(row["messages"])]
-    return [*history, Message(role="assistant", content=row["response"])]
+            yield ShownTranscript(source, exchange_of(turns[max(turns)]), ids)
 
 
 def shown_tokens(

@@ -23,6 +23,7 @@ from personae.data.vector_stacks import Stack
 from personae.science.chosen_vectors import ChosenVector
 from personae.science.cluster_inference import mean_of_clusters
 from personae.science.jackknife import FISHER, jackknife_interval
+from personae.science.statistics import pearson
 
 FloatArray = NDArray[np.float64]
 
@@ -193,16 +194,6 @@ def _exchanged(along: pd.DataFrame, seed: int) -> FloatArray | None:
         rng = np.random.default_rng(seed)
         orders = [list(range(n)), *(rng.permutation(n).tolist() for _ in range(_ENUMERATED - 1))]
     return np.array([pearson(x.ravel(), y[order].ravel()) for order in orders])
-
-
-def pearson(x: FloatArray, y: FloatArray, weights: FloatArray | None = None) -> float:
-    """Return the (weighted) correlation of ``x [n]`` and ``y [n]``; NaN if empty or constant."""
-    if not len(x) or (weights is not None and np.isnan(weights).any()):
-        return math.nan
-    w = np.ones(len(x)) if weights is None else weights
-    a, b = (v - np.average(v, weights=w) for v in (x, y))
-    spread = math.sqrt(float((w * a * a).sum()) * float((w * b * b).sum()))
-    return float((w * a * b).sum()) / spread if spread > 1e-12 else math.nan
 
 
 def mean_by_dataset(shifts: pd.DataFrame) -> dict[tuple[str, str, str], Sequence[float]]:

@@ -18,11 +18,10 @@ from numpy.typing import NDArray
 
 from personae.data import tables
 from personae.data.table_values import number_or_none
-from personae.science.finetuning_shift import pearson
 from personae.science.permutations import permutation_p, permuted_labels
 from personae.science.resampling import encode
 from personae.science.score_levels import HIGH
-from personae.science.statistics import correlations
+from personae.science.statistics import correlations, pearson
 
 FloatArray = NDArray[np.float64]
 

@@ -82,10 +82,7 @@ def jackknife_interval(
     error, k = jackknife_error(scale.forward(values))
     if np.isnan(estimate) or np.isnan(error):
         return Interval(estimate, np.nan, np.nan)
-    middle = float(scale.forward(np.asarray(estimate)))
-    found = student_interval(middle, error, k - 1, level)
-    low, high = (float(scale.back(np.asarray(bound))) for bound in found[1:])
-    return Interval(estimate, low, high)
+    return _on_scale(estimate, error, k - 1, scale, level)
 
 
 def crossed_jackknife_interval(
@@ -108,7 +105,12 @@ def crossed_jackknife_interval(
     if np.isnan(estimate) or np.isnan([rows, columns, cells]).any():
         return Interval(estimate, np.nan, np.nan)
     variance = max(rows**2 + columns**2 - cells**2, rows**2, columns**2)
+    return _on_scale(estimate, float(np.sqrt(variance)), min(n, m) - 1, scale, level)
+
+
+def _on_scale(estimate: float, error: float, freedom: int, scale: Scale, level: float) -> Interval:
+    """Student's interval on the scale of its standard error, turned back."""
     middle = float(scale.forward(np.asarray(estimate)))
-    found = student_interval(middle, float(np.sqrt(variance)), min(n, m) - 1, level)
+    found = student_interval(middle, error, freedom, level)
     low, high = (float(scale.back(np.asarray(bound))) for bound in found[1:])
     return Interval(estimate, low, high)

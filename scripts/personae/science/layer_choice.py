@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from personae.data.table_values import number_or_none
 from personae.science.activation_sums import read_sums
 from personae.science.cluster_inference import mean_of_clusters
-from personae.science.finetuning_shift import pearson
 from personae.science.resampling import Bootstrap, midranks, ratio
+from personae.science.statistics import pearson
 
 FloatArray = NDArray[np.float64]
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from personae.science.jackknife import FISHER, jackknife_interval
 from personae.science.permutations import permutation_p
 from personae.science.resampling import Interval
+from personae.science.statistics import pearson
 
 FloatArray = NDArray[np.float64]
 
@@ -75,7 +76,7 @@ def matched_components(
     results = []
     for i, row in enumerate(found):
         j = int(row.argmax())
-        left_out = [abs(_correlation(a[some, i], b[some, j])) for some in without]
+        left_out = [abs(pearson(a[some, i], b[some, j])) for some in without]
         results.append(
             MatchedComponent(
                 i,
@@ -94,9 +95,3 @@ def _standardised(loadings: FloatArray) -> FloatArray:
     centred = loadings - loadings.mean(axis=0)
     lengths = np.linalg.norm(centred, axis=0)
     return np.asarray(centred / np.where(lengths > 0.0, lengths, 1.0))
-
-
-def _correlation(x: FloatArray, y: FloatArray) -> float:
-    """Pearson's r; NaN where a draw leaves a side without variance."""
-    pair = _standardised(np.stack([x, y], axis=1))
-    return float(pair[:, 0] @ pair[:, 1]) if np.abs(pair).max(axis=0).all() else float("nan")

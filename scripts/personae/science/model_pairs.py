@@ -16,11 +16,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from personae.data.table_values import number_or_none
-from personae.science.finetuning_shift import pearson
 from personae.science.geometry import rsa
 from personae.science.jackknife import FISHER, jackknife_interval
 from personae.science.model_comparison import matched_components
 from personae.science.permutations import permutation_p
+from personae.science.statistics import pearson
 
 MODELS: Final = "models"
 BASE_AND_INSTRUCT: Final = "base and instruct"
@@ -93,7 +93,7 @@ def _compared(
     shared = set(left.cosines.left) & set(right.cosines.left)
     roles = sorted(shared - {_AXIS})
     if len(roles) >= LEAST_ROLES:
-        matrices = [_matrix(model.cosines, roles) for model in (left, right)]
+        matrices = [role_cosines(model.cosines, roles) for model in (left, right)]
         found = rsa(*matrices, permutations=permutations, seed=seed)
         yield {
             "statistic": RSA_STATISTIC,
@@ -129,9 +129,16 @@ def _compared(
         }
 
 
-def _matrix(cosines: pd.DataFrame, roles: Sequence[str]) -> FloatArray:
+def role_cosines(cosines: pd.DataFrame, roles: Sequence[str]) -> FloatArray:
+    """Return rows of ``cosines`` at one layer as a matrix ``[roles, roles]``."""
     wide = cosines.pivot(index="left", columns="right", values="cosine")
     return np.asarray(wide.loc[roles, roles], dtype=np.float64)
+
+
+def centred_loadings(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows of ``role_loadings`` as `ComparedModel.loadings`."""
+    kept = rows[(rows.scaling == "centred") & (rows.kind == "fully")]
+    return kept.pivot(index="role", columns="component", values="loading")
 
 
 def _along_axis(cosines: pd.DataFrame, roles: Sequence[str]) -> FloatArray:

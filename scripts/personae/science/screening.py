@@ -17,8 +17,7 @@ import pandas as pd
 
 from personae.data.table_values import number_or_none
 from personae.science.cluster_inference import mean_of_clusters
-from personae.science.finetuning_shift import pearson
-from personae.science.statistics import auc, auc_interval
+from personae.science.statistics import auc, auc_interval, pearson
 
 NORMAL = "normal"
 

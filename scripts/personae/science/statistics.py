@@ -5,6 +5,7 @@ never dropped in silence. Intervals resample clusters (questions, conversations)
 see :mod:`personae.science.resampling` and :mod:`personae.science.jackknife`.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -230,12 +231,24 @@ def correlations(
 
     def result(pool: bool) -> Interval:
         parts = [m.sum(axis=-1, keepdims=True) if pool else m for m in (observed, remaining)]
-        return jackknife_interval(float(_pearson(parts[0])), _pearson(parts[1]), FISHER, level)
+        return jackknife_interval(
+            float(_pearson_of_moments(parts[0])), _pearson_of_moments(parts[1]), FISHER, level
+        )
 
     return Correlations(result(True), result(False), n, n_unscored, n_conditions)
 
 
-def _pearson(moments: FloatArray) -> FloatArray:
+def pearson(x: FloatArray, y: FloatArray, weights: FloatArray | None = None) -> float:
+    """Return the (weighted) correlation of ``x [n]`` and ``y [n]``; NaN if empty or constant."""
+    if not len(x) or (weights is not None and np.isnan(weights).any()):
+        return math.nan
+    w = np.ones(len(x)) if weights is None else weights
+    a, b = (v - np.average(v, weights=w) for v in (x, y))
+    spread = math.sqrt(float((w * a * a).sum()) * float((w * b * b).sum()))
+    return float((w * a * b).sum()) / spread if spread > 1e-12 else math.nan
+
+
+def _pearson_of_moments(moments: FloatArray) -> FloatArray:
     """Correlation ``[...]`` from ``[6, ..., conditions]``: n and sums of x, y, xx, yy, xy."""
     n, x, y, xx, yy, xy = moments
     size = np.where(n > 0.0, n, 1.0)

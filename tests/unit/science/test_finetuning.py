@@ -15,9 +15,9 @@ from personae.science.finetuning_shift import (
     SHUFFLES,
     Answered,
     correlation_rows,
-    pearson,
     shift_rows,
 )
+from personae.science.statistics import pearson
 from personae.science.training_defences import defence_rows, gather_arms
 
 HIDDEN, LAYER = 64, 7

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from personae.report.plots import style
 from personae.report.plots.style import Illustration, illustrated, panels
 from personae.report.wording import count, readable
-from personae.science.finetuning_shift import pearson
+from personae.science.statistics import pearson
 
 
 @illustrated

@@ -17,18 +17,14 @@ from personae.report.wording import count
 from personae.science.geometry import rsa
 from personae.science.jackknife import FISHER, jackknife_interval
 from personae.science.model_comparison import matched_components
-from personae.science.model_pairs import COMPARED
+from personae.science.model_pairs import COMPARED, LEAST_ROLES, centred_loadings, role_cosines
 from personae.science.permutations import permutation_p
-
-_MIN_COMMON_ROLES = 8
 
 
 def _shared_loadings(models: Sequence[Evidence]) -> Outcome:
-    if len(models) < 2:
-        return Untestable(f"{count(len(models), 'model')} in this study; at least 2 are needed")
     frame = pd.DataFrame({e.model: first_component(e) for e in models}).drop(index=DEFAULT).dropna()
-    if len(frame) < _MIN_COMMON_ROLES:
-        return Untestable(f"{count(len(frame), 'role')} common to all models; 8 are needed")
+    if len(frame) < LEAST_ROLES:
+        return _few_roles(len(frame))
     values, plan = frame.to_numpy(dtype=np.float64), models[0].criteria.plan
     rng = np.random.default_rng(plan.seed)
     shuffled = [np.apply_along_axis(rng.permutation, 0, values) for _ in range(plan.draws)]
@@ -41,14 +37,10 @@ def _shared_loadings(models: Sequence[Evidence]) -> Outcome:
 
 
 def _shared_geometry(models: Sequence[Evidence]) -> Outcome:
-    if len(models) < 2:
-        return Untestable(f"{count(len(models), 'model')} in this study; at least 2 are needed")
     return _geometry(models, list(combinations(range(len(models)), 2)))
 
 
 def _base_geometry(models: Sequence[Evidence]) -> Outcome:
-    if len(models) < 2:
-        return Untestable(f"{count(len(models), 'model')} in this study; at least 2 are needed")
     places = {evidence.model: place for place, evidence in enumerate(models)}
     pairs = [(places[e.model], places[e.base]) for e in models if e.base in places]
     if not pairs:
@@ -60,12 +52,9 @@ def _geometry(models: Sequence[Evidence], pairs: Sequence[tuple[int, int]]) -> O
     """RSA of the pair of models that are least alike."""
     tables = [evidence.read("role_cosines", filters=evidence.at_middle) for evidence in models]
     roles = sorted(set.intersection(*(set(rows.left) for rows in tables)) - {"assistant_axis"})
-    if len(roles) < _MIN_COMMON_ROLES:
-        return Untestable(f"{count(len(roles), 'role')} common to all models; 8 are needed")
-    matrices = [
-        rows.pivot(index="left", columns="right", values="cosine").loc[roles, roles].to_numpy()
-        for rows in tables
-    ]
+    if len(roles) < LEAST_ROLES:
+        return _few_roles(len(roles))
+    matrices = [role_cosines(rows, roles) for rows in tables]
     plan = models[0].criteria.plan
     compared = [
         rsa(matrices[a], matrices[b], permutations=plan.draws, seed=plan.seed) for a, b in pairs
@@ -75,16 +64,10 @@ def _geometry(models: Sequence[Evidence], pairs: Sequence[tuple[int, int]]) -> O
 
 
 def _shared_components(models: Sequence[Evidence]) -> Outcome:
-    if len(models) < 2:
-        return Untestable(f"{count(len(models), 'model')} in this study; at least 2 are needed")
-    tables = []
-    for evidence in models:
-        rows = evidence.read("role_loadings")
-        rows = rows[(rows.scaling == "centred") & (rows.kind == "fully")]
-        tables.append(rows.pivot(index="role", columns="component", values="loading"))
+    tables = [centred_loadings(evidence.read("role_loadings")) for evidence in models]
     shared = len(set.intersection(*(set(table.index) for table in tables)))
-    if shared < _MIN_COMMON_ROLES:
-        return Untestable(f"{count(shared, 'role')} common to all models; 8 are needed")
+    if shared < LEAST_ROLES:
+        return _few_roles(shared)
     plan = models[0].criteria.plan
     found = [
         row
@@ -105,6 +88,10 @@ def _shared_components(models: Sequence[Evidence]) -> Outcome:
     )
 
 
+def _few_roles(shared: int) -> Untestable:
+    return Untestable(f"{count(shared, 'role')} common to all models; {LEAST_ROLES} are needed")
+
+
 def _lowest_correlation(loadings: np.ndarray) -> float:
     """Lowest correlation between two models' columns of ``loadings [roles, models]``."""
     correlations = np.corrcoef(loadings, rowvar=False)
@@ -123,7 +110,7 @@ CROSS_CLAIMS = (
         unit="roles",
         null="roles shuffled in every model",
         expect=Above(bound=0.0, smallest=0.92),
-        min_clusters=_MIN_COMMON_ROLES,
+        min_clusters=LEAST_ROLES,
         measure=_shared_loadings,
     ),
     CrossClaim(
@@ -137,7 +124,7 @@ CROSS_CLAIMS = (
         unit="roles",
         null="roles of one model shuffled; the best match is chosen again",
         expect=Above(bound=0.0, smallest=0.5),
-        min_clusters=_MIN_COMMON_ROLES,
+        min_clusters=LEAST_ROLES,
         measure=_shared_components,
     ),
     CrossClaim(
@@ -150,7 +137,7 @@ CROSS_CLAIMS = (
         unit="roles",
         null="roles of one model relabelled",
         expect=Above(bound=0.0, smallest=0.3),
-        min_clusters=_MIN_COMMON_ROLES,
+        min_clusters=LEAST_ROLES,
         measure=_shared_geometry,
     ),
     CrossClaim(
@@ -165,7 +152,7 @@ CROSS_CLAIMS = (
         unit="roles",
         null="roles of one model relabelled",
         expect=Above(bound=0.0, smallest=0.3),
-        min_clusters=_MIN_COMMON_ROLES,
+        min_clusters=LEAST_ROLES,
         measure=_base_geometry,
     ),
 )

@@ -25,7 +25,7 @@ from personae.report.scorecard.decision import INCONCLUSIVE, NOT_TESTABLE, decid
 from personae.report.scorecard.evidence import Evidence, NotMeasuredError
 from personae.report.scorecard.expectations import Within
 from personae.report.scorecard.verdict_rates import VerdictRate
-from personae.report.wording import typeset
+from personae.report.wording import count, typeset
 from personae.science.misclassification import corrected_change
 from personae.science.permutations import bh_adjusted, holm_adjusted
 from personae.science.resampling import Interval
@@ -150,7 +150,9 @@ def measured(claim: Claim, evidence: Evidence) -> Outcome:
 
 
 def measured_across(claim: CrossClaim, models: Sequence[Evidence]) -> Outcome:
-    """Measure a claim about all models."""
+    """Measure a claim about all models; it needs two."""
+    if len(models) < 2:
+        return Untestable(f"{count(len(models), 'model')} in this study; at least 2 are needed")
     try:
         return claim.measure(models)
     except NotMeasuredError as error:

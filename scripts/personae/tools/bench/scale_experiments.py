@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 import shutil
 import subprocess
 import sys
@@ -169,7 +168,7 @@ def _run_tables(study: Path, scratch: Path) -> None:
     ]  # fmt: skip
     log = scratch / "snakemake.log"
     with log.open("w", encoding="utf-8") as stream:
-        done = subprocess.run(command, stdout=stream, stderr=stream, env={**os.environ})
+        done = subprocess.run(command, stdout=stream, stderr=stream)
     if done.returncode:
         print(f"some nodes failed, see {log}", file=sys.stderr)
 
