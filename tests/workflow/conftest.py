@@ -123,9 +123,11 @@ def copy_project(root: Path) -> Project:
 
 
 @pytest.fixture(scope="session")
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """A copy of the project from which nothing has been computed; tests do not change it."""
-    return copy_project(tmp_path_factory.mktemp("fresh"))
+    made = copy_project(tmp_path_factory.mktemp("fresh"))
+    yield made
+    assert not (made.root / "results").exists(), "a test ran the workflow in the shared fresh copy"
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import pytest
 from personae.data import tables
 from personae.report.scorecard.decision import REPRODUCED
 
-from .conftest import Project
+from .conftest import copy_project
 
 OVERRIDES = [
     "study=null_mini",
@@ -23,11 +23,12 @@ MOST_BY_CHANCE = 2
 
 
 @pytest.mark.full_size
-def test_random_weights_reproduce_no_more_than_chance_allows(fresh: Project) -> None:
+def test_random_weights_reproduce_no_more_than_chance_allows(tmp_path: Path) -> None:
+    project = copy_project(tmp_path)
     target = "results/null_mini/scorecard.parquet"
-    done = fresh.snakemake("--config", *OVERRIDES, "--", target)
+    done = project.snakemake("--config", *OVERRIDES, "--", target)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-    card = tables.read(Path(fresh.root / target), "scorecard").to_pandas()
+    card = tables.read(project.root / target, "scorecard").to_pandas()
     claims = card[card.kind == "claim"]
     reproduced = claims[claims.verdict == REPRODUCED]
     assert len(reproduced) <= MOST_BY_CHANCE, reproduced[["claim", "value", "low", "p"]]
