@@ -220,7 +220,9 @@ rule plot_trait_space:
 
 rule plot_trait_geometry:
     input:
-        "results/{study}/{model}/traits/cosines.parquet",
+        cosines="results/{study}/{model}/traits/cosines.parquet",
+        pairs="results/{study}/{model}/traits/pair_cosines.parquet",
+        positions="results/{study}/{model}/traits/positions.parquet",
     output:
         report(
             "results/{study}/figures/{model}/trait_geometry.svg",

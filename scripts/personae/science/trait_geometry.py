@@ -19,6 +19,8 @@ from personae.science.projection import unit
 FloatArray = NDArray[np.float64]
 
 CONTRASTS: Final = 200
+LEAST_DIVIDED: Final = 4
+"""Fewest roles that are divided at random into two halves."""
 NEGATIVE: Final = ("evil", "apathetic", "impolite")
 """Traits that the paper finds to be alike."""
 
@@ -32,13 +34,41 @@ def random_contrasts(roles: FloatArray, count: int, seed: int) -> FloatArray:
         ``[n, hidden]`` role vectors at one layer, four at least.
     """
     n = len(roles)
-    if n < 4:
-        raise ValueError(f"{n} role vectors cannot be divided at random; at least 4 are needed")
+    if n < LEAST_DIVIDED:
+        raise ValueError(
+            f"{n} role vectors cannot be divided at random; at least {LEAST_DIVIDED} are needed"
+        )
     rng = np.random.default_rng(seed)
     signs = np.tile(
         np.where(np.arange(n) < n // 2, 1.0 / (n // 2), -1.0 / (n - n // 2)), (count, 1)
     )
     return unit(rng.permuted(signs, axis=1) @ np.asarray(roles, dtype=np.float64))
+
+
+def contrast_bound(units: FloatArray, direction: FloatArray) -> float:
+    """Return the size of cosine with a direction that 95% of random contrasts of roles stay below.
+
+    Parameters
+    ----------
+    units
+        ``[n, hidden]`` role vectors of unit length, in any orthonormal basis of their span.
+    direction
+        ``[hidden]`` unit vector in the same basis.
+
+    Returns
+    -------
+    float
+        NaN with fewer than four roles, which cannot be divided at random.
+    """
+    if len(units) < LEAST_DIVIDED:
+        return float("nan")
+    return float(np.quantile(np.abs(random_contrasts(units, CONTRASTS, 0) @ direction), 0.95))
+
+
+def coordinates_of(cosines: FloatArray) -> FloatArray:
+    """Return unit vectors ``[n, n]``, one a row, that have the given ``cosines [n, n]``."""
+    values, vectors = np.linalg.eigh(cosines)
+    return unit(vectors * np.sqrt(np.clip(values, 0, None)))
 
 
 def pair_rows(

@@ -195,6 +195,22 @@ def test_hundreds_of_roles_are_drawn_without_names() -> None:
     assert max(drawn.figure.get_size_inches()) < 12
 
 
+def test_findings_of_geometry_name_their_nulls_and_intervals(study: Study) -> None:
+    cosines = frame(study, "axis/cosines", "cosines")
+    roles = heat_map.role_cosines(cosines, middle_layer=MIDDLE).finding
+    assert f" of {len(ROLES)} are beyond 95% of random contrasts (" in roles
+    loadings = frame(study, "axis/role_loadings", "role_loadings")
+    said = role_loadings_figure.role_loadings(loadings[loadings.layer == MIDDLE]).finding
+    assert f" of {len(ROLES)} beyond 95% of random contrasts, " in said.split(";")[0]
+    traits = load_figure(study.figure("good", "trait_geometry"), {"trait_geometry": ""}).finding
+    assert "random contrasts between roles (" in traits
+    assert "contrasts stay below" in traits
+    arms = load_figure(study.figure("good", "comparison"), {"comparison": ""}).finding
+    assert "Its 95% interval lies above zero for " in arms
+    drifting = load_figure(study.figure("good", "drift"), {"drift": ""}).finding
+    assert drifting.count("95% interval") >= 2
+
+
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_two_roles_are_not_called_similar_and_one_is_alone(count: int) -> None:
     names = [AXIS, "cat", "poet", "pirate"][: count + 1]

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from personae.science.projection import unit
 from personae.science.trait_geometry import (
+    contrast_bound,
+    coordinates_of,
     pair_rows,
     position_rows,
     random_contrasts,
@@ -76,3 +79,14 @@ def test_positions_against_axis_and_role_space() -> None:
 def test_too_few_roles_are_refused() -> None:
     with pytest.raises(ValueError, match="3 role vectors cannot be divided"):
         random_contrasts(roles(3), 10, 1)
+
+
+def test_a_bound_from_cosines_is_that_from_vectors() -> None:
+    vectors = unit(roles())
+    family = np.concatenate([vectors[:1], vectors])  # the direction is one of the roles
+    placed = coordinates_of(family @ family.T)
+    assert placed @ placed.T == pytest.approx(family @ family.T, abs=1e-6)
+    bound = contrast_bound(placed[1:], placed[0])
+    assert bound == pytest.approx(contrast_bound(vectors, vectors[0]), abs=1e-6)
+    assert 0 < bound < 1
+    assert np.isnan(contrast_bound(placed[1:4], placed[0]))

@@ -83,6 +83,15 @@ def _matrix(axes: Axes, rows: pd.DataFrame, traits: list[str]) -> None:
             axes.text(column, row, f"{value:+.0f}", ha="center", va="center", fontsize=7, color=ink)
 
 
+def _sure(rows: pd.DataFrame) -> str:
+    """Say for how many traits steering along the response mean passes its interval and its null."""
+    text = f" Its 95% interval lies above zero for {(rows.change_low > 0).sum()} of {len(rows)}"
+    if rows.random_p95.notna().any():
+        passed = int((rows.change > rows.random_p95).sum())
+        text += f", its change above 95% of random directions for {passed}"
+    return f"{text}." if len(rows) else ""
+
+
 def _finding(own: pd.DataFrame, shown: pd.DataFrame, traits: list[str]) -> str:
     means = own.groupby("arm").change.mean().drop(NONE, errors="ignore").dropna()
     means = means[[arm for arm in means.index if not is_random(str(arm))]]
@@ -92,7 +101,7 @@ def _finding(own: pd.DataFrame, shown: pd.DataFrame, traits: list[str]) -> str:
     text = (
         f"{capital(readable(best))} raises the steered trait most, by {means[best]:.0f} points on "
         f"average over {count(len(traits), 'trait')}; the response mean by "
-        f"{means.get(VARIANT, np.nan):.0f}."
+        f"{means.get(VARIANT, np.nan):.0f}.{_sure(own[own.arm == VARIANT])}"
     )
     other = shown[(shown.arm == VARIANT) & shown.measured.isin(traits)]
     other = other[other.measured != other.trait].change.dropna().abs()

@@ -12,7 +12,8 @@ from matplotlib.ticker import MaxNLocator
 from personae.data.effect_tables import POOLED, late_turns
 from personae.report.plots import style
 from personae.report.plots.style import Illustration, illustrated, panels
-from personae.report.wording import capital, count, listed, readable
+from personae.report.wording import bounds, capital, count, listed, readable
+from personae.science.cluster_inference import mean_of_clusters, welch
 
 
 class DriftCurve(NamedTuple):
@@ -130,24 +131,30 @@ def _mean(axes: Axes, summary: pd.DataFrame, curves: tuple[DriftCurve, ...]) -> 
 
 def _finding(projections: pd.DataFrame) -> str:
     """Compare the second halves of conversations, where drift has accumulated."""
-    means = late_turns(projections).groupby(["arm", "kind"]).projection.mean()
+    late = late_turns(projections).groupby(["arm", "kind", "conversation"]).projection.mean()
     pooled = projections[projections.arm == "shipped"].projection.std()
+    held = set(late.index.droplevel("conversation"))
 
-    def gap(first: tuple[str, str], second: tuple[str, str]) -> str:
-        if first not in means.index or second not in means.index:
+    def gap(first: tuple[str, str], second: tuple[str, str], *, paired: bool) -> str:
+        if not {first, second} <= held:
             return "not measured"
-        return f"{means[first] - means[second]:+.2f}"
+        one, other = late.loc[first], late.loc[second]
+        if paired:
+            steps = (one - other).dropna()
+            found = mean_of_clusters(steps.to_numpy(), steps.index.to_numpy()).interval
+        else:
+            found = welch(one.to_numpy(), other.to_numpy()).interval
+        return f"{found.estimate:+.2f} (95% interval {bounds(found.low, found.high)})"
 
+    between = gap(("shipped", "drifting"), ("shipped", "calm"), paired=False)
     text = (
         f"In the second half of the shipped transcripts, the mean projection of drifting turns "
-        f"minus that of calm turns is {gap(('shipped', 'drifting'), ('shipped', 'calm'))} "
+        f"minus that of calm turns is {between} "
         f"(negative: away from the Assistant; standard deviation of all turns {pooled:.2f})."
     )
-    if ("capped", "drifting") in means.index:
-        text += (
-            f" When drifting turns are regenerated, capping changes it by "
-            f"{gap(('capped', 'drifting'), ('replayed', 'drifting'))}."
-        )
+    if ("capped", "drifting") in held:
+        change = gap(("capped", "drifting"), ("replayed", "drifting"), paired=True)
+        text += f" When drifting turns are regenerated, capping changes it by {change}."
     return text + _simulated(projections[projections.arm == _AVERAGED])
 
 

@@ -13,6 +13,7 @@ from personae.data.effect_tables import AXIS
 from personae.report.plots import style
 from personae.report.plots.style import Illustration, illustrated, panels
 from personae.report.wording import both_ends, capital, count, listed, readable, typeset
+from personae.science.trait_geometry import contrast_bound, coordinates_of
 
 _MOST_NAMED = 60
 _FEW_NAMED = 30
@@ -91,11 +92,22 @@ def role_cosines(cosines: pd.DataFrame, *, middle_layer: int) -> Illustration:
     roles = square.drop(index=AXIS, columns=AXIS).to_numpy(dtype=np.float64)
     finding = (
         f"Cosines with the Assistant Axis range from {along.iloc[0]:+.2f} ({ends[0]} highest) to "
-        f"{along.iloc[-1]:+.2f} ({ends[1]} lowest){_most_similar(roles, along.index)}."
+        f"{along.iloc[-1]:+.2f} ({ends[1]} lowest){_beyond_null(square)}"
+        f"{_most_similar(roles, along.index)}."
     )
     if len(along) == 1:
         finding = f"Cosine of {ends[0]} with the Assistant Axis: {along.iloc[0]:+.2f}."
     return Illustration(figure, "Similarity of roles", finding)
+
+
+def _beyond_null(square: pd.DataFrame) -> str:
+    """Say how many roles lie beyond 95% of random contrasts between roles; at least four roles."""
+    placed = coordinates_of(square.to_numpy(dtype=np.float64))
+    bound = contrast_bound(placed[1:], placed[0])
+    if np.isnan(bound):
+        return ""
+    beyond = int((square[AXIS].iloc[1:].abs() > bound).sum())
+    return f"; {beyond} of {len(placed) - 1} are beyond 95% of random contrasts ({bound:.2f})"
 
 
 def _most_similar(roles: NDArray[np.float64], names: pd.Index) -> str:
@@ -109,13 +121,16 @@ def _most_similar(roles: NDArray[np.float64], names: pd.Index) -> str:
 
 
 @illustrated
-def trait_geometry(cosines: pd.DataFrame, *, middle_layer: int) -> Illustration:
+def trait_geometry(
+    cosines: pd.DataFrame, pairs: pd.DataFrame, positions: pd.DataFrame, *, middle_layer: int
+) -> Illustration:
     """Plot cosines between trait vectors and with the axis; the latter at every layer.
 
     Parameters
     ----------
-    cosines
-        Table ``cosines`` of the traits stage.
+    cosines, pairs, positions
+        Tables ``cosines`` of the traits stage, ``trait_pair_cosines`` and ``trait_positions``; the
+        last two hold the nulls.
     middle_layer
         Layer of the matrix.
     """
@@ -126,7 +141,9 @@ def trait_geometry(cosines: pd.DataFrame, *, middle_layer: int) -> Illustration:
     axes[0, 0].set_title(f"Trait vectors and the axis, layer {middle_layer}")
     _lines(axes[0, 1], cosines, square.index.drop(AXIS).tolist(), middle_layer)
     return Illustration(
-        figure, "Geometry of the trait vectors", _trait_finding(square, middle_layer)
+        figure,
+        "Geometry of the trait vectors",
+        _trait_finding(square, pairs, positions, middle_layer),
     )
 
 
@@ -145,7 +162,9 @@ def _lines(axes: Axes, cosines: pd.DataFrame, traits: list[str], middle_layer: i
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2)
 
 
-def _trait_finding(square: pd.DataFrame, layer: int) -> str:
+def _trait_finding(
+    square: pd.DataFrame, pairs: pd.DataFrame, positions: pd.DataFrame, layer: int
+) -> str:
     along = square[AXIS].drop(index=AXIS)
     signed = [f"{readable(str(name))} ({value:+.2f})" for name, value in along.items()]
     away, toward = (
@@ -157,9 +176,16 @@ def _trait_finding(square: pd.DataFrame, layer: int) -> str:
         + (f": {listed(away[::-1][:5])}" if away else ""),
         f"{count(len(toward), 'trait')} toward it" + (f": {listed(toward[:5])}" if toward else ""),
     ]
-    traits = square.drop(index=AXIS, columns=AXIS).to_numpy(dtype=np.float64)
-    between = np.abs(traits[np.triu_indices(len(traits), 1)])
     text = f"At layer {layer}, {'; '.join(parts)}."
-    if between.size:
-        text += f" The mean |cosine| between two traits is {between.mean():.2f}."
+    if len(positions):
+        beyond = int((positions.axis_cosine.abs() > positions.axis_null_p95).sum())
+        text += (
+            f" {beyond} of {count(len(positions), 'trait')} are beyond 95% of random contrasts "
+            f"between roles ({positions.axis_null_p95.iloc[0]:.2f})."
+        )
+    if len(pairs):
+        text += (
+            f" Two traits have a mean |cosine| of {pairs.cosine.abs().mean():.2f}; two such "
+            f"contrasts stay below {pairs.null_p95.iloc[0]:.2f} in 95% of cases."
+        )
     return capital(text)

@@ -9,6 +9,7 @@ from personae.report.plots import style
 from personae.report.plots.label_placement import select_extremes
 from personae.report.plots.style import Illustration, illustrated, panels
 from personae.report.wording import both_ends, listed, readable
+from personae.science.trait_geometry import contrast_bound
 
 _COMPONENTS = 4
 _MOST_ROLES = 16
@@ -43,9 +44,15 @@ def role_loadings(loadings: pd.DataFrame) -> Illustration:
 
 
 def _finding(rows: pd.DataFrame, shown: list[int]) -> str:
-    parts = []
+    placed = rows.pivot(index="role", columns="component", values="loading")
+    values, parts = placed.to_numpy(dtype=np.float64), []
     for component in shown:
         here = rows[rows.component == component].sort_values("loading", ascending=False)
         near, far = both_ends([readable(role) for role in here.role], _NAMED)
-        parts.append(f"PC {component + 1} runs from {listed(near)} to {listed(far) or 'no other'}")
+        text = f"PC {component + 1} runs from {listed(near)} to {listed(far) or 'no other'}"
+        bound = contrast_bound(values, np.eye(values.shape[1])[placed.columns.get_loc(component)])
+        if not np.isnan(bound):
+            beyond = int((here.loading.abs() > bound).sum())
+            text += f" ({beyond} of {len(here)} beyond 95% of random contrasts, {bound:.2f})"
+        parts.append(text)
     return f"{'; '.join(parts)}. Components are signed toward the Assistant."

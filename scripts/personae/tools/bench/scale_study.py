@@ -255,7 +255,12 @@ class ScaleStudy:
                 "projections": self._role_parts(self.n_roles),
                 "middle_layer": self.middle,
             }),
-            ("trait_geometry", f"{_TRAITS} traits", self._plots("trait_cosines")),
+            ("trait_geometry", f"{_TRAITS} traits", {
+                "cosines": self.path("trait_cosines"),
+                "pairs": self.path("trait_pair_cosines"),
+                "positions": self.path("trait_positions"),
+                "middle_layer": self.middle,
+            }),
             ("trait_positions", f"{_TRAITS} traits", {
                 "pairs": self.path("trait_pair_cosines"),
                 "positions": self.path("trait_positions"),

@@ -99,7 +99,16 @@ FIGURE_STAGES: Final = (
         {"separation": "separation", "projections": "projections"},
     ),
     _figure("heldout_roles", "Plot held-out roles", _SPACE, {"": "heldout_roles"}),
-    _figure("trait_geometry", "Plot cosines between traits", _TRAITS, {"": "cosines"}),
+    _figure(
+        "trait_geometry",
+        "Plot cosines between traits",
+        _TRAITS,
+        {
+            "cosines": "cosines",
+            "pairs": "trait_pair_cosines",
+            "positions": "trait_positions",
+        },
+    ),
     _figure(
         "trait_space",
         "Plot trait space and axis",

@@ -313,7 +313,13 @@ def draw_figures(study: Study, model: str) -> None:
         **layer,
         **out("separation"),
     )
-    plot_trait_geometry.main(table=at("traits/cosines"), **layer, **out("trait_geometry"))
+    plot_trait_geometry.main(
+        cosines=at("traits/cosines"),
+        pairs=at("traits/pair_cosines"),
+        positions=at("traits/positions"),
+        **layer,
+        **out("trait_geometry"),
+    )
     plot_trait_space.main(
         **{
             name: at(f"trait_space/trait_space_{name}")
