@@ -171,7 +171,7 @@ def _clustered_variance(values: FloatArray, codes: NDArray[np.int64]) -> float:
     return float(k / (k - 1) * (sums**2).sum() / len(values) ** 2)
 
 
-def student_interval(estimate: float, error: float, degrees: int, level: float) -> Interval:
+def student_interval(estimate: float, error: float, degrees: float, level: float) -> Interval:
     """Interval of an estimate with a standard error of so many degrees of freedom."""
     # Imported here: scipy.stats takes an aggregate node more time than its own work.
     from scipy.special import stdtrit

@@ -13,11 +13,17 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from personae.science.jackknife import LOGIT, jackknife_interval
+from personae.science.jackknife import IDENTITY, crossed_jackknife_interval
 from personae.science.permutations import permutation_p, permuted_batches
 from personae.science.projection import cosine, unit
 from personae.science.resampling import Interval
-from personae.science.statistics import auc, auc_interval, auc_of_ranks, column_ranks
+from personae.science.statistics import (
+    auc,
+    auc_interval,
+    auc_of_ranks,
+    auc_without_each,
+    column_ranks,
+)
 
 FloatArray = NDArray[np.float64]
 Record = dict[str, Any]
@@ -34,9 +40,22 @@ class AskedRollouts(NamedTuple):
 
 
 class RoleResult(NamedTuple):
-    """The row of one role, its AUC under shuffled labels and along random directions."""
+    """The row of one role, and its AUC otherwise.
+
+    Attributes
+    ----------
+    row
+        Of ``heldout_roles`` but for ``layer``.
+    without
+        AUC without each question ``[q]``.
+    null
+        AUC under shuffled labels ``[permutations]``.
+    by_chance
+        AUC along random directions ``[r]``.
+    """
 
     row: Record
+    without: FloatArray
     null: FloatArray
     by_chance: FloatArray
 
@@ -102,7 +121,8 @@ def heldout_role(
     shuffles = permuted_batches(is_default, permutations, seed, questions)
     sums = np.concatenate([labels.astype(np.float64) @ ranks for labels in shuffles])[:, 0]
     null = auc_of_ranks(sums, len(ours.means), len(theirs.means))
-    found = auc_interval(values[is_default], values[~is_default], ours.questions, theirs.questions)
+    sides = values[is_default], values[~is_default], ours.questions, theirs.questions
+    found = auc_interval(*sides)
     by_chance = (
         auc(means[is_default] @ random.T, means[~is_default] @ random.T)
         if len(random)
@@ -123,7 +143,7 @@ def heldout_role(
         "null_p95": float(np.quantile(null, 0.95)),
         "p_value": float(permutation_p(np.asarray([found.estimate]), null[:, np.newaxis])[0]),
     }
-    return RoleResult(row, null, by_chance)
+    return RoleResult(row, auc_without_each(*sides), null, by_chance)
 
 
 def _better_sign(aucs: FloatArray) -> float | None:
@@ -131,18 +151,30 @@ def _better_sign(aucs: FloatArray) -> float | None:
     return float(np.maximum(aucs, 1.0 - aucs).mean()) if len(aucs) else None
 
 
-def _mean_over(aucs: list[float]) -> Interval:
-    """Mean AUC over roles with the jackknife on the logit scale, half a role away from 0 and 1."""
-    values, n = np.asarray(aucs, dtype=np.float64), len(aucs)
-    left_out = (values.sum() - values) / max(n - 1, 1)
-    inside = np.clip(left_out, 0.5 / n, 1.0 - 0.5 / n)
-    mean = float(values.mean())
-    found = jackknife_interval(float(np.clip(mean, 0.5 / n, 1.0 - 0.5 / n)), inside, LOGIT)
-    return Interval(mean, min(found.low, mean), max(found.high, mean))
+def _mean_over(results: list[RoleResult]) -> Interval:
+    """Mean AUC over roles; all roles are held against the default's responses to some questions.
+
+    The interval is the jackknife over roles and over questions. Most roles are separated perfectly
+    and a few are not, so that their spread says too little where none of the few was drawn: one
+    more role, with an AUC of 0.5, takes part in it.
+    """
+    values = np.asarray([*(result.row["auc"] for result in results), 0.5])
+    without = np.stack(
+        [*(result.without for result in results), np.full_like(results[0].without, 0.5)]
+    )
+    n, mean = len(values), float(values[:-1].mean())
+    found = crossed_jackknife_interval(
+        float(values.mean()),
+        (values.sum() - values) / (n - 1),
+        without.mean(axis=0),
+        (values.sum() - values[:, np.newaxis] + without) / n,
+        IDENTITY,
+    )
+    return Interval(mean, max(min(found.low, mean), 0.0), min(max(found.high, mean), 1.0))
 
 
 def over_roles(results: list[RoleResult]) -> Record:
-    """Return the row of all roles together: mean AUC with an interval over roles.
+    """Return the row of all roles together: mean AUC with an interval over roles and questions.
 
     The null is the mean over roles under shuffled labels; ``p_random`` is the share of random
     directions that separate the default from all roles as well, in their better sign for all roles
@@ -151,7 +183,7 @@ def over_roles(results: list[RoleResult]) -> Record:
     # ASSUME: every role weighs the same, however many responses it has.
     """
     rows = [result.row for result in results]
-    mean = _mean_over([row["auc"] for row in rows])
+    mean = _mean_over(results)
     null = np.mean([result.null for result in results], axis=0)
     random = np.mean([result.by_chance for result in results], axis=0)
     random = np.maximum(random, 1.0 - random)

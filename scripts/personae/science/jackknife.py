@@ -85,6 +85,19 @@ def jackknife_interval(
     return _on_scale(estimate, error, k - 1, scale, level)
 
 
+def mean_correlation(values: ArrayLike, level: float = 0.95) -> Interval:
+    """Mean of the correlations ``values [k]`` of clusters, with the jackknife on Fisher's scale.
+
+    The scale is used up to half a cluster from -1 and 1. NaN bounds below three clusters.
+    """
+    data = np.asarray(values, dtype=np.float64)
+    k, most = len(data), 1.0 - 0.5 / len(data)
+    left_out = np.clip((data.sum() - data) / max(k - 1, 1), -most, most)
+    mean = float(data.mean())
+    found = jackknife_interval(float(np.clip(mean, -most, most)), left_out, FISHER, level)
+    return Interval(mean, min(found.low, mean), max(found.high, mean))
+
+
 def crossed_jackknife_interval(
     estimate: float,
     without_rows: ArrayLike,
@@ -96,7 +109,7 @@ def crossed_jackknife_interval(
     """As `jackknife_interval` for two crossed kinds of clusters, such as roles and questions.
 
     The variance is that of rows plus that of columns minus that of cells, and at least that of
-    either kind alone; the degrees of freedom are those of the kind with fewer clusters.
+    either kind alone; the degrees of freedom are Satterthwaite's for the sum of rows and columns.
     """
     (rows, n), (columns, m), (cells, _) = (
         jackknife_error(scale.forward(np.asarray(values, dtype=np.float64)))
@@ -105,10 +118,14 @@ def crossed_jackknife_interval(
     if np.isnan(estimate) or np.isnan([rows, columns, cells]).any():
         return Interval(estimate, np.nan, np.nan)
     variance = max(rows**2 + columns**2 - cells**2, rows**2, columns**2)
-    return _on_scale(estimate, float(np.sqrt(variance)), min(n, m) - 1, scale, level)
+    spread = rows**4 / (n - 1) + columns**4 / (m - 1)
+    freedom = (rows**2 + columns**2) ** 2 / spread if spread else min(n, m) - 1
+    return _on_scale(estimate, float(np.sqrt(variance)), freedom, scale, level)
 
 
-def _on_scale(estimate: float, error: float, freedom: int, scale: Scale, level: float) -> Interval:
+def _on_scale(
+    estimate: float, error: float, freedom: float, scale: Scale, level: float
+) -> Interval:
     """Student's interval on the scale of its standard error, turned back."""
     middle = float(scale.forward(np.asarray(estimate)))
     found = student_interval(middle, error, freedom, level)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csc_array
 
 from personae.data import tables
-from personae.data.table_values import DEFAULT
+from personae.data.table_values import DEFAULT, number_or_none
 from personae.science.alignment import axis_component_cosines, jackknife_roles
 from personae.science.alignment_nulls import ScaledDirection, placebo_cosines, shuffled_axis_null
 from personae.science.geometry import (
@@ -20,6 +20,7 @@ from personae.science.geometry import (
     outlier_dimensions,
     participation_ratio,
 )
+from personae.science.jackknife import IDENTITY, jackknife_interval
 from personae.science.permutations import permutation_p, permuted_labels
 from personae.science.persona_space import PersonaSpace
 from personae.science.projection import Activations
@@ -120,7 +121,9 @@ def layer_table(
             "participation_ratio": participation_ratio(fit.variance),
             "components_needed": components_for_variance(fit.explained, settings.variance),
             **{
-                name: pa.array([value if scaling == "centred" else None], pa.float64())
+                name: pa.array(
+                    [number_or_none(value if scaling == "centred" else None)], pa.float64()
+                )
                 for name, value in zip(_DIMENSION_COLUMNS, dimension, strict=True)
             },
             "axis_pc1_cosine": axis_component_cosines(fit, space.axis)[:, 0],
@@ -134,19 +137,40 @@ def layer_table(
 def _dimension_null(null: LayerNull, settings: SpaceSettings) -> tuple[float, float, float]:
     """Components needed, as a share of those that roles shuffled within questions need.
 
-    Returns the median share, and its 2.5 and 97.5 percentile over shuffles. Data and null are
-    counted alike: role means of the same rollouts, of which each role has as many.
+    Returns the share of the shuffles' median, and its interval over roles (jackknife). Data and
+    null are counted alike: role means of the same rollouts, of which each role has as many.
+    Components are counted in fractions, so that the share changes with every role.
     """
     roles = np.flatnonzero(null.subjects != DEFAULT)
     codes = encode(null.subjects[roles])
     times = min(settings.permutations, _DIMENSION_SHUFFLES)
     shuffled = permuted_labels(codes, times, settings.seed, null.questions[roles])
     grams = _centred_grams(null.activations[:, 0], roles, np.concatenate([[codes], shuffled]))
-    variance = np.linalg.eigvalsh(grams)[:, ::-1].clip(0.0)
-    share = np.cumsum(variance, axis=1) / variance.sum(axis=1, keepdims=True)
-    needed = (share < settings.variance - 1e-9).sum(axis=1) + 1.0
-    middle, low, high = np.quantile(needed[0] / needed[1:], [0.5, 0.025, 0.975])
-    return float(middle), float(low), float(high)
+    needed = _fraction_needed(np.linalg.eigvalsh(grams), settings.variance)
+    null_median = np.median(needed[1:])
+    n = len(grams[0])
+    without = np.empty(n)
+    for role in range(n):
+        kept = np.delete(np.arange(n), role)
+        rest = grams[0][np.ix_(kept, kept)]
+        rest = rest - rest.mean(axis=0) - rest.mean(axis=1, keepdims=True) + rest.mean()
+        without[role] = _fraction_needed(np.linalg.eigvalsh(rest)[np.newaxis], settings.variance)[0]
+    found = jackknife_interval(float(needed[0] / null_median), without / null_median, IDENTITY)
+    return found.estimate, max(found.low, 0.0), found.high
+
+
+def _fraction_needed(eigenvalues: NDArray[np.floating[Any]], variance: float) -> FloatArray:
+    """Components that explain ``variance``, a part of the last one counted as its part ``[b]``.
+
+    ``eigenvalues [b, n]`` ascend. NaN where none is positive.
+    """
+    held = eigenvalues[:, ::-1].clip(0.0)
+    total = held.sum(axis=1)
+    found = np.full(len(held), np.nan)
+    for row in np.flatnonzero(total > 0.0):
+        shares = np.concatenate([[0.0], np.cumsum(held[row]) / total[row]])
+        found[row] = np.interp(variance, shares, np.arange(len(shares)))
+    return found
 
 
 def _centred_grams(

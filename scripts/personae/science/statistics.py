@@ -144,22 +144,38 @@ def auc_interval(
     side with fewer clusters has. NaN bounds with a side in fewer than two clusters, or with fewer
     than three clusters in all.
 
+    """
+    estimate = float(auc(positive, negative))
+    groups = [np.unique(labels) for labels in (positive_clusters, negative_clusters)]
+    fewest = min(len(names) for names in groups)
+    if len(np.union1d(*groups)) < MIN_CLUSTERS or fewest < 2:
+        return Interval(estimate, np.nan, np.nan)
+    if estimate in (0.0, 1.0):
+        bounds = wilson(round(estimate) * fewest, fewest, level)
+        return Interval(estimate, bounds.low, bounds.high)
+    left_out = auc_without_each(positive, negative, positive_clusters, negative_clusters)
+    return jackknife_interval(estimate, left_out, LOGIT, level)
+
+
+def auc_without_each(
+    positive: FloatArray,
+    negative: FloatArray,
+    positive_clusters: ArrayLike,
+    negative_clusters: ArrayLike,
+) -> FloatArray:
+    """AUC without each cluster ``[k]``, clusters in sorted order; half a pair from 0 and 1.
+
+    NaN where a side is empty without the cluster.
+
     Notes
     -----
     Wins between every two clusters are counted once in a ``[clusters, clusters]`` matrix; the AUC
     without a cluster is then a quadratic form in it.
     """
-    estimate = float(auc(positive, negative))
     labels = np.concatenate([np.asarray(positive_clusters), np.asarray(negative_clusters)])
     left = without_each(labels)
     of_positive, of_negative = left.codes[: len(positive)], left.codes[len(positive) :]
     k = left.counts.shape[1]
-    fewest = min(len(np.unique(of_positive)), len(np.unique(of_negative)))
-    if k < MIN_CLUSTERS or fewest < 2:
-        return Interval(estimate, np.nan, np.nan)
-    if estimate in (0.0, 1.0):
-        bounds = wilson(round(estimate) * fewest, fewest, level)
-        return Interval(estimate, bounds.low, bounds.high)
     wins = np.empty((k, k))
     for other in range(k):
         rivals = np.sort(negative[of_negative == other])
@@ -168,7 +184,7 @@ def auc_interval(
         wins[:, other] = np.bincount(of_positive, (below + tied_or_below) / 2.0, minlength=k)
     sizes = [left.counts @ np.bincount(codes, minlength=k) for codes in (of_positive, of_negative)]
     won = ((left.counts @ wins) * left.counts).sum(axis=1)
-    return jackknife_interval(estimate, _inside(won, sizes[0] * sizes[1]), LOGIT, level)
+    return _inside(won, sizes[0] * sizes[1])
 
 
 def _inside(won: FloatArray, pairs: FloatArray) -> FloatArray:

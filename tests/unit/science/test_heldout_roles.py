@@ -56,6 +56,18 @@ def test_a_planted_axis_separates_roles_that_it_was_not_made_of() -> None:
     assert row["n_role"] == ROLES
 
 
+def test_perfect_separation_has_an_interval_and_questions_widen_it() -> None:
+    perfect = over_roles(results(30.0))
+    assert perfect["auc"] == 1.0
+    assert 0.7 < perfect["auc_low"] < 0.99
+    assert perfect["auc_high"] == 1.0
+    some = results(1.0)
+    alike = [result._replace(without=np.full(QUESTIONS, result.row["auc"])) for result in some]
+    both, roles = over_roles(some), over_roles(alike)
+    assert both["auc"] == roles["auc"]
+    assert both["auc_high"] - both["auc_low"] > roles["auc_high"] - roles["auc_low"]
+
+
 def test_roles_without_a_common_direction_are_separated_only_by_the_axis_that_holds_them() -> None:
     rows = [over_roles(results(0.0, seed)) for seed in range(5)]
     without, within = (np.mean([row[name] for row in rows]) for name in ("auc", "auc_with"))

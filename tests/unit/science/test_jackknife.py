@@ -11,8 +11,10 @@ from personae.science.jackknife import (
     FISHER,
     IDENTITY,
     LOGIT,
+    crossed_jackknife_interval,
     jackknife_error,
     jackknife_interval,
+    mean_correlation,
     without_each,
 )
 
@@ -47,3 +49,47 @@ def test_undefined_values_are_left_out_and_two_clusters_give_no_interval() -> No
 def test_each_cluster_is_left_out_once() -> None:
     left = without_each(["b", "a", "b"])
     assert (left.counts @ left.total([1.0, 10.0, 100.0])).tolist() == [101.0, 10.0]
+
+
+def crossed(values: np.ndarray) -> tuple[float, float, float]:
+    """Interval of the mean of ``values [rows, columns]`` over both kinds of clusters."""
+    n, m = values.shape
+    total, cells = values.sum(), values.size
+    return crossed_jackknife_interval(
+        values.mean(),
+        [np.delete(values, i, axis=0).mean() for i in range(n)],
+        [np.delete(values, j, axis=1).mean() for j in range(m)],
+        (total - values) / (cells - 1),
+        IDENTITY,
+    )
+
+
+def test_an_interval_over_crossed_clusters_is_that_of_the_kind_that_varies() -> None:
+    rng = np.random.default_rng(0)
+    rows = np.repeat(rng.normal(size=(10, 1)), 4, axis=1)
+    means = rows.mean(axis=1)
+    plain = jackknife_interval(
+        means.mean(), [np.delete(means, i).mean() for i in range(10)], IDENTITY
+    )
+    assert crossed(rows) == pytest.approx(plain)  # nine degrees of freedom, not three
+    both = crossed(rows + rng.normal(size=(1, 4)))
+    assert both[2] - both[1] > 1.5 * (plain.high - plain.low)
+
+
+def test_crossed_intervals_hold_the_mean() -> None:
+    rng = np.random.default_rng(1)
+    held = 0
+    for _ in range(400):
+        values = rng.normal(size=(8, 1)) + rng.normal(size=(1, 6)) + rng.normal(size=(8, 6))
+        _, low, high = crossed(values)
+        held += low <= 0.0 <= high
+    assert 0.92 <= held / 400 <= 0.985
+
+
+def test_a_mean_correlation_has_an_interval_within_its_bounds() -> None:
+    found = mean_correlation([0.9, 0.6, 0.95, 0.8, 0.99])
+    assert -1.0 <= found.low < found.estimate < found.high <= 1.0
+    assert found.estimate - found.low > found.high - found.estimate
+    perfect = mean_correlation([1.0] * 5)
+    assert perfect.low < 1.0 == perfect.high
+    assert np.isnan(mean_correlation([0.5, 0.6]).low)

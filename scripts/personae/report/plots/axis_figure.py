@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
@@ -66,12 +65,10 @@ def _question_interval(axes: Axes, row: pd.Series) -> None:
     """Draw the interval over questions, which only the middle layer has."""
     if pd.isna(row.questions_low):
         return
-    bounds = [[row.axis_pc1_cosine - row.questions_low], [row.questions_high - row.axis_pc1_cosine]]
+    lengths = style.error_lengths(row.axis_pc1_cosine, row.questions_low, row.questions_high)
     look: style.Look = {"color": style.INK, "capsize": 3, "lw": 1.2, "fmt": "none", "zorder": 4}
     label = "interval over questions"
-    axes.errorbar(
-        [row.name], [row.axis_pc1_cosine], yerr=np.maximum(bounds, 0), label=label, **look
-    )
+    axes.errorbar([row.name], [row.axis_pc1_cosine], yerr=lengths, label=label, **look)
 
 
 def _references(axes: Axes, rows: pd.DataFrame) -> None:

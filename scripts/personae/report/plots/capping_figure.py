@@ -126,15 +126,11 @@ def _panel(axes: Axes, arms: TradeoffArms, bands: Sequence[str]) -> None:
 
 def _bars(axes: Axes, rows: pd.DataFrame, **look: Any) -> None:
     """Draw points with horizontal and vertical intervals."""
-    lengths: style.Look = {"xerr": _spread(rows, "x"), "yerr": _spread(rows, "y")}
+    lengths: style.Look = {
+        "xerr": style.error_lengths(rows.x, rows.x_low, rows.x_high),
+        "yerr": style.error_lengths(rows.y, rows.y_low, rows.y_high),
+    }
     axes.errorbar(rows.x, rows.y, zorder=2, **lengths, **look)
-
-
-def _spread(rows: pd.DataFrame, name: str) -> np.ndarray:
-    """Lengths of error bars ``[2, n]``; a missing interval has length zero."""
-    value = rows[name].to_numpy(dtype=np.float64)
-    low, high = (rows[f"{name}_{end}"].to_numpy(dtype=np.float64) for end in ("low", "high"))
-    return np.asarray(np.nan_to_num(np.clip(np.stack([value - low, high - value]), 0.0, None)))
 
 
 def _finding(by_harm: list[tuple[str, TradeoffArms]], capability: str) -> str:

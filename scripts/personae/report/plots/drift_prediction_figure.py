@@ -31,11 +31,9 @@ def drift_predictions(table: pd.DataFrame) -> Illustration:
     for shift, (target, color) in zip((-0.15, 0.15), _COLORS.items(), strict=True):
         rows = table[table.target == target].set_index("arm").reindex(arms)
         places = np.arange(len(arms)) + shift
-        lengths = np.nan_to_num([rows.r2 - rows.r2_low, rows.r2_high - rows.r2])
+        lengths = style.error_lengths(rows.r2, rows.r2_low, rows.r2_high)
         look: style.Look = {"fmt": "o", "color": color, "elinewidth": 1.4, "ms": 6}
-        axes.errorbar(
-            places, rows.r2, yerr=np.clip(lengths, 0, None), label=f"next {target}", **look
-        )
+        axes.errorbar(places, rows.r2, yerr=lengths, label=f"next {target}", **look)
         null = "messages dealt out, 95th %" if target == "change" else None
         axes.plot(places, rows.null_p95, "v", color=style.NULL, ms=6, label=null)
     style.rule(axes, 0.0, "the mean")

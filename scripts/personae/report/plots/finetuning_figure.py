@@ -63,15 +63,11 @@ def _shift_panel(axes: Axes, rows: pd.DataFrame) -> None:
         (False, style.NULL, "other traits"),
     ):
         part = rows[(rows.trait == rows.trained) == own]
-        bars = [
-            np.abs(part[[f"{name}_low", f"{name}_high"]].to_numpy(float).T - part[name].to_numpy())
-            for name in ("shift", "change")
-        ]
         axes.errorbar(
             part["shift"],
             part.change,
-            xerr=np.nan_to_num(bars[0]),
-            yerr=np.nan_to_num(bars[1]),
+            xerr=style.error_lengths(part["shift"], part.shift_low, part.shift_high),
+            yerr=style.error_lengths(part.change, part.change_low, part.change_high),
             fmt="o",
             color=color,
             elinewidth=0.6,
@@ -90,8 +86,7 @@ def _null_panel(axes: Axes, plain: pd.DataFrame, correlations: pd.DataFrame) -> 
     for place, row in enumerate(correlations.itertuples()):
         if row.r is None or np.isnan(row.r):
             continue
-        known = row.low is not None and not np.isnan(row.low)
-        bar = [[row.r - row.low], [row.high - row.r]] if known else None
+        bar = style.error_lengths(row.r, row.low, row.high)
         axes.errorbar([place], [row.r], yerr=bar, fmt="o", color=style.ASSISTANT)
         if row.shuffled_p95 is not None:
             axes.plot([place - 0.2, place + 0.2], [row.shuffled_p95] * 2, color=style.NULL)

@@ -62,8 +62,7 @@ def _tradeoff(axes: Axes, rows: pd.DataFrame) -> None:
         (random, {"color": style.NULL, "mfc": "white", "label": "random direction"}),
         (axis, {"color": style.ASSISTANT, "label": "axis"}),
     ):
-        lengths = np.stack([part.change_high - part.change, part.change - part.change_low])
-        errors = np.nan_to_num(np.clip(lengths, 0, None)) if len(part) else None
+        errors = style.error_lengths(part.less, -part.change_high, -part.change_low)
         bars: style.Look = {"fmt": "o", "ms": 5, "elinewidth": 0.8, "alpha": 0.8, **look}
         axes.errorbar(part.accuracy_change, part.less, yerr=errors, **bars)
     front = axis[axis.pareto].sort_values("accuracy_change")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -89,9 +88,9 @@ def _correlations(axes: Axes, link: pd.DataFrame) -> None:
         **look,
     )
     for row in axis[axis.value.notna()].itertuples():
-        lengths = np.nan_to_num([[row.value - row.low], [row.high - row.value]])
+        lengths = style.error_lengths(row.value, row.low, row.high)
         bars: style.Look = {"fmt": "o", "color": style.ASSISTANT, "elinewidth": 1.4, "ms": 6}
-        axes.errorbar(row.value, places[row.statistic], xerr=np.clip(lengths, 0, None), **bars)
+        axes.errorbar(row.value, places[row.statistic], xerr=lengths, **bars)
         null: style.Look = {"color": style.MUTED, "ms": 9, "mew": 1.4}
         axes.plot(row.null_p05, places[row.statistic], "|", **null)
     axes.plot([], [], "|", color=style.MUTED, ms=9, mew=1.4, label="null, 5th %")

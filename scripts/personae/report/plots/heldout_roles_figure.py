@@ -30,9 +30,9 @@ def heldout_roles(table: pd.DataFrame) -> Illustration:
     height = float(np.clip(1.5 + 0.2 * len(shown), 2.6, 6.5))
     figure, grid = panels(1, 1, width=7.2, height=height)
     axes, places = grid[0, 0], np.arange(len(shown))
-    lengths = np.nan_to_num([shown.auc - shown.auc_low, shown.auc_high - shown.auc])
+    lengths = style.error_lengths(shown.auc, shown.auc_low, shown.auc_high)
     bars: style.Look = {"fmt": "none", "color": style.ASSISTANT, "elinewidth": 1.2, "alpha": 0.55}
-    axes.errorbar(shown.auc, places, xerr=np.clip(lengths, 0, None), zorder=2, **bars)
+    axes.errorbar(shown.auc, places, xerr=lengths, zorder=2, **bars)
     axes.plot(shown.null_p95, places, "v", color=style.NULL, ms=4, label="shuffled labels, 95th %")
     hollow: style.Look = {"color": style.ASSISTANT, "mfc": "white", "ms": 6}
     axes.plot(shown.auc_with, places, "o", label="axis of all roles", zorder=3, **hollow)

@@ -47,10 +47,10 @@ def _panel(axes: Axes, rows: pd.DataFrame, model: str, *, labelled: bool) -> Non
     """Draw one line per statistic with its interval and its null."""
     names = [_named(row, model) for _, row in rows.iterrows()]
     places = -np.arange(len(rows), dtype=float)
-    lengths = np.nan_to_num([rows.value - rows.low, rows.high - rows.value])
+    lengths = style.error_lengths(rows.value, rows.low, rows.high)
     bars: style.Look = {"fmt": "o", "color": style.ASSISTANT, "elinewidth": 1.4, "ms": 6}
     label = "correlation, 95% interval over roles" if labelled else None
-    axes.errorbar(rows.value, places, xerr=np.clip(lengths, 0, None), label=label, **bars)
+    axes.errorbar(rows.value, places, xerr=lengths, label=label, **bars)
     null = "roles shuffled, 95th %" if labelled else None
     axes.plot(rows.null_p95, places, "|", color=style.MUTED, ms=10, mew=1.4, ls="", label=null)
     style.rule(axes, 0.0, vertical=True)

@@ -33,8 +33,7 @@ def _difference_panel(axes: Axes, rows: pd.DataFrame) -> None:
     colors = {"strong": style.PERSONA, "mild": "#EBA36E", "normal": style.ASSISTANT}
     names = []
     for place, row in enumerate(rows.itertuples()):
-        known = row.low is not None and not np.isnan(row.low)
-        bar = [[row.difference - row.low], [row.high - row.difference]] if known else None
+        bar = style.error_lengths(row.difference, row.low, row.high)
         color = colors.get(row.level, style.MUTED)
         axes.errorbar([row.difference], [place], xerr=bar, fmt="o", color=color)
         auc = f"  AUC {row.auc:.2f}" if row.auc is not None and not np.isnan(row.auc) else ""

@@ -30,7 +30,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patheffects import withStroke
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from personae.report.plots.figure_files import write_figure, write_rows
 from personae.report.wording import typeset
@@ -184,6 +184,12 @@ def band(
     """Shade an interval; positions with missing bounds stay empty."""
     bounds = (np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64))
     axes.fill_between(np.asarray(x), *bounds, color=color, alpha=alpha, linewidth=0)
+
+
+def error_lengths(value: ArrayLike, low: ArrayLike, high: ArrayLike) -> NDArray[np.float64]:
+    """Return lengths of error bars below and above ``[2, n]``; zero where there is no interval."""
+    middle, below, above = (np.atleast_1d(np.asarray(v, dtype=float)) for v in (value, low, high))
+    return np.asarray(np.nan_to_num(np.clip([middle - below, above - middle], 0.0, None)))
 
 
 def limit(axes: Axes, which: Literal["x", "y"], low: float, high: float) -> None:

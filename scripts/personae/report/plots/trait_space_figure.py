@@ -47,11 +47,9 @@ def _cosines(axes: Axes, shown: pd.DataFrame) -> None:
     places, null = np.arange(len(shown)), float(shown.null_p95.iloc[0])
     axes.axvspan(-null, null, color=style.NULL, alpha=0.2, lw=0, label="null, 95 %")
     axes.axvline(0, color=style.FAINT, zorder=1)
-    lengths = np.nan_to_num(
-        [shown.cosine - shown.cosine_low, shown.cosine_high - shown.cosine], nan=0.0
-    )
+    lengths = style.error_lengths(shown.cosine, shown.cosine_low, shown.cosine_high)
     bars: style.Look = {"fmt": "o", "color": style.PERSONA, "elinewidth": 1.2, "ms": 4.5}
-    axes.errorbar(shown.cosine, places, xerr=np.clip(lengths, 0, None), **bars)
+    axes.errorbar(shown.cosine, places, xerr=lengths, **bars)
     axes.set_yticks(places, [readable(trait) for trait in shown.trait], fontsize=7.6)
     axes.set(xlabel="Cosine with the Assistant Axis", ylim=(-0.7, len(shown) - 0.3))
     axes.grid(axis="y", visible=False)

@@ -106,7 +106,7 @@ CLAIMS = (
         "as a share of those that shuffled roles need",
         published="4 (Gemma 2 27B), 8 (Qwen 3 32B), 19 (Llama 3.3 70B), of 275 roles",
         unit="roles",
-        null="roles shuffled among the responses to each question; the interval is over shuffles",
+        null="roles shuffled among the responses to each question, median over shuffles",
         expect=Below(bound=0.75, smallest=0.75),
         min_clusters=8,
         measure=_dimension,

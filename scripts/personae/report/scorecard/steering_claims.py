@@ -14,6 +14,7 @@ from personae.report.scorecard.evidence import Evidence
 from personae.report.scorecard.expectations import Above, Below
 from personae.report.wording import readable
 from personae.science.cluster_inference import Inference, mean_of_clusters
+from personae.science.jackknife import mean_correlation
 from personae.science.resampling import midranks
 
 _CLUSTER = ["trait", "question_id"]
@@ -142,7 +143,8 @@ def _dose(evidence: Evidence) -> Outcome:
     found, beyond = _inference(own), _inference((own - random).dropna())
     null = float(random.mean())
     p = max(found.p_greater, beyond.p_greater)
-    return Finding(found.interval, p, found.clusters, found.n, null, evidence.criteria.judge)
+    interval = mean_correlation(own.to_numpy())
+    return Finding(interval, p, found.clusters, found.n, null, evidence.criteria.judge)
 
 
 def _rank_correlation(rows: pd.DataFrame) -> float:

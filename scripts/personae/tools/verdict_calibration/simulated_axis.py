@@ -49,6 +49,8 @@ _DRAWS: Final = 99
 p-values have the same size with any number, and bounds of 99 draws differ by chance alone."""
 _FIRST: Final = np.ones(_HIDDEN) / np.sqrt(_HIDDEN)
 """The direction along which roles vary most, with the effect; not a single dimension."""
+_OF_DEFAULT: Final = np.random.default_rng(0).normal(size=_HIDDEN)
+"""What is the default's own, the same in every study: all are of one model."""
 _MOST_ROLES: Final = 40
 """A persona space of more roles is simulated with so many."""
 _THEATRICAL: Final = ("dramatic", "enigmatic", "mystical", "poetic", "subversive", "pirate_speech")
@@ -86,7 +88,7 @@ def simulated_rollouts(
     )
     spread = 1.0 / np.sqrt(1.0 + np.arange(_HIDDEN))
     of_role = roles.normal(size=(n + 1, _HIDDEN)) * spread * (1.5 - 0.7 * effect)
-    of_role[-1] = 0.3 * of_role[-1] if effect else of_role[:-1].mean(axis=0)
+    of_role[-1] = 0.24 * _OF_DEFAULT * spread if effect else of_role[:-1].mean(axis=0)
     of_role += np.append(scores, effect * 5.0)[:, np.newaxis] * _FIRST
     of_question = rng.normal(size=(questions, _HIDDEN)) * spread
     place = {role: i for i, role in enumerate([*names("r", n), DEFAULT])}

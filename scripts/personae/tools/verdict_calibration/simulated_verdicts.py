@@ -119,13 +119,20 @@ Found = dict[str, dict[int, list[Simulated]]]
 
 
 def simulate(
-    sizes: Sizes, claims: Sequence[Claim], cross: Sequence[CrossClaim], studies: range, seed: int
+    sizes: Sizes,
+    claims: Sequence[Claim],
+    cross: Sequence[CrossClaim],
+    studies: range,
+    seed: int,
+    arms: Sequence[str] = tuple(ARMS),
 ) -> Found:
     """Return the outcomes of every claim that is simulated, without (0) and with (1) effect."""
     found: Found = {}
     for effect in (0, 1):
         for number in studies:
             for place, (arm, makers) in enumerate(ARMS.items()):
+                if arm not in arms:
+                    continue
                 rng = np.random.default_rng([seed, effect, number, place])
                 own = [claim for claim in claims if _decides(arm, claim.id)]
                 _study(sizes, effect, makers, rng, (own, cross if arm == "axis" else ()), found)
@@ -180,6 +187,7 @@ def rates(
     processes: int = 1,
     claims: Sequence[Claim] = CLAIMS,
     cross: Sequence[CrossClaim] = CROSS_CLAIMS,
+    arms: Sequence[str] = tuple(ARMS),
 ) -> dict[str, VerdictRate]:
     """Measured rates by claim.
 
@@ -196,6 +204,8 @@ def rates(
     claims, cross
         Claims about one model and about all; those that read other tables than the simulated ones
         have no rates.
+    arms
+        Keys of `ARMS` to simulate; the rates of their claims do not depend on the others.
 
     Notes
     -----
@@ -204,7 +214,7 @@ def rates(
     claims draw a meaningless direction or condition anew in every study, and have no common value.
     """
     parts = [range(start, studies, processes) for start in range(processes)]
-    arguments = [(sizes, claims, cross, part, seed) for part in parts]
+    arguments = [(sizes, claims, cross, part, seed, arms) for part in parts]
     if processes == 1:
         made = [simulate(*arguments[0])]
     else:
