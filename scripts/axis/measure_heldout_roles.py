@@ -3,7 +3,7 @@
 Per role at the middle layer: the probability that a rollout of the default Assistant projects
 higher than one of the role (AUC) along ``mean(default) - mean(other fully-role vectors)``, with an
 interval over questions, shuffled labels and random directions; role ``*`` is the mean over roles
-with an interval over roles (AA, Assistant Axis). Columns: those of ``heldout_roles``.
+with an interval over roles and questions (AA, Assistant Axis). Columns: those of ``heldout_roles``.
 """
 
 from collections.abc import Mapping

@@ -52,8 +52,8 @@ def _finding(every: pd.Series) -> str:
     text = (
         f"An axis computed without a role separates the default Assistant from it with AUC "
         f"{every.auc:.2f} on average over {count(int(every.n_role), 'role')} (95% interval over "
-        f"roles {bounds(every.auc_low, every.auc_high)}; 95th percentile of shuffled labels "
-        f"{every.null_p95:.2f}); the axis of all roles gives {every.auc_with:.2f}."
+        f"roles and questions {bounds(every.auc_low, every.auc_high)}; 95th percentile of "
+        f"shuffled labels {every.null_p95:.2f}); the axis of all roles gives {every.auc_with:.2f}."
     )
     if pd.notna(every.auc_random):
         text += f" Random directions reach {every.auc_random:.2f}."

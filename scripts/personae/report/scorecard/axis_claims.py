@@ -243,7 +243,7 @@ CLAIMS = (
         estimand="Mean AUC over roles of the projection on the axis computed without the role, "
         "held-out questions, middle layer",
         published="not reported",
-        unit="roles",
+        unit="role x held-out question",
         null=f"{_SHUFFLED}; random directions, isotropic and with the stream's covariance",
         expect=Above(bound=0.5, smallest=0.7),
         min_clusters=8,
