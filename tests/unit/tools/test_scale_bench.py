@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,14 @@ def test_nodes_run_one_by_one_on_drawn_tables(
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 1 + len(chosen)
     assert all(float(line.split()[-3]) > 0.0 for line in lines[1:])
+
+
+def test_nodes_get_the_arguments_that_they_take(tmp_path: Path) -> None:
+    for _, module, given in scale_bench.ScaleStudy(
+        tmp_path, scale_bench.SHAPES["tiny"], 12, 8
+    ).nodes():
+        main = importlib.import_module(f"scripts.{module}").main
+        inspect.signature(main).bind(**given, provenance={})
 
 
 def test_scratch_that_is_too_small_is_said_before_anything_is_drawn(tmp_path: Path) -> None:

@@ -166,7 +166,6 @@ class ScaleStudy:
         shared = {"axis": _AXIS, "seed": 0}
         space = {
             "role_vectors": self.path("role_vectors"),
-            "directions": self.path("directions"),
             "kept": self.like(roles, "kept"),
             "middle_layer": self.middle,
         }
@@ -174,6 +173,7 @@ class ScaleStudy:
         yield f"analyze_persona_space, {number} roles", "axis.analyze_persona_space", {
             **space,
             **shared,
+            "directions": self.path("directions"),
             "sums": self.like(roles, "sums"),
             "paths_out": {kind: self.path(kind) for kind in kinds},
         }  # fmt: skip
