@@ -1,6 +1,6 @@
 """Average the capability items by arm and kind, paired with the uncapped arm.
 
-Accuracy with Wilson bounds; its change with Newcombe's interval for paired shares and the exact
+Accuracy with Wilson bounds; its change with Tango's interval for paired shares and the exact
 two-sided McNemar p-value (AA, capabilities under capping). Columns: ``capability_changes``.
 """
 

@@ -26,7 +26,7 @@ def capability_changes(answers: pd.DataFrame) -> list[dict[str, Any]]:
     -------
     list of dict
         ``accuracy`` with 95% Wilson bounds; ``change``, capped minus uncapped over the same items,
-        with Newcombe's paired interval; ``lost`` and ``gained`` items; ``p``, exact two-sided
+        with Tango's paired score interval; ``lost`` and ``gained`` items; ``p``, exact two-sided
         McNemar. Changes are null for the uncapped arm.
     """
     rows = []

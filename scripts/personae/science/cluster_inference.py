@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -219,26 +220,39 @@ def _divisions(values: FloatArray, n: int, seed: int) -> tuple[FloatArray, int]:
 def paired_proportions(before: ArrayLike, after: ArrayLike, level: float = 0.95) -> Interval:
     """Share of ``after [n]`` minus share of ``before [n]``, 0 or 1 for the same items.
 
-    Newcombe's square-and-add interval (his method 10) from the Wilson bounds of both shares: it
-    has a width even where no item changed, because another one might have.
+    Tango's score interval. It has a width even where no item changed, because another one might
+    have, and keeps its level where items change in one direction only, as under a harmful cap.
     """
-    from personae.science.statistics import wilson
+    from scipy.special import ndtri
 
     x, y = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)
-    n = len(x)
-    one, two = (wilson(int(values.sum()), n, level) for values in (y, x))
-    both, neither = int((x * y).sum()), int(((1 - x) * (1 - y)).sum())
-    lost, won = int((x * (1 - y)).sum()), int(((1 - x) * y).sum())
-    margins = (both + won) * (lost + neither) * (both + lost) * (won + neither)
-    cross = float(both * neither - lost * won)
-    if cross > 0:
-        cross = max(cross - n / 2, 0.0)
-    phi = cross / np.sqrt(margins) if margins else 0.0
+    won, lost, n = float(((1 - x) * y).sum()), float((x * (1 - y)).sum()), len(x)
+    reach, difference = float(ndtri((1.0 + level) / 2.0)), (won - lost) / n
 
-    def reach(a: float, b: float) -> float:
-        return float(np.sqrt(max(a**2 - 2 * phi * a * b + b**2, 0.0)))
+    def outside(value: float) -> bool:
+        return abs(_tango_score(won, lost, n, value)) > reach
 
-    difference = one.estimate - two.estimate
-    low = difference - reach(one.estimate - one.low, two.high - two.estimate)
-    high = difference + reach(one.high - one.estimate, two.estimate - two.low)
+    low, high = (_crossing(outside, difference, end) for end in (-1.0, 1.0))
     return Interval(difference, low, high)
+
+
+def _tango_score(won: float, lost: float, n: int, difference: float) -> float:
+    """Score statistic of a difference of paired shares: standard normal if it is the true one."""
+    a, b = 2.0 * n, (2.0 * n - won + lost) * difference - won - lost
+    c = -lost * difference * (1.0 - difference)
+    share = (math.sqrt(max(b * b - 4.0 * a * c, 0.0)) - b) / (2.0 * a)
+    variance = n * (2.0 * share + difference * (1.0 - difference))
+    excess = won - lost - n * difference
+    if variance <= 0.0:
+        return 0.0 if excess == 0.0 else math.copysign(math.inf, excess)
+    return excess / math.sqrt(variance)
+
+
+def _crossing(outside: Callable[[float], bool], inner: float, outer: float) -> float:
+    """Where ``outside`` turns true between ``inner`` and ``outer``; the latter if it never does."""
+    if not outside(outer):
+        return outer
+    for _ in range(50):
+        middle = (inner + outer) / 2.0
+        inner, outer = (inner, middle) if outside(middle) else (middle, outer)
+    return inner

@@ -75,11 +75,24 @@ def test_no_flipped_answer_still_leaves_room_for_a_loss() -> None:
     assert both.low < -0.5 < both.high
 
 
-def test_newcombes_published_example() -> None:
-    """Newcombe 1998, table III: 14 and 15 of 50 with 12 in both, 2 and 3 lost and won."""
-    before = [1] * 14 + [0] * 36
-    after = [1] * 12 + [0] * 2 + [1] * 3 + [0] * 33
-    found = paired_proportions(before, after)
-    assert found.estimate == pytest.approx(0.02)
-    assert -0.11 < found.low < -0.06
-    assert 0.08 < found.high < 0.14
+def test_paired_bounds_are_those_of_the_score_test() -> None:
+    """Without changed items the score equation has the solution z^2 / (n + z^2)."""
+    z2 = stats.norm.ppf(0.975) ** 2
+    found = paired_proportions(np.ones(16), np.ones(16))
+    assert found.high == pytest.approx(z2 / (16 + z2))
+    assert found.low == -found.high
+    # 44 items of which one is lost; the mirror image of one won.
+    lost, won = ([1] * 44, [1] * 43 + [0]), ([1] * 43 + [0], [1] * 44)
+    down, up = paired_proportions(*lost), paired_proportions(*won)
+    assert (down.low, down.high) == pytest.approx((-up.high, -up.low))
+    assert down.low < -1 / 44 < 0.0 < down.high
+
+
+def test_a_harmful_cap_is_seldom_called_harmless() -> None:
+    """At a loss of exactly 0.1 the lower bound is above -0.1 in at most 2.5% of studies."""
+    rng, above = np.random.default_rng(0), 0
+    for _ in range(1000):
+        right = rng.random(100) < 0.6
+        kept = right & (rng.random(100) >= 0.1 / 0.6)
+        above += paired_proportions(right, kept).low > -0.1
+    assert above / 1000 < 0.04
