@@ -47,7 +47,7 @@ class RoleResult(NamedTuple):
     row
         Of ``heldout_roles`` but for ``layer``.
     without
-        AUC without each question ``[q]``.
+        AUC without each question.
     null
         AUC under shuffled labels ``[permutations]``.
     by_chance
@@ -55,7 +55,7 @@ class RoleResult(NamedTuple):
     """
 
     row: Record
-    without: FloatArray
+    without: dict[str, float]
     null: FloatArray
     by_chance: FloatArray
 
@@ -143,7 +143,10 @@ def heldout_role(
         "null_p95": float(np.quantile(null, 0.95)),
         "p_value": float(permutation_p(np.asarray([found.estimate]), null[:, np.newaxis])[0]),
     }
-    return RoleResult(row, auc_without_each(*sides), null, by_chance)
+    without = dict(
+        zip(np.unique(questions).tolist(), auc_without_each(*sides).tolist(), strict=True)
+    )
+    return RoleResult(row, without, null, by_chance)
 
 
 def _better_sign(aucs: FloatArray) -> float | None:
@@ -159,9 +162,9 @@ def _mean_over(results: list[RoleResult]) -> Interval:
     more role, with an AUC of 0.5, takes part in it.
     """
     values = np.asarray([*(result.row["auc"] for result in results), 0.5])
-    without = np.stack(
-        [*(result.without for result in results), np.full_like(results[0].without, 0.5)]
-    )
+    asked = sorted(set.intersection(*(set(result.without) for result in results)))
+    aucs = [[result.without[question] for question in asked] for result in results]
+    without = np.asarray([*aucs, [0.5] * len(asked)])
     n, mean = len(values), float(values[:-1].mean())
     found = crossed_jackknife_interval(
         float(values.mean()),
