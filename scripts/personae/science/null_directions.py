@@ -33,7 +33,7 @@ def null_directions(
     groups
         ``[n]`` group (role, conversation) of each. Directions of the second kind are normal
         combinations of deviations from the group's mean: between groups the stream varies by the
-        very effect that is held against the null.
+        very effect that is held against the null. There are none where every group has one mean.
     seed
         Of the draw.
     """
@@ -44,9 +44,11 @@ def null_directions(
     member = encode(groups)
     for row in weights:  # so that the groups' means have no weight
         row -= (np.bincount(member, row) / np.bincount(member))[member]
-    own = weights @ stream.astype(np.float64)
+    families = {"isotropic": unit(isotropic)}
+    if n > len(np.unique(member)):
+        families["stream"] = unit(weights @ stream.astype(np.float64))
     return {
         f"random_{kind}{i:02d}": direction
-        for kind, family in (("isotropic", unit(isotropic)), ("stream", unit(own)))
+        for kind, family in families.items()
         for i, direction in enumerate(family)
     }

@@ -31,3 +31,10 @@ def test_the_draw_is_that_of_its_seed() -> None:
     one, same, other = (null_directions(stream, ["g"] * 20, seed) for seed in (1, 1, 2))
     assert all((one[name] == same[name]).all() for name in one)
     assert not np.allclose(one["random_stream00"], other["random_stream00"])
+
+
+def test_without_variation_within_groups_there_are_isotropic_directions_alone() -> None:
+    stream = np.random.default_rng(0).normal(size=(3, 8))
+    found = null_directions(stream, ["a", "b", "c"], 0)
+    assert len(found) == OF_EACH_KIND
+    assert all(name.startswith("random_isotropic") for name in found)
