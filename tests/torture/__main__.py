@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from .alike import alike
 from .answers import damage_answers
 from .endpoint_modes import MODES, check_modes
 from .files import cut, flip_bits, swap
@@ -25,7 +26,7 @@ from .nodes import nodes_of, rounds, table_of
 from .processes import forbidden_words
 from .records import damage_records
 from .small import make_small_study, undefined_numbers
-from .study import JUDGES, RESULTS, TortureStudy, found_study, make_study, port_of
+from .study import RESULTS, TortureStudy, found_study, make_study, port_of
 
 PARTS = ("inputs", "hostile", "endpoints", "answers", "small", "files", "remade", "nodes", "study")
 _RECORDS = 8
@@ -207,10 +208,15 @@ def study_killed(root: Path, whole: TortureStudy, n: int, seed: int) -> list[Row
         study = make_study(root, endpoint.url)
         kills = kill_often(study, n, seed)
         finish(study, kills)
-        # Each of the judges asks a prompt once.
-        asked_again = sum(max(0, k - len(JUDGES)) for k in endpoint.answered.values())
+        # Answers without a verdict are asked for by every run.
+        asked_again = sum(n - 1 for asked, n in endpoint.given.items() if asked in endpoint.judged)
     wanted, found = whole.contents(), study.contents()
-    differing = [f"{name} differs" for name in wanted if found.get(name) != wanted[name]]
+    differing = [
+        f"{name} differs"
+        for name in wanted
+        if found.get(name) != wanted[name]
+        and not (name in found and alike(study.results / name, whole.results / name))
+    ]
     paid = [] if asked_again <= _IN_FLIGHT * n else [f"{asked_again} answers were asked for twice"]
     print(f"killed: {dict(kills.victims)} in {dict(kills.hit)}")
     print(f"{kills.rows_kept} rows kept inside nodes, {asked_again} answers asked for again")

@@ -113,9 +113,14 @@ def progress(bench: Bench, node: Node) -> int:
 
 
 def whole_rows(bench: Bench) -> int:
-    """Count the rows of the model that are stored whole: with a batch for each of their spans."""
+    """Count the rows of the model that are stored whole: with a batch for each of their spans.
+
+    A single row with a single batch may lack others.
+    """
     batches = Counter(_batches(bench))
-    spans = max(batches.values(), default=0)
+    if batches.total() < 2:
+        return 0
+    spans = max(batches.values())
     return sum(n == spans for n in batches.values())
 
 

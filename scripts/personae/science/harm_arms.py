@@ -132,7 +132,7 @@ class ArmInterventions:
         )
         found |= {f"{_AWAY}-{key}": np.asarray(-vector) for key, vector in along.items()}
         families = direction_stack(self._directions)
-        for name in {_steered(arm) for arm in arms if arm.strength is not None}:
+        for name in dict.fromkeys(_steered(arm) for arm in arms if arm.strength is not None):
             vector = families.vectors[families.keys.index(name), families.layers.index(self._layer)]
             found[f"unit-{vector_key(name, self._layer)}"] = unit(vector).astype(np.float32)
         return found

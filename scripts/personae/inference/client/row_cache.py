@@ -71,7 +71,9 @@ class KeptRows:
 
     def of(self, path: str, request: RowsRequest) -> RequestBatches:
         """Return the stored batches of a request."""
-        kind = _digest(path + request.model_dump_json(exclude={"rows"}))
+        # Sorted: vectors in another order are the same request.
+        shared = request.model_dump(mode="json", exclude={"rows"})
+        kind = _digest(path + json.dumps(shared, sort_keys=True))
         if kind not in self._kinds:
             self._kinds[kind] = _load(self._folder, kind)
         journal = BatchJournal(self._folder / f"{kind}-{time.time_ns()}-{os.getpid()}")

@@ -11,9 +11,18 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from personae.api.requests import ActivationRow, EngineSpec, LikelihoodRow, Message, Span
+from personae.api.requests import (
+    ActivationRow,
+    ActivationsRequest,
+    EngineSpec,
+    LikelihoodRow,
+    Message,
+    Span,
+)
+from personae.api.wire_encoding import pack_vector
 from personae.data.vector_columns import to_matrix
 from personae.inference.client import EngineClient, EngineError, connect
 from personae.inference.client.row_cache import KeptRows
@@ -263,3 +272,20 @@ def test_a_full_disk_costs_kept_rows_and_no_result(
     (servers.folder / "kept").write_text("no folder can be made here")
     with client.keeping(kept(servers)):
         assert say(client, "a", "b") == ["a", "b"]
+
+
+def test_vectors_in_another_order_are_the_same_request(tmp_path: Path) -> None:
+    """A node that draws them from a set names them in another order each time."""
+    vectors = {name: pack_vector(np.full(4, float(i))) for i, name in enumerate("abc")}
+    span = Span(name="response", start=0, end=2)
+    rows = [ActivationRow(id="r", token_ids=[1, 2], n_prompt=1, spans=[span])]
+    one, other = (
+        ActivationsRequest(rows=rows, layers=[0], vectors=dict(order))
+        for order in (vectors.items(), reversed(vectors.items()))
+    )
+    KeptRows(tmp_path, NODE).of("/activations", one).take(
+        pa.RecordBatch.from_pylist([{"id": "r", "span": "response"}])
+    )
+    assert not KeptRows(tmp_path, NODE).of("/activations", other).rest().rows
+    more = other.model_copy(update={"vectors": vectors | {"a": pack_vector(np.ones(4))}})
+    assert KeptRows(tmp_path, NODE).of("/activations", more).rest().rows
