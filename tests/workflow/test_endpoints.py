@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pandas as pd
 import pytest
 import yaml
 
@@ -225,7 +226,13 @@ def test_scores_that_are_lost_are_made_again_from_kept_answers(remote: Remote) -
     kept = tables.read(path, "scores")
     path.unlink()
     remote.done("--", SCORES)
-    assert tables.read(path, "scores").equals(kept)
+    again = tables.read(path, "scores")
+    exact = [name for name in kept.column_names if name not in ("score", "parts")]
+    assert again.select(exact).equals(kept.select(exact))
+    # The embedder may have had other texts in a batch: its last bits differ.
+    pd.testing.assert_series_equal(again["score"].to_pandas(), kept["score"].to_pandas(), rtol=1e-5)
+    of_answers = [judge == "arbiter" for judge in kept["judge"].to_pylist()]
+    assert again.filter(of_answers).equals(kept.filter(of_answers))
     assert remote.endpoint.asked.total() == before
 
 
