@@ -85,7 +85,7 @@ def _matrix(axes: Axes, rows: pd.DataFrame, traits: list[str]) -> None:
 
 def _sure(rows: pd.DataFrame) -> str:
     """Say for how many traits steering along the response mean passes its interval and its null."""
-    text = f" Its 95% interval lies above zero for {(rows.change_low > 0).sum()} of {len(rows)}"
+    text = f" Its 95% interval lies above zero for {(rows.change_low > 0).sum()} of them"
     if rows.random_p95.notna().any():
         passed = int((rows.change > rows.random_p95).sum())
         text += f", its change above 95% of random directions for {passed}"

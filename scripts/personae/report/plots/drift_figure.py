@@ -149,8 +149,8 @@ def _finding(projections: pd.DataFrame) -> str:
     between = gap(("shipped", "drifting"), ("shipped", "calm"), paired=False)
     text = (
         f"In the second half of the shipped transcripts, the mean projection of drifting turns "
-        f"minus that of calm turns is {between} "
-        f"(negative: away from the Assistant; standard deviation of all turns {pooled:.2f})."
+        f"minus that of calm turns is {between}; "
+        f"negative is away from the Assistant (standard deviation of all turns {pooled:.2f})."
     )
     if ("capped", "drifting") in held:
         change = gap(("capped", "drifting"), ("replayed", "drifting"), paired=True)
