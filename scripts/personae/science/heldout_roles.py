@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from personae.science.jackknife import IDENTITY, crossed_jackknife_interval
+from personae.science.jackknife import crossed_jackknife_interval
 from personae.science.permutations import permutation_p, permuted_batches
 from personae.science.projection import cosine, unit
 from personae.science.resampling import Interval
@@ -171,7 +171,6 @@ def _mean_over(results: list[RoleResult]) -> Interval:
         (values.sum() - values) / (n - 1),
         without.mean(axis=0),
         (values.sum() - values[:, np.newaxis] + without) / n,
-        IDENTITY,
     )
     return Interval(mean, max(min(found.low, mean), 0.0), min(max(found.high, mean), 1.0))
 

@@ -82,7 +82,10 @@ def jackknife_interval(
     error, k = jackknife_error(scale.forward(values))
     if np.isnan(estimate) or np.isnan(error):
         return Interval(estimate, np.nan, np.nan)
-    return _on_scale(estimate, error, k - 1, scale, level)
+    middle = float(scale.forward(np.asarray(estimate)))
+    found = student_interval(middle, error, k - 1, level)
+    low, high = (float(scale.back(np.asarray(bound))) for bound in found[1:])
+    return Interval(estimate, low, high)
 
 
 def mean_correlation(values: ArrayLike, level: float = 0.95) -> Interval:
@@ -103,31 +106,20 @@ def crossed_jackknife_interval(
     without_rows: ArrayLike,
     without_columns: ArrayLike,
     without_cells: ArrayLike,
-    scale: Scale,
     level: float = 0.95,
 ) -> Interval:
     """As `jackknife_interval` for two crossed kinds of clusters, such as roles and questions.
 
-    The variance is that of rows plus that of columns minus that of cells, and at least that of
-    either kind alone; the degrees of freedom are Satterthwaite's for the sum of rows and columns.
+    On the statistic's own scale. The variance is that of rows plus that of columns minus that of
+    cells, and at least that of either kind alone; the degrees of freedom are Satterthwaite's for
+    the sum of rows and columns.
     """
     (rows, n), (columns, m), (cells, _) = (
-        jackknife_error(scale.forward(np.asarray(values, dtype=np.float64)))
-        for values in (without_rows, without_columns, without_cells)
+        jackknife_error(values) for values in (without_rows, without_columns, without_cells)
     )
     if np.isnan(estimate) or np.isnan([rows, columns, cells]).any():
         return Interval(estimate, np.nan, np.nan)
     variance = max(rows**2 + columns**2 - cells**2, rows**2, columns**2)
     spread = rows**4 / (n - 1) + columns**4 / (m - 1)
     freedom = (rows**2 + columns**2) ** 2 / spread if spread else min(n, m) - 1
-    return _on_scale(estimate, float(np.sqrt(variance)), freedom, scale, level)
-
-
-def _on_scale(
-    estimate: float, error: float, freedom: float, scale: Scale, level: float
-) -> Interval:
-    """Student's interval on the scale of its standard error, turned back."""
-    middle = float(scale.forward(np.asarray(estimate)))
-    found = student_interval(middle, error, freedom, level)
-    low, high = (float(scale.back(np.asarray(bound))) for bound in found[1:])
-    return Interval(estimate, low, high)
+    return student_interval(estimate, float(np.sqrt(variance)), freedom, level)

@@ -143,7 +143,6 @@ def auc_interval(
     (or every pair), there is no spread to go by: the bound is Wilson's for as many trials as the
     side with fewer clusters has. NaN bounds with a side in fewer than two clusters, or with fewer
     than three clusters in all.
-
     """
     estimate = float(auc(positive, negative))
     groups = [np.unique(labels) for labels in (positive_clusters, negative_clusters)]

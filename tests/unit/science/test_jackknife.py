@@ -60,7 +60,6 @@ def crossed(values: np.ndarray) -> tuple[float, float, float]:
         [np.delete(values, i, axis=0).mean() for i in range(n)],
         [np.delete(values, j, axis=1).mean() for j in range(m)],
         (total - values) / (cells - 1),
-        IDENTITY,
     )
 
 
