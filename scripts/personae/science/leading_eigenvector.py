@@ -1,6 +1,9 @@
 """Leading eigenvectors of many symmetric matrices at once, by restarted Lanczos iteration."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -15,6 +18,7 @@ LANCZOS_STEPS: Final = 16
 
 _TOLERANCE: Final = 1e-10  # residual |A v - l v| of a converged pair, relative to l
 _RESTARTS: Final = 200
+_KEPT: Final = 6  # vectors that a restart keeps
 
 
 class LeadingPairs(NamedTuple):
@@ -43,39 +47,60 @@ def leading_pairs(apply: Callable[[FloatArray], FloatArray], start: FloatArray) 
     """
     noise = np.random.default_rng(0).standard_normal(start.shape[1])
     guess = _normed(start) + 0.1 * noise / np.linalg.norm(noise)
+    b, n = start.shape
+    empty = np.zeros((b, min(n, LANCZOS_STEPS), n))
+    space = _Space(empty, empty.copy(), _normed(guess))
     for _ in range(_RESTARTS):
-        pairs, residual = _lanczos(apply, guess)
+        _extend(space, apply)
+        pairs, residual = _restart(space)
         if (residual <= _TOLERANCE * np.maximum(pairs.values, np.finfo(float).tiny)).all():
             break
-        guess = pairs.vectors
     return pairs
 
 
-def _lanczos(
-    apply: Callable[[FloatArray], FloatArray], start: FloatArray
-) -> tuple[LeadingPairs, FloatArray]:
-    """Return the best pairs in a Krylov space from ``start``, and their residuals ``[b]``."""
-    b, n = start.shape
-    steps = min(n, LANCZOS_STEPS)
-    basis, images = np.zeros((b, steps, n)), np.zeros((b, steps, n))
-    current = _normed(start)
-    for step in range(steps):
-        basis[:, step] = current
-        images[:, step] = apply(current)
-        size = np.linalg.norm(images[:, step], axis=1, keepdims=True)
-        rest = images[:, step]
+@dataclass
+class _Space:
+    """Orthonormal ``basis [b, steps, n]`` and its ``images``; ``following [b, n]`` comes next.
+
+    The first ``size`` of the steps are filled.
+    """
+
+    basis: FloatArray
+    images: FloatArray
+    following: FloatArray
+    size: int = 0
+
+
+def _extend(space: _Space, apply: Callable[[FloatArray], FloatArray]) -> None:
+    """Fill the basis with a Krylov space that goes on from its next vector."""
+    for step in range(space.size, space.basis.shape[1]):
+        space.basis[:, step] = space.following
+        image = space.images[:, step] = apply(space.following)
+        length = np.linalg.norm(image, axis=1, keepdims=True)
+        held, rest = space.basis[:, : step + 1], image
         for _ in range(2):  # once is not enough to stay orthogonal to rounding
-            inside = basis[:, : step + 1] @ rest[:, :, np.newaxis]
-            rest = rest - (inside.mT @ basis[:, : step + 1])[:, 0]
+            inside = held @ rest[:, :, np.newaxis]
+            rest = rest - (inside.mT @ held)[:, 0]
         # What is left of an exhausted space is rounding: it must not become a direction.
-        alive = np.linalg.norm(rest, axis=1, keepdims=True) > 1e-13 * size
-        current = _normed(np.where(alive, rest, 0.0))
+        alive = np.linalg.norm(rest, axis=1, keepdims=True) > 1e-13 * length
+        space.following = _normed(np.where(alive, rest, 0.0))
+
+
+def _restart(space: _Space) -> tuple[LeadingPairs, FloatArray]:
+    """Return the best pairs of the space with their residuals ``[b]``, and shrink it around them.
+
+    Several of the best vectors stay (thick restart), so that an eigenvalue close to the largest
+    does not slow the search. All their residuals point along the next vector.
+    """
+    basis, images = space.basis, space.images
     values, inner = np.linalg.eigh(basis @ images.mT)
-    mix = inner[:, np.newaxis, :, -1]
-    vectors, image = (mix @ basis)[:, 0], (mix @ images)[:, 0]
+    space.size = min(_KEPT, basis.shape[1])
+    mix = inner[:, :, : -space.size - 1 : -1].mT
+    kept, kept_images = mix @ basis, mix @ images
+    basis[:, : space.size], images[:, : space.size] = kept, kept_images
     value = values[:, -1]
-    residual = np.linalg.norm(image - value[:, np.newaxis] * vectors, axis=1)
-    return LeadingPairs(value, vectors), residual
+    residual = np.linalg.norm(kept_images[:, 0] - value[:, np.newaxis] * kept[:, 0], axis=1)
+    return LeadingPairs(value, kept[:, 0]), residual
 
 
 def _normed(vectors: FloatArray) -> FloatArray:

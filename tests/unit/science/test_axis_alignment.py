@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from personae.science.alignment import (
+    FloatArray,
     LayerIntervals,
     axis_component_cosines,
     jackknife_roles,
@@ -137,6 +138,24 @@ def test_iteration_finds_the_leading_pairs_that_a_full_solve_finds() -> None:
         np.testing.assert_allclose(along, 1.0, atol=1e-10)
     nothing = leading_pairs(np.zeros_like, np.zeros((2, 4)))
     assert nothing.values.tolist() == [0.0, 0.0]
+
+
+def test_close_eigenvalues_do_not_slow_the_iteration() -> None:
+    """Vectors of noise alone: the largest eigenvalue exceeds the next by less than 1 %."""
+    rows = np.random.default_rng(0).standard_normal((4, 300, 2000))
+    grams, products = rows @ rows.mT, 0
+
+    def apply(vectors: FloatArray) -> FloatArray:
+        nonlocal products
+        products += 1
+        return np.asarray((grams @ vectors[:, :, np.newaxis])[:, :, 0])
+
+    found = leading_pairs(apply, np.ones((4, 300)))
+    values, basis = np.linalg.eigh(grams)
+    assert (values[:, -2] / values[:, -1]).max() > 0.99
+    np.testing.assert_allclose(found.values, values[:, -1], rtol=1e-10)
+    np.testing.assert_allclose(np.abs((found.vectors * basis[:, :, -1]).sum(axis=1)), 1.0, atol=1e-10)
+    assert products < 120  # restarts that keep one vector take more than 200
 
 
 @pytest.mark.parametrize("hidden", [32, 300], ids=["spanned", "wider than the span and a block"])
