@@ -47,6 +47,11 @@ EXPLAINED: Final = Scale(
     lambda value: np.asarray(1.0 - np.exp(-value)),
 )
 """For a share of variance explained, which is at most 1 and may be negative."""
+LOG: Final = Scale(
+    lambda value: np.asarray(np.log(np.maximum(value, 1e-12))),
+    lambda value: np.asarray(np.exp(value)),
+)
+"""For a positive ratio."""
 LOGIT: Final = Scale(_logit, _expit)
 FISHER: Final = Scale(_fisher, lambda value: np.asarray(np.tanh(value)))
 
@@ -84,6 +89,28 @@ def jackknife_interval(
         return Interval(estimate, np.nan, np.nan)
     middle = float(scale.forward(np.asarray(estimate)))
     found = student_interval(middle, error, k - 1, level)
+    low, high = (float(scale.back(np.asarray(bound))) for bound in found[1:])
+    return Interval(estimate, low, high)
+
+
+def delete_many_interval(
+    estimate: float,
+    left_out: ArrayLike,
+    clusters: int,
+    deleted: int,
+    scale: Scale,
+    level: float = 0.95,
+) -> Interval:
+    """As `jackknife_interval`, from the statistic without ``deleted`` random clusters ``[draws]``.
+
+    For a statistic with kinks, such as a count of components: there the delete-one jackknife is not
+    consistent, and the jackknife that deletes a fixed share of the ``clusters`` is.
+    """
+    values = scale.forward(np.asarray(left_out, dtype=np.float64))
+    if clusters < MIN_CLUSTERS or not np.isfinite([estimate, *values]).all():
+        return Interval(estimate, np.nan, np.nan)
+    error = float(np.sqrt((clusters - deleted) / deleted * values.var()))
+    found = student_interval(float(scale.forward(np.asarray(estimate))), error, clusters - 1, level)
     low, high = (float(scale.back(np.asarray(bound))) for bound in found[1:])
     return Interval(estimate, low, high)
 

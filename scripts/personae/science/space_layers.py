@@ -20,7 +20,7 @@ from personae.science.geometry import (
     outlier_dimensions,
     participation_ratio,
 )
-from personae.science.jackknife import IDENTITY, jackknife_interval
+from personae.science.jackknife import LOG, delete_many_interval
 from personae.science.permutations import permutation_p, permuted_labels
 from personae.science.persona_space import PersonaSpace
 from personae.science.projection import Activations
@@ -33,6 +33,7 @@ FloatArray = NDArray[np.float64]
 
 _OUTLIER_TIMES_MEDIAN: Final = 50.0
 _DIMENSION_SHUFFLES: Final = 100
+_DIMENSION_DRAWS: Final = 200  # of the roles that stay
 _DIMENSIONS: Final = 512  # of a block
 _DIMENSION_COLUMNS: Final = ("components_share", "components_share_low", "components_share_high")
 
@@ -137,9 +138,9 @@ def layer_table(
 def _dimension_null(null: LayerNull, settings: SpaceSettings) -> tuple[float, float, float]:
     """Components needed, as a share of those that roles shuffled within questions need.
 
-    Returns the share of the shuffles' median, and its interval over roles (jackknife). Data and
-    null are counted alike: role means of the same rollouts, of which each role has as many.
-    Components are counted in fractions, so that the share changes with every role.
+    Returns the share of the shuffles' median, and its interval over roles, from draws without a
+    third of them. Data and null are counted alike: role means of the same rollouts, of which each
+    role has as many. Components are counted in fractions, so that the share changes with the roles.
     """
     roles = np.flatnonzero(null.subjects != DEFAULT)
     codes = encode(null.subjects[roles])
@@ -149,14 +150,18 @@ def _dimension_null(null: LayerNull, settings: SpaceSettings) -> tuple[float, fl
     needed = _fraction_needed(np.linalg.eigvalsh(grams), settings.variance)
     null_median = np.median(needed[1:])
     n = len(grams[0])
-    without = np.empty(n)
-    for role in range(n):
-        kept = np.delete(np.arange(n), role)
+    deleted = max(1, n // 3)
+    rng = np.random.default_rng(settings.seed)
+    without = np.empty(_DIMENSION_DRAWS)
+    for draw in range(_DIMENSION_DRAWS):
+        kept = np.sort(rng.permutation(n)[deleted:])
         rest = grams[0][np.ix_(kept, kept)]
         rest = rest - rest.mean(axis=0) - rest.mean(axis=1, keepdims=True) + rest.mean()
-        without[role] = _fraction_needed(np.linalg.eigvalsh(rest)[np.newaxis], settings.variance)[0]
-    found = jackknife_interval(float(needed[0] / null_median), without / null_median, IDENTITY)
-    return found.estimate, max(found.low, 0.0), found.high
+        without[draw] = _fraction_needed(np.linalg.eigvalsh(rest)[np.newaxis], settings.variance)[0]
+    found = delete_many_interval(
+        float(needed[0] / null_median), without / null_median, n, deleted, LOG
+    )
+    return found.estimate, found.low, found.high
 
 
 def _fraction_needed(eigenvalues: NDArray[np.floating[Any]], variance: float) -> FloatArray:

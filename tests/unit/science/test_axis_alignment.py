@@ -154,7 +154,9 @@ def test_close_eigenvalues_do_not_slow_the_iteration() -> None:
     values, basis = np.linalg.eigh(grams)
     assert (values[:, -2] / values[:, -1]).max() > 0.99
     np.testing.assert_allclose(found.values, values[:, -1], rtol=1e-10)
-    np.testing.assert_allclose(np.abs((found.vectors * basis[:, :, -1]).sum(axis=1)), 1.0, atol=1e-10)
+    np.testing.assert_allclose(
+        np.abs((found.vectors * basis[:, :, -1]).sum(axis=1)), 1.0, atol=1e-10
+    )
     assert products < 120  # restarts that keep one vector take more than 200
 
 

@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 from scipy.stats import t as student
 
+from personae.science.cluster_inference import student_interval
 from personae.science.jackknife import (
     EXPLAINED,
     FISHER,
     IDENTITY,
+    LOG,
     LOGIT,
     crossed_jackknife_interval,
+    delete_many_interval,
     jackknife_error,
     jackknife_interval,
     mean_correlation,
@@ -92,3 +95,19 @@ def test_a_mean_correlation_has_an_interval_within_its_bounds() -> None:
     perfect = mean_correlation([1.0] * 5)
     assert perfect.low < 1.0 == perfect.high
     assert np.isnan(mean_correlation([0.5, 0.6]).low)
+
+
+def test_deleting_a_third_gives_the_textbook_error_of_a_mean() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=30)
+    draws = [values[rng.permutation(30)[10:]].mean() for _ in range(20_000)]
+    found = delete_many_interval(float(values.mean()), draws, 30, 10, IDENTITY)
+    expected = student_interval(values.mean(), values.std(ddof=1) / np.sqrt(30), 29, 0.95)
+    np.testing.assert_allclose(found, expected, atol=0.01)
+
+
+def test_deleting_a_third_stays_positive_on_the_log_scale_and_needs_clusters() -> None:
+    low, high = delete_many_interval(0.1, [0.02, 0.1, 0.5], 12, 4, LOG)[1:]
+    assert 0.0 < low < 0.1 < high
+    assert np.isnan(delete_many_interval(0.1, [0.1, 0.2], 2, 1, LOG)[1:]).all()
+    assert np.isnan(delete_many_interval(0.1, [np.nan, 0.2], 12, 4, LOG)[1:]).all()
