@@ -8,7 +8,6 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from scipy.sparse import csc_array
 
 from personae.data import tables
 from personae.data.table_values import DEFAULT, number_or_none
@@ -20,21 +19,17 @@ from personae.science.geometry import (
     outlier_dimensions,
     participation_ratio,
 )
-from personae.science.jackknife import LOG, delete_many_interval
-from personae.science.permutations import permutation_p, permuted_labels
+from personae.science.permutations import permutation_p
 from personae.science.persona_space import PersonaSpace
 from personae.science.projection import Activations
 from personae.science.question_spread import question_intervals
 from personae.science.question_sums import QuestionSums
-from personae.science.resampling import encode
+from personae.science.space_dimension import components_share
 from personae.science.vectors import FULLY
 
 FloatArray = NDArray[np.float64]
 
 _OUTLIER_TIMES_MEDIAN: Final = 50.0
-_DIMENSION_SHUFFLES: Final = 100
-_DIMENSION_DRAWS: Final = 200  # of the roles that stay
-_DIMENSIONS: Final = 512  # of a block
 _DIMENSION_COLUMNS: Final = ("components_share", "components_share_low", "components_share_high")
 
 
@@ -113,7 +108,18 @@ def layer_table(
         **reliability,
     }
     nulls = _nulls(space, null)
-    dimension = _dimension_null(null, settings) if sums is not None else (None,) * 3
+    dimension: Sequence[float | None] = (None,) * 3
+    if sums is not None:
+        roles = np.flatnonzero(null.subjects != DEFAULT)
+        dimension = components_share(
+            null.activations[:, 0],
+            roles,
+            null.subjects[roles],
+            null.questions[roles],
+            variance=settings.variance,
+            permutations=settings.permutations,
+            seed=settings.seed,
+        )
     parts = []
     for scaling, fit in space.fits.items():
         columns = {
@@ -133,70 +139,6 @@ def layer_table(
         }
         parts.append(pa.table(columns))
     return tables.assemble(parts, "space_layers")
-
-
-def _dimension_null(null: LayerNull, settings: SpaceSettings) -> tuple[float, float, float]:
-    """Components needed, as a share of those that roles shuffled within questions need.
-
-    Returns the share of the shuffles' median, and its interval over roles, from draws without a
-    third of them. Data and null are counted alike: role means of the same rollouts, of which each
-    role has as many. Components are counted in fractions, so that the share changes with the roles.
-    """
-    roles = np.flatnonzero(null.subjects != DEFAULT)
-    codes = encode(null.subjects[roles])
-    times = min(settings.permutations, _DIMENSION_SHUFFLES)
-    shuffled = permuted_labels(codes, times, settings.seed, null.questions[roles])
-    grams = _centred_grams(null.activations[:, 0], roles, np.concatenate([[codes], shuffled]))
-    needed = _fraction_needed(np.linalg.eigvalsh(grams), settings.variance)
-    null_median = np.median(needed[1:])
-    n = len(grams[0])
-    deleted = max(1, n // 3)
-    rng = np.random.default_rng(settings.seed)
-    without = np.empty(_DIMENSION_DRAWS)
-    for draw in range(_DIMENSION_DRAWS):
-        kept = np.sort(rng.permutation(n)[deleted:])
-        rest = grams[0][np.ix_(kept, kept)]
-        rest = rest - rest.mean(axis=0) - rest.mean(axis=1, keepdims=True) + rest.mean()
-        without[draw] = _fraction_needed(np.linalg.eigvalsh(rest)[np.newaxis], settings.variance)[0]
-    found = delete_many_interval(
-        float(needed[0] / null_median), without / null_median, n, deleted, LOG
-    )
-    return found.estimate, found.low, found.high
-
-
-def _fraction_needed(eigenvalues: NDArray[np.floating[Any]], variance: float) -> FloatArray:
-    """Components that explain ``variance``, a part of the last one counted as its part ``[b]``.
-
-    ``eigenvalues [b, n]`` ascend. NaN where none is positive.
-    """
-    held = eigenvalues[:, ::-1].clip(0.0)
-    total = held.sum(axis=1)
-    found = np.full(len(held), np.nan)
-    for row in np.flatnonzero(total > 0.0):
-        shares = np.concatenate([[0.0], np.cumsum(held[row]) / total[row]])
-        found[row] = np.interp(variance, shares, np.arange(len(shares)))
-    return found
-
-
-def _centred_grams(
-    activations: Activations, rows: NDArray[np.int64], labels: NDArray[np.int64]
-) -> FloatArray:
-    """Gram matrices ``[b, groups, groups]`` of groups' means, minus the mean over groups.
-
-    ``labels [b, len(rows)]`` divide the ``rows`` of ``activations [n, hidden]`` into groups, ``b``
-    times. Added up over blocks of dimensions, in float64.
-    """
-    sizes = np.bincount(labels[0])[:, np.newaxis]
-    ends, ones = np.arange(len(rows) + 1), np.ones(len(rows))
-    members = [csc_array((ones, given, ends), (len(sizes), len(rows))).tocsr() for given in labels]
-    grams = np.zeros((len(labels), len(sizes), len(sizes)))
-    for start in range(0, activations.shape[1], _DIMENSIONS):
-        values = activations[rows, start : start + _DIMENSIONS].astype(np.float64)
-        for gram, member in zip(grams, members, strict=True):
-            means = (member @ values) / sizes
-            means -= means.mean(axis=0)
-            gram += means @ means.T
-    return grams
 
 
 def _intervals(
