@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .alike import alike
+from .alike import difference
 from .answers import damage_answers
 from .endpoint_modes import MODES, check_modes
 from .files import cut, flip_bits, swap
@@ -215,7 +215,7 @@ def study_killed(root: Path, whole: TortureStudy, n: int, seed: int) -> list[Row
         f"{name} differs"
         for name in wanted
         if found.get(name) != wanted[name]
-        and not (name in found and alike(study.results / name, whole.results / name))
+        and (name not in found or difference(study.results / name, whole.results / name))
     ]
     paid = [] if asked_again <= _IN_FLIGHT * n else [f"{asked_again} answers were asked for twice"]
     print(f"killed: {dict(kills.victims)} in {dict(kills.hit)}")

@@ -16,20 +16,26 @@ _HALF: Final = 2e-3
 """Of vectors in 16 bits: two steps of their last bit."""
 
 
-def alike(made: Path, wanted: Path) -> bool:
-    """Compare two tables: equal but for numbers that differ in their last bits.
+def difference(made: Path, wanted: Path) -> str:
+    """Name what differs between two tables beyond the last bits of numbers; empty if nothing does.
 
     The rows that a killed node left to be computed form other batches than all of them, and the
     sums of a matrix product depend on the batch.
     """
     one, other = (pq.read_table(path) for path in (made, wanted))
-    if not one.schema.equals(other.schema) or len(one) != len(other):
-        return False
+    if not one.schema.equals(other.schema):
+        return "other columns"
+    if len(one) != len(other):
+        return f"{len(one)} rows instead of {len(other)}"
     halves = {"vector"} if "scale" in one.schema.names else set()
-    return all(
-        one[name].equals(other[name]) or _close(one[name], other[name], is_half=name in halves)
-        for name in one.schema.names
-    )
+    for name in one.schema.names:
+        if one[name].equals(other[name]) or _close(one[name], other[name], is_half=name in halves):
+            continue
+        pairs = zip(one[name].to_pylist(), other[name].to_pylist(), strict=True)
+        row, values = next((i, pair) for i, pair in enumerate(pairs) if pair[0] != pair[1])
+        found, expected = (str(value)[:40] for value in values)
+        return f"{name} of row {row}: {found} instead of {expected}"
+    return ""
 
 
 def _close(one: pa.ChunkedArray, other: pa.ChunkedArray, *, is_half: bool) -> bool:

@@ -24,7 +24,7 @@ import psutil
 
 from personae.inference.weights_manifest import file_digests
 
-from .alike import alike
+from .alike import difference
 from .judge import kept_answers
 from .moments import PATIENCE, Moment, reaches, seconds_of, wait_for_node, whole_rows
 from .nodes import Bench, Kill, Node
@@ -164,15 +164,15 @@ def _compare(bench: Bench, node: Node, kill: Kill) -> None:
         made, wanted = root / output, root / "aside" / output
         if not made.exists():
             kill.differing.append(f"{output} was not made")
-        elif not _holds_the_same(made, wanted):
-            kill.differing.append(f"{output} differs")
+        elif found := _difference(made, wanted):
+            kill.differing.append(f"{output} differs: {found}")
 
 
-def _holds_the_same(made: Path, wanted: Path) -> bool:
+def _difference(made: Path, wanted: Path) -> str:
     """Compare tables, or the files of folders; figures hold the time and are not compared."""
     if made.is_dir():
-        return file_digests(made) == file_digests(wanted)
-    return made.suffix != ".parquet" or alike(made, wanted)
+        return "" if file_digests(made) == file_digests(wanted) else "other files"
+    return difference(made, wanted) if made.suffix == ".parquet" else ""
 
 
 def _count_answers(bench: Bench, kept: int, kill: Kill) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from personae.data.vector_columns import from_matrix, to_half
 
-from ...torture.alike import alike
+from ...torture.alike import difference
 
 VECTORS = np.random.default_rng(0).normal(size=(3, 8)).astype(np.float32)
 
@@ -49,10 +49,16 @@ def written(path: Path, **changed: object) -> Path:
 )
 def test_only_last_bits_may_differ(tmp_path: Path, changed: dict[str, object], same: bool) -> None:
     one, other = written(tmp_path / "a.parquet"), written(tmp_path / "b.parquet", **changed)
-    assert alike(one, other) is same
+    assert (not difference(one, other)) is same
 
 
 def test_a_row_more_is_another_table(tmp_path: Path) -> None:
     one = written(tmp_path / "a.parquet")
     pq.write_table(pq.read_table(one).slice(0, 2), tmp_path / "b.parquet")
-    assert not alike(one, tmp_path / "b.parquet")
+    assert difference(one, tmp_path / "b.parquet") == "3 rows instead of 2"
+
+
+def test_the_first_difference_is_named(tmp_path: Path) -> None:
+    one = written(tmp_path / "a.parquet")
+    other = written(tmp_path / "b.parquet", value=[0.5, None, -70.1])
+    assert difference(one, other) == "value of row 2: -70.0 instead of -70.1"
