@@ -29,25 +29,25 @@ def difference(made: Path, wanted: Path) -> str:
         return f"{len(one)} rows instead of {len(other)}"
     halves = {"vector"} if "scale" in one.schema.names else set()
     for name in one.schema.names:
-        if one[name].equals(other[name]) or _close(one[name], other[name], is_half=name in halves):
-            continue
-        pairs = zip(one[name].to_pylist(), other[name].to_pylist(), strict=True)
-        row, values = next((i, pair) for i, pair in enumerate(pairs) if pair[0] != pair[1])
-        found, expected = (str(value)[:40] for value in values)
-        return f"{name} of row {row}: {found} instead of {expected}"
+        row = _first_apart(one[name], other[name], is_half=name in halves)
+        if row is not None:
+            found, expected = (str(table[name][row])[:40] for table in (one, other))
+            return f"{name} of row {row}: {found} instead of {expected}"
     return ""
 
 
-def _close(one: pa.ChunkedArray, other: pa.ChunkedArray, *, is_half: bool) -> bool:
+def _first_apart(one: pa.ChunkedArray, other: pa.ChunkedArray, *, is_half: bool) -> int | None:
+    """Return the first row in which two columns differ by more than last bits."""
+    if one.equals(other):
+        return None
     inner = one.type.value_type if pa.types.is_list(one.type) else one.type
-    if not (is_vector(one.type) or is_half or pa.types.is_floating(inner)):
-        return False
+    has_last_bits = is_vector(one.type) or is_half or pa.types.is_floating(inner)
     kind, tolerance = ("<f2", _HALF) if is_half else ("<f4", _RELATIVE)
-    for values in zip(one.to_pylist(), other.to_pylist(), strict=True):
+    for row, values in enumerate(zip(one.to_pylist(), other.to_pylist(), strict=True)):
         if values[0] == values[1]:
             continue
-        if None in values:
-            return False
+        if None in values or not has_last_bits:
+            return row
         a, b = (
             np.frombuffer(value, kind).astype(np.float64)
             if isinstance(value, bytes)
@@ -55,7 +55,7 @@ def _close(one: pa.ChunkedArray, other: pa.ChunkedArray, *, is_half: bool) -> bo
             for value in values
         )
         if a.shape != b.shape:
-            return False
+            return row
         if not np.allclose(a, b, rtol=0.0, atol=tolerance * max(1.0, np.abs(b).max())):
-            return False
-    return True
+            return row
+    return None
