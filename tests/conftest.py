@@ -11,17 +11,24 @@ FINISHED_STUDY = frozenset(
 )
 """Files whose tests use one study that was run to its end; most mutate it."""
 _FIRST = "tests/workflow/test_needed_activations.py"
+_REPORTS = tuple(
+    f"tests/unit/report/test_{name}.py"
+    for name in ("page", "page_data", "plots", "scorecard", "small_evidence", "study_comparison")
+)
+"""Files whose tests read the report of one synthetic study."""
 
 
 class ByFile(LoadScopeScheduling):  # type: ignore[misc]
-    """Keep the tests of a file in one worker, and those of the finished study in one.
+    """Keep the tests of a file in one worker, and so the files that share a study.
 
-    Fixtures of a session are made once per worker, and running a study takes longest.
+    Fixtures of a session are made once per worker, and running or drawing a study takes longest.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0]
-        return "finished study" if path in FINISHED_STUDY else path
+        if path in FINISHED_STUDY:
+            return "finished study"
+        return "report" if path in _REPORTS else path
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile:

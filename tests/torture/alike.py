@@ -56,6 +56,7 @@ def _first_apart(one: pa.ChunkedArray, other: pa.ChunkedArray, *, is_half: bool)
         )
         if a.shape != b.shape:
             return row
-        if not np.allclose(a, b, rtol=0.0, atol=tolerance * max(1.0, np.abs(b).max())):
+        largest = max(1.0, np.abs(np.nan_to_num(b)).max(initial=0.0))
+        if not np.allclose(a, b, rtol=0.0, atol=tolerance * largest, equal_nan=True):
             return row
     return None

@@ -221,6 +221,7 @@ def test_another_judge_generates_nothing_and_decides_what_is_kept(remote: Remote
 
 
 def test_scores_that_are_lost_are_made_again_from_kept_answers(remote: Remote) -> None:
+    remote.done("--", SCORES)
     before = remote.endpoint.asked.total()
     path = remote.project.root / SCORES
     kept = tables.read(path, "scores")

@@ -1,4 +1,4 @@
-"""The full replication plans in seconds: five models, 275 roles, 252 traits, by dry run."""
+"""The full replication is planned: five models, 275 roles, 252 traits, by dry run."""
 
 from __future__ import annotations
 
@@ -34,24 +34,20 @@ PLANNED = {
     "calibrate_judges": 1,
 }
 """Jobs of every model."""
-# CPU seconds for 5,000 jobs; 16 to 17 were measured on two very busy cores.
-SECONDS_PER_5000_JOBS = 30.0
 
 
-def plan(project: Project, *arguments: str) -> tuple[str, float, float]:
-    """Return what a dry run says, its CPU seconds and its memory in GB."""
+def plan(project: Project, *arguments: str) -> tuple[str, float]:
+    """Return what a dry run says, and its memory in GB."""
     command = [sys.executable, "-m", "snakemake", *arguments, "--profile", "slurm", "--dry-run"]
     command += ["--configfile", "config/paper.yaml", "--quiet", "rules"]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PERSONAE")}
     environment["PYTHONPATH"] = str(project.root / "scripts")
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
         command, cwd=project.root, env=environment, capture_output=True, text=True, timeout=500
     )
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return done.stdout + done.stderr, seconds, after.ru_maxrss / 1e6
+    return done.stdout + done.stderr, memory
 
 
 def jobs(text: str, rule: str = "total") -> int:
@@ -61,34 +57,29 @@ def jobs(text: str, rule: str = "total") -> int:
 
 
 def check_plan(fresh: Project, models: int, *arguments: str) -> None:
-    """Assert the number of jobs of a dry run for so many models, its CPU time and its memory."""
-    text, seconds, gigabytes = plan(fresh, *arguments)
-    total = jobs(text)
-    print(f"{total} jobs, {seconds:.1f} s of CPU, {gigabytes:.2f} GB")
+    """Assert the number of jobs of a dry run for so many models, and its memory."""
+    text, gigabytes = plan(fresh, *arguments)
     assert {rule: jobs(text, rule) for rule in PLANNED} == {
         rule: models * count for rule, count in PLANNED.items()
     }
     assert jobs(text, "prepare_model") == models + 1
     assert jobs(text, "write_library_card") == jobs(text, "write_report") == 1
-    assert seconds < SECONDS_PER_5000_JOBS * total / 5000
     assert gigabytes < 4
 
 
 @pytest.mark.full_size
-def test_the_full_study_plans_in_seconds(fresh: Project) -> None:
+def test_the_full_study_is_planned(fresh: Project) -> None:
     check_plan(fresh, MODELS)
 
 
-def test_one_model_of_the_full_study_plans_in_seconds(fresh: Project) -> None:
+def test_one_model_of_the_full_study_is_planned(fresh: Project) -> None:
     check_plan(fresh, 1, "--config", "models=[qwen3_32b]")
 
 
 def test_every_model_plans_the_same_jobs(fresh: Project) -> None:
     """The study of all models, with fewer personas."""
     fewer = ("roles={count: 5}", "trait_space={count: 4}", "traits={names: [evil]}")
-    text, _, _ = plan(
-        fresh, "--config", *fewer, "capping={roles: all}", "finetuning={traits: none}"
-    )
+    text, _ = plan(fresh, "--config", *fewer, "capping={roles: all}", "finetuning={traits: none}")
     assert jobs(text, "prepare_model") == MODELS + 1
     assert jobs(text, "generate_role_responses") == MODELS * 6
     assert jobs(text, "generate_trait_responses") == MODELS * 2 * 5
@@ -97,20 +88,20 @@ def test_every_model_plans_the_same_jobs(fresh: Project) -> None:
 
 
 def test_one_arm_of_one_model_plans_its_own_jobs_alone(fresh: Project) -> None:
-    text, _, _ = plan(fresh, "roles", "--config", "models=[qwen3_32b]")
+    text, _ = plan(fresh, "roles", "--config", "models=[qwen3_32b]")
     assert jobs(text, "calibrate_judges") == 1
     assert jobs(text, "generate_role_responses") == ROLES + 1
     assert jobs(text, "generate_trait_responses") == jobs(text, "write_report") == 0
 
 
 def test_one_arm_of_all_models_plans_its_own_jobs_alone(fresh: Project) -> None:
-    text, _, _ = plan(fresh, "judging")
+    text, _ = plan(fresh, "judging")
     assert jobs(text, "calibrate_judges") == MODELS
     assert jobs(text, "generate_role_responses") == jobs(text, "write_report") == 0
 
 
 def test_a_batch_takes_a_share_of_the_personas(fresh: Project) -> None:
-    text, _, _ = plan(fresh, "roles", "--config", "models=[qwen3_32b]", "--batch", "roles=1/4")
+    text, _ = plan(fresh, "roles", "--config", "models=[qwen3_32b]", "--batch", "roles=1/4")
     count = jobs(text, "generate_role_responses")
     assert count == jobs(text, "compute_role_vectors")
     assert (ROLES + 1) // 4 <= count <= (ROLES + 1) // 4 + 1

@@ -28,7 +28,7 @@ SIZES = LEAST.at_most(roles=12, traits=3, probes=4, cases=4, simulated_talks=1)
 def test_effects_are_found_more_often_than_their_absence() -> None:
     wanted = ("steering-increases-trait", "prompts-shift-trait", "drift-grows")
     claims = [claim for claim in CLAIMS if claim.id in wanted]
-    found = rates(LEAST, 8, 1, claims=claims, cross=())
+    found = rates(LEAST, 8, 1, claims=claims, cross=(), arms=("steering", "contrast", "drift"))
     assert set(found) == set(wanted)
     for rate in found.values():
         assert rate.false_positive <= 0.25

@@ -109,7 +109,7 @@ def test_defaults_are_the_papers_where_a_sampling_is_written_in_part() -> None:
         ("layer_sweep.questions", 99, ["layer_sweep.questions + steering.questions", "too many"]),
         ("steering.coefficients", [0.0, 1.0, 2.0], ["steering", "both signs"]),
         ("steering.coefficients", [-1.0, 0.0, 0.0, 1.0], ["steering", "twice"]),
-        ("drift.cap.band", 7, ["drift.cap.band", "7", "bands 0 to 2"]),
+        ("drift.cap.band", 7, ["drift.cap.band", "7", "bands 0 to 1"]),
         ("drift.cap.percentile", 30, ["drift.cap.percentile", "30", "not calibrated"]),
         ("capping.evaluated.pool", "traits", ["capping.evaluated.pool", "not 'traits'"]),
         ("capping.conversations", ["golden"], ["capping.conversations[0]", "'golden'"]),

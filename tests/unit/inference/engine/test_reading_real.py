@@ -93,6 +93,7 @@ def trained_autoencoder(data: NDArray[np.float32], path: Path) -> None:
     path.with_name("cfg.json").write_text(f'{{"architecture": "topk", "k": {K}}}', "utf-8")
 
 
+@pytest.mark.full_size
 def test_an_autoencoder_trained_on_the_embedded_model_reads_it(
     embedded: LoadedModel, tmp_path: Path
 ) -> None:
