@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from personae.data import tables
 from personae.data.table_values import DEFAULT
@@ -42,8 +43,7 @@ def main(
         zip(vectors["fully"].keys, vectors["fully"].vectors[:, 0].astype(np.float64), strict=True)
     )
     default = vectors["default"].vectors[0, 0].astype(np.float64)
-    rollouts = {role: _rollouts(path, middle_layer) for role, path in kept.items()}
-    stream = np.concatenate([found.means for found in rollouts.values()])
+    rollouts, stream = _rollouts(kept, middle_layer, len(default))
     groups = np.repeat(list(rollouts), [len(found.means) for found in rollouts.values()])
     random = np.stack(list(null_directions(stream, groups, seed).values()))
     results = [
@@ -64,9 +64,24 @@ def main(
     tables.write(table, path_out, "heldout_roles", provenance)
 
 
-def _rollouts(path: str, layer: int) -> AskedRollouts:
-    found = read_kept(path, layer, "heldout")
-    return AskedRollouts(from_half(found), found["question_id"].to_numpy(zero_copy_only=False))
+def _rollouts(
+    kept: Mapping[str, str], layer: int, hidden: int
+) -> tuple[dict[str, AskedRollouts], NDArray[np.float32]]:
+    """Return every role's rollouts, and the array ``[n, hidden]`` of which theirs are parts."""
+    conditions = [("layer", "==", layer), ("split", "==", "heldout")]
+    sizes = {
+        role: tables.read(path, "kept_activations", ["question_id"], conditions).num_rows
+        for role, path in kept.items()
+    }
+    stream = np.empty((sum(sizes.values()), hidden), dtype=np.float32)
+    rollouts, end = {}, 0
+    for role, path in kept.items():
+        found = read_kept(path, layer, "heldout")
+        part = stream[end : end + sizes[role]]
+        part[:] = from_half(found)
+        rollouts[role] = AskedRollouts(part, found["question_id"].to_numpy(zero_copy_only=False))
+        end += sizes[role]
+    return rollouts, stream
 
 
 if __name__ == "__main__":
