@@ -32,6 +32,7 @@ from personae.workflow.config import (
 )
 from personae.data.integrity import missing_tables
 from personae.base.errors import PersonaeError
+from personae.base.thread_waiting import waiting_asleep
 from personae.workflow.estimate import estimate_study, node_key, node_seconds
 from personae.workflow.estimate.estimate_table import render
 from personae.judging.judge_types import OFFLINE
@@ -47,6 +48,7 @@ from personae.workflow.stages import persona_parts, registry
 from personae.base.strict_yaml import restore_types
 
 use_package_of(ROOT / "scripts")
+os.environ.update(waiting_asleep(os.environ))
 try:
     restore_types(config, workflow.config_settings.config)
     extend_in_place(config, ROOT, workflow.configfiles)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import personae
+from personae.base.thread_waiting import VARIABLES, waiting_asleep
 from personae.inference.allocator import keeping_memory
 
 TOKEN_VARIABLE: Final = "PERSONAE_SERVER_TOKEN"
@@ -38,9 +39,9 @@ def server_environment(environment: Mapping[str, str]) -> dict[str, str]:
     kept = {name: text for name, text in environment.items() if _is_needed(name)}
     folders = [str(Path(personae.__file__).parents[1]), kept.get("PYTHONPATH", "")]
     kept["PYTHONPATH"] = os.pathsep.join(filter(None, folders))
-    return keeping_memory(kept)
+    return waiting_asleep(keeping_memory(kept))
 
 
 def _is_needed(name: str) -> bool:
-    wanted = name in _NAMES or name.startswith(_PREFIXES)
+    wanted = name in _NAMES | VARIABLES or name.startswith(_PREFIXES)
     return wanted and not _SECRET.search(name.upper())

@@ -213,3 +213,11 @@ def test_the_chat_page_needs_no_token_and_allows_only_itself(http: TestClient) -
     client = TestClient(guarded, base_url="http://mine:80")
     assert client.get("/").status_code == 200
     assert client.get("/v1/models").status_code == 401
+
+
+def test_threads_of_a_server_sleep_while_they_wait_unless_the_user_says_otherwise() -> None:
+    assert server_environment({})["OMP_WAIT_POLICY"] == "PASSIVE"
+    assert server_environment({"OMP_WAIT_POLICY": "ACTIVE"})["OMP_WAIT_POLICY"] == "ACTIVE"
+    chosen = server_environment({"GOMP_SPINCOUNT": "1000"})
+    assert chosen["GOMP_SPINCOUNT"] == "1000"
+    assert "OMP_WAIT_POLICY" not in chosen
