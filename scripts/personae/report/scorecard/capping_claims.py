@@ -19,9 +19,12 @@ from personae.science.cluster_inference import (
     paired_proportions,
 )
 from personae.science.resampling import Interval
+from personae.science.statistics import wilson
 
 _ACCURACY_TOLERANCE = 0.05
 _PUBLISHED_PERCENTILE = 25.0
+_MARGIN = 0.1  # a loss of accuracy that would matter
+_CHANCE = 0.25  # closed questions have four choices
 
 
 def _default_in_pool(evidence: Evidence) -> Outcome:
@@ -87,6 +90,8 @@ def _accuracy(evidence: Evidence) -> Outcome:
     if bands.empty:
         return Untestable("accuracy was not measured at percentile 25")
     before = answers[answers.direction == "none"].set_index("item").value
+    if unable := _unable(wilson(int(before.sum()), len(before)), _CHANCE):
+        return unable
     changes = {
         str(band): paired_proportions(before.loc[rows.item], rows.value)
         for band, rows in bands.groupby("band")
@@ -98,15 +103,32 @@ def _accuracy(evidence: Evidence) -> Outcome:
 
 def _exact_answers(evidence: Evidence) -> Outcome:
     """Change in the share of items answered correctly in the model's own words."""
-    rows = evidence.read("capability_changes")
-    rows = rows[(rows.direction == "axis") & (rows.kind == ALL_KINDS)]
+    every = evidence.read("capability_changes")
+    every = every[every.kind == ALL_KINDS]
+    rows = every[every.direction == "axis"]
     if rows.empty:
         return Untestable("no cap along the axis was measured on capability items")
-    row = rows.iloc[0]
+    row, plain = rows.iloc[0], every[every.direction == "none"].iloc[0]
+    if unable := _unable(Interval(plain.accuracy, plain.low, plain.high), 0.0):
+        return unable
     n = int(row.n)
     change = Interval(float(row.change), float(row.change_low), float(row.change_high))
     where = f"layers {span(row.band)}, percentile {row.percentile:g}"
     return Finding(change, None, n, n, detail=f"{where}; {row.lost} lost, {row.gained} gained")
+
+
+def _unable(plain: Interval, chance: float) -> Untestable | None:
+    """Tell that a model without a cap has no ability that it could lose (``plain``: its accuracy).
+
+    A cap cannot take from a model of random weights what it never had, so that the claim could not
+    fail.
+    """
+    if plain.low > chance + _MARGIN:
+        return None
+    return Untestable(
+        f"without a cap {plain.estimate:.0%} of the answers are right, by chance {chance:.0%}: "
+        f"a loss of {_MARGIN:.0%} could not be told"
+    )
 
 
 def _likelihood(evidence: Evidence) -> Outcome:
