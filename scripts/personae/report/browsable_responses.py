@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from personae.data.data_frames import read_frame
+from personae.data.schemas import SCHEMAS
 from personae.report.response_sources import SOURCES, ResponseSource
 from personae.report.wording import visible
 
@@ -46,7 +47,8 @@ def browsable_responses(
     if not frames:
         return {"columns": {}, "texts": [], "scores": {}, "total": 0}
     everything = pd.concat(frames, ignore_index=True)
-    kept = _evenly(everything, most)
+    total = len(everything)
+    kept = _with_system(_evenly(everything, most))
     texts: dict[str, int] = {}
     pointed = {
         name: [texts.setdefault(visible(text), len(texts)) for text in kept[name]]
@@ -66,7 +68,7 @@ def browsable_responses(
         "columns": columns,
         "texts": list(texts),
         "scores": _scores(kept, files),
-        "total": len(everything),
+        "total": total,
     }
 
 
@@ -80,8 +82,10 @@ def _frame(source: ResponseSource, files: Mapping[str, Sequence[str]]) -> pd.Dat
     paths = files.get(source.responses, ())
     if not paths:
         return None
-    found = read_frame(paths, source.kind).rename(columns=dict(source.renamed))
-    asked = [json.loads(messages) for messages in found.messages]
+    wanted = {*_SHARED, *_EXTRAS, *source.renamed, source.subject, source.side, *source.case}
+    # Token ids are most of such a table, and nobody reads them here.
+    columns = [name for name in SCHEMAS[source.kind].names if name in wanted]
+    found = read_frame(paths, source.kind, columns).rename(columns=dict(source.renamed))
     shared = found[[*_SHARED, *(name for name in _EXTRAS if name in found)]].rename(
         columns={"response_id": "id", "system_inserted": "inserted"}
     )
@@ -90,9 +94,15 @@ def _frame(source: ResponseSource, files: Mapping[str, Sequence[str]]) -> pd.Dat
         subject=found[source.subject],
         side=found[source.side] if source.side else "",
         case=["/".join(map(str, key)) for key in found[list(source.case)].itertuples(index=False)],
-        system=["".join(m["content"] for m in each if m["role"] == "system") for each in asked],
         **{name: np.nan for name in _EXTRAS if name not in found},
     )
+
+
+def _with_system(rows: pd.DataFrame) -> pd.DataFrame:
+    """Replace the messages by the system prompt in them, empty if there is none."""
+    asked = [json.loads(messages) for messages in rows.messages]
+    system = ["".join(m["content"] for m in each if m["role"] == "system") for each in asked]
+    return rows.drop(columns="messages").assign(system=system)
 
 
 def _evenly(rows: pd.DataFrame, most: int) -> pd.DataFrame:
