@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from personae.data.data_frames import read_frame
 from personae.data.schemas import SCHEMAS
@@ -43,12 +44,14 @@ def browsable_responses(
         ``columns``; ``texts``, to which ``system``, ``inserted`` and ``question`` point; ``scores``
         by rubric and judge; ``total``, the number of responses before any was left out.
     """
-    frames = [frame for source in SOURCES if (frame := _frame(source, files)) is not None]
-    if not frames:
+    sources = [source for source in SOURCES if files.get(source.responses)]
+    if not sources:
         return {"columns": {}, "texts": [], "scores": {}, "total": 0}
-    everything = pd.concat(frames, ignore_index=True)
-    total = len(everything)
-    kept = _with_system(_evenly(everything, most))
+    ranks = [_ranks(source, files) for source in sources]
+    limit = rows_of_each(np.concatenate(ranks), most)
+    # One input at a time: all responses of a large study are gigabytes.
+    frames = [_frame(source, files)[of < limit] for source, of in zip(sources, ranks, strict=True)]
+    kept = _with_system(pd.concat(frames, ignore_index=True))
     texts: dict[str, int] = {}
     pointed = {
         name: [texts.setdefault(visible(text), len(texts)) for text in kept[name]]
@@ -68,7 +71,7 @@ def browsable_responses(
         "columns": columns,
         "texts": list(texts),
         "scores": _scores(kept, files),
-        "total": total,
+        "total": sum(map(len, ranks)),
     }
 
 
@@ -77,15 +80,26 @@ def _turn_key(key: tuple[Any, Any, Any, Any]) -> tuple[str, str, str, int]:
     return str(arm), str(subject), str(side), -1 if pd.isna(turn) else int(turn)
 
 
-def _frame(source: ResponseSource, files: Mapping[str, Sequence[str]]) -> pd.DataFrame | None:
+def _ranks(source: ResponseSource, files: Mapping[str, Sequence[str]]) -> NDArray[np.int64]:
+    """Return the place of every row of an input among those of its subject and side."""
+    asked = [name for name in (source.subject, source.side) if name]
+    found = read_frame(files[source.responses], source.kind, asked)
+    return np.asarray(found.groupby(asked, sort=False).cumcount(), dtype=np.int64)
+
+
+def rows_of_each(ranks: NDArray[np.int64], most: int) -> int:
+    """Return how many of the first rows of every subject and side fit; at least one."""
+    return max(int(np.searchsorted(np.cumsum(np.bincount(ranks)), most, side="right")), 1)
+
+
+def _frame(source: ResponseSource, files: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     """Return the rows of one input with the columns that all inputs share."""
-    paths = files.get(source.responses, ())
-    if not paths:
-        return None
     wanted = {*_SHARED, *_EXTRAS, *source.renamed, source.subject, source.side, *source.case}
     # Token ids are most of such a table, and nobody reads them here.
     columns = [name for name in SCHEMAS[source.kind].names if name in wanted]
-    found = read_frame(paths, source.kind, columns).rename(columns=dict(source.renamed))
+    found = read_frame(files[source.responses], source.kind, columns).rename(
+        columns=dict(source.renamed)
+    )
     shared = found[[*_SHARED, *(name for name in _EXTRAS if name in found)]].rename(
         columns={"response_id": "id", "system_inserted": "inserted"}
     )
@@ -103,14 +117,6 @@ def _with_system(rows: pd.DataFrame) -> pd.DataFrame:
     asked = [json.loads(messages) for messages in rows.messages]
     system = ["".join(m["content"] for m in each if m["role"] == "system") for each in asked]
     return rows.drop(columns="messages").assign(system=system)
-
-
-def _evenly(rows: pd.DataFrame, most: int) -> pd.DataFrame:
-    """Keep the first rows of every subject of every arm, as many of each as fit."""
-    rank = rows.groupby(["arm", "subject", "side"], sort=False).cumcount()
-    sizes = np.bincount(rank)
-    limit = int(np.searchsorted(np.cumsum(sizes), most, side="right"))
-    return rows[rank < max(limit, 1)].reset_index(drop=True)
 
 
 def _plain(column: pd.Series[Any]) -> list[Any]:

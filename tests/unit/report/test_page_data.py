@@ -11,10 +11,9 @@ import re
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from personae.report.browsable_responses import _evenly, browsable_responses
+from personae.report.browsable_responses import browsable_responses, rows_of_each
 from personae.report.embedded_data import embed, embed_within
 from personae.report.embedded_figures import patterns
 from personae.report.persona_map_data import _basis
@@ -135,13 +134,9 @@ def test_responses_have_scores_of_both_judges_and_projections_of_turns(page: str
     assert columns["projection"][at] is None
 
 
-def test_of_too_many_responses_the_first_of_every_subject_are_kept() -> None:
-    rows = pd.DataFrame(
-        {"arm": "roles", "side": "", "subject": ["a"] * 6 + ["b"] * 2 + ["c"], "n": range(9)}
-    )
-    assert list(_evenly(rows, 9).n) == list(range(9))
-    assert list(_evenly(rows, 5).n) == [0, 1, 6, 7, 8]
-    assert list(_evenly(rows, 1).n) == [0, 6, 8]
+def test_responses_that_are_too_many_are_left_out_evenly() -> None:
+    ranks = np.array([0, 1, 2, 3, 4, 5, 0, 1, 0])  # of subjects with six, two and one
+    assert [rows_of_each(ranks, most) for most in (9, 8, 5, 4, 1)] == [6, 5, 2, 1, 1]
 
 
 def test_a_model_without_responses_has_none() -> None:
