@@ -87,8 +87,15 @@ def jackknife_interval(
     error, k = jackknife_error(scale.forward(values))
     if np.isnan(estimate) or np.isnan(error):
         return Interval(estimate, np.nan, np.nan)
+    return _interval_on(scale, estimate, error, k - 1, level)
+
+
+def _interval_on(
+    scale: Scale, estimate: float, error: float, degrees: int, level: float
+) -> Interval:
+    """Student's interval of an estimate with an error on a scale, turned back."""
     middle = float(scale.forward(np.asarray(estimate)))
-    found = student_interval(middle, error, k - 1, level)
+    found = student_interval(middle, error, degrees, level)
     low, high = (float(scale.back(np.asarray(bound))) for bound in found[1:])
     return Interval(estimate, low, high)
 
@@ -110,9 +117,7 @@ def delete_many_interval(
     if clusters < MIN_CLUSTERS or not np.isfinite([estimate, *values]).all():
         return Interval(estimate, np.nan, np.nan)
     error = float(np.sqrt((clusters - deleted) / deleted * values.var()))
-    found = student_interval(float(scale.forward(np.asarray(estimate))), error, clusters - 1, level)
-    low, high = (float(scale.back(np.asarray(bound))) for bound in found[1:])
-    return Interval(estimate, low, high)
+    return _interval_on(scale, estimate, error, clusters - 1, level)
 
 
 def mean_correlation(values: ArrayLike, level: float = 0.95) -> Interval:

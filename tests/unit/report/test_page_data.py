@@ -8,11 +8,13 @@ import hashlib
 import json
 import random
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from personae.data import tables
 from personae.report.browsable_responses import browsable_responses, rows_of_each
 from personae.report.embedded_data import embed, embed_within
 from personae.report.embedded_figures import patterns
@@ -137,6 +139,22 @@ def test_responses_have_scores_of_both_judges_and_projections_of_turns(page: str
 def test_responses_that_are_too_many_are_left_out_evenly() -> None:
     ranks = np.array([0, 1, 2, 3, 4, 5, 0, 1, 0])  # of subjects with six, two and one
     assert [rows_of_each(ranks, most) for most in (9, 8, 5, 4, 1)] == [6, 5, 2, 1, 1]
+
+
+def test_of_too_many_responses_the_first_of_every_subject_are_kept(tmp_path: Path) -> None:
+    system = [{"role": "system", "content": "Be one."}, {"role": "user", "content": "Who?"}]
+    rows = [
+        {"response_id": f"k{i}", "role": role, "prompt_index": 0, "question_id": f"q{i}"}
+        | {"question": "Who?", "response": "Me.", "messages": json.dumps(system), "sample": 0}
+        for i, role in enumerate(["a"] * 6 + ["b"] * 2 + ["c"])
+    ]
+    path = str(tmp_path / "responses.parquet")
+    tables.write(tables.from_rows(rows, "role_responses"), path, "role_responses", {})
+    for most, kept in ((9, range(9)), (5, [0, 1, 6, 7, 8]), (1, [0, 6, 8])):
+        found = browsable_responses({"role_responses": [path]}, {}, most)
+        assert found["columns"]["id"] == [f"k{i}" for i in kept]
+        assert found["total"] == 9
+    assert "Be one." in found["texts"]
 
 
 def test_a_model_without_responses_has_none() -> None:

@@ -28,7 +28,7 @@ def test_sections_are_merged_and_lists_replaced(demo: dict[str, Any]) -> None:
     assert study.role_names == ["poet", "cat"]
     written_out = {**demo, "study": "mine", "roles": {**demo["roles"], "names": ["poet", "cat"]}}
     assert study.config == load_config(written_out)
-    assert study.config.roles.sampling.top_p == 0.9
+    assert study.config.roles.sampling.max_new_tokens == 32
 
 
 def test_null_switches_an_arm_of_the_extended_study_off() -> None:
