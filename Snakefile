@@ -41,5 +41,5 @@ rule all:
         study_targets(),
 
 
-snakemake_internals.remember_parameters(workflow)
+snakemake_internals.remember_lookups(workflow)
 start_with_targets()

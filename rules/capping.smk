@@ -54,7 +54,6 @@ rule cap_responses:
 
 rule judge_capping:
     input:
-        models=judge_models,
         responses="results/{study}/{model}/capping/responses.parquet",
         calibration="results/{study}/{model}/judging/calibration.parquet",
     output:

@@ -31,7 +31,6 @@ rule replay_cases:
 
 rule judge_cases:
     input:
-        models=judge_models,
         responses="results/{study}/{model}/cases/replays.parquet",
         calibration="results/{study}/{model}/judging/calibration.parquet",
     output:

@@ -293,7 +293,11 @@ EMBEDDER_MANIFEST = f"results/models/{study.config.embedder}/manifest.json"
 
 
 def judge_models(wildcards):
-    """Return the models of offline judges; judges behind endpoints need none."""
+    """Return the models of offline judges; judges behind endpoints need none.
+
+    Nodes that judge read the calibration, which depends on them: an edge to each model from every
+    persona would only make plans slower.
+    """
     if not any(name in OFFLINE for name in study.config.judging.names):
         return []
     return [

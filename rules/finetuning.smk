@@ -62,7 +62,6 @@ rule answer_finetuned:
 
 rule judge_finetuned:
     input:
-        models=judge_models,
         responses="results/{study}/{model}/finetuning/{trait}/responses.parquet",
         calibration="results/{study}/{model}/judging/calibration.parquet",
     output:

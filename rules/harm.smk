@@ -32,7 +32,6 @@ rule answer_probes:
 
 rule judge_harm:
     input:
-        models=judge_models,
         responses="results/{study}/{model}/harm/responses.parquet",
         calibration="results/{study}/{model}/judging/calibration.parquet",
     output:
@@ -111,7 +110,6 @@ rule answer_in_roles:
 
 rule judge_harm_in_roles:
     input:
-        models=judge_models,
         responses="results/{study}/{model}/harm/link/responses.parquet",
         calibration="results/{study}/{model}/judging/calibration.parquet",
     output:

@@ -29,7 +29,6 @@ rule generate_monitored_responses:
 
 rule judge_monitored_responses:
     input:
-        models=judge_models,
         responses="results/{study}/{model}/monitoring/{trait}/responses.parquet",
         calibration="results/{study}/{model}/judging/calibration.parquet",
     output:

@@ -31,7 +31,6 @@ rule generate_role_responses:
 
 rule judge_role_responses:
     input:
-        models=judge_models,
         responses=rules.generate_role_responses.output[0],
         calibration=rules.calibrate_judges.output.calibration,
     output:

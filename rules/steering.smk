@@ -31,7 +31,6 @@ rule sweep_trait_layers:
 
 rule judge_layer_sweep:
     input:
-        models=judge_models,
         responses="results/{study}/{model}/steering/{trait}/layer_sweep/responses.parquet",
         calibration="results/{study}/{model}/judging/calibration.parquet",
     output:
@@ -156,7 +155,6 @@ rule steer_trait:
 
 rule judge_steering:
     input:
-        models=judge_models,
         responses="results/{study}/{model}/steering/{trait}/alpha_sweep/responses.parquet",
         calibration="results/{study}/{model}/judging/calibration.parquet",
     output:
@@ -244,7 +242,6 @@ rule steer_compared_arms:
 
 rule judge_compared_arms:
     input:
-        models=judge_models,
         responses="results/{study}/{model}/steering/{trait}/comparison/responses.parquet",
         calibration="results/{study}/{model}/judging/calibration.parquet",
     output:

@@ -30,7 +30,6 @@ rule steer_roles:
 
 rule judge_speakers:
     input:
-        models=judge_models,
         responses="results/{study}/{model}/susceptibility/responses.parquet",
         calibration="results/{study}/{model}/judging/calibration.parquet",
     output:

@@ -31,7 +31,6 @@ rule generate_trait_responses:
 
 rule judge_trait_responses:
     input:
-        models=judge_models,
         responses=rules.generate_trait_responses.output[0],
         calibration=rules.calibrate_judges.output.calibration,
     output:

@@ -6,10 +6,14 @@ is upgraded, this is the module to check, with ``tests/workflow`` and ``tests/sl
 
 from __future__ import annotations
 
+import atexit
 import base64
+import gc
 import json
 import os
 import sys
+from collections import defaultdict
+from collections.abc import Callable
 from inspect import signature
 from pathlib import Path
 from types import FunctionType
@@ -43,13 +47,60 @@ def reused_jobs(workflow: Any) -> int:
     return sum(not dag.needrun(job) and job.rule.name != "all" for job in dag.jobs)
 
 
-def remember_parameters(workflow: Any) -> None:
-    """Look up the parameters of all functions in rules once.
+def remember_lookups(workflow: Any) -> None:
+    """Look up once what Snakemake looks up anew for every job or file, a third of a large plan.
 
-    Snakemake passes a function what it has parameters for, and inspects it anew for every job, a
-    tenth of the time that planning a large study takes. Where this attribute is set, it reads that
-    instead.
+    - The parameters of functions in rules: Snakemake passes a function what it has parameters for,
+      and inspects it for every job. Where this attribute is set, it reads that instead.
+    - Rules that make a file: Snakemake's index goes by the constant beginning of outputs, which is
+      ``results/`` for all, and many jobs read the same file.
+    - Copies of scripts in its cache of sources, for whose paths it makes a class at every call.
+
+    The memory of the plan is also not searched for cycles when the process ends, which frees
+    nothing that matters and takes seconds.
     """
+    from snakemake.output_index import OutputIndex  # type: ignore[import-untyped]
+    from snakemake.sourcecache import SourceCache  # type: ignore[import-untyped]
+
+    _remember_signatures(workflow)
+    OutputIndex.match = rules_by_name
+    OutputIndex.match_producers = remembered(OutputIndex.match_producers)
+    SourceCache._cache = remembered(SourceCache._cache)
+    atexit.register(gc.freeze)
+
+
+def remembered(method: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """Return a method of one argument that computes every result once for each object."""
+    name = f"_remembered_{method.__name__}"
+
+    def once(self: Any, asked: Any) -> Any:
+        known = self.__dict__.setdefault(name, {})
+        if asked not in known:
+            known[asked] = method(self, asked)
+        return known[asked]
+
+    return once
+
+
+def rules_by_name(index: Any, path: str) -> set[Any]:
+    """Return the rules whose outputs begin and end like a path, found by the file's name.
+
+    An output whose name has a wildcard is compared with every path.
+    """
+    by_name = index.__dict__.get("_by_name")
+    if by_name is None:
+        by_name = index._by_name = defaultdict(list)
+        for start, found in index._lookup._entries:
+            for rule, end in found:
+                _, slash, name = end.rpartition("/")
+                by_name[name if slash else None].append((start, end, rule))
+    candidates = by_name.get(path.rpartition("/")[2], []) + by_name.get(None, [])
+    return {
+        rule for start, end, rule in candidates if path.startswith(start) and path.endswith(end)
+    }
+
+
+def _remember_signatures(workflow: Any) -> None:
     from snakemake.resources import Resource  # type: ignore[import-untyped]
 
     found: list[Any] = [Resource.evaluate]

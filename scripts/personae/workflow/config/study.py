@@ -118,6 +118,16 @@ class Study:
         return take(self.library.heldout, self.config.roles.questions.heldout)
 
     @cached_property
+    def extraction_texts(self) -> list[list[str]]:
+        """Name and text of every extraction question: one list for the records of all nodes."""
+        return [[question.id, question.text] for question in self.extraction_questions]
+
+    @cached_property
+    def heldout_texts(self) -> list[list[str]]:
+        """Name and text of every held-out question."""
+        return [[question.id, question.text] for question in self.heldout_questions]
+
+    @cached_property
     def capped_roles(self) -> dict[str, Role]:
         """Roles whose adherence is measured under capping."""
         names = expand(self.config.capping.roles, self.role_names)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from personae.workflow.config.study import Study
 from personae.workflow.node_params.judging_params import role_record
-from personae.workflow.node_params.question_texts import Record, texts
+from personae.workflow.node_params.question_texts import Record
 
 
 def capping_arms(study: Study, model: str) -> list[Record]:
@@ -33,7 +33,7 @@ def capping_rollouts(study: Study) -> Record:
         "roles": {
             name: list(role.prompts[: section.prompts]) for name, role in study.capped_roles.items()
         },
-        "questions": texts(study.heldout_questions[: section.questions]),
+        "questions": study.heldout_texts[: section.questions],
         "seed": study.config.seed,
         "sampling": section.sampling.model_dump(),
     }

@@ -6,7 +6,7 @@ from personae.data.table_values import DEFAULT, ROLE_SPANS
 from personae.judging.judge_types import RubricKind
 from personae.workflow.config.persona_sections import TraitSpaceSection, TraitsSection
 from personae.workflow.config.study import Study
-from personae.workflow.node_params.question_texts import Record, numbered, texts
+from personae.workflow.node_params.question_texts import Record, numbered
 
 
 def engine_record(study: Study, model: str) -> Record:
@@ -41,8 +41,8 @@ def role_rollouts(study: Study, model: str, role: str) -> Record:
         "role": role,
         "prompts": list(record.prompts[: section.prompts]),
         "questions": {
-            "extraction": texts(study.extraction_questions),
-            "heldout": texts(study.heldout_questions),
+            "extraction": study.extraction_texts,
+            "heldout": study.heldout_texts,
         },
         "samples": section.samples,
         "model_name": study.models[model].display_name,
@@ -59,7 +59,7 @@ def trait_rollouts(study: Study, trait: str, polarity: str) -> Record:
     section: TraitsSection | TraitSpaceSection
     if trait in study.space:
         section, record = study.config.trait_space, study.space[trait]
-        questions = texts(study.extraction_questions[: section.questions])
+        questions = study.extraction_texts[: section.questions]
     else:
         section, record = study.config.traits, study.traits[trait]
         questions = numbered(record.questions.extraction[: section.questions.extraction])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from personae.workflow.config.study import Study
-from personae.workflow.node_params.question_texts import Record, texts
+from personae.workflow.node_params.question_texts import Record
 
 
 def susceptibility(study: Study, model: str) -> Record | None:
@@ -17,7 +17,7 @@ def susceptibility(study: Study, model: str) -> Record | None:
             name: list(role.prompts[: section.prompts])
             for name, role in study.susceptible_roles.items()
         },
-        "questions": texts(study.library.introspective),
+        "questions": [[q.id, q.text] for q in study.library.introspective],
         "layer": middle if section.layer is None else section.layer,
         "unit": section.unit,
         "strengths": list(section.strengths),

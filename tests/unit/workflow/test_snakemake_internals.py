@@ -1,0 +1,78 @@
+"""Lookups that large plans do once find what Snakemake's own find."""
+
+from typing import NamedTuple
+
+import pytest
+from snakemake.io import IOFile
+from snakemake.output_index import OutputIndex
+
+from personae.workflow.snakemake_internals import remembered, rules_by_name
+
+_OUTPUTS = {
+    "generate": "results/{study}/{model}/roles/{role}/responses.parquet",
+    "judge": "results/{study}/{model}/roles/{role}/scores.parquet",
+    "judge_traits": "results/{study}/{model}/traits/{trait}/scores.parquet",
+    "draw": "results/{study}/{model}/figures/{name}.svg",
+    "card": "results/demo/card.md",
+    "draft": "config/traits/{drafted}.yaml",
+}
+
+
+class _Rule(NamedTuple):
+    name: str
+
+    def products(self) -> list[str]:
+        return [IOFile(_OUTPUTS[self.name])]
+
+
+@pytest.fixture
+def index() -> OutputIndex:
+    """An index of rules with one output each."""
+    return OutputIndex([_Rule(name) for name in _OUTPUTS])
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "results/demo/m/roles/pirate/responses.parquet",
+        "results/demo/m/roles/pirate/scores.parquet",
+        "results/demo/m/figures/steering.svg",
+        "results/demo/card.md",
+        "results/demo/m/card.md",
+        "config/traits/brave.yaml",
+        "config/traits/brave.yml",
+        "responses.parquet",
+        "",
+    ],
+)
+def test_rules_found_by_a_files_name_are_those_that_snakemake_finds(
+    index: OutputIndex, path: str
+) -> None:
+    """The same rules for outputs of every form, and none where Snakemake finds none."""
+    assert rules_by_name(index, path) == OutputIndex.match(index, path)
+
+
+def test_the_index_of_names_finds_something(index: OutputIndex) -> None:
+    """A figure's name is not constant; a table's name is shared by two rules."""
+    found = rules_by_name(index, "results/demo/m/figures/steering.svg")
+    assert {rule.name for rule in found} == {"draw"}
+    found = rules_by_name(index, "results/demo/m/roles/pirate/scores.parquet")
+    assert {rule.name for rule in found} == {"judge", "judge_traits"}
+
+
+def test_what_is_remembered_belongs_to_its_object() -> None:
+    """A method computes once for every object and argument, and never for another object's."""
+
+    class Counted:
+        def __init__(self) -> None:
+            self.calls: list[str] = []
+
+        def look(self, asked: str) -> str:
+            self.calls.append(asked)
+            return f"{id(self)} {asked}"
+
+    look = remembered(Counted.look)
+    one, other = Counted(), Counted()
+    answers = [look(found, asked) for found in (one, other, one, other) for asked in "ab"]
+    assert len(set(answers)) == 4
+    assert one.calls == other.calls == ["a", "b"]
