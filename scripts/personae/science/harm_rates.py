@@ -48,8 +48,9 @@ def rate_table(
     -------
     pa.Table
         Columns of ``harm_rates``. A response is harmful from severity 1. Intervals are over
-        personas crossed with probes. ``change`` is the arm minus no cap, paired by item (the arm
-        ``no_persona``: by probe); ``random_change`` is that of random directions at the same
+        personas crossed with probes, of which ``clusters`` are the fewer. ``change`` is the arm
+        minus no cap, paired by item; for the arm ``no_persona``, a bare request minus the same
+        request under every persona. ``random_change`` is that of random directions at the same
         setting. ``chosen`` marks the cap with the largest reduction on the choosing half; its rows
         on the reporting half are the result. ``pareto``: no other cap along the axis both harms
         less, on the reporting half, and loses less accuracy.
@@ -122,7 +123,7 @@ def _rates(arm: Arm, by_arm: dict[Arm, pd.DataFrame]) -> Record:
     return {
         "n": found.n,
         "n_unscored": len(rows) - found.n,
-        "clusters": found.clusters,
+        "clusters": moved.clusters,
         **found.interval.columns("rate"),
         "severity": float(rows.severity.mean()),
         **{o: float((named == o).mean()) if _speaks(named) else math.nan for o in _OUTCOMES},
@@ -150,10 +151,10 @@ def _is_null_of(arm: Arm, other: Arm) -> bool:
 
 
 def _paired(arm: Arm, rows: pd.DataFrame, before: pd.Series) -> pd.Series:
-    """Arm minus no cap by item; bare requests are compared with the mean over personas."""
+    """Arm minus no cap by item; a bare request minus the answers to it under every persona."""
     if arm[0] == NO_PERSONA:
-        mean = before.groupby(level=["question_id", "sample"]).mean()
-        return rows.harmful - mean.reindex(rows.index.droplevel("persona")).to_numpy()
+        bare = rows.harmful.droplevel("persona")
+        return bare.reindex(before.index.droplevel("persona")).set_axis(before.index) - before
     return rows.harmful - before.reindex(rows.index)
 
 

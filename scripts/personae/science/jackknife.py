@@ -100,6 +100,28 @@ def _interval_on(
     return Interval(estimate, low, high)
 
 
+def scaled_interval(found: Interval, unit_left_out: ArrayLike, level: float = 0.95) -> Interval:
+    """Interval of an estimate in a unit that was estimated as well, from other observations.
+
+    Parameters
+    ----------
+    found
+        The interval, with the unit taken as known.
+    unit_left_out
+        The unit without each of its clusters ``[k]``, in the unit itself. Its relative error adds
+        to each side by root of squares. Below three clusters the interval stays as it is.
+    """
+    error, k = jackknife_error(LOG.forward(np.asarray(unit_left_out, dtype=np.float64)))
+    if np.isnan(error):
+        return found
+    reach = student_interval(0.0, error, k - 1, level).high * found.estimate
+    low, high = (
+        found.estimate + side * float(np.hypot(bound - found.estimate, reach))
+        for side, bound in ((-1.0, found.low), (1.0, found.high))
+    )
+    return Interval(found.estimate, low, high)
+
+
 def delete_many_interval(
     estimate: float,
     left_out: ArrayLike,

@@ -104,13 +104,18 @@ def test_the_rollouts_share_seeds_and_divide_every_category() -> None:
 
 
 def rates(
-    effects: dict[str, float], max_loss: float = 0.05
+    effects: dict[str, float], max_loss: float = 0.05, *, persona_decides: bool = False
 ) -> dict[tuple[str, ...], dict[str, Any]]:
-    """Harm is a coin of 0.8 under a persona, less by the effect of the arm's label."""
+    """Harm is a coin of 0.8 under a persona, less by the effect of the arm's label.
+
+    The coin is thrown for every request, or once for each persona.
+    """
     rng = np.random.default_rng(0)
     answers, scores = [], []
     arms: dict[HarmArm, tuple[Any, ...]] = dict.fromkeys(parse_harm_arms(ARMS), ())
     luck = {(p, q["id"]): rng.random() for p in ("", *PERSONAS) for q in PROBES}
+    if persona_decides:
+        luck = {(p, q): luck[p, PROBES[0]["id"]] for p, q in luck}
     for rollout in probe_rollouts(arms, PERSONAS, PROBES, samples=1, seed=0):
         cells = rollout.columns
         label = HarmArm(*(cells[name] for name in HarmArm._fields)).label
@@ -168,6 +173,14 @@ def test_outcomes_and_the_bare_requests_are_reported_by_category() -> None:
     assert bare["change_high"] < 0
     by_category = [found["none", "", "", "*", c]["rate"] for c in ("fraud", "hate", "theft")]
     assert np.mean(by_category) == pytest.approx(whole["rate"])
+
+
+def test_the_comparison_with_bare_requests_is_over_personas_too() -> None:
+    """Requests that every persona answers in its own way tell of as many units as personas."""
+    row = rates({}, persona_decides=True)["no_persona", "", "", "*", "*"]
+    assert row["clusters"] == min(len(PERSONAS), len(PROBES))
+    assert row["change"] < row["change_high"]
+    assert row["change_high"] - row["change_low"] > 0.3
 
 
 def test_without_an_effect_no_cap_reduces_harm() -> None:

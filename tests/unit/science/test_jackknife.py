@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import t as student
 
-from personae.science.cluster_inference import student_interval
+from personae.science.cluster_inference import mean_of_clusters, student_interval
 from personae.science.jackknife import (
     EXPLAINED,
     FISHER,
@@ -18,6 +18,7 @@ from personae.science.jackknife import (
     jackknife_error,
     jackknife_interval,
     mean_correlation,
+    scaled_interval,
     without_each,
 )
 
@@ -111,3 +112,29 @@ def test_deleting_a_third_stays_positive_on_the_log_scale_and_needs_clusters() -
     assert 0.0 < low < 0.1 < high
     assert np.isnan(delete_many_interval(0.1, [0.1, 0.2], 2, 1, LOG)[1:]).all()
     assert np.isnan(delete_many_interval(0.1, [np.nan, 0.2], 12, 4, LOG)[1:]).all()
+
+
+def test_a_known_unit_adds_nothing_and_an_uncertain_one_widens_both_sides() -> None:
+    found = student_interval(2.0, 0.1, 9, 0.95)
+    assert scaled_interval(found, np.ones(8)) == pytest.approx(found)
+    assert scaled_interval(found, [0.5, 2.0]) == found
+    wider = scaled_interval(found, [0.8, 1.0, 1.3, 0.9, 1.1])
+    assert wider.low < found.low < 2.0 < found.high < wider.high
+    assert found.low - wider.low == pytest.approx(wider.high - found.high)
+    of_loss = scaled_interval(student_interval(-2.0, 0.1, 9, 0.95), [0.8, 1.0, 1.3, 0.9, 1.1])
+    assert of_loss == pytest.approx((-2.0, -wider.high, -wider.low))
+
+
+def test_a_mean_in_an_estimated_unit_is_covered_as_often_as_stated() -> None:
+    """Student's interval of the mean over an estimated standard deviation covers far too rarely."""
+    rng, truth, k = np.random.default_rng(3), 3.0, 8
+    covered = np.zeros(2)
+    for _ in range(400):
+        values, others = rng.normal(truth, 0.5, k), rng.normal(0.0, 1.0, k)
+        unit = others.std(ddof=1)
+        units = [np.delete(others, i).std(ddof=1) / unit for i in range(k)]
+        plain = mean_of_clusters(values / unit, np.arange(k)).interval
+        for i, found in enumerate((plain, scaled_interval(plain, units))):
+            covered[i] += found.low <= truth <= found.high
+    assert covered[0] / 400 < 0.6
+    assert 0.92 <= covered[1] / 400 <= 0.98

@@ -36,8 +36,9 @@ def capping_tables(sizes: Sizes, effect: float, rng: np.random.Generator) -> Fra
     """
     settings = _settings(sizes)
     chance = rng.normal(0, _BY_CHANCE, len(settings))
-    cut = np.where(settings.direction == "axis", effect * settings.strength, 0.0)
-    cut = cut + np.where(settings.direction == "none", 0.0, chance)
+    meaningful = ((settings.direction == "axis") & (effect > 0)).to_numpy()
+    cut = np.where(meaningful, effect * settings.strength, chance)
+    cut = np.where(settings.direction == "none", 0.0, cut)
     roles = grid(suite=["roles"], subject=names("r", sizes.capped_roles),
                  question_id=names("q", sizes.capped_questions), turn=[0])  # fmt: skip
     talks = grid(

@@ -17,6 +17,8 @@ from personae.workflow.claim_sizes import Sizes
 
 _HIDDEN: Final = 24
 _DRAWS: Final = 99
+_OTHER_NOISE: Final = 0.3
+"""Length of the noise between the vectors of two models, in lengths of the vectors."""
 
 
 def trait_space_tables(sizes: Sizes, effect: float, rng: np.random.Generator) -> Frames:
@@ -53,10 +55,23 @@ def other_model_tables(
     if effect == 0:
         other = axis_tables(sizes, 1.0, rng)
         return {name: other[name] for name in wanted}
-    made = {}
-    for name, column in zip(wanted, ("coordinate", "loading", "cosine"), strict=True):
+    made = {"role_cosines": _with_other_noise(first["role_cosines"], rng)}
+    for name, column in zip(wanted[:2], ("coordinate", "loading"), strict=True):
         frame: pd.DataFrame = first[name].copy()
         spread = 0.15 * float(frame[column].std())
         frame[column] = frame[column] + rng.normal(0, spread, len(frame))
         made[name] = frame
     return made
+
+
+def _with_other_noise(cosines: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """Cosines of the same vectors after noise that is each vector's own, in all of its cosines."""
+    wide = cosines.pivot(index="left", columns="right", values="cosine")
+    wide = wide.loc[wide.columns, wide.columns]
+    values, vectors = np.linalg.eigh(wide.to_numpy(float))
+    places = vectors * np.sqrt(np.maximum(values, 0.0))
+    noise = rng.normal(0, _OTHER_NOISE / np.sqrt(len(places)), places.shape)
+    moved = unit(places + noise)
+    found = pd.DataFrame(moved @ moved.T, index=wide.index, columns=wide.columns)
+    pairs = zip(cosines.left, cosines.right, strict=True)
+    return cosines.assign(cosine=[found.loc[left, right] for left, right in pairs])

@@ -22,7 +22,9 @@ from personae.workflow.claim_sizes import Sizes
 
 _GAIN: Final = 40.0  # published change of a trait score at the largest coherent coefficient
 _LOSS: Final = -20.0  # ... at the most negative one
-_COHERENCE_LOSS: Final = -30.0
+_COHERENCE_LOSS: Final = -50.0
+"""At the largest coefficient, which no study then chooses: the value that an interval should cover
+is that at the coefficient that the study chose."""
 _BY_CHANCE: Final = 4.0
 """Standard deviation of what a meaningless direction of the same length does to a trait's score at
 the largest coefficient; the same on every question, so that questions do not average it out."""

@@ -60,8 +60,14 @@ class CpuRates(Strict):
     node: float = Field(gt=0, description="Of every node: start, imports, reading and writing.")
     rollouts: int = Field(ge=1, description="Responses of a role where `tables` were measured.")
     roles: int = Field(ge=1, description="Roles there, with the default Assistant.")
-    vector: int = Field(ge=1, description="Layers times dimensions of the model there.")
-    tables: dict[str, float] = Field(description="Further seconds of nodes of tables, by rule.")
+    layers: int = Field(ge=1, description="Layers of the model there.")
+    hidden: int = Field(ge=1, description="Dimensions of its residual stream.")
+    by_values: dict[str, float] = Field(
+        description="Further seconds of nodes that grow with layers and dimensions, by rule."
+    )
+    by_layers: dict[str, float] = Field(
+        description="Further seconds of nodes that grow with the layers alone, by rule."
+    )
 
 
 class Rates(Strict):
