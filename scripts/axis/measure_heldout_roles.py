@@ -18,7 +18,7 @@ from personae.data.table_values import DEFAULT
 from personae.data.vector_columns import from_half
 from personae.data.vector_stacks import stack
 from personae.science.heldout_roles import AskedRollouts, heldout_role, over_roles
-from personae.science.kept_rollouts import read_kept
+from personae.science.kept_rollouts import count_kept, read_kept
 from personae.science.null_directions import null_directions
 
 
@@ -68,11 +68,7 @@ def _rollouts(
     kept: Mapping[str, str], layer: int, hidden: int
 ) -> tuple[dict[str, AskedRollouts], NDArray[np.float32]]:
     """Return every role's rollouts, and the array ``[n, hidden]`` of which theirs are parts."""
-    conditions = [("layer", "==", layer), ("split", "==", "heldout")]
-    sizes = {
-        role: tables.read(path, "kept_activations", ["question_id"], conditions).num_rows
-        for role, path in kept.items()
-    }
+    sizes = {role: count_kept(path, layer, "heldout") for role, path in kept.items()}
     stream = np.empty((sum(sizes.values()), hidden), dtype=np.float32)
     rollouts, end = {}, 0
     for role, path in kept.items():

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -138,5 +139,15 @@ def load_sample(kept: Mapping[str, str], layers: Sequence[int]) -> Rollouts:
 
 def read_kept(path: str, layer: int, split: str) -> pa.Table:
     """Return all rollouts of one split at a layer at which all are kept, by response."""
-    conditions = [("layer", "==", layer), ("split", "==", split)]
-    return tables.read(path, "kept_activations", filters=conditions).sort_by("response_id")
+    found = tables.read(path, "kept_activations", filters=_rows_of(layer, split))
+    return found.sort_by("response_id")
+
+
+def count_kept(path: str, layer: int, split: str) -> int:
+    """Return how many rollouts `read_kept` would return, without reading their activations."""
+    columns = ["response_id"]
+    return tables.read(path, "kept_activations", columns, _rows_of(layer, split)).num_rows
+
+
+def _rows_of(layer: int, split: str) -> list[tuple[str, str, Any]]:
+    return [("layer", "==", layer), ("split", "==", split)]
