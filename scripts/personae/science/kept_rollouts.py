@@ -146,7 +146,7 @@ def read_kept(path: str, layer: int, split: str) -> pa.Table:
 def count_kept(path: str, layer: int, split: str) -> int:
     """Return how many rollouts `read_kept` would return, without reading their activations."""
     columns = ["response_id"]
-    return tables.read(path, "kept_activations", columns, _rows_of(layer, split)).num_rows
+    return len(tables.read(path, "kept_activations", columns, _rows_of(layer, split)))
 
 
 def _rows_of(layer: int, split: str) -> list[tuple[str, str, Any]]:
