@@ -34,9 +34,9 @@ asks for there is no interval and no verdict, and both rates are 0 by rule.
 Intervals that hold more often than 95% are of four kinds. Shares of few items and exact answers
 move in steps, and their intervals (Wilson, Tango, exact) hold at least as often as stated. The
 lowest value of several traits or models lies between the lowest bounds of all of them. Crossed
-clusters, such as roles and questions, take at least the variance of either kind alone. The jackknife
-errs toward too much variance (Efron and Stein), most where a statistic is made of pairs of roles,
-as similarities of roles and principal components are.
+clusters, such as roles and questions, take at least the variance of either kind alone. The
+jackknife errs toward too much variance (Efron and Stein), most where a statistic is made of pairs
+of roles, as similarities of roles and principal components are.
 
 Inside a simulated study bootstraps and permutations have 99 draws, a real one has 200 to 1,000. A
 study larger than 6 traits, 8 capped roles, 12 questions, 16 simulated conversations or 3 random
