@@ -55,10 +55,12 @@ def remember_lookups(workflow: Any) -> None:
     - Rules that make a file: Snakemake's index goes by the constant beginning of outputs, which is
       ``results/`` for all, and many jobs read the same file.
     - Copies of scripts in its cache of sources, for whose paths it makes a class at every call.
+    - Whether a group depends on itself, which it looks up once for every job of the group.
 
     The memory of the plan is also not searched for cycles when the process ends, which frees
     nothing that matters and takes seconds.
     """
+    from snakemake.dag import DAG  # type: ignore[import-untyped]
     from snakemake.output_index import OutputIndex  # type: ignore[import-untyped]
     from snakemake.sourcecache import SourceCache  # type: ignore[import-untyped]
 
@@ -66,7 +68,22 @@ def remember_lookups(workflow: Any) -> None:
     OutputIndex.match = rules_by_name
     OutputIndex.match_producers = remembered(OutputIndex.match_producers)
     SourceCache._cache = remembered(SourceCache._cache)
+    DAG._check_groups = each_group_once(DAG._check_groups)
     atexit.register(gc.freeze)
+
+
+def each_group_once(check: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Return a check of a graph's groups that sees every group once."""
+
+    def once(dag: Any) -> None:
+        group_of = dag._group
+        dag._group = {id(group): group for group in group_of.values()}
+        try:
+            check(dag)
+        finally:
+            dag._group = group_of
+
+    return once
 
 
 def remembered(method: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:

@@ -6,7 +6,7 @@ import pytest
 from snakemake.io import IOFile
 from snakemake.output_index import OutputIndex
 
-from personae.workflow.snakemake_internals import remembered, rules_by_name
+from personae.workflow.snakemake_internals import each_group_once, remembered, rules_by_name
 
 _OUTPUTS = {
     "generate": "results/{study}/{model}/roles/{role}/responses.parquet",
@@ -76,3 +76,24 @@ def test_what_is_remembered_belongs_to_its_object() -> None:
     answers = [look(found, asked) for found in (one, other, one, other) for asked in "ab"]
     assert len(set(answers)) == 4
     assert one.calls == other.calls == ["a", "b"]
+
+
+def test_a_check_of_groups_sees_each_once_and_leaves_the_graph_as_it_was() -> None:
+    """Also where the check fails, as it does for a group that depends on itself."""
+
+    class Graph:
+        def __init__(self) -> None:
+            first, second = ["a", "b"], ["a", "b"]
+            self._group = {"a": first, "b": first, "c": second}
+
+        def check(self) -> None:
+            seen.extend(self._group.values())
+            raise RuntimeError("depends on itself")
+
+    seen: list[list[str]] = []
+    graph = Graph()
+    before = graph._group
+    with pytest.raises(RuntimeError, match="depends on itself"):
+        each_group_once(Graph.check)(graph)
+    assert graph._group is before
+    assert [id(group) for group in seen] == [id(before["a"]), id(before["c"])]
