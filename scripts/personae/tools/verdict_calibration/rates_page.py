@@ -31,6 +31,11 @@ effect in which it was (lower bound), *coverage* the share of 95% intervals, in 
 effect, that hold the mean estimate (Wilson bounds). Where a study has fewer units than the claim
 asks for there is no interval and no verdict, and both rates are 0 by rule.
 
+Some claims are about the coefficient or setting that a study chose by its own data. Simulated
+studies of the papers' size choose differently, so that their true values differ from each other and
+from the mean estimate, and coverage is understated: `steering-increases-trait`, `dose-response`,
+`capping-reduces-jailbreak-role-play`.
+
 Intervals that hold more often than 95% are of four kinds. Shares of few items and exact answers
 move in steps, and their intervals (Wilson, Tango, exact) hold at least as often as stated. The
 lowest value of several traits or models lies between the lowest bounds of all of them. Crossed
