@@ -14,6 +14,7 @@ import os
 import sys
 from collections import defaultdict
 from collections.abc import Callable
+from functools import cache
 from inspect import signature
 from pathlib import Path
 from types import FunctionType
@@ -66,8 +67,8 @@ def remember_lookups(workflow: Any) -> None:
 
     _remember_signatures(workflow)
     OutputIndex.match = rules_by_name
-    OutputIndex.match_producers = remembered(OutputIndex.match_producers)
-    SourceCache._cache = remembered(SourceCache._cache)
+    OutputIndex.match_producers = cache(OutputIndex.match_producers)
+    SourceCache._cache = cache(SourceCache._cache)
     DAG._check_groups = each_group_once(DAG._check_groups)
     atexit.register(gc.freeze)
 
@@ -86,35 +87,27 @@ def each_group_once(check: Callable[[Any], None]) -> Callable[[Any], None]:
     return once
 
 
-def remembered(method: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    """Return a method of one argument that computes every result once for each object."""
-    name = f"_remembered_{method.__name__}"
-
-    def once(self: Any, asked: Any) -> Any:
-        known = self.__dict__.setdefault(name, {})
-        if asked not in known:
-            known[asked] = method(self, asked)
-        return known[asked]
-
-    return once
-
-
 def rules_by_name(index: Any, path: str) -> set[Any]:
     """Return the rules whose outputs begin and end like a path, found by the file's name.
 
     An output whose name has a wildcard is compared with every path.
     """
-    by_name = index.__dict__.get("_by_name")
-    if by_name is None:
-        by_name = index._by_name = defaultdict(list)
-        for start, found in index._lookup._entries:
-            for rule, end in found:
-                _, slash, name = end.rpartition("/")
-                by_name[name if slash else None].append((start, end, rule))
+    by_name = _outputs_by_name(index)
     candidates = by_name.get(path.rpartition("/")[2], []) + by_name.get(None, [])
     return {
         rule for start, end, rule in candidates if path.startswith(start) and path.endswith(end)
     }
+
+
+@cache
+def _outputs_by_name(index: Any) -> dict[str | None, list[tuple[str, str, Any]]]:
+    """Beginning, end and rule of every output by the file's name, None if it has a wildcard."""
+    found = defaultdict(list)
+    for start, outputs in index._lookup._entries:
+        for rule, end in outputs:
+            _, slash, name = end.rpartition("/")
+            found[name if slash else None].append((start, end, rule))
+    return found
 
 
 def _remember_signatures(workflow: Any) -> None:

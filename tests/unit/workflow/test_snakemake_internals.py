@@ -1,12 +1,13 @@
 """Lookups that large plans do once find what Snakemake's own find."""
 
+from functools import cache
 from typing import NamedTuple
 
 import pytest
 from snakemake.io import IOFile
 from snakemake.output_index import OutputIndex
 
-from personae.workflow.snakemake_internals import each_group_once, remembered, rules_by_name
+from personae.workflow.snakemake_internals import each_group_once, rules_by_name
 
 _OUTPUTS = {
     "generate": "results/{study}/{model}/roles/{role}/responses.parquet",
@@ -60,22 +61,21 @@ def test_the_index_of_names_finds_something(index: OutputIndex) -> None:
     assert {rule.name for rule in found} == {"judge", "judge_traits"}
 
 
-def test_what_is_remembered_belongs_to_its_object() -> None:
-    """A method computes once for every object and argument, and never for another object's."""
+def test_what_is_remembered_belongs_to_its_index() -> None:
+    """A method looks once for every index and path, and never finds another index's rules."""
 
-    class Counted:
-        def __init__(self) -> None:
-            self.calls: list[str] = []
+    class Counted(OutputIndex):
+        def match(self, targetfile: str) -> set[_Rule]:
+            self.calls.append(targetfile)
+            return OutputIndex.match(self, targetfile)
 
-        def look(self, asked: str) -> str:
-            self.calls.append(asked)
-            return f"{id(self)} {asked}"
-
-    look = remembered(Counted.look)
-    one, other = Counted(), Counted()
-    answers = [look(found, asked) for found in (one, other, one, other) for asked in "ab"]
-    assert len(set(answers)) == 4
-    assert one.calls == other.calls == ["a", "b"]
+    look = cache(Counted.match)
+    one, other = Counted([_Rule("generate")]), Counted([_Rule("draw")])
+    one.calls, other.calls = [], []
+    paths = "results/d/m/roles/cat/responses.parquet", "results/d/m/figures/map.svg"
+    answers = [{r.name for r in look(i, path)} for i in (one, other, one, other) for path in paths]
+    assert answers == [{"generate"}, set(), set(), {"draw"}] * 2
+    assert one.calls == other.calls == list(paths)
 
 
 def test_a_check_of_groups_sees_each_once_and_leaves_the_graph_as_it_was() -> None:
