@@ -30,7 +30,8 @@ def two_ranks(family: Callable[[str], TinyFamily]) -> Iterator[Any]:
         kv_cache_memory_bytes=2**26,
     )  # fmt: skip
     yield engine
-    engine.loaded.engine.engine_core.shutdown()
+    # Only the two workers: vLLM's own shutdown destroys the groups of every engine in this process.
+    engine.loaded.engine.engine_core.engine_core.model_executor.shutdown()
 
 
 @pytest.fixture(scope="module")
