@@ -15,6 +15,7 @@ from personae.api.requests import EngineSpec
 from personae.inference.server.backend import Backend
 from personae.inference.torch_engine.engine import Engine
 from personae.inference.torch_engine.model_loading import LoadedModel
+from personae.inference.vllm_engine import vllm_loading
 from personae.inference.vllm_engine.vllm_loading import vllm_version
 from personae.inference.weights_manifest import ModelSource
 from personae.inference.weights_preparation import prepare_model
@@ -55,6 +56,14 @@ def _no_compiler_processes() -> Iterator[None]:
     yield
     if before is None:
         del os.environ["TORCHINDUCTOR_COMPILE_THREADS"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _small_caches() -> Iterator[None]:
+    """Give every engine a small cache: a dozen of them stay loaded at the same time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vllm_loading, "_CPU_CACHE_BYTES", 2**27)
+        yield
 
 
 @pytest.fixture(scope="session")
