@@ -282,7 +282,7 @@ class EngineSpec(Wire):
         default=0.9, gt=0, le=1, description="vLLM: share of each GPU's memory that it takes."
     )
     cuda_graphs: bool = Field(
-        default=True, description="vLLM: replay CUDA graphs, where a check at the start passes."
+        default=True, description="Replay decoding steps as CUDA graphs, where a check passes."
     )
     max_length: int | None = Field(
         default=None, ge=2, description="vLLM: longest sequence; None is the model's own."

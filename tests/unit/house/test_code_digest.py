@@ -174,13 +174,13 @@ def test_an_edit_of_the_vllm_engine_reruns_only_studies_that_use_it(
     code: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     edit = append("ADDED = 1")
-    arithmetic = module(code, "personae.inference.vllm_engine.stream_arithmetic")
+    worker = module(code, "personae.inference.vllm_engine.step_state")
     monkeypatch.setattr(digesting, "find_spec", lambda _: None)
     try:
         for kind in ("torch", "auto"):
             digesting.cover_engine(kind)
-            assert not edited(arithmetic, edit)
+            assert not edited(worker, edit)
         digesting.cover_engine("vllm")
-        assert {"steer_trait", "generate_role_responses"} <= edited(arithmetic, edit)
+        assert {"steer_trait", "generate_role_responses"} <= edited(worker, edit)
     finally:
         digesting.cover_engine("torch")

@@ -1,7 +1,8 @@
 """The decode loop: rows enter by a prefill, gain a token per step, and leave when finished.
 
 Finished rows leave the batch at once and waiting rows take their place, longest prompt first.
-Rows with the same prompt and the same interventions in it share one prefill, see `prefill`.
+Rows with the same prompt and the same interventions in it share one prefill, see `prefill`. What
+one step computes is described in `decoding_steps` and, on a GPU, in `recorded_steps`.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from personae.api.requests import Intervention, Sampling
+from personae.inference.torch_engine.decoding_steps import DecodingSteps, PlannedSteps
 from personae.inference.torch_engine.forwarding import FedTokens
 from personae.inference.torch_engine.intervention_slots import PlanRow
-from personae.inference.torch_engine.interventions import Plan, intervene
 from personae.inference.torch_engine.kv_cache import RowCache
 from personae.inference.torch_engine.model_loading import LoadedModel
 from personae.inference.torch_engine.prefill import Prefill, PrefillPrompt
+from personae.inference.torch_engine.recorded_steps import RecordedSteps, StepRecorder
 from personae.inference.torch_engine.sampling import draw
 
 FinishReason = Literal["stop", "length"]
@@ -80,6 +82,8 @@ class Decoder:
         Largest number of tokens in the cache, rows x longest possible row.
     pulse
         Steps after which `run` yields even if no row has finished.
+    recorder
+        What records decoding steps; None if none are recorded.
     """
 
     def __init__(
@@ -90,8 +94,9 @@ class Decoder:
         sampling: Sampling,
         max_tokens: int,
         pulse: int = PULSE,
+        recorder: StepRecorder | None = None,
     ) -> None:
-        self._loaded, self._vectors, self._sampling = loaded, vectors, sampling
+        self._loaded, self._sampling = loaded, sampling
         self._pulse = pulse
         self._rows = sorted(rows, key=lambda row: len(row.prompt), reverse=True)
         most_new = max(len(row.uniform) for row in rows)
@@ -102,7 +107,11 @@ class Decoder:
         self._cache = RowCache(loaded.n_layers, self.max_rows, longest + slack, loaded.device)
         self._prefill = Prefill(loaded, vectors, self._cache, max_tokens)
         plan_rows = [PlanRow(row.in_response, len(row.prompt)) for row in self._rows]
-        self._plan = Plan(loaded, plan_rows, vectors)
+        self._steps: DecodingSteps = (
+            PlannedSteps(loaded, self._cache, plan_rows, vectors)
+            if recorder is None or recorder.failed
+            else RecordedSteps(loaded, self._cache, plan_rows, vectors, recorder)
+        )
         self._waiting = list(range(len(rows)))
         self._running: list[int] = []
         self._over: set[int] = set()
@@ -153,25 +162,18 @@ class Decoder:
                 self._rows[number].fired += fired
             self._running += done.rows
             self._accept(done.rows, done.logits)
-        self._plan.bind(self._running)
+        self._steps.bind(self._running)
 
     def _step(self) -> None:
         """Feed every running row's last token and draw the next one."""
-        rows, device = [self._rows[number] for number in self._running], self._loaded.device
+        rows = [self._rows[number] for number in self._running]
         longest = len(self._rows[self._waiting[0]].prompt) if self._waiting else 0
         self._cache.make_room(1, longest)
-        index = np.array([[len(row.prompt) + len(row.tokens) - 1] for row in rows])
-        self._plan.at(index)
-        with intervene(self._loaded, self._plan):
-            output = self._loaded.model(
-                input_ids=torch.tensor([row.tokens[-1:] for row in rows], device=device),
-                attention_mask=self._cache.mask(1, device),
-                position_ids=torch.from_numpy(index).to(device),
-                past_key_values=self._cache,
-                use_cache=True,
-            )
+        tokens = np.array([row.tokens[-1] for row in rows])
+        index = np.array([len(row.prompt) + len(row.tokens) - 1 for row in rows])
+        logits = self._steps.logits(tokens, index)
         self._cache.advance()
-        self._accept(self._running, output.logits[:, -1])
+        self._accept(self._running, logits)
 
     def _accept(self, numbers: Sequence[int], logits: Tensor) -> None:
         """Draw a token for each of the rows and append it, or finish the row."""
@@ -195,11 +197,11 @@ class Decoder:
                 alive.append(place)
             else:
                 n_prompt = len(row.prompt)
-                row.fired += self._plan.verify(number, n_prompt, n_prompt + row.fed)
+                row.fired += self._steps.verify(number, n_prompt, n_prompt + row.fed)
                 self._over.add(number)
                 finished.append(row)
         if not finished:
             return []
         self._running = [self._running[place] for place in self._cache.keep(alive)]
-        self._plan.bind(self._running)
+        self._steps.bind(self._running)
         return finished

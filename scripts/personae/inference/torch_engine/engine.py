@@ -24,6 +24,7 @@ from personae.inference.torch_engine.batch_limit import batch_tokens
 from personae.inference.torch_engine.generation import GenerationResult, Hear, generate
 from personae.inference.torch_engine.likelihood import loglikelihood
 from personae.inference.torch_engine.model_loading import LoadedModel, load_model
+from personae.inference.torch_engine.recorded_steps import step_recorder
 
 Progress = Callable[[int, int], None]
 
@@ -48,6 +49,7 @@ class Engine(EngineBase):
         if spec.threads is not None:
             torch.set_num_threads(spec.threads)
         self.loaded: LoadedModel = load_model(Path(spec.model), spec.dtype, spec.device, adapter)
+        self._recorder = step_recorder(self.loaded) if spec.cuda_graphs else None
         super().__init__(spec, self.loaded, f"torch {version('torch')}")
 
     def generate(
@@ -61,7 +63,7 @@ class Engine(EngineBase):
     ) -> Iterator[GenerationResult]:
         """Like `generate`; ``hear`` is called with the text of every row as it grows."""
         limit = batch_tokens(self.loaded, self.spec.max_batch_tokens)
-        for result in generate(self.loaded, request, limit, progress, hear):
+        for result in generate(self.loaded, request, limit, progress, hear, self._recorder):
             self.counters["responses"] += 1
             self.counters["response_tokens"] += len(result.response_ids)
             yield result

@@ -14,6 +14,7 @@ from personae.inference.engine_errors import InterventionError
 from personae.inference.torch_engine.batching import OversizedRows, is_out_of_memory, release_memory
 from personae.inference.torch_engine.decoding import PULSE, Decoder, DecodingRow, FinishReason
 from personae.inference.torch_engine.model_loading import LoadedModel
+from personae.inference.torch_engine.recorded_steps import StepRecorder
 from personae.inference.torch_engine.sampling import uniforms
 
 Progress = Callable[[int, int], None]
@@ -46,6 +47,7 @@ def generate(
     max_batch_tokens: int = 32768,
     progress: Progress | None = None,
     hear: Hear | None = None,
+    recorder: StepRecorder | None = None,
 ) -> Iterator[GenerationResult]:
     """Yield one response for every row, as the rows finish.
 
@@ -57,6 +59,8 @@ def generate(
         Called with the numbers of finished rows and of all rows; may raise to stop the work.
     hear
         Called after every step with the name and the current text of every unfinished row.
+    recorder
+        What records decoding steps; None if none are recorded.
 
     Raises
     ------
@@ -72,7 +76,9 @@ def generate(
     waiting, done, unfit = rows, 0, OversizedRows()
     while waiting:
         pulse = 1 if hear else PULSE
-        decoder = Decoder(loaded, waiting, vectors, request.sampling, max_batch_tokens, pulse)
+        decoder = Decoder(
+            loaded, waiting, vectors, request.sampling, max_batch_tokens, pulse, recorder
+        )
         try:
             for finished in decoder.run():
                 for row in finished:

@@ -135,16 +135,30 @@ class Plan:
             If an intervention acted at more or fewer positions than expected.
         """
         self._count()
-        interventions, n_prompt = self.rows[row]
-        for place, intervention in enumerate(interventions):
-            count = int(self.fired[row, place])
-            expected = expected_positions(intervention.positions, n_prompt, start, stop)
-            if count != expected:
-                raise InterventionError(
-                    f"{intervention.op} at layer {intervention.layer} acted at {count} positions "
-                    f"of a row, not at {expected}"
-                )
-        return int(self.fired[row].sum())
+        return verify_counts(self.rows[row], self.fired[row], start, stop)
+
+
+def verify_counts(row: PlanRow, counts: NDArray[np.integer], start: int, stop: int) -> int:
+    """Compare counts of a row's interventions with those of its processed tokens ``[start, stop)``.
+
+    Returns
+    -------
+    int
+        Sum of the counts.
+
+    Raises
+    ------
+    InterventionError
+        If an intervention acted at more or fewer positions than expected.
+    """
+    for intervention, count in zip(row.interventions, counts, strict=False):
+        expected = expected_positions(intervention.positions, row.n_prompt, start, stop)
+        if count != expected:
+            raise InterventionError(
+                f"{intervention.op} at layer {intervention.layer} acted at {count} positions "
+                f"of a row, not at {expected}"
+            )
+    return int(counts.sum())
 
 
 def expected_positions(positions: Positions, n_prompt: int, start: int, stop: int) -> int:

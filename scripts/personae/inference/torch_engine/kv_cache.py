@@ -19,10 +19,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from transformers.cache_utils import Cache, CacheLayerMixin
 
@@ -32,6 +33,18 @@ from personae.inference.torch_engine.prefix_cache import PrefixCache
 _CPU_STEP = 16
 # ASSUME: what another device reads is rounded to this; the best step on a GPU was not measured.
 _READ_STEP = 64
+
+
+class FixedStep(NamedTuple):
+    """A step of one token whose shape and addresses are fixed, so that it can be recorded.
+
+    ``rows`` are written, those beyond the rows in use included; ``slot`` int64 [1] is the slot that
+    they write, and ``read`` are the slots that attention reads.
+    """
+
+    rows: int
+    slot: Tensor
+    read: range
 
 
 @dataclass(frozen=True)
@@ -58,6 +71,7 @@ class _Geometry:
         self.rows, self.start, self.end = 0, 0, 0
         self.width = 0 if step else capacity
         self.entry: _EnteringRows | None = None
+        self.fixed: FixedStep | None = None
 
     def fit(self, slots: int) -> None:
         """Set the width to at least ``slots``."""
@@ -66,6 +80,8 @@ class _Geometry:
 
     def read(self, tokens: int) -> range:
         """Return the slots that attention reads when every row gets ``tokens`` new ones."""
+        if self.fixed is not None:
+            return self.fixed.read
         if self.step:
             return range(self.width)
         first = self.start // _READ_STEP * _READ_STEP
@@ -80,6 +96,11 @@ class _KvLayer(CacheLayerMixin):
         super().__init__()
         self._geometry = geometry
         self._kept: tuple[Tensor, ...] = ()
+
+    @property
+    def is_compileable(self) -> bool:  # type: ignore[override]
+        """Whether transformers must build a mask without looking at values on the device."""
+        return self._geometry.fixed is not None
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
         self._keep(tuple(self._allocated(states) for states in (key_states, value_states)))
@@ -104,11 +125,14 @@ class _KvLayer(CacheLayerMixin):
         if g.entry is not None:
             self._store(g.entry, new_states)
             return new_states
-        tokens = key_states.shape[2]
+        tokens, rows = key_states.shape[2], g.rows if g.fixed is None else g.fixed.rows
         for kept, new in zip(self._kept, new_states, strict=True):
-            kept[: g.rows, :, g.end : g.end + tokens] = new
+            if g.fixed is None:
+                kept[:rows, :, g.end : g.end + tokens] = new
+            else:
+                kept[:rows].index_copy_(2, g.fixed.slot, new)
         read = g.read(tokens)
-        keys, values = (kept[: g.rows, :, read.start : read.stop] for kept in self._kept)
+        keys, values = (kept[:rows, :, read.start : read.stop] for kept in self._kept)
         return keys, values
 
     def adopt(self, states: tuple[Tensor, ...], entry: _EnteringRows) -> None:
@@ -130,8 +154,11 @@ class _KvLayer(CacheLayerMixin):
         g = self._geometry
         return query_length if g.entry else len(g.read(query_length)), 0
 
-    def get_seq_length(self) -> int:
-        return 0 if self._geometry.entry else self._geometry.end - self._geometry.read(0).start
+    def get_seq_length(self) -> int | Tensor:  # type: ignore[override]
+        g = self._geometry
+        if g.fixed is not None:
+            return (g.fixed.slot - g.fixed.read.start).squeeze(0)
+        return 0 if g.entry else g.end - g.read(0).start
 
     def get_max_length(self) -> int:
         return self._geometry.capacity
@@ -182,6 +209,34 @@ class RowCache(Cache):
     def rows(self) -> int:
         """Number of rows in use."""
         return self._geometry.rows
+
+    @property
+    def max_rows(self) -> int:
+        """Largest number of rows."""
+        return self._geometry.max_rows
+
+    @property
+    def end(self) -> int:
+        """The slot that the next token of every row goes to."""
+        return self._geometry.end
+
+    @property
+    def starts(self) -> NDArray[np.int64]:
+        """The first slot of every row, int64 [rows]."""
+        return self._starts
+
+    def read(self) -> range:
+        """Return the slots that attention reads in a step of one token."""
+        return self._geometry.read(1)
+
+    @contextmanager
+    def fixed(self, step: FixedStep) -> Iterator[None]:
+        """Run the forward pass inside the block as a step of fixed shape and addresses."""
+        self._geometry.fixed = step
+        try:
+            yield
+        finally:
+            self._geometry.fixed = None
 
     @contextmanager
     def entering(self, source: Sequence[int], lengths: Sequence[int]) -> Iterator[None]:

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from personae.inference.vllm_engine.stream_arithmetic import on_device
+from personae.inference.intervention_buffers.stream_arithmetic import on_device
 
 _Ints = NDArray[np.int32]
 

@@ -17,13 +17,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from personae.api.requests import Sampling
-from personae.inference.vllm_engine.intervention_tables import (
+from personae.inference.intervention_buffers.intervention_tables import (
     InterventionTables,
     token_bits,
 )
+from personae.inference.intervention_buffers.step_buffers import StepBuffers
+from personae.inference.intervention_buffers.stream_arithmetic import (
+    DeviceTables,
+    StepTokens,
+    on_device,
+)
 from personae.inference.vllm_engine.span_sums import SpanSums, SpanTable
-from personae.inference.vllm_engine.step_buffers import StepBuffers
-from personae.inference.vllm_engine.stream_arithmetic import DeviceTables, StepTokens, on_device
 from personae.inference.vllm_engine.token_scores import ScoreTable, TokenScores
 
 Ints = NDArray[np.int32]

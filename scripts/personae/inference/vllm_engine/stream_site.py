@@ -11,9 +11,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from personae.inference.vllm_engine.step_buffers import StepBuffers
+from personae.inference.intervention_buffers.step_buffers import StepBuffers
+from personae.inference.intervention_buffers.stream_arithmetic import intervene_on
 from personae.inference.vllm_engine.step_state import StepState
-from personae.inference.vllm_engine.stream_arithmetic import intervene_on
 
 
 class StreamSite:
@@ -45,7 +45,7 @@ class StreamSite:
     def act(self, hidden: Tensor, residual: Tensor | None, layer: int) -> None:
         """Change the stream after block ``layer`` in place, and add up what is wanted of it."""
         if self.buffers is not None and self.replayable():
-            from personae.inference.vllm_engine.intervention_kernel import run_kernel
+            from personae.inference.intervention_buffers.intervention_kernel import run_kernel
 
             run_kernel(hidden, residual, self.buffers.tables, self.buffers.tokens, layer)
         elif (state := self._current()) is not None:

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from personae.inference.chat_model import ChatModel, Vectors
 from personae.inference.engine_errors import InterventionError
+from personae.inference.intervention_buffers.intervention_tables import build_tables
 from personae.inference.torch_engine.decoding import FinishReason
 from personae.inference.torch_engine.intervention_slots import PlanRow
-from personae.inference.vllm_engine.intervention_tables import build_tables
 from personae.inference.vllm_engine.span_sums import SpanTable
 from personae.inference.vllm_engine.step_state import InterventionCounts, TokenDraws, WorkerRequest
 from personae.inference.vllm_engine.submission import FinishedOutput, Submitted, Submitter

@@ -15,10 +15,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from personae.inference.intervention_buffers.step_buffers import StepBuffers
 from personae.inference.torch_engine.sampling import draw
 from personae.inference.vllm_engine.block_hooks import find_vllm_blocks, hook_blocks
 from personae.inference.vllm_engine.intervention_op import SITES
-from personae.inference.vllm_engine.step_buffers import StepBuffers
 from personae.inference.vllm_engine.step_state import InterventionCounts, StepState, WorkerRequest
 from personae.inference.vllm_engine.stream_site import StreamSite
 

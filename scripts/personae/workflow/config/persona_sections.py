@@ -68,7 +68,7 @@ class EngineSection(Strict):
     )
     cuda_graphs: bool = Field(
         default=True,
-        description="vllm: replay CUDA graphs on a GPU, if the check at the start passes.",
+        description="Replay decoding steps as CUDA graphs on a GPU, where a check passes.",
     )
     idle_seconds: float = Field(
         default=300,

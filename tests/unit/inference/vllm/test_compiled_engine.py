@@ -119,7 +119,7 @@ def test_graphs_that_do_otherwise_are_not_replayed_and_the_log_says_so(
     fault: str,
     said: str,
 ) -> None:
-    from personae.inference.vllm_engine import intervention_kernel
+    from personae.inference.intervention_buffers import intervention_kernel
 
     def broken(hidden: Any, residual: Any, tables: Any, step: Any, layer: int) -> None:
         if fault == "scale":

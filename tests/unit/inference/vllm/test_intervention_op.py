@@ -13,11 +13,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from personae.inference.intervention_buffers.intervention_tables import build_tables
+from personae.inference.intervention_buffers.step_buffers import Room, StepBuffers
 from personae.inference.torch_engine.intervention_slots import PlanRow
 from personae.inference.vllm_engine import intervention_op
 from personae.inference.vllm_engine.block_hooks import hook_blocks
-from personae.inference.vllm_engine.intervention_tables import build_tables
-from personae.inference.vllm_engine.step_buffers import Room, StepBuffers
 from personae.inference.vllm_engine.step_state import StepState, WorkerRequest
 from personae.inference.vllm_engine.stream_site import StreamSite, act_by_step
 from personae.inference.vllm_engine.vllm_job import _namespaces
@@ -121,7 +121,7 @@ def kernel() -> Iterator[ModuleType]:
         pytest.skip("Triton is not installed here; `make env ENGINE=vllm` brings it")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TRITON_INTERPRET", "1")
-        from personae.inference.vllm_engine import intervention_kernel
+        from personae.inference.intervention_buffers import intervention_kernel
 
         yield intervention_kernel
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from personae.api.requests import Intervention
+from personae.inference.intervention_buffers.intervention_tables import build_tables
+from personae.inference.intervention_buffers.stream_arithmetic import intervene_on
 from personae.inference.torch_engine.intervention_slots import PlanRow
-from personae.inference.vllm_engine.intervention_tables import build_tables
 from personae.inference.vllm_engine.span_sums import SpanSums, SpanTable
 from personae.inference.vllm_engine.step_state import StepState, WorkerRequest
-from personae.inference.vllm_engine.stream_arithmetic import intervene_on
 from personae.inference.vllm_engine.vllm_job import _namespaces
 
 from .arithmetic_cases import HIDDEN, PLAN, STEPS, VECTORS, TinyModel, as_step, exact

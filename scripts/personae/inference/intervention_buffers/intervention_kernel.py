@@ -17,7 +17,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from personae.inference.vllm_engine.stream_arithmetic import DeviceTables, StepTokens
+from personae.inference.intervention_buffers.stream_arithmetic import DeviceTables, StepTokens
 
 _WARPS = 8
 

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from personae.inference.vllm_engine.intervention_tables import InterventionTables
+from personae.inference.intervention_buffers.intervention_tables import InterventionTables
 
 
 def on_device(array: NDArray[Any], device: torch.device) -> Tensor:

@@ -14,8 +14,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from personae.inference.vllm_engine.intervention_tables import InterventionTables
-from personae.inference.vllm_engine.stream_arithmetic import DeviceTables, StepTokens, on_device
+from personae.inference.intervention_buffers.intervention_tables import InterventionTables
+from personae.inference.intervention_buffers.stream_arithmetic import (
+    DeviceTables,
+    StepTokens,
+    on_device,
+)
 
 
 class Room(NamedTuple):
@@ -91,4 +95,8 @@ class StepBuffers:
         if count < self._used:
             self._tokens[0, count : self._used] = 0
         self._used = count
+        return self.first(count)
+
+    def first(self, count: int) -> StepTokens:
+        """Return the buffers of a step's first ``count`` tokens."""
         return StepTokens(*self._tokens[:, :count])
