@@ -47,6 +47,14 @@ class Inference(NamedTuple):
     clusters: int
     n: int
 
+    def widened(self, factor: float) -> Inference:
+        """Return the same with a standard error that is larger by a factor."""
+        middle, low, high = self.interval
+        bounds = Interval(
+            middle, middle - factor * (middle - low), middle + factor * (high - middle)
+        )
+        return self._replace(interval=bounds)
+
 
 def mean_of_clusters(
     values: ArrayLike,

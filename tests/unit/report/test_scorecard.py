@@ -430,3 +430,23 @@ def test_a_capping_setting_is_chosen_on_other_items(study: Study) -> None:
     assert found.changes.eq(0.0).all()
     barred = pd.DataFrame({"a": [False, False], "b": [True, True]})
     assert held_out_best(reductions, barred, items).settings == ["b", "b"]
+
+
+@pytest.mark.parametrize("settings", [1, 3, 6])
+def test_errors_of_halves_that_choose_for_each_other_are_wide_enough(settings: int) -> None:
+    """Settings that are alike: the mean's own scatter against the one that clusters tell."""
+    from personae.science.capping_selection import held_out_best
+
+    rng, names = np.random.default_rng(3), [f"s{i}" for i in range(settings)]
+    clusters = pd.Index([f"c{i}" for i in range(8)])
+    allowed = pd.DataFrame(True, index=[0, 1], columns=names)
+    means, errors = [], []
+    for _ in range(1500):
+        drawn = pd.DataFrame(rng.normal(size=(8, settings)), index=clusters, columns=names)
+        found = held_out_best(drawn, allowed, clusters)
+        means.append(found.changes.mean())
+        errors.append(found.changes.var() / 8)
+    told = np.mean(errors) * found.widening**2
+    assert 0.92 < told / np.var(means) < (1.1 if settings > 1 else 1.08)
+    if settings > 1:
+        assert np.mean(errors) / np.var(means) < 0.85, "without it they would not be"

@@ -47,11 +47,12 @@ def _default_in_pool(evidence: Evidence) -> Outcome:
     )
 
 
-def _inference(items: CappedItems, values: pd.Series) -> Inference:
+def _inference(items: CappedItems, values: pd.Series, widening: float) -> Inference:
     """Mean over items: roles crossed with questions, or whole conversations."""
     if items.crossed:
+        # The variance of crossed clusters is large enough: simulated intervals cover 93 to 97 %.
         return mean_of_crossed_clusters(values, items.subjects, items.questions)
-    return mean_of_clusters(values, items.subjects)
+    return mean_of_clusters(values, items.subjects).widened(widening)
 
 
 def _reduction(evidence: Evidence, *, suite: str, second: bool = False) -> Outcome:
@@ -68,8 +69,9 @@ def _reduction(evidence: Evidence, *, suite: str, second: bool = False) -> Outco
         return Untestable("every setting exceeds the allowed loss of accuracy or coherence")
     if not random:
         return Untestable("no random direction was capped")
-    found = _inference(items, own.changes)
-    beyond = _inference(items, own.changes - pd.concat(random, axis=1).mean(axis=1))
+    found = _inference(items, own.changes, own.widening)
+    excess = own.changes - pd.concat(random, axis=1).mean(axis=1)
+    beyond = _inference(items, excess, own.widening)
     null = float(pd.concat(random, axis=1).mean(axis=1).mean())
     return Finding(
         found.interval,
@@ -173,7 +175,8 @@ def _band_against_layer(evidence: Evidence) -> Outcome:
     )
     if not single.settings:
         return Untestable("no band of a single layer was evaluated")
-    found = _inference(items, wide.changes - single.changes)
+    widening = max(wide.widening, single.widening)
+    found = _inference(items, wide.changes - single.changes, widening)
     return Finding(
         found.interval, found.p_greater, found.clusters, found.n, judge=evidence.criteria.judge
     )

@@ -70,13 +70,16 @@ def cost_tables(sizes: Sizes, effect: float, rng: np.random.Generator) -> Frames
 
 
 def _settings(sizes: Sizes) -> pd.DataFrame:
-    """No cap, then bands and percentiles along every direction; one band has a single layer."""
+    """No cap, then bands and percentiles along every direction; one band has a single layer.
+
+    The others reduce alike: what an interval should cover must not depend on which of them a
+    study's halves chose.
+    """
     rows = [("none", "", np.nan, 0.0)]
     for direction in ("axis", *(f"random{i}" for i in range(sizes.capped_directions))):
         for i in range(sizes.settings):
             band = "20-20" if i % 3 == 2 else f"{i % 3}-{i % 3 + 4}"
-            strength = _REDUCTION * (0.5 + 0.5 * (i + 1) / sizes.settings)
-            strength *= 0.2 if band == "20-20" else 1.0
+            strength = _REDUCTION * (0.2 if band == "20-20" else 1.0)
             rows.append((direction, band, _PERCENTILE + 25.0 * (i // 3), strength))
     return pd.DataFrame(rows, columns=["direction", "band", "percentile", "strength"])
 

@@ -22,9 +22,10 @@ from personae.workflow.claim_sizes import Sizes
 
 _GAIN: Final = 40.0  # published change of a trait score at the largest coherent coefficient
 _LOSS: Final = -20.0  # ... at the most negative one
-_COHERENCE_LOSS: Final = -50.0
-"""At the largest coefficient, which no study then chooses: the value that an interval should cover
-is that at the coefficient that the study chose."""
+_COHERENCE_LOSS: Final = -10.0  # ... below the largest coefficient, at most
+_BREAKS: Final = -40.0
+"""Further change of coherence at the largest coefficient, which no study then chooses: the value
+that an interval should cover is that at the coefficient that its study chose."""
 _BY_CHANCE: Final = 4.0
 """Standard deviation of what a meaningless direction of the same length does to a trait's score at
 the largest coefficient; the same on every question, so that questions do not average it out."""
@@ -52,7 +53,7 @@ def steering_tables(sizes: Sizes, effect: float, rng: np.random.Generator) -> Fr
     slope = rng.normal(1.0, 0.3, (len(traits), len(questions)))[t, q]
     chance = rng.normal(0, _BY_CHANCE, (len(traits), len(directions)))[t, d.to_numpy()] * c / top
     gain = np.where(c > 0, _GAIN * c / coherent, -_LOSS * c / top) * slope * own * effect
-    loss = _COHERENCE_LOSS * effect * (c / top) ** 2 * (c > 0)
+    loss = effect * np.where(c > 0, _COHERENCE_LOSS * (c / top) ** 2 + _BREAKS * (c == top), 0.0)
     rows["response_id"] = names("s", len(rows))
     truths = {
         "trait": base + gain + np.where(own & (effect > 0), 0.0, chance),

@@ -106,7 +106,7 @@ def reference_greedy(
     loaded: LoadedModel, messages: Sequence[Message], max_new_tokens: int
 ) -> list[int]:
     """Return what transformers' own ``generate`` answers to one prompt, alone and unpadded."""
-    ids = torch.tensor([render_prompt(loaded.tokenizer, messages)])
+    ids = torch.tensor([render_prompt(loaded.tokenizer, messages)], device=loaded.device)
     model: Any = loaded.model
     stop = sorted(loaded.stop_ids)
     with plain_attention(loaded):

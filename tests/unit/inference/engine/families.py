@@ -198,6 +198,8 @@ def load_tiny(
     name: str = "llama3",
     dtype: torch.dtype = torch.float32,
     shape: Mapping[str, int] | None = None,
+    device: str = "cpu",
 ) -> LoadedModel:
-    """Return a family's tiny model as the engine holds it."""
-    return wrap_model(make_model(name, dtype, shape), make_tokenizer(FAMILIES[name].template))
+    """Return a family's tiny model as the engine holds it, with the same weights on any device."""
+    model: Any = make_model(name, dtype, shape)
+    return wrap_model(model.to(device), make_tokenizer(FAMILIES[name].template))

@@ -72,14 +72,14 @@ def _p_value(results: Sequence[GenerationResult], joint: Joint) -> float:
 
 @pytest.mark.parametrize(("temperature", "top_p"), [(0.7, 0.9), (1.0, 0.8)])
 def test_two_tokens_are_drawn_from_their_exact_joint_distribution(
-    tiny: LoadedModel, temperature: float, top_p: float, monkeypatch: pytest.MonkeyPatch
+    placed_tiny: LoadedModel, temperature: float, top_p: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seeds are neighbours, prompts take turns, and a row's two draws are independent."""
     exact = load_tiny("llama3", torch.float64)
-    engine = replace(tiny, stop_ids=STOPS)
+    engine = replace(placed_tiny, stop_ids=STOPS)
     sampling = Sampling(temperature=temperature, top_p=top_p, max_new_tokens=2)
     request = generate_request(generate_rows(TURNS * (ROWS // 2)), sampling)
-    joints = [_joint(exact, render_prompt(tiny.tokenizer, turn), sampling) for turn in TURNS]
+    joints = [_joint(exact, render_prompt(placed_tiny.tokenizer, turn), sampling) for turn in TURNS]
     assert all(sum(joint.values()) == pytest.approx(1) for joint in joints)
     results = generate(engine, request)
     # Seeds are fixed: the bound leaves room for another tiny model, not for chance.

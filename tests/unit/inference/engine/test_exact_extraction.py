@@ -27,9 +27,9 @@ UNIT = VECTORS["axis"].astype(np.float64) / np.linalg.norm(VECTORS["axis"])
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
-def half(request: pytest.FixtureRequest) -> LoadedModel:
-    """Every family's tiny model in bfloat16."""
-    return load_tiny(request.param, torch.bfloat16)
+def half(request: pytest.FixtureRequest, device: str) -> LoadedModel:
+    """Every family's tiny model in bfloat16, on every device."""
+    return load_tiny(request.param, torch.bfloat16, device=device)
 
 
 def _row(name: str, length: int) -> ActivationRow:
@@ -53,9 +53,15 @@ def _hidden_states(loaded: LoadedModel, ids: Sequence[int]) -> NDArray[np.float6
 
     handle = decoder.norm.register_forward_pre_hook(keep)
     with torch.inference_mode():
-        output = decoder(input_ids=torch.tensor([ids]), output_hidden_states=True, use_cache=False)
+        output = decoder(
+            input_ids=torch.tensor([ids], device=loaded.device),
+            output_hidden_states=True,
+            use_cache=False,
+        )
     handle.remove()
-    states: NDArray[np.float64] = torch.cat([*output.hidden_states[1:-1], *last]).double().numpy()
+    states: NDArray[np.float64] = (
+        torch.cat([*output.hidden_states[1:-1], *last]).double().cpu().numpy()
+    )
     return states
 
 
@@ -75,11 +81,11 @@ def _errors(
     return errors
 
 
-def test_every_layers_span_means_are_right_on_their_own_scale(family: LoadedModel) -> None:
+def test_every_layers_span_means_are_right_on_their_own_scale(placed_family: LoadedModel) -> None:
     """Rows of very different lengths, padded in a batch, in small batches and alone."""
     rows = [_row(f"{i}", length) for i, length in enumerate((9, 60, 23, 140, 12))]
     for batch, tokens in ((rows, 32768), (rows, 200), *(([row], 32768) for row in rows)):
-        for errors in _errors(family, batch, tokens).values():
+        for errors in _errors(placed_family, batch, tokens).values():
             assert errors.max() <= 1e-5
 
 

@@ -47,25 +47,25 @@ class Pair(NamedTuple):
     close: float
 
 
-def _pair(name: str) -> Pair:
+def _pair(name: str, device: str) -> Pair:
     exact = load_tiny(name, torch.float64)
     if exact.model.get_experts_implementation().get(""):
         # The grouped product of experts knows no float64.
         exact.model.set_experts_implementation("eager")
     # Of the random gpt-oss, transformers' own float32 log-probabilities are 2e-4 from float64's.
-    return Pair(load_tiny(name), exact, 5e-4 if name == "gpt_oss" else 1e-4)
+    return Pair(load_tiny(name, device=device), exact, 5e-4 if name == "gpt_oss" else 1e-4)
 
 
 @pytest.fixture(scope="module", params=SOME)
-def pair(request: pytest.FixtureRequest) -> Pair:
+def pair(request: pytest.FixtureRequest, device: str) -> Pair:
     """Families that differ in norms, attention, nesting and the output of their blocks."""
-    return _pair(request.param)
+    return _pair(request.param, device)
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
-def each(request: pytest.FixtureRequest) -> Pair:
+def each(request: pytest.FixtureRequest, device: str) -> Pair:
     """All families."""
-    return _pair(request.param)
+    return _pair(request.param, device)
 
 
 def _settings(exact: LoadedModel) -> list[Intervention]:
@@ -135,7 +135,7 @@ def _watch(rows: Sequence[GenerateRow], monkeypatch: pytest.MonkeyPatch) -> Logp
     def watched(logits: Tensor, sampling: Sampling, uniform: Tensor) -> Tensor:
         for row, number in zip(logits, uniform.tolist(), strict=True):
             assert owner[number] not in seen
-            seen[owner[number]] = row.double().log_softmax(-1)
+            seen[owner[number]] = row.double().log_softmax(-1).cpu()
         return draw(logits, sampling, uniform)
 
     monkeypatch.setattr(decoding, "draw", watched)

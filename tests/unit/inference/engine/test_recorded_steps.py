@@ -27,7 +27,7 @@ from personae.inference.intervention_buffers.stream_arithmetic import (
 )
 from personae.inference.torch_engine import decoding, kv_cache, recorded_steps
 from personae.inference.torch_engine.generation import GenerationResult
-from personae.inference.torch_engine.model_loading import LoadedModel, wrap_model
+from personae.inference.torch_engine.model_loading import LoadedModel
 from personae.inference.torch_engine.recorded_steps import Step, StepRecorder, step_recorder
 
 from .asking import generate, generate_request, generate_rows, prompts
@@ -247,8 +247,7 @@ def test_without_a_gpu_nothing_is_recorded(stopping: LoadedModel) -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 @pytest.mark.parametrize("family", FAMILIES)
 def test_graphs_on_a_gpu_give_the_rows_without_them(family: str) -> None:
-    tiny = load_tiny(family)
-    loaded = wrap_model(tiny.model.to("cuda"), tiny.tokenizer)
+    loaded = load_tiny(family, device="cuda")
     recorder = step_recorder(loaded)
     assert recorder is not None
     expected = generate(loaded, _mixed(9))
