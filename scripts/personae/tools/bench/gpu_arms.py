@@ -6,9 +6,11 @@ before.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -23,6 +25,7 @@ from personae.inference.torch_engine.batch_limit import batch_tokens
 from personae.inference.torch_engine.generation import generate
 from personae.inference.torch_engine.likelihood import loglikelihood
 from personae.inference.torch_engine.model_loading import LoadedModel, choose_device, wrap_model
+from personae.inference.torch_engine.recorded_steps import step_recorder
 from personae.tools.bench.gpu_shapes import BenchShape, byte_tokenizer, shape_config, write_shape
 from personae.tools.bench.gpu_workload import GpuWorkload
 
@@ -69,6 +72,12 @@ def vllm_kind_eager(shape: BenchShape) -> Lines:
     yield from vllm_kind(shape, enforce_eager=True)
 
 
+def vllm_kind_invariant(shape: BenchShape) -> Lines:
+    """Measure rollouts of the vLLM engine where no row's numbers depend on the other rows."""
+    os.environ["VLLM_BATCH_INVARIANT"] = "1"
+    yield from islice(vllm_kind(shape), len(shape.rows))
+
+
 def plain_vllm(shape: BenchShape) -> Lines:
     """Measure vLLM by itself, as a user would pick it: with CUDA graphs where there is a GPU."""
     from vllm import LLM, SamplingParams
@@ -99,7 +108,8 @@ def torch_kind(shape: BenchShape) -> Lines:
     """Measure the torch engine, its first pass apart."""
     work, loaded = GpuWorkload(shape), _random_model(shape)
     limit = batch_tokens(loaded, None)
-    run = partial(generate, loaded, max_batch_tokens=limit)
+    recorder = step_recorder(loaded)
+    run = partial(generate, loaded, max_batch_tokens=limit, recorder=recorder)
     for rows in shape.rows:
         request = work.generation(rows, work.plain)
         name = f"rollouts, first pass, {rows} rows"
@@ -221,4 +231,5 @@ ARMS: dict[str, Callable[[BenchShape], Lines]] = {
     "vllm kind, eager": vllm_kind_eager,
     "transformers": transformers_alone,
     "torch kind": torch_kind,
+    "vllm kind, batch-invariant": vllm_kind_invariant,
 }

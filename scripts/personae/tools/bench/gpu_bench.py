@@ -45,7 +45,10 @@ class Compared(NamedTuple):
 _ROWS: Final = "{rows} rows"
 COMPARED: Final = (
     Compared(f"rollouts, {_ROWS}", "vllm kind", f"rollouts, {_ROWS}", "plain vLLM", (0.95, 0.95)),
-    Compared(f"rollouts, {_ROWS}", "vllm kind, eager", f"rollouts, {_ROWS}", "plain vLLM", None),
+    *(
+        Compared(f"rollouts, {_ROWS}", side, f"rollouts, {_ROWS}", "plain vLLM", None)
+        for side in ("vllm kind, eager", "vllm kind, batch-invariant")
+    ),
     *(
         Compared(f"{line}, {_ROWS}", side, f"rollouts, {_ROWS}", side, (reach, reach))
         for side, reach in (("vllm kind", 0.9), ("vllm kind, eager", 0.9), ("torch kind", 0.95))
@@ -83,9 +86,10 @@ def main(arguments: list[str]) -> None:
         return
     end = time.monotonic() + options.seconds
     measured = {}
-    for left, name in zip(range(len(ARMS), 0, -1), ARMS, strict=True):
-        # A side that is fast leaves its time to those after it.
-        measured[name] = _measured(options.shape, name, (end - time.monotonic()) / left)
+    for place, name in enumerate(ARMS):
+        # A side that is fast leaves its time to those after it; the last one has what is left.
+        sharing = max(len(ARMS) - 1 - place, 1)
+        measured[name] = _measured(options.shape, name, (end - time.monotonic()) / sharing)
     table = render_table(options.shape, measured)
     if options.out:
         _write(options.out, table)

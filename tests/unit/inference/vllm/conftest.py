@@ -28,6 +28,15 @@ needs_vllm = pytest.mark.skipif(
     reason="vLLM is not installed here; `make env ENGINE=vllm` makes an environment that has it",
 )
 
+# vLLM's CUDA build runs on GPUs only, and its CPU build on CPUs only.
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def vllm_spec(folder: Path) -> EngineSpec:
+    """Return the spec of an engine that leaves room for a dozen others."""
+    return EngineSpec(model=str(folder), dtype="float32", device=DEVICE, gpu_share=0.05)
+
+
 FAMILIES = ("llama3", "qwen3", "gemma2", "gemma3", "mistral")
 TURNS = prompts(6)
 
@@ -97,7 +106,7 @@ def engine_of() -> Callable[[TinyFamily, str], Backend]:
 
     @cache
     def loaded(folder: Path, kind: str) -> Backend:
-        spec = EngineSpec(model=str(folder), dtype="float32", device="cpu")
+        spec = vllm_spec(folder)
         if kind == "torch":
             return Engine(spec)
         from personae.inference.vllm_engine.vllm_backend import VllmEngine

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from personae.api.requests import EngineSpec, Sampling
+from personae.api.requests import Sampling
 from personae.inference.server.backend import Backend
 from personae.inference.vllm_engine import graph_check, stream_site, vllm_loading
 from personae.inference.vllm_engine.worker_extension import ExtendedWorker
@@ -18,7 +18,7 @@ from personae.inference.vllm_engine.worker_extension import ExtendedWorker
 from ..engine.asking import generate_request, generate_rows, prompts
 from ..engine.streams import token_row
 from .asking_engines import VECTORS, generate, means, tokens
-from .conftest import TinyFamily, needs_vllm
+from .conftest import TinyFamily, needs_vllm, vllm_spec
 from .test_engine_kinds import IDS, MANY, N_PROMPT, WARM
 
 pytestmark = [
@@ -41,8 +41,7 @@ def _compiled(tiny: TinyFamily, **settings: Any) -> Any:
     """Load an engine whose model vLLM compiles."""
     from personae.inference.vllm_engine.vllm_backend import VllmEngine
 
-    spec = EngineSpec(model=str(tiny.folder), dtype="float32", device="cpu")
-    return VllmEngine(spec, **{"enforce_eager": False, **settings})
+    return VllmEngine(vllm_spec(tiny.folder), **{"enforce_eager": False, **settings})
 
 
 @pytest.fixture(scope="module")

@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-from personae.api.requests import EngineSpec, Span
+from personae.api.requests import Span
 from personae.inference.server.backend import Backend
 
 from ..engine.asking import generate_request, generate_rows, prompts
 from ..engine.streams import token_row
 from .asking_engines import VECTORS, generate, means, tokens
-from .conftest import TinyFamily, needs_vllm
+from .conftest import TinyFamily, needs_vllm, vllm_spec
 from .test_engine_kinds import IDS, MANY, N_PROMPT, WARM
 
 pytestmark = needs_vllm
@@ -24,11 +25,14 @@ pytestmark = needs_vllm
 def two_ranks(family: Callable[[str], TinyFamily]) -> Iterator[Any]:
     from personae.inference.vllm_engine.vllm_backend import VllmEngine
 
-    spec = EngineSpec(model=str(family("llama3").folder), dtype="float32", device="cpu")
+    if torch.cuda.device_count() == 1:
+        pytest.skip("there is one GPU")
     engine = VllmEngine(
-        spec, tensor_parallel_size=2, distributed_executor_backend="mp",
+        vllm_spec(family("llama3").folder),
+        tensor_parallel_size=2,
+        distributed_executor_backend="mp",
         kv_cache_memory_bytes=2**26,
-    )  # fmt: skip
+    )
     yield engine
     # Only the two workers: vLLM's own shutdown destroys the groups of every engine in this process.
     engine.loaded.engine.engine_core.engine_core.model_executor.shutdown()

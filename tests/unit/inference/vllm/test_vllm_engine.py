@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from personae.api.requests import (
-    EngineSpec,
     GenerateRow,
     Intervention,
     LikelihoodRow,
@@ -31,7 +30,7 @@ from personae.inference.vllm_engine import (
 from ..engine.asking import GREEDY, generate_request, generate_rows, prompts, user
 from ..engine.streams import token_row
 from .asking_engines import VECTORS, generate, means, scores, silent, tokens
-from .conftest import TinyFamily, needs_vllm
+from .conftest import TinyFamily, needs_vllm, vllm_spec
 from .test_engine_kinds import MANY, WARM
 
 pytestmark = needs_vllm
@@ -59,8 +58,7 @@ def _narrow(tiny: TinyFamily, **settings: Any) -> Any:
     """Load another engine, with vLLM's own settings changed."""
     from personae.inference.vllm_engine.vllm_backend import VllmEngine
 
-    spec = EngineSpec(model=str(tiny.folder), dtype="float32", device="cpu")
-    return VllmEngine(spec, **settings)
+    return VllmEngine(vllm_spec(tiny.folder), **settings)
 
 
 @pytest.fixture(scope="module")
