@@ -165,7 +165,7 @@ def halving(
     yield from halving(batch[middle:], run, name, unfit)
 
 
-def is_out_of_memory(error: RuntimeError) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
     """Return whether an error is a failed allocation by torch, cuBLAS or the CPU allocator."""
     marks = ("DefaultCPUAllocator", "CUBLAS_STATUS_ALLOC_FAILED")
     return isinstance(error, torch.OutOfMemoryError) or any(mark in str(error) for mark in marks)

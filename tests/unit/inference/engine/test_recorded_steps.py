@@ -183,6 +183,19 @@ def test_a_recording_whose_interventions_are_lost_is_not_used(
     assert traces.recorded == 1
 
 
+def test_without_triton_steps_are_computed_by_tensor_operations(
+    stopping: LoadedModel, caplog: pytest.LogCaptureFixture
+) -> None:
+    def missing(*_: Any) -> None:
+        raise ModuleNotFoundError("No module named 'triton'")
+
+    traces = Traces(missing)
+    with caplog.at_level(logging.WARNING):
+        found = generate(stopping, _mixed(), recorder=traces.recorder)
+    assert _answers(found) == _answers(generate(stopping, _mixed()))
+    assert "not recorded as CUDA graphs: No module named 'triton'" in caplog.text
+
+
 def test_a_recording_that_changes_the_stream_otherwise_is_not_used(
     stopping: LoadedModel, caplog: pytest.LogCaptureFixture
 ) -> None:
