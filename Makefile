@@ -76,7 +76,7 @@ lm-eval: env $(LM_EVAL)/.installed  ## Run lm-eval's tasks on a served model (MO
 	$(BIN)/python -m personae.tools.lm_eval_run $(MODEL) $(if $(FROM),--study $(FROM)) --tasks $(TASKS) $(LM_EVAL_OPTIONS)
 
 test-vllm: env  ## Run the tests of the engines where vLLM is installed: make test-vllm ENGINE=vllm
-	$(PYTEST) -W ignore tests/unit/inference/vllm tests/workflow/test_vllm_study.py
+	$(PYTEST) -W ignore tests/unit/inference/vllm tests/unit/tools/test_gpu_bench.py tests/workflow/test_vllm_study.py
 
 bench-gpu: env  ## Measure the engines on a GPU, random weights (BENCH="--shape qwen3_8b --out FILE")
 	$(BIN)/python -m personae.tools.bench.gpu_bench $(BENCH)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import matplotlib
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,6 +65,9 @@ class Project:
             **os.environ,
             "PYTHONPATH": str(self.root / "scripts"),
             "TMPDIR": str(self.root / "tmp"),
+            # What runs learn of this machine is kept in the cache; these are of tiny models.
+            "XDG_CACHE_HOME": str(self.root / "tmp" / "cache"),
+            "MPLCONFIGDIR": matplotlib.get_cachedir(),
             "PERSONAE_SOCKET_DIR": str(self.socket_folder),  # the path of a socket must be short
             **extra,
         }

@@ -20,6 +20,7 @@ from transformers import AutoModelForCausalLM
 
 from personae.api.requests import EngineSpec, GenerateRequest
 from personae.inference.chat_templates import render_prompt
+from personae.inference.engine_errors import ModelError
 from personae.inference.torch_engine.activations import activations
 from personae.inference.torch_engine.batch_limit import batch_tokens
 from personae.inference.torch_engine.generation import generate
@@ -74,6 +75,8 @@ def vllm_kind_eager(shape: BenchShape) -> Lines:
 
 def vllm_kind_invariant(shape: BenchShape) -> Lines:
     """Measure rollouts of the vLLM engine where no row's numbers depend on the other rows."""
+    if not torch.cuda.is_available():
+        raise ModelError("vLLM's batch-invariant mode needs a GPU")
     os.environ["VLLM_BATCH_INVARIANT"] = "1"
     yield from islice(vllm_kind(shape), len(shape.rows))
 
