@@ -30,6 +30,13 @@ class Room(NamedTuple):
     directions: int = 256
     counters: int = 2**20
 
+    @classmethod
+    def of(cls, tables: InterventionTables) -> Room:
+        """Return what a request's tables need."""
+        counters = (len(tables.program) + 1) * tables.width
+        programs = tables.offsets.shape[1] - 1
+        return cls(programs, len(tables.rule), len(tables.directions), counters)
+
 
 class StepBuffers:
     """Tables and tokens that keep their addresses.
@@ -69,15 +76,13 @@ class StepBuffers:
 
     def load(self, tables: InterventionTables) -> bool:
         """Copy a request's tables and clear its counters; return False if they do not fit."""
-        programs = tables.offsets.shape[1] - 1
-        counters = (len(tables.program) + 1) * tables.width
-        needed = Room(programs, len(tables.rule), len(tables.directions), counters)
+        needed = Room.of(tables)
         if any(asked > there for asked, there in zip(needed, self._room, strict=True)):
             return False
         for each in fields(DeviceTables):
             buffer = getattr(self.tables, each.name)
             if each.name == "counts":
-                buffer[:counters] = 0
+                buffer[: needed.counters] = 0
                 continue
             array = getattr(tables, each.name)
             place = tuple(slice(length) for length in array.shape)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -172,25 +172,37 @@ def expected_positions(positions: Positions, n_prompt: int, start: int, stop: in
     return max(stop - start, 0)
 
 
+class Interventions(Protocol):
+    """What `intervene` hooks into a model, such as a `Plan`."""
+
+    @property
+    def layers(self) -> Sequence[int]:
+        """Layers that have an intervention."""
+
+    def apply(self, layer: int, hidden: Tensor) -> Tensor:
+        """Return the residual stream [batch, time, hidden] after the layer's interventions."""
+
+
 @contextmanager
-def intervene(loaded: LoadedModel, plan: Plan) -> Iterator[Plan]:
-    """Hook a plan into the model's blocks for the duration of the ``with`` block."""
+def intervene(loaded: LoadedModel, interventions: Interventions) -> Iterator[None]:
+    """Hook interventions into the model's blocks for the duration of the ``with`` block."""
     handles = [
-        loaded.blocks[layer].register_forward_hook(_hook(plan, layer)) for layer in plan.layers
+        loaded.blocks[layer].register_forward_hook(_hook(interventions, layer))
+        for layer in interventions.layers
     ]
     try:
-        yield plan
+        yield
     finally:
         for handle in handles:
             handle.remove()
 
 
-def _hook(plan: Plan, layer: int) -> Callable[[nn.Module, Any, Any], Any]:
+def _hook(interventions: Interventions, layer: int) -> Callable[[nn.Module, Any, Any], Any]:
     """Return a forward hook; a block returns the stream, or a tuple that starts with it."""
 
     def hook(module: nn.Module, args: Any, output: Any) -> Any:
         if isinstance(output, tuple):
-            return (plan.apply(layer, output[0]), *output[1:])
-        return plan.apply(layer, output)
+            return (interventions.apply(layer, output[0]), *output[1:])
+        return interventions.apply(layer, output)
 
     return hook

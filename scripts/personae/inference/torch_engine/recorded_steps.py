@@ -14,15 +14,14 @@ tensor operations; recorded ones by the kernel of `intervention_buffers`. Both c
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from personae.inference.chat_model import Vectors
 from personae.inference.intervention_buffers.intervention_tables import (
@@ -39,7 +38,7 @@ from personae.inference.intervention_buffers.stream_arithmetic import (
 )
 from personae.inference.torch_engine.batching import is_out_of_memory
 from personae.inference.torch_engine.intervention_slots import PlanRow
-from personae.inference.torch_engine.interventions import verify_counts
+from personae.inference.torch_engine.interventions import intervene, verify_counts
 from personae.inference.torch_engine.kv_cache import FixedStep, RowCache
 from personae.inference.torch_engine.model_loading import LoadedModel, device_of
 
@@ -54,6 +53,10 @@ _ROW_STEPS = 8
 _APART = 0.05
 
 
+Act = Callable[[Tensor, DeviceTables, StepTokens, int], None]
+"""Changes the stream [rows, hidden] in place after a layer."""
+
+
 @dataclass
 class StepRecorder:
     """How an engine's steps are recorded, and whether that has worked.
@@ -63,7 +66,7 @@ class StepRecorder:
     record
         Returns what replays a step's kernels, writing to the same tensor. It may run the step.
     act
-        Changes the stream [rows, hidden] in place after a layer, in recorded steps.
+        What intervenes in recorded steps.
     checked
         Whether a recording has been compared with tensor operations.
     failed
@@ -71,7 +74,7 @@ class StepRecorder:
     """
 
     record: Callable[[Step], Step]
-    act: Callable[[Tensor, DeviceTables, StepTokens, int], None]
+    act: Act
     checked: bool = False
     failed: bool = False
 
@@ -161,11 +164,8 @@ class _Interventions:
         cls, loaded: LoadedModel, rows: Sequence[PlanRow], vectors: Vectors, most_rows: int
     ) -> _Interventions:
         tables = build_tables(loaded, rows, vectors)
-        counters = (len(rows) + 1) * tables.width
-        programs = tables.offsets.shape[1] - 1
-        room = Room(programs, len(tables.rule), len(tables.directions), counters)
         shape = (loaded.n_layers, loaded.hidden_size)
-        buffers = StepBuffers(*shape, most_rows, loaded.device, room)
+        buffers = StepBuffers(*shape, most_rows, loaded.device, Room.of(tables))
         buffers.load(tables)
         return cls(tables, buffers, np.flatnonzero(tables.depth.any(axis=1)).tolist())
 
@@ -176,6 +176,29 @@ class _Interventions:
             bits = np.full(len(numbers), RESPONSE)
             packed = np.stack((self.tables.program[numbers], bits, numbers * self.tables.width))
             self.buffers.put(packed.astype(np.int32))
+
+
+class _Acting(NamedTuple):
+    """The interventions on a step of so many rows, by ``act`` or by tensor operations."""
+
+    interventions: _Interventions
+    rows: int
+    act: Act | None
+
+    @property
+    def layers(self) -> list[int]:
+        """Layers at which any row has an intervention."""
+        return self.interventions.layers
+
+    def apply(self, layer: int, hidden: Tensor) -> Tensor:
+        """Return the residual stream [rows, 1, hidden] after the layer's interventions."""
+        tables, buffers = self.interventions.tables, self.interventions.buffers
+        stream, tokens = hidden.view(self.rows, -1), buffers.first(self.rows)
+        if self.act is not None:
+            self.act(stream, buffers.tables, tokens, layer)
+            return hidden
+        depth = int(tables.depth[layer].max())
+        return intervene_on(stream, buffers.tables, tokens, layer, depth)[0].view_as(hidden)
 
 
 class RecordedSteps:
@@ -267,7 +290,8 @@ class RecordedSteps:
         slots = torch.arange(shape.read.start, shape.read.stop, device=numbers.slot.device)
         mask = (slots >= numbers.starts[:rows]) & (slots <= numbers.slot)
         step = FixedStep(rows, numbers.slot, shape.read)
-        with self._cache.fixed(step), self._intervening(rows, in_recording):
+        acting = _Acting(self._interventions, rows, self._recorder.act if in_recording else None)
+        with self._cache.fixed(step), intervene(self._loaded, acting):
             output = self._loaded.model(
                 input_ids=numbers.tokens[:rows],
                 attention_mask=mask,
@@ -277,37 +301,6 @@ class RecordedSteps:
             )
         logits: Tensor = output.logits[:, -1]
         return logits
-
-    @contextmanager
-    def _intervening(self, rows: int, in_recording: bool) -> Iterator[None]:
-        """Hook the interventions into the blocks, by the kernel or by tensor operations."""
-        tables, buffers = self._interventions.tables, self._interventions.buffers
-
-        def act(layer: int, hidden: Tensor) -> Tensor:
-            stream, tokens = hidden.view(rows, -1), buffers.first(rows)
-            if in_recording:
-                self._recorder.act(stream, buffers.tables, tokens, layer)
-                return hidden
-            depth = int(tables.depth[layer].max())
-            return intervene_on(stream, buffers.tables, tokens, layer, depth)[0].view_as(hidden)
-
-        def hook(layer: int) -> Callable[[nn.Module, Any, Any], Any]:
-            def changed(module: nn.Module, args: Any, output: Any) -> Any:
-                if isinstance(output, tuple):
-                    return (act(layer, output[0]), *output[1:])
-                return act(layer, output)
-
-            return changed
-
-        handles = [
-            self._loaded.blocks[layer].register_forward_hook(hook(layer))
-            for layer in self._interventions.layers
-        ]
-        try:
-            yield
-        finally:
-            for handle in handles:
-                handle.remove()
 
 
 class _DifferentError(RuntimeError):

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from personae.api.requests import GenerateRequest, Intervention, Sampling
+from personae.api.requests import GenerateRequest, Sampling
 from personae.inference.engine_errors import InterventionError
 from personae.inference.intervention_buffers.stream_arithmetic import (
     DeviceTables,
@@ -32,22 +32,9 @@ from personae.inference.torch_engine.recorded_steps import Step, StepRecorder, s
 
 from .asking import generate, generate_request, generate_rows, prompts
 from .families import FAMILIES, load_tiny
-from .streams import VECTORS
+from .streams import MIXED, VECTORS
 
 WARM = Sampling(temperature=0.9, top_p=0.95, max_new_tokens=24)
-MANY: dict[int, list[Intervention]] = {
-    0: [Intervention(op="add", layer=1, vector="v", coefficient=2.5)],
-    1: [Intervention(op="add", layer=2, vector="v", coefficient=-2.5, positions="response")],
-    2: [Intervention(op="cap", layer=1, vector="w", floor=1.5)],
-    3: [Intervention(op="cap", layer=x, vector="w", floor=0.5 * x) for x in (1, 2, 3)],
-    4: [Intervention(op="ablate", layer=0, vector="w", positions="prompt")],
-    6: [
-        Intervention(op="add", layer=2, vector="w", positions="prompt"),
-        Intervention(op="ablate", layer=2, vector="v", positions="response_from_prompt_end"),
-        Intervention(op="cap", layer=2, vector="w", floor=4.0, positions="response"),
-    ],
-}
-
 
 # They wait for values on the device.
 _WAITING = {
@@ -113,7 +100,7 @@ def cache_step(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 
 
 def _mixed(count: int = 20, sampling: Sampling = WARM) -> GenerateRequest:
-    return generate_request(generate_rows(prompts(count), MANY), sampling, VECTORS)
+    return generate_request(generate_rows(prompts(count), MIXED), sampling, VECTORS)
 
 
 def _answers(results: list[GenerationResult]) -> list[tuple[Any, ...]]:
@@ -183,31 +170,27 @@ def test_a_recording_whose_interventions_are_lost_is_not_used(
     assert traces.recorded == 1
 
 
-def test_without_triton_steps_are_computed_by_tensor_operations(
-    stopping: LoadedModel, caplog: pytest.LogCaptureFixture
-) -> None:
-    def missing(*_: Any) -> None:
-        raise ModuleNotFoundError("No module named 'triton'")
+def _negates(stream: Tensor, tables: DeviceTables, tokens: StepTokens, layer: int) -> None:
+    _act(stream, tables, tokens, layer)
+    stream.mul_(-1)
 
-    traces = Traces(missing)
+
+def _has_no_triton(*_: Any) -> None:
+    raise ModuleNotFoundError("No module named 'triton'")
+
+
+@pytest.mark.parametrize(
+    ("act", "said"),
+    [(_negates, "logits differ by"), (_has_no_triton, "No module named 'triton'")],
+)
+def test_a_recording_that_does_otherwise_or_fails_is_not_used(
+    stopping: LoadedModel, caplog: pytest.LogCaptureFixture, act: Callable[..., None], said: str
+) -> None:
+    traces = Traces(act)
     with caplog.at_level(logging.WARNING):
         found = generate(stopping, _mixed(), recorder=traces.recorder)
     assert _answers(found) == _answers(generate(stopping, _mixed()))
-    assert "not recorded as CUDA graphs: No module named 'triton'" in caplog.text
-
-
-def test_a_recording_that_changes_the_stream_otherwise_is_not_used(
-    stopping: LoadedModel, caplog: pytest.LogCaptureFixture
-) -> None:
-    def wrong(stream: Tensor, tables: DeviceTables, tokens: StepTokens, layer: int) -> None:
-        _act(stream, tables, tokens, layer)
-        stream.mul_(-1)
-
-    traces = Traces(wrong)
-    with caplog.at_level(logging.WARNING):
-        found = generate(stopping, _mixed(), recorder=traces.recorder)
-    assert _answers(found) == _answers(generate(stopping, _mixed()))
-    assert "not recorded as CUDA graphs: logits differ by" in caplog.text
+    assert f"not recorded as CUDA graphs: {said}" in caplog.text
 
 
 def test_a_step_that_waits_for_the_device_is_computed_without_recording(
